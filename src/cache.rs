@@ -1,0 +1,701 @@
+//! What a session does to caches: merging `Cache-Control` and `Vary`, and knowing the fields that override them.
+
+use std::collections::HashSet;
+use std::iter;
+
+/// What [`merge_private`] made of the `Cache-Control` lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Merged {
+    /// The one value that replaces all lines.
+    pub(crate) value: String,
+    /// Whether the application had said `public`, which deserves an event.
+    pub(crate) removed_public: bool,
+}
+
+/// Merges all `Cache-Control` lines into one value that starts with `private`.
+///
+/// Directives that let shared caches store, and everything malformed, are dropped; the others stay in order. Without a
+/// single well-formed directive it is `private, no-cache`.
+pub(crate) fn merge_private<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> Merged {
+    let mut value = String::from("private");
+    let mut removed_public = false;
+    let mut any = false;
+    for directive in lines.into_iter().flat_map(members).filter_map(Directive::parse) {
+        any = true;
+        removed_public |= directive.is("public");
+        if !SHARED.iter().any(|name| directive.is(name)) {
+            value.push_str(", ");
+            value.push_str(directive.text);
+        }
+    }
+    if !any {
+        value.push_str(", no-cache");
+    }
+    Merged { value, removed_public }
+}
+
+/// Merges all `Vary` lines into one that contains `field`; `None` if that one line is there already.
+///
+/// One line, because nginx 1.22 keeps only the last.
+pub(crate) fn merge_vary<'a>(lines: impl IntoIterator<Item = &'a [u8]>, field: &str) -> Option<String> {
+    let mut count = 0;
+    let mut right = false;
+    let mut star = field == "*";
+    let mut seen = HashSet::new();
+    let mut value = String::new();
+    let mut push = |member: &str| {
+        // The set keeps this linear: a nested search over a long line would not be.
+        if seen.insert(member.to_ascii_lowercase()) {
+            if !value.is_empty() {
+                value.push_str(", ");
+            }
+            value.push_str(member);
+        }
+    };
+    for line in lines {
+        count += 1;
+        right |= trim(line) == b"*";
+        for member in line
+            .split(|&byte| byte == b',')
+            .filter_map(|member| token(trim(member)))
+        {
+            right |= member.eq_ignore_ascii_case(field);
+            star |= member == "*";
+            push(member);
+        }
+    }
+    if count == 1 && right {
+        return None;
+    }
+    if star {
+        return Some(String::from("*"));
+    }
+    push(field);
+    Some(value)
+}
+
+/// Whether some cache or CDN obeys the field called `name` instead of `Cache-Control`.
+pub(crate) fn is_targeted(name: &str) -> bool {
+    TARGETED.iter().any(|known| name.eq_ignore_ascii_case(known))
+        || name
+            .as_bytes()
+            .last_chunk()
+            .is_some_and(|end: &[u8; VENDOR.len()]| end.eq_ignore_ascii_case(VENDOR))
+}
+
+/// Whether every line of the targeted field called `name` forbids storing by itself.
+///
+/// In doubt it does not, and the field is removed: then `Cache-Control: private` counts.
+pub(crate) fn forbids_storing<'a>(name: &str, lines: impl IntoIterator<Item = &'a [u8]>) -> bool {
+    let accel = name.eq_ignore_ascii_case(ACCEL);
+    let knows_private = !WITHOUT_PRIVATE.iter().any(|other| name.eq_ignore_ascii_case(other));
+    let forbids = |line: &[u8]| {
+        if accel {
+            line == b"0"
+        } else {
+            line_forbids(line, knows_private)
+        }
+    };
+    lines.into_iter().all(forbids)
+}
+
+fn line_forbids(line: &[u8], knows_private: bool) -> bool {
+    let mut forbids = false;
+    for member in members(line).filter(|member| !member.is_empty()) {
+        // A cache that follows RFC 9213 ignores the whole line over one malformed member; another may read a fresh
+        // `max-age` out of it.
+        let Some(directive) = Directive::parse(member) else {
+            return false;
+        };
+        // One CDN serves `no-store` with a fresh `max-age` from its cache.
+        if directive.is("max-age") || directive.is("s-maxage") {
+            return false;
+        }
+        forbids |=
+            directive.argument.is_none() && (directive.is("no-store") || knows_private && directive.is("private"));
+    }
+    forbids
+}
+
+/// A well-formed cache directive.
+struct Directive<'a> {
+    text: &'a str,
+    name: &'a str,
+    argument: Option<&'a str>,
+}
+
+impl<'a> Directive<'a> {
+    // cache-directive = token [ "=" ( token / quoted-string ) ]      (RFC 9111, section 5.2)
+    fn parse(member: &'a [u8]) -> Option<Self> {
+        let text = str::from_utf8(member).ok().filter(|text| text.is_ascii())?;
+        let (name, argument) = match text.split_once('=') {
+            Some((name, argument)) => (name, Some(argument)),
+            None => (text, None),
+        };
+        let fits = |argument: &str| {
+            token(argument.as_bytes()).is_some() || quoted(argument.as_bytes()) == Some(argument.len())
+        };
+        (token(name.as_bytes()).is_some() && argument.is_none_or(fits)).then_some(Self { text, name, argument })
+    }
+
+    fn is(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name)
+    }
+}
+
+/// Replaces `Cache-Control` where a session cookie is set or removed.
+pub(crate) const PRIVATE_NO_STORE: &str = "private, no-store";
+/// Directives that do not survive beside `private`. The qualified `private="x"` protects only the field it names, so
+/// `private` itself is dropped too and stands in front anew.
+const SHARED: [&str; 6] = [
+    "public",
+    "private",
+    "s-maxage",
+    "proxy-revalidate",
+    "stale-while-revalidate",
+    "stale-if-error",
+];
+/// Makes nginx forget `private`.
+const ACCEL: &str = "X-Accel-Expires";
+/// Fields that override `Cache-Control`: nginx, Varnish and Fastly, Akamai, RFC 9213.
+const TARGETED: [&str; 4] = [ACCEL, "Surrogate-Control", "Edge-Control", "CDN-Cache-Control"];
+/// Those that have no directive `private`: Varnish, for one, neither obeys it there nor looks at `Cache-Control` then.
+const WITHOUT_PRIVATE: [&str; 2] = ["Surrogate-Control", "Edge-Control"];
+/// How the vendors' own forms of `CDN-Cache-Control` end.
+const VENDOR: &[u8; 18] = b"-CDN-Cache-Control";
+
+/// The members of a list, split at commas outside of quoted-strings.
+///
+/// Only a quote behind `=` opens a quoted-string, as in the grammar: a stray one must not swallow the directives up to
+/// the next. One that never closes is passed over, so that the rest of the line is split at every comma. The work is
+/// linear: the vain search for its end has met no other quote behind `=`, since that would have been the end.
+fn members(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(line);
+    iter::from_fn(move || {
+        let line = rest?;
+        let mut end = 0;
+        while let Some(&byte) = line.get(end).filter(|&&byte| byte != b',') {
+            let opens = byte == b'"' && line[..end].ends_with(b"=");
+            let string = if opens { quoted(&line[end..]) } else { None };
+            end += string.unwrap_or(1);
+        }
+        rest = line.get(end + 1..);
+        Some(trim(&line[..end]))
+    })
+}
+
+/// How many bytes the quoted-string has with which `bytes` starts, both quotes included; `None` if there is none.
+fn quoted(bytes: &[u8]) -> Option<usize> {
+    // quoted-string = DQUOTE *( qdtext / "\" ( HTAB / SP / VCHAR / obs-text ) ) DQUOTE      (RFC 9110, section 5.6.4)
+    let content = bytes.strip_prefix(b"\"")?;
+    let mut escaped = false;
+    for (index, &byte) in content.iter().enumerate() {
+        match byte {
+            _ if byte.is_ascii_control() && byte != b'\t' => return None,
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => return Some(index + 2),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// The bytes as text, if they are a token (RFC 9110, section 5.6.2).
+fn token(bytes: &[u8]) -> Option<&str> {
+    let fits = |&byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    str::from_utf8(bytes)
+        .ok()
+        .filter(|_| !bytes.is_empty() && bytes.iter().all(fits))
+}
+
+/// Without space and tab at both ends.
+fn trim(mut bytes: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
+        bytes = rest;
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOSTILE: usize = 400 * 1024;
+
+    /// Units of which hostile lines are made.
+    const UNITS: [&str; 22] = [
+        ",",
+        " ",
+        "\t",
+        "\"",
+        "\\",
+        "=",
+        "a",
+        "a,",
+        "a=",
+        "=\"",
+        "a=\"",
+        "a=\",",
+        "\"=",
+        "\\\"",
+        "a=\"\\\"",
+        "a=\"b\",",
+        "\"a\"",
+        "\u{2000}",
+        " ,",
+        "private=\"",
+        "a=\"\u{1}",
+        "=\"\\",
+    ];
+
+    fn bytes<'a>(lines: &'a [&'a str]) -> impl Iterator<Item = &'a [u8]> {
+        lines.iter().map(|line| line.as_bytes())
+    }
+
+    #[track_caller]
+    fn assert_private(lines: &[&[u8]], expected: &str) -> bool {
+        let merged = merge_private(lines.iter().copied());
+        assert_eq!(merged.value, expected);
+        let again = merge_private([merged.value.as_bytes()]);
+        assert_eq!(
+            (again.value.as_str(), again.removed_public),
+            (expected, false),
+            "merged again"
+        );
+        merged.removed_public
+    }
+
+    #[track_caller]
+    fn assert_merges(lines: &[&str], expected: &str) {
+        let lines: Vec<_> = bytes(lines).collect();
+        assert_private(&lines, expected);
+    }
+
+    #[track_caller]
+    fn assert_vary(lines: &[&str], expected: Option<&str>) {
+        let merged = merge_vary(bytes(lines), "Cookie");
+        assert_eq!(merged.as_deref(), expected);
+        if let Some(merged) = merged {
+            assert_eq!(merge_vary([merged.as_bytes()], "Cookie"), None, "merged again");
+        }
+    }
+
+    #[test]
+    fn without_a_directive_it_becomes_private_no_cache() {
+        assert_merges(&[], "private, no-cache");
+        assert_merges(&[""], "private, no-cache");
+        assert_merges(&["", " \t", ",, ,"], "private, no-cache");
+        assert_merges(&["max age", "=5", "\"", "a=b=c"], "private, no-cache");
+        assert_private(&[b"\xff", b"no-store\x00"], "private, no-cache");
+    }
+
+    #[test]
+    fn the_other_directives_stay_in_order() {
+        assert_merges(&["max-age=60"], "private, max-age=60");
+        assert_merges(
+            &["no-transform, Max-Age=60", "must-revalidate,max-age=5\t,\t immutable"],
+            "private, no-transform, Max-Age=60, must-revalidate, max-age=5, immutable",
+        );
+        assert_merges(
+            &["NO-STORE, no-cache=\"Set-Cookie, X-A\", ext=\"\""],
+            "private, NO-STORE, no-cache=\"Set-Cookie, X-A\", ext=\"\"",
+        );
+        assert_merges(
+            &["a!#$%&'*+-.^_`|~=b!#$%&'*+-.^_`|~"],
+            "private, a!#$%&'*+-.^_`|~=b!#$%&'*+-.^_`|~",
+        );
+    }
+
+    #[test]
+    fn what_is_private_already_stays_as_it_is() {
+        for value in [
+            "private",
+            "private, no-cache",
+            PRIVATE_NO_STORE,
+            "private, max-age=0, must-revalidate",
+            "private, max-age=60, ext=\"a, \\\"b\"",
+        ] {
+            assert_merges(&[value], value);
+        }
+        assert_merges(&["max-age=60,PRIVATE"], "private, max-age=60");
+        assert_merges(&["private", "private", "no-cache"], "private, no-cache");
+    }
+
+    #[test]
+    fn what_lets_shared_caches_store_is_dropped() {
+        for name in [
+            "s-maxage",
+            "proxy-revalidate",
+            "stale-while-revalidate",
+            "stale-if-error",
+            "public",
+        ] {
+            for written in [name.to_owned(), name.to_uppercase()] {
+                for directive in [format!("{written}=60"), format!("{written}=\"60\""), written] {
+                    assert_merges(&[&directive], "private");
+                    assert_merges(
+                        &["no-transform", &format!("max-age=1,{directive} ,x")],
+                        "private, no-transform, max-age=1, x",
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn names_that_begin_alike_are_told_apart() {
+        assert_merges(
+            &["publicly, s-maxage2=1, x-public, privately, stale-if"],
+            "private, publicly, s-maxage2=1, x-public, privately, stale-if",
+        );
+    }
+
+    #[test]
+    fn a_qualified_private_becomes_the_unqualified_one() {
+        assert_merges(&["private=\"X-A\""], "private");
+        assert_merges(
+            &["max-age=60, Private=\"X-A, X-B\", no-transform"],
+            "private, max-age=60, no-transform",
+        );
+        assert_merges(&["private=x"], "private");
+    }
+
+    #[test]
+    fn a_removed_public_is_reported() {
+        assert!(assert_private(&[b"public"], "private"));
+        assert!(assert_private(
+            &[b"max-age=5", b"no-transform, PUBLIC"],
+            "private, max-age=5, no-transform"
+        ));
+        for line in [
+            &b"private"[..],
+            b"s-maxage=5",
+            b"publicly",
+            b"ext=\"a, public, b\"",
+            b"public\xff",
+            b"",
+        ] {
+            assert!(!merge_private([line]).removed_public, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn malformed_members_are_dropped_alone() {
+        for bad in [
+            "max age=5",
+            "max-age =5",
+            "max-age= 5",
+            "max-age=",
+            "=5",
+            "=",
+            "a=b=c",
+            "a=b c",
+            "\"quoted\"",
+            "a=\"b\"c",
+            "a=\"b\" c",
+            "a=b\"c\"",
+            "a=\"b\"\"c\"",
+            "a=\"b\\\u{1}\"",
+            "a;b",
+            "(a)",
+            "b\u{e9}",
+            "a=\u{e9}",
+            "a=\"\u{e9}\"",
+            "\u{2000}no-store",
+            "a\0",
+            "a=\"\u{7f}\"",
+            "no-store\r\nX-A: b",
+        ] {
+            assert_merges(
+                &[&format!("no-transform,{bad},max-age=5")],
+                "private, no-transform, max-age=5",
+            );
+            assert_merges(&[bad, "max-age=5"], "private, max-age=5");
+        }
+        assert_private(&[b"\xff, a=\xfe\", max-age=5, \xc3"], "private, max-age=5");
+    }
+
+    #[test]
+    fn a_comma_in_a_quoted_string_does_not_split() {
+        assert_merges(
+            &["ext=\"a, public, b\", max-age=5"],
+            "private, ext=\"a, public, b\", max-age=5",
+        );
+        assert_merges(&["ext=\"a\\\", no-store, b\""], "private, ext=\"a\\\", no-store, b\"");
+        assert_merges(&["ext=\"a\\\\\", no-store"], "private, ext=\"a\\\\\", no-store");
+        assert_merges(&["ext=\"\t,\u{20}~\""], "private, ext=\"\t, ~\"");
+        assert_merges(&["e=\"\u{e9}, no-store, b\", max-age=5"], "private, max-age=5");
+    }
+
+    #[test]
+    fn a_quote_that_never_closes_swallows_nothing() {
+        assert_merges(&["ext=\"a, no-store, max-age=5"], "private, no-store, max-age=5");
+        assert_merges(&["ext=\"a\\\", no-store"], "private, no-store");
+        assert_merges(&["ext=\"a, no-store\\, x"], "private, x");
+        assert_merges(&["ext=\"a", "no-store, b=\"c, d\""], "private, no-store, b=\"c, d\"");
+        assert_merges(&["a=\"b, c\", ext=\"d, no-store"], "private, a=\"b, c\", no-store");
+        assert_merges(
+            &["ext=\"a\u{1}, no-store, b=\", max-age=5"],
+            "private, no-store, max-age=5",
+        );
+        assert_merges(
+            &["ext=\"a\u{1}, b=\"c, d\", max-age=5"],
+            "private, b=\"c, d\", max-age=5",
+        );
+        assert_merges(&["a\", no-store, b=\"c"], "private, no-store");
+        assert_merges(&["ext\"a, no-store, b\"c"], "private, no-store");
+        assert!(assert_private(&[b"ext=\"a, public"], "private"));
+    }
+
+    #[test]
+    fn vary_is_left_alone_when_it_is_right() {
+        for line in [
+            "Cookie",
+            "cookie",
+            "Accept, COOKIE",
+            "Cookie,Accept",
+            "\tCookie ",
+            "*",
+            " * ",
+            "Accept,,Cookie, a b",
+        ] {
+            assert_vary(&[line], None);
+        }
+    }
+
+    #[test]
+    fn vary_gets_the_field() {
+        assert_vary(&[], Some("Cookie"));
+        assert_vary(&[""], Some("Cookie"));
+        assert_vary(&[" , ,\t"], Some("Cookie"));
+        assert_vary(&["Accept"], Some("Accept, Cookie"));
+        assert_vary(&["X-Cookie, Cookies, Cook"], Some("X-Cookie, Cookies, Cook, Cookie"));
+        assert_eq!(
+            merge_vary([&b"Cookie"[..]], "X-State").as_deref(),
+            Some("Cookie, X-State")
+        );
+        assert_eq!(merge_vary([&b"accept, x-state"[..]], "X-State"), None);
+    }
+
+    #[test]
+    fn several_vary_lines_become_one_without_repeats() {
+        assert_vary(&["Cookie", "Accept"], Some("Cookie, Accept"));
+        assert_vary(&["Accept", "Cookie"], Some("Accept, Cookie"));
+        assert_vary(&["Cookie", "cookie"], Some("Cookie"));
+        assert_vary(&["Cookie", ""], Some("Cookie"));
+        assert_vary(
+            &["Origin, accept,ORIGIN", "Accept-Encoding, Accept", "\tX-A"],
+            Some("Origin, accept, Accept-Encoding, X-A, Cookie"),
+        );
+    }
+
+    #[test]
+    fn a_star_in_vary_outweighs_the_rest() {
+        assert_vary(&["Accept, *"], Some("*"));
+        assert_vary(&["*, Accept"], Some("*"));
+        assert_vary(&["*", "*"], Some("*"));
+        assert_vary(&["Cookie", "*"], Some("*"));
+        assert_vary(&["Accept", "Origin , * ,X-A", "Cookie"], Some("*"));
+        assert_eq!(merge_vary([&b"Accept"[..]], "*").as_deref(), Some("*"));
+        assert_vary(&["**", "a*"], Some("**, a*, Cookie"));
+    }
+
+    #[test]
+    fn malformed_vary_members_are_dropped_alone() {
+        assert_vary(
+            &["a b, Accept, \u{e9}, \"x\", (y), z=1, \u{2000}Cookie"],
+            Some("Accept, Cookie"),
+        );
+        assert_vary(&["\"Accept, Origin, X\""], Some("Origin, Cookie"));
+        let merged = merge_vary([&b"\xff, Accept, \x00, a\r\nb"[..], b"\x80"], "Cookie");
+        assert_eq!(merged.as_deref(), Some("Accept, Cookie"));
+    }
+
+    #[test]
+    fn targeted_fields_are_known_in_any_case() {
+        for name in [
+            "X-Accel-Expires",
+            "Surrogate-Control",
+            "Edge-Control",
+            "CDN-Cache-Control",
+            "Cloudflare-CDN-Cache-Control",
+            "Vercel-CDN-Cache-Control",
+            "Netlify-CDN-Cache-Control",
+            "A-B-CDN-Cache-Control",
+        ] {
+            for name in [name.to_owned(), name.to_lowercase(), name.to_uppercase()] {
+                assert!(is_targeted(&name), "{name}");
+            }
+        }
+        for name in [
+            "",
+            "Cache-Control",
+            "X-Cache-Control",
+            "xCDN-Cache-Control",
+            "CDN-Cache-Control-X",
+            "CDN-Cache-Contro",
+            "X-Surrogate-Control",
+            "Surrogate-Control-X",
+            "X-Accel-Expire",
+            "Expires",
+            "Edge-Controls",
+            "\u{e9}\u{2000}CDN-Cache-Control",
+            "\u{2000}\u{2000}\u{2000}\u{2000}\u{2000}\u{2000}\u{2000}",
+        ] {
+            assert!(!is_targeted(name), "{name}");
+        }
+    }
+
+    #[track_caller]
+    fn assert_forbids(name: &str, lines: &[&str], expected: bool) {
+        assert_eq!(forbids_storing(name, bytes(lines)), expected, "{name}: {lines:?}");
+    }
+
+    #[test]
+    fn only_an_exact_zero_makes_nginx_store_nothing() {
+        for name in ["X-Accel-Expires", "x-accel-expires"] {
+            assert_forbids(name, &["0"], true);
+            assert_forbids(name, &["0", "0"], true);
+            for value in [
+                "",
+                "1",
+                "00",
+                "@0",
+                "-0",
+                "off",
+                "0 ",
+                " 0",
+                "0, 0",
+                "no-store",
+                "private",
+                "\u{2000}0",
+            ] {
+                assert_forbids(name, &[value], false);
+                assert_forbids(name, &["0", value], false);
+            }
+        }
+        assert_forbids("Surrogate-Control", &["0"], false);
+    }
+
+    #[test]
+    fn a_targeted_field_forbids_storing_only_without_a_doubt() {
+        for name in [
+            "CDN-Cache-Control",
+            "surrogate-control",
+            "Edge-Control",
+            "Cloudflare-CDN-Cache-Control",
+        ] {
+            for value in [
+                "no-store",
+                "private",
+                "NO-STORE",
+                "Private",
+                " no-store ,, no-cache",
+                "no-cache, private, content=\"ESI/1.0, max-age=5\"",
+                "must-revalidate,no-store",
+            ]
+            .into_iter()
+            .filter(|value| name.ends_with("Cache-Control") || value.to_lowercase().contains("no-store"))
+            {
+                assert_forbids(name, &[value], true);
+                assert_forbids(name, &[value, "no-store"], true);
+            }
+            for value in [
+                "",
+                "max-age=60",
+                "no-cache",
+                "!no-store",
+                "no-store2",
+                "x-private",
+                "private=\"X-A\"",
+                "private=x",
+                "no-store=0",
+                "no-store=\"\"",
+                "no-store, max-age=60",
+                "max-age=60, no-store",
+                "no-store, MAX-AGE=0",
+                "private, S-Maxage=60",
+                "no-store, max-age",
+                "private, s-maxage=\"60\"",
+                "no-store, max-age =60",
+                "no-store, max-age=\"60",
+                "no-store;abc",
+                "no-store;max-age=60",
+                "no-store max-age=60",
+                "ext=\"a, no-store, b\"",
+                "ext=\"a, no-store",
+                "\u{2000}no-store",
+                "no-store\u{e9}",
+                "no-store, \u{e9}",
+            ] {
+                assert_forbids(name, &[value], false);
+                assert_forbids(name, &["no-store", value], false);
+                assert_forbids(name, &[value, "no-store"], false);
+            }
+            assert!(!forbids_storing(name, [&b"no-store\xff"[..]]));
+        }
+    }
+
+    /// Varnish looks into `Surrogate-Control` for `no-store` alone, and then no longer at `Cache-Control`; `Edge-Control`
+    /// has no `private` either.
+    #[test]
+    fn where_private_is_no_directive_it_forbids_nothing() {
+        for name in ["Surrogate-Control", "edge-control"] {
+            for value in ["private", "Private, no-cache", "no-cache, private, content=\"ESI/1.0\""] {
+                assert_forbids(name, &[value], false);
+                assert_forbids(name, &["no-store", value], false);
+            }
+            assert_forbids(name, &["private, no-store"], true);
+        }
+        assert_forbids("CDN-Cache-Control", &["private"], true);
+    }
+
+    #[test]
+    fn without_lines_there_is_nothing_to_remove() {
+        assert_forbids("CDN-Cache-Control", &[], true);
+        assert_forbids("X-Accel-Expires", &[], true);
+    }
+
+    #[test]
+    fn four_hundred_kilobytes_of_anything_are_merged_in_one_go() {
+        for unit in UNITS {
+            let line = format!("no-store,{}", unit.repeat(HOSTILE / unit.len()));
+            let merged = merge_private([line.as_bytes()]);
+            assert!(merged.value.starts_with("private, no-store"), "{unit:?}");
+            assert_eq!(merge_private([merged.value.as_bytes()]).value, merged.value, "{unit:?}");
+            let vary = merge_vary([line.as_bytes()], "Cookie").unwrap();
+            assert!(vary.starts_with("no-store, ") && vary.ends_with("Cookie"), "{unit:?}");
+            assert!(
+                !forbids_storing("Edge-Control", [line.as_bytes(), b"max-age=5"]),
+                "{unit:?}"
+            );
+            assert!(!is_targeted(&line), "{unit:?}");
+        }
+        let different: String = (0..HOSTILE / 8).map(|number| format!("{number:07},")).collect();
+        let vary = merge_vary([different.as_bytes(), different.as_bytes()], "Cookie").unwrap();
+        assert_eq!(vary.split(", ").count(), HOSTILE / 8 + 1);
+        let lines = vec![&b"a=\",x"[..]; HOSTILE / 5];
+        assert!(merge_private(lines).value.ends_with(", x"));
+    }
+
+    #[test]
+    fn every_short_line_merges_to_a_fixed_point() {
+        let alphabet = b"a=\",\\ \x01\xe9";
+        for length in 0..=5 {
+            let mut line = vec![0; length];
+            for number in 0..alphabet.len().pow(length as u32) {
+                let mut rest = number;
+                for byte in &mut line {
+                    *byte = alphabet[rest % alphabet.len()];
+                    rest /= alphabet.len();
+                }
+                let merged = merge_private([&line[..]]);
+                assert!(merged.value.is_ascii() && !merged.value.contains('\u{1}'), "{line:?}");
+                assert_eq!(merge_private([merged.value.as_bytes()]), merged, "{line:?}");
+                let vary = merge_vary([&line[..]], "Cookie").unwrap();
+                assert_eq!(merge_vary([vary.as_bytes()], "Cookie"), None, "{line:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! Delegation to an edge: the keys of single days as JSON, and a checker that needs no more than those.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use time::OffsetDateTime;
+use zeroize::Zeroizing;
+
+use crate::cookie;
+use crate::error::{ConfigError, Reason};
+use crate::headers::RequestFields;
+use crate::ids::{KeyId, SessionId};
+use crate::key::{SecretText, parse_hex, push_hex};
+use crate::sessions::Sessions;
+use crate::time::{DAY, from_seconds, now, to_seconds};
+use crate::token::aead::Prk;
+use crate::token::{self, base64url, envelope};
+
+/// What an edge may do with the day keys that it is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EdgeRights {
+    /// Tell heads that a key holder made, and that have not expired, from all others. It reads nothing.
+    Check,
+    /// Open sessions, and make tokens that expire on those days.
+    Open,
+}
+
+impl EdgeRights {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Check => "check",
+            Self::Open => "open",
+        }
+    }
+}
+
+impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Sessions<T> {
+    /// The keys of the current UTC day and the `days` after it under every secret of the ring, as JSON for an edge that
+    /// holds no secret. A token needs the keys of the day on which it expires, so give at least as many days as the
+    /// longest absolute timeout reaches.
+    ///
+    /// With [`EdgeRights::Check`] the holder can make heads that other check-only readers accept, never a session.
+    /// With [`EdgeRights::Open`] it can make sessions that expire on those days: treat the text like a secret.
+    #[must_use]
+    pub fn edge_keys(&self, days: u32, rights: EdgeRights) -> SecretText {
+        self.edge_keys_at(days, rights, from_seconds(now()))
+    }
+
+    /// The same from the UTC day of `now`.
+    #[must_use]
+    pub fn edge_keys_at(&self, days: u32, rights: EdgeRights, now: OffsetDateTime) -> SecretText {
+        let config = self.config();
+        let keys = self.keys();
+        let first = u32::try_from(to_seconds(now) / DAY).unwrap_or(u32::MAX);
+        let days = first..=first.saturating_add(days).min(token::LAST_DAY);
+        let keys_of = |day| keys.session.export_day(day).zip(keys.activity.export_day(day));
+        let count = days.clone().map(|day| keys_of(day).count()).sum::<usize>();
+        // Room for all of it, so that no copy of a key is left behind by growing.
+        let mut text = String::with_capacity(count * ENTRY + 2 * config.audience.len() * 6 + 1024);
+        let quoted = |text: &str| Value::from(text).to_string();
+        text.push_str("{\"format\":");
+        text.push_str(&quoted(FORMAT));
+        for (field, value) in [
+            ("name", &*config.name),
+            ("audience", &config.audience),
+            ("rights", rights.name()),
+        ] {
+            text.push_str(&format!(",\"{field}\":{}", quoted(value)));
+        }
+        if rights == EdgeRights::Open {
+            let sealing = keys.session.sealing_from().into_iter();
+            let entry = |(id, from)| format!("{{\"key_id\":\"{id}\",\"from\":{from}}}");
+            text.push_str(&format!(
+                ",\"sealing\":[{}]",
+                sealing.map(entry).collect::<Vec<_>>().join(",")
+            ));
+        }
+        text.push_str(",\"keys\":[");
+        for (index, (day, (session, activity))) in days
+            .flat_map(|day| keys_of(day).map(move |keys| (day, keys)))
+            .enumerate()
+        {
+            if index > 0 {
+                text.push(',');
+            }
+            text.push_str(&format!(
+                "{{\"key_id\":\"{}\",\"day\":{day},\"session\":{{\"check\":\"",
+                session.0
+            ));
+            push_hex(&mut text, &*session.1.check);
+            if rights == EdgeRights::Open {
+                text.push_str("\",\"seal\":\"");
+                push_hex(&mut text, &*session.1.seal);
+            }
+            text.push_str("\"}");
+            if config.has_activity() {
+                text.push_str(",\"activity\":{\"check\":\"");
+                push_hex(&mut text, &*activity.1.check);
+                text.push_str("\"}");
+            }
+            text.push('}');
+        }
+        text.push_str("]}");
+        SecretText::new(text)
+    }
+}
+
+/// Checks the heads of session and activity tokens with the check keys of single days: it holds no secret and reads no
+/// session.
+///
+/// Use it to drop what is dead and to route, **never to grant**: it covers neither the body nor the start, the cut-off or
+/// the absolute timeout, and who holds the same check keys can make heads that it accepts. Only opening proves a
+/// session.
+///
+/// ```
+/// use sealed_session::{Checker, EdgeRights, Key, KeyRing, RequestFields, Sessions};
+/// # #[derive(serde::Serialize, serde::Deserialize)]
+/// # struct Login { user: u64 }
+/// use time::OffsetDateTime;
+///
+/// let sessions = Sessions::<Login>::builder(KeyRing::new(Key::generate()?)).build()?;
+/// let keys = sessions.edge_keys(1, EdgeRights::Check);
+///
+/// // On the edge:
+/// let checker = Checker::from_edge_keys(keys.expose())?;
+/// let now = OffsetDateTime::now_utc();
+/// let cookie = sessions.cookie_for(Login { user: 7 }, now)?;
+/// assert!(checker.check(&RequestFields::new([cookie]), now).is_ok());
+/// assert!(checker.check(&RequestFields::new(["__Host-id=AZ5I"]), now).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Checker {
+    name: String,
+    activity_name: String,
+    needs_activity: bool,
+    keys: HashMap<(KeyId, u32), CheckKeys>,
+}
+
+struct CheckKeys {
+    session: Prk,
+    /// Absent where no session has an idle timeout.
+    activity: Option<Prk>,
+}
+
+/// The head of a session token that a key holder made and that has not expired. No proof of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Checked {
+    /// The session: look it up in a shipped list of revoked ids.
+    pub id: SessionId,
+    /// When the session is over whatever happens.
+    pub expires_at: OffsetDateTime,
+    /// When it is over without activity; `None` if activity is not asked for.
+    pub active_until: Option<OffsetDateTime>,
+}
+
+impl Checker {
+    /// Takes what [`Sessions::edge_keys`] made, with either rights.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if the text is not such JSON, or names no key.
+    pub fn from_edge_keys(json: &str) -> Result<Self, ConfigError> {
+        let parsed: Value = serde_json::from_str(json).map_err(|_| refused("is not JSON"))?;
+        if parsed["format"] != FORMAT {
+            return Err(refused("is not of the format that `edge_keys` writes"));
+        }
+        let name = parsed["name"].as_str().ok_or_else(|| refused("names no cookie"))?;
+        let entries = parsed["keys"].as_array().filter(|keys| !keys.is_empty());
+        let mut keys = HashMap::new();
+        for entry in entries.ok_or_else(|| refused("has no keys"))? {
+            let (slot, check) = parse_entry(entry).ok_or_else(|| refused("has a key that cannot be read"))?;
+            keys.insert(slot, check);
+        }
+        let activity_name = format!("{name}-seen");
+        Ok(Self {
+            name: name.to_owned(),
+            activity_name,
+            needs_activity: true,
+            keys,
+        })
+    }
+
+    /// For sessions without an idle timeout, which have no activity cookie. Default: one is asked for.
+    #[must_use]
+    pub fn without_activity(self) -> Self {
+        Self {
+            needs_activity: false,
+            ..self
+        }
+    }
+
+    /// Checks the heads of a request's cookies: spelling, version, expiry, and that a key holder made them; the
+    /// activity token's also for the same session. Of several session tokens the first that passes counts.
+    ///
+    /// # Errors
+    /// The [`Reason`] of the token that got furthest; [`Reason::UnknownKey`] also for a day whose keys were not given,
+    /// [`Reason::Malformed`] if no cookie came.
+    pub fn check(&self, fields: &RequestFields, now: OffsetDateTime) -> Result<Checked, Reason> {
+        let now = to_seconds(now);
+        let longest = cookie::LARGEST.saturating_sub(self.name.len());
+        let session_key = |id, day| self.keys.get(&(id, day)).map(|keys| &keys.session);
+        let mut furthest = Reason::Malformed;
+        let mut verified = 0;
+        for value in fields.cookies(&self.name) {
+            let head = token::check_head(value, false, longest, fields.bind(), now, session_key);
+            // Cheap refusals are free, cryptography is bounded.
+            verified += u32::from(!head.is_err_and(Reason::is_claim));
+            let active_until = head
+                .ok()
+                .and_then(|head| self.active_until(head.session_id, fields, now));
+            match head {
+                Ok(head) if active_until.is_some() || !self.needs_activity => {
+                    let expires_at = from_seconds(head.expires.into());
+                    return Ok(Checked {
+                        id: head.session_id,
+                        expires_at,
+                        active_until,
+                    });
+                }
+                Ok(_) => furthest = furthest.max(Reason::Idle),
+                Err(reason) => furthest = furthest.max(reason),
+            }
+            if verified == MOST_CHECKED {
+                break;
+            }
+        }
+        Err(furthest)
+    }
+
+    fn active_until(&self, id: SessionId, fields: &RequestFields, now: u64) -> Option<OffsetDateTime> {
+        if !self.needs_activity {
+            return None;
+        }
+        let longest = base64url::encoded_len(envelope::ACTIVITY_LEN);
+        let activity_key = |id, day| self.keys.get(&(id, day)).and_then(|keys| keys.activity.as_ref());
+        fields
+            .cookies(&self.activity_name)
+            .map(|value| token::check_head(value, true, longest, fields.bind(), now, activity_key))
+            .filter(|head| !head.is_err_and(Reason::is_claim))
+            .take(MOST_CHECKED as usize)
+            .filter_map(Result::ok)
+            .filter(|head| head.session_id == id)
+            .map(|head| from_seconds(head.expires.into()))
+            .max()
+    }
+}
+
+impl fmt::Debug for Checker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Checker")
+            .field("cookie", &self.name)
+            .field("keys", &self.keys.len())
+            .finish_non_exhaustive()
+    }
+}
+
+const FORMAT: &str = "sealed-session day keys v1";
+/// Most characters of one entry of `keys`.
+const ENTRY: usize = 320;
+/// Most tokens of one kind and request on which cryptography is spent.
+const MOST_CHECKED: u32 = 8;
+
+fn parse_entry(entry: &Value) -> Option<((KeyId, u32), CheckKeys)> {
+    let id = KeyId(parse_hex(entry["key_id"].as_str()?)?);
+    let day = u32::try_from(entry["day"].as_u64()?).ok()?;
+    let key = |cookie: &Value| -> Option<Prk> {
+        let bytes: Zeroizing<[u8; 32]> = Zeroizing::new(parse_hex(cookie["check"].as_str()?)?);
+        Some(Prk::new(&bytes))
+    };
+    let activity = match &entry["activity"] {
+        Value::Null => None,
+        activity => Some(key(activity)?),
+    };
+    let session = key(&entry["session"])?;
+    Some(((id, day), CheckKeys { session, activity }))
+}
+
+fn refused(problem: &str) -> ConfigError {
+    ConfigError::new(format!(
+        "the text with the edge's keys {problem}; give it what `edge_keys` wrote"
+    ))
+}

@@ -1,0 +1,408 @@
+//! What can go wrong: one small type per direction (keys, configuration, sealing, opening).
+//!
+//! No error ever carries a secret, a cookie value or session data.
+
+use std::{error, fmt, io};
+
+use crate::ids::KeyId;
+
+/// Why a key or a key ring was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// The operating system gave no random bytes.
+    RandomSource,
+    /// A raw secret is not 32 bytes long.
+    RawLength {
+        /// How many bytes were given.
+        bytes: usize,
+    },
+    /// A raw secret consists of printable characters alone, as a password does.
+    RawPrintable,
+    /// A raw secret has too few distinct byte values to be random.
+    RawTooUniform {
+        /// How many distinct values it has; 17 are required.
+        distinct: usize,
+    },
+    /// The text is not a key in its written form.
+    NotAKey,
+    /// The key id in a written key is not the one of its secret.
+    Checksum,
+    /// An entry of a written ring was refused.
+    Entry {
+        /// Which entry, counted from 1; comments and blank lines do not count.
+        entry: usize,
+        /// What is wrong with it, and what to write instead.
+        problem: &'static str,
+    },
+    /// The ring is empty.
+    EmptyRing,
+    /// No key of the ring seals from the beginning.
+    NothingSeals,
+    /// Two keys of the ring would seal at the same time.
+    TwoSeal {
+        /// The first of them.
+        first: KeyId,
+        /// The second of them.
+        second: KeyId,
+    },
+    /// Two keys of the ring have the same id: the same key twice, or (once in 4 * 10^9 pairs) a coincidence.
+    SameId {
+        /// The id that occurs twice.
+        id: KeyId,
+    },
+    /// The environment variable with the ring is not set, or not UTF-8.
+    Environment {
+        /// The variable's name.
+        variable: String,
+    },
+    /// The file with the ring could not be read.
+    File {
+        /// The operating system's kind of error.
+        kind: io::ErrorKind,
+    },
+}
+
+impl fmt::Display for KeyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RandomSource => f.write_str("the operating system gave no random bytes for a key"),
+            Self::RawLength { bytes } => write!(f, "a raw secret is 32 bytes long, this one has {bytes}"),
+            Self::RawPrintable => f.write_str(
+                "a raw secret of printable characters looks like a password; generate one with `Key::generate`",
+            ),
+            Self::RawTooUniform { distinct } => write!(
+                f,
+                "a raw secret with only {distinct} distinct byte values is not random; generate one with `Key::generate`"
+            ),
+            Self::NotAKey => f.write_str(
+                "a key is written `sealed1_`, 8 hexadecimal digits, `_`, 64 hexadecimal digits, all in lower case",
+            ),
+            Self::Checksum => f.write_str(
+                "the key id in the written key is not the one of its secret; the key was mistyped or cut, copy it again",
+            ),
+            Self::Entry { entry, problem } => write!(f, "entry {entry} of the key ring: {problem}"),
+            Self::EmptyRing => f.write_str("the key ring is empty; write at least one key into it"),
+            Self::NothingSeals => {
+                f.write_str("no key of the ring seals; mark exactly one with `seal` and without `from`")
+            }
+            Self::TwoSeal { first, second } => write!(
+                f,
+                "keys {first} and {second} would seal at the same time; mark one `open`, or give it another `from` instant"
+            ),
+            Self::SameId { id } => write!(f, "key {id} stands in the ring twice; remove one of the two"),
+            Self::Environment { variable } => {
+                write!(f, "the environment variable {variable} is not set to a key ring; set it to a written key")
+            }
+            Self::File { kind } => write!(f, "the key ring's file could not be read: {kind}"),
+        }
+    }
+}
+
+impl error::Error for KeyError {}
+
+/// Why a configuration was refused; its text says what to change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    problem: String,
+}
+
+impl ConfigError {
+    pub(crate) fn new(problem: impl Into<String>) -> Self {
+        Self {
+            problem: problem.into(),
+        }
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.problem)
+    }
+}
+
+impl error::Error for ConfigError {}
+
+/// Why session state could not be written or sealed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SealError {
+    /// The cookie would be larger than browsers keep.
+    TooLarge {
+        /// The size it would have, in bytes: name and value together for a cookie, the text for other sealed values.
+        size: usize,
+        /// The largest size allowed, in bytes.
+        limit: usize,
+        /// The top-level field of the session data with the longest JSON, and its length in bytes.
+        largest_field: Option<(String, usize)>,
+    },
+    /// The session data cannot be serialised as JSON.
+    NotSerializable,
+    /// What was serialised cannot be read back into the session's type, so the next request would have no session.
+    NotReadable,
+    /// The header block was already sent: the session of this request is finished.
+    TooLate,
+    /// Another handle of the same request wrote while `update` ran; nothing was changed.
+    Conflict,
+    /// The session is to be remembered, but the builder was given no lifetime for that.
+    RememberOff,
+    /// The sealed value would expire now or earlier, more than 400 days from now, or beyond the format's 32 bits.
+    Expiry,
+    /// The operating system gave no random bytes; nothing weaker is used.
+    RandomSource,
+}
+
+impl fmt::Display for SealError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLarge {
+                size,
+                limit,
+                largest_field,
+            } => {
+                write!(
+                    f,
+                    "the sealed value would take {size} bytes of at most {limit}; keep less in it"
+                )?;
+                match largest_field {
+                    Some((field, bytes)) => write!(f, " (its largest field is `{field}` with {bytes} bytes)"),
+                    None => Ok(()),
+                }
+            }
+            Self::NotSerializable => f.write_str("the session data cannot be serialised as JSON"),
+            Self::NotReadable => f.write_str(
+                "the session data serialises to JSON that its own type does not read back (is a number not finite, or \
+                 a skipped field without `#[serde(default)]`?)",
+            ),
+            Self::TooLate => f.write_str("the header block was already sent; write to the session before responding"),
+            Self::Conflict => f.write_str("another handle of this request wrote during `update`; nothing was changed"),
+            Self::RememberOff => {
+                f.write_str("this application remembers no sessions; set `remembered` on the builder first")
+            }
+            Self::Expiry => f.write_str("the expiry must lie in the future, at most 400 days from now and before 2106"),
+            Self::RandomSource => f.write_str("the operating system gave no random bytes; nothing was sealed"),
+        }
+    }
+}
+
+impl error::Error for SealError {}
+
+/// A token did not open: to the outside all failures look the same, [`reason`](Self::reason) is for logs and tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenError {
+    reason: Reason,
+}
+
+impl OpenError {
+    pub(crate) fn new(reason: Reason) -> Self {
+        Self { reason }
+    }
+
+    /// The precise reason. Do not show it to a visitor.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the sealed value is not valid")
+    }
+}
+
+impl error::Error for OpenError {}
+
+/// Why a token was rejected, in the order in which the checks are made (SPEC.md, *Opening*).
+///
+/// Its `Display` is for logs. What fails before the check is verified is a claim by whoever sent the token, and is
+/// worded so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Reason {
+    /// Too long, too short, or not the one canonical base64url spelling.
+    Malformed,
+    /// The first byte names another version of the format.
+    UnknownVersion,
+    /// The token claims an expiry that has passed.
+    Expired,
+    /// The token claims an expiry further away than any token may live.
+    ExpiresTooFar,
+    /// The token claims a key that the ring does not have.
+    UnknownKey,
+    /// The check does not match: made with another secret, cookie name, audience or bind, or the head was altered.
+    NotOurs,
+    /// The head is ours, the sealed state was altered.
+    Damaged,
+    /// Sealed by a newer version: it carries flags that this one does not know.
+    UnknownFlags,
+    /// Started more than 5 minutes ahead of this server's clock.
+    StartedInFuture,
+    /// Older than the absolute timeout.
+    TooOld,
+    /// Started before the cut-off, or its id is revoked.
+    Revoked,
+    /// No valid activity token: nothing was heard of this session for the idle timeout.
+    Idle,
+    /// The payload does not deserialise into the session's type.
+    Payload,
+    /// First read after the header block was sent.
+    TooLate,
+}
+
+impl Reason {
+    /// Whether this is only what the sender's token claims, because it was refused before its check was verified.
+    #[must_use]
+    pub fn is_claim(self) -> bool {
+        self < Self::NotOurs
+    }
+
+    /// The short name that SPEC.md and the vectors use: `"not ours"`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::UnknownVersion => "unknown version",
+            Self::Expired => "expired",
+            Self::ExpiresTooFar => "expires too far",
+            Self::UnknownKey => "unknown key",
+            Self::NotOurs => "not ours",
+            Self::Damaged => "damaged",
+            Self::UnknownFlags => "unknown flags",
+            Self::StartedInFuture => "started in future",
+            Self::TooOld => "too old",
+            Self::Revoked => "revoked",
+            Self::Idle => "idle",
+            Self::Payload => "payload",
+            Self::TooLate => "too late",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Malformed => "what was sent is not a token",
+            Self::UnknownVersion => "what was sent claims to be of an unknown version",
+            Self::Expired => "what was sent claims to have expired",
+            Self::ExpiresTooFar => "what was sent claims to expire later than any token may",
+            Self::UnknownKey => "what was sent claims to be sealed with a key that is not in the ring",
+            Self::NotOurs => {
+                "the check does not match: another secret, cookie name, audience or bind, or an altered head"
+            }
+            Self::Damaged => "the head is genuine but the sealed state was altered",
+            Self::UnknownFlags => "the token carries flags of a newer version of this crate",
+            Self::StartedInFuture => "the session started more than 5 minutes ahead of this server's clock",
+            Self::TooOld => "the session is older than the absolute timeout",
+            Self::Revoked => "the session started before the cut-off or its id is revoked",
+            Self::Idle => "the session was not used within the idle timeout",
+            Self::Payload => "the session data does not fit the session's type",
+            Self::TooLate => "the session was read for the first time after the header block was sent",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REASONS: [Reason; 14] = [
+        Reason::Malformed,
+        Reason::UnknownVersion,
+        Reason::Expired,
+        Reason::ExpiresTooFar,
+        Reason::UnknownKey,
+        Reason::NotOurs,
+        Reason::Damaged,
+        Reason::UnknownFlags,
+        Reason::StartedInFuture,
+        Reason::TooOld,
+        Reason::Revoked,
+        Reason::Idle,
+        Reason::Payload,
+        Reason::TooLate,
+    ];
+
+    #[track_caller]
+    fn assert_sentence(text: &str) {
+        let first = text.chars().next().expect("a sentence has characters");
+        assert!(
+            !first.is_uppercase() && !text.ends_with('.') && text.len() > 15,
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn errors_are_lower_case_sentences_without_a_full_stop() {
+        let id = KeyId([1, 2, 3, 4]);
+        let keys = [
+            KeyError::RandomSource,
+            KeyError::RawLength { bytes: 3 },
+            KeyError::RawPrintable,
+            KeyError::RawTooUniform { distinct: 1 },
+            KeyError::NotAKey,
+            KeyError::Checksum,
+            KeyError::Entry {
+                entry: 1,
+                problem: "write `seal KEY`",
+            },
+            KeyError::EmptyRing,
+            KeyError::NothingSeals,
+            KeyError::TwoSeal { first: id, second: id },
+            KeyError::SameId { id },
+            KeyError::Environment {
+                variable: "SESSION_KEYS".into(),
+            },
+            KeyError::File {
+                kind: io::ErrorKind::NotFound,
+            },
+        ];
+        keys.iter().for_each(|error| assert_sentence(&error.to_string()));
+        let sealing = [
+            SealError::TooLarge {
+                size: 5000,
+                limit: 4096,
+                largest_field: Some(("basket".into(), 4000)),
+            },
+            SealError::NotSerializable,
+            SealError::NotReadable,
+            SealError::TooLate,
+            SealError::Conflict,
+            SealError::RememberOff,
+            SealError::Expiry,
+            SealError::RandomSource,
+        ];
+        sealing.iter().for_each(|error| assert_sentence(&error.to_string()));
+        let size = sealing[0].to_string();
+        assert!(
+            size.contains("5000") && size.contains("4096") && size.contains("`basket` with 4000"),
+            "{size}"
+        );
+        REASONS.iter().for_each(|reason| assert_sentence(&reason.to_string()));
+    }
+
+    #[test]
+    fn outside_all_failures_look_the_same() {
+        let outside: std::collections::HashSet<_> = REASONS
+            .iter()
+            .map(|&reason| OpenError::new(reason).to_string())
+            .collect();
+        assert_eq!(outside.len(), 1);
+    }
+
+    #[test]
+    fn what_is_not_verified_is_worded_as_a_claim() {
+        for reason in REASONS {
+            assert_eq!(
+                reason.is_claim(),
+                reason.to_string().starts_with("what was sent"),
+                "{reason:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn reasons_are_ordered_as_they_are_checked() {
+        assert!(REASONS.is_sorted());
+    }
+}

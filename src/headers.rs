@@ -1,0 +1,296 @@
+//! What comes in with a request and what goes out with a response, for any framework's headers.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::cache;
+use crate::cookie;
+
+/// What a session needs to know of a request: its `Cookie` header fields, a few facts, and `bind` if one is used.
+///
+/// ```
+/// use sealed_session::RequestFields;
+///
+/// let fields = RequestFields::new(["theme=dark; __Host-id=AZ5I…", "__Host-id-seen=Ap5I…"]);
+/// ```
+#[derive(Default)]
+pub struct RequestFields {
+    cookies: Option<Box<dyn CookieFields>>,
+    sec_fetch_dest: Option<String>,
+    sec_fetch_site: Option<String>,
+    is_prefetch: bool,
+    bind: Vec<u8>,
+}
+
+trait CookieFields: Send + Sync {
+    fn field(&self, index: usize) -> Option<&[u8]>;
+}
+
+impl<V: AsRef<[u8]> + Send + Sync> CookieFields for Vec<V> {
+    fn field(&self, index: usize) -> Option<&[u8]> {
+        self.get(index).map(AsRef::as_ref)
+    }
+}
+
+impl RequestFields {
+    /// The values of all `Cookie` header fields, as bytes and in order (HTTP/2 clients split the field).
+    #[must_use]
+    pub fn new<V: AsRef<[u8]> + Send + Sync + 'static>(cookie_fields: impl IntoIterator<Item = V>) -> Self {
+        let fields: Vec<V> = cookie_fields.into_iter().collect();
+        Self {
+            cookies: (!fields.is_empty()).then(|| Box::new(fields) as _),
+            ..Self::default()
+        }
+    }
+
+    /// What a session needs of a framework's header map: its cookie fields, and others by their name.
+    #[cfg(any(feature = "http", feature = "actix"))]
+    pub(crate) fn from_map<'a, V: AsRef<[u8]> + Send + Sync + 'static>(
+        cookie_fields: Vec<V>,
+        text: impl Fn(&'static str) -> Option<&'a str>,
+    ) -> Self {
+        let mut fields = Self::new(cookie_fields);
+        fields.sec_fetch_dest = text("sec-fetch-dest").map(str::to_owned);
+        fields.sec_fetch_site = text("sec-fetch-site").map(str::to_owned);
+        match text("sec-purpose") {
+            Some(value) => fields.with_sec_purpose(value),
+            None => fields,
+        }
+    }
+
+    /// The value of `Sec-Fetch-Dest`, for a [`renew_when`](crate::Builder::renew_when) hook.
+    #[must_use]
+    pub fn with_sec_fetch_dest(self, value: impl Into<String>) -> Self {
+        Self {
+            sec_fetch_dest: Some(value.into()),
+            ..self
+        }
+    }
+
+    /// The value of `Sec-Fetch-Site`, for a [`renew_when`](crate::Builder::renew_when) hook.
+    #[must_use]
+    pub fn with_sec_fetch_site(self, value: impl Into<String>) -> Self {
+        Self {
+            sec_fetch_site: Some(value.into()),
+            ..self
+        }
+    }
+
+    /// The value of `Sec-Purpose`: a prefetch is no activity of the visitor and renews nothing.
+    #[must_use]
+    pub fn with_sec_purpose(self, value: &str) -> Self {
+        let is_prefetch = value
+            .trim_start()
+            .get(..8)
+            .is_some_and(|start| start.eq_ignore_ascii_case("prefetch"));
+        Self { is_prefetch, ..self }
+    }
+
+    /// One opaque value that client and server know and that does not travel with the request, such as the hash of a
+    /// client certificate. A session that was started under it opens under no other.
+    #[must_use]
+    pub fn with_bind(self, bind: impl Into<Vec<u8>>) -> Self {
+        Self {
+            bind: bind.into(),
+            ..self
+        }
+    }
+
+    /// The value of `Sec-Fetch-Dest`, if it came.
+    #[must_use]
+    pub fn sec_fetch_dest(&self) -> Option<&str> {
+        self.sec_fetch_dest.as_deref()
+    }
+
+    /// The value of `Sec-Fetch-Site`, if it came.
+    #[must_use]
+    pub fn sec_fetch_site(&self) -> Option<&str> {
+        self.sec_fetch_site.as_deref()
+    }
+
+    /// Whether the browser fetches this ahead of the visitor's wish.
+    #[must_use]
+    pub fn is_prefetch(&self) -> bool {
+        self.is_prefetch
+    }
+
+    pub(crate) fn bind(&self) -> &[u8] {
+        &self.bind
+    }
+
+    /// The raw values of all cookies of this name.
+    pub(crate) fn cookies<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+        let fields = self
+            .cookies
+            .iter()
+            .flat_map(|fields| (0..).map_while(|index| fields.field(index)));
+        fields.flat_map(|field| cookie::values(field, name.as_bytes()))
+    }
+}
+
+impl fmt::Debug for RequestFields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RequestFields(..)")
+    }
+}
+
+/// A response's header fields, as any framework keeps them. Names are compared without regard to case.
+pub trait ResponseHeaders {
+    /// Shows every field line: name and value.
+    fn for_each(&self, line: &mut dyn FnMut(&str, &[u8]));
+
+    /// Drops the lines of this name whose value `keep` refuses; the others stay as they are.
+    fn retain(&mut self, name: &str, keep: &mut dyn FnMut(&[u8]) -> bool);
+
+    /// Adds a line. A sensitive value is to be kept out of logs and compression tables.
+    fn append(&mut self, name: &'static str, value: String, is_sensitive: bool);
+}
+
+impl ResponseHeaders for Vec<(String, String)> {
+    fn for_each(&self, line: &mut dyn FnMut(&str, &[u8])) {
+        self.iter().for_each(|(name, value)| line(name, value.as_bytes()));
+    }
+
+    fn retain(&mut self, name: &str, keep: &mut dyn FnMut(&[u8]) -> bool) {
+        Self::retain(self, |(other, value)| {
+            !other.eq_ignore_ascii_case(name) || keep(value.as_bytes())
+        });
+    }
+
+    fn append(&mut self, name: &'static str, value: String, _is_sensitive: bool) {
+        self.push((name.to_owned(), value));
+    }
+}
+
+/// What a session asks of the caches between server and browser.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CacheRule {
+    /// The response does not depend on the session.
+    Leave,
+    /// It depends on there being no cookie.
+    Vary,
+    /// It depends on a cookie: `private` merged in, targeted fields neutralised.
+    Private,
+    /// It carries a session: `private, no-store` alone, targeted fields neutralised.
+    NoStore,
+}
+
+/// Something that applying a patch found out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Finding {
+    PublicRemoved,
+    LargeHeaderBlock { bytes: usize },
+}
+
+/// What is to be done to a response so that the session is kept and no cache mixes up visitors.
+#[must_use = "without the patch the response neither keeps the session nor protects it from caches"]
+pub struct Patch {
+    /// Name of each cookie with its `Set-Cookie` line.
+    pub(crate) cookies: Vec<(Arc<str>, String)>,
+    pub(crate) cache: CacheRule,
+    pub(crate) vary_field: Arc<str>,
+    pub(crate) clear_site_data: bool,
+    pub(crate) report: Option<Arc<dyn Fn(Finding) + Send + Sync>>,
+}
+
+impl Patch {
+    /// Changes the response's header fields: `Set-Cookie`, `Cache-Control`, `Vary`, and the fields that speak to one
+    /// cache only (`X-Accel-Expires`, `Surrogate-Control`, `CDN-Cache-Control` and others).
+    ///
+    /// Apply it after everything that sets header fields, and inside any response cache, `ETag` or compression layer.
+    pub fn apply(&self, headers: &mut impl ResponseHeaders) {
+        self.apply_cache_rule(headers);
+        for (name, line) in &self.cookies {
+            headers.retain(SET_COOKIE, &mut |other| !cookie::sets(other, name.as_bytes()));
+            headers.append(SET_COOKIE, line.clone(), true);
+        }
+        if self.clear_site_data {
+            replace(headers, CLEAR_SITE_DATA, "\"cache\", \"storage\"".to_owned());
+        }
+        if !self.cookies.is_empty() {
+            let mut bytes = 0;
+            headers.for_each(&mut |name, value| bytes += name.len() + value.len() + ": \r\n".len());
+            if bytes > LARGE_HEADER_BLOCK {
+                self.report(Finding::LargeHeaderBlock { bytes });
+            }
+        }
+    }
+
+    /// The `Set-Cookie` values, for frameworks that take cookies in their own way.
+    pub fn set_cookies(&self) -> impl Iterator<Item = &str> {
+        self.cookies.iter().map(|(_, line)| line.as_str())
+    }
+
+    fn apply_cache_rule(&self, headers: &mut impl ResponseHeaders) {
+        if self.cache == CacheRule::Leave {
+            return;
+        }
+        let mut cache_control = Vec::new();
+        let mut vary = Vec::new();
+        let mut targeted: Vec<(String, Vec<Vec<u8>>)> = Vec::new();
+        headers.for_each(&mut |name, value| {
+            if name.eq_ignore_ascii_case(CACHE_CONTROL) {
+                cache_control.push(value.to_vec());
+            } else if name.eq_ignore_ascii_case(VARY) {
+                vary.push(value.to_vec());
+            } else if cache::is_targeted(name) {
+                match targeted.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
+                    Some((_, lines)) => lines.push(value.to_vec()),
+                    None => targeted.push((name.to_owned(), vec![value.to_vec()])),
+                }
+            }
+        });
+        if let Some(merged) = cache::merge_vary(slices(&vary), &self.vary_field) {
+            replace(headers, VARY, merged);
+        }
+        match self.cache {
+            CacheRule::Leave | CacheRule::Vary => return,
+            CacheRule::Private => {
+                let merged = cache::merge_private(slices(&cache_control));
+                if merged.removed_public {
+                    self.report(Finding::PublicRemoved);
+                }
+                replace(headers, CACHE_CONTROL, merged.value);
+            }
+            CacheRule::NoStore => replace(headers, CACHE_CONTROL, cache::PRIVATE_NO_STORE.to_owned()),
+        }
+        for (name, lines) in targeted {
+            if !cache::forbids_storing(&name, slices(&lines)) {
+                headers.retain(&name, &mut |_| false);
+            }
+        }
+    }
+
+    fn report(&self, finding: Finding) {
+        if let Some(report) = &self.report {
+            report(finding);
+        }
+    }
+}
+
+impl fmt::Debug for Patch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.cookies.iter().map(|(name, _)| name).collect();
+        f.debug_struct("Patch")
+            .field("cookies", &names)
+            .field("cache", &self.cache)
+            .finish()
+    }
+}
+
+const SET_COOKIE: &str = "Set-Cookie";
+const CACHE_CONTROL: &str = "Cache-Control";
+const VARY: &str = "Vary";
+const CLEAR_SITE_DATA: &str = "Clear-Site-Data";
+
+/// Stock nginx gives an upstream 4 KiB for its whole header block; above this, little is left of it.
+const LARGE_HEADER_BLOCK: usize = 3 * 1024;
+
+fn slices(lines: &[Vec<u8>]) -> impl Iterator<Item = &[u8]> {
+    lines.iter().map(Vec::as_slice)
+}
+
+fn replace(headers: &mut impl ResponseHeaders, name: &'static str, value: String) {
+    headers.retain(name, &mut |_| false);
+    headers.append(name, value, false);
+}

@@ -1,0 +1,238 @@
+//! A secret, its public id and its written form.
+
+use std::fmt;
+use std::str::FromStr;
+
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::error::KeyError;
+use crate::ids::KeyId;
+use crate::token::aead::{self, Prk};
+
+/// One secret of 32 bytes: what a session is sealed with.
+///
+/// Written as `sealed1_`, the key id in 8 hexadecimal digits, `_`, the secret in 64 (SPEC.md, *Secret*). Its `Debug`
+/// shows the id alone, it is neither `Clone` nor `Serialize`, and its memory is cleared when it is dropped.
+///
+/// ```
+/// use sealed_session::Key;
+///
+/// let key = Key::generate()?;
+/// let written = key.write_with_secret();
+/// let again: Key = written.expose().parse()?;
+/// assert_eq!(key.id(), again.id());
+/// # Ok::<(), sealed_session::KeyError>(())
+/// ```
+pub struct Key {
+    secret: Zeroizing<[u8; SECRET]>,
+    root: Prk,
+    id: KeyId,
+}
+
+impl Key {
+    /// Draws a new secret from the operating system's generator.
+    ///
+    /// # Errors
+    /// [`KeyError::RandomSource`] if the operating system gives no random bytes.
+    pub fn generate() -> Result<Self, KeyError> {
+        let mut secret = Zeroizing::new([0; SECRET]);
+        aead::os_random(&mut *secret).map_err(|_| KeyError::RandomSource)?;
+        Ok(Self::from_secret(secret))
+    }
+
+    /// Takes the raw secret of a key management service.
+    ///
+    /// Checked: it is 32 bytes long, not all printable ASCII (a password is no secret), and has at least 17 distinct
+    /// byte values.
+    ///
+    /// # Errors
+    /// [`KeyError::RawLength`], [`KeyError::RawPrintable`] or [`KeyError::RawTooUniform`].
+    pub fn from_raw_secret(secret: &[u8]) -> Result<Self, KeyError> {
+        let array: &[u8; SECRET] = secret
+            .try_into()
+            .map_err(|_| KeyError::RawLength { bytes: secret.len() })?;
+        let array = Zeroizing::new(*array);
+        if array.iter().all(|byte| (b' '..=b'~').contains(byte)) {
+            return Err(KeyError::RawPrintable);
+        }
+        let mut seen = [false; 256];
+        array.iter().for_each(|&byte| seen[usize::from(byte)] = true);
+        let distinct = seen.iter().filter(|&&seen| seen).count();
+        if distinct < DISTINCT {
+            return Err(KeyError::RawTooUniform { distinct });
+        }
+        Ok(Self::from_secret(array))
+    }
+
+    /// Reads the written form.
+    ///
+    /// Checked: prefix, length, lower case, and that the key id is the secret's own, which catches typing errors.
+    ///
+    /// # Errors
+    /// [`KeyError::NotAKey`] or [`KeyError::Checksum`].
+    pub fn parse(text: &str) -> Result<Self, KeyError> {
+        let digits = text.strip_prefix(PREFIX).ok_or(KeyError::NotAKey)?;
+        let (id, secret) = digits.split_once('_').ok_or(KeyError::NotAKey)?;
+        let id = parse_hex(id).ok_or(KeyError::NotAKey)?;
+        let key = Self::from_secret(Zeroizing::new(parse_hex(secret).ok_or(KeyError::NotAKey)?));
+        if key.id != KeyId(id) {
+            return Err(KeyError::Checksum);
+        }
+        Ok(key)
+    }
+
+    /// The public id.
+    #[must_use]
+    pub fn id(&self) -> KeyId {
+        self.id
+    }
+
+    /// The written form, **with the secret**: for the place where secrets are kept and nowhere else.
+    #[must_use]
+    pub fn write_with_secret(&self) -> SecretText {
+        let mut text = String::with_capacity(WRITTEN);
+        self.write_to(&mut text);
+        SecretText(text)
+    }
+
+    /// Appends the written form; `text` has room for it, so that no copy is left behind by growing.
+    pub(crate) fn write_to(&self, text: &mut String) {
+        text.push_str(PREFIX);
+        push_hex(text, &self.id.0);
+        text.push('_');
+        push_hex(text, &*self.secret);
+    }
+
+    /// `root`, from which the key id and every day's keys are expanded.
+    pub(crate) fn root(&self) -> &Prk {
+        &self.root
+    }
+
+    fn from_secret(secret: Zeroizing<[u8; SECRET]>) -> Self {
+        // root   = HKDF-Extract(salt = "sealed-session/v1", ikm = secret)
+        // key id = Expand(root, "key id", 4)
+        let root = Prk::extract(b"sealed-session/v1", &*secret);
+        let id = KeyId(*root.expand(&[b"key id"]));
+        Self { secret, root, id }
+    }
+}
+
+impl FromStr for Key {
+    type Err = KeyError;
+
+    fn from_str(text: &str) -> Result<Self, KeyError> {
+        Self::parse(text)
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Key({})", self.id)
+    }
+}
+
+/// A text that contains secrets: shown only through [`expose`](Self::expose), cleared from memory when dropped.
+pub struct SecretText(String);
+
+impl SecretText {
+    pub(crate) fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The text, secrets included.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Drop for SecretText {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl fmt::Debug for SecretText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretText(..)")
+    }
+}
+
+/// Bytes of a secret.
+const SECRET: usize = 32;
+/// Fewest distinct byte values of a raw secret. 32 random bytes have fewer once in 10^11 draws.
+const DISTINCT: usize = 17;
+/// Starts a written key; the digit is the format's version.
+const PREFIX: &str = "sealed1_";
+/// Characters of a written key.
+pub(crate) const WRITTEN: usize = PREFIX.len() + 8 + 1 + 64;
+
+pub(crate) fn push_hex(text: &mut String, bytes: &[u8]) {
+    for byte in bytes {
+        for digit in [byte >> 4, byte & 15] {
+            text.push(char::from(b"0123456789abcdef"[usize::from(digit)]));
+        }
+    }
+}
+
+/// Exactly `2 * N` lower-case hexadecimal digits.
+pub(crate) fn parse_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    if pairs.len() != N || !rest.is_empty() {
+        return None;
+    }
+    let mut bytes = [0; N];
+    for (byte, &[high, low]) in bytes.iter_mut().zip(pairs) {
+        *byte = digit(high)? << 4 | digit(low)?;
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WRITTEN_KEY: &str = "sealed1_9e4859a4_4b99fb7887e95d5dcac0842e4cca21f0e48cc6a1f7c3fedd84678d0b3fc0ff81";
+
+    #[test]
+    fn a_written_key_reads_back() {
+        let key = Key::parse(WRITTEN_KEY).unwrap();
+        assert_eq!(key.id().to_string(), "9e4859a4");
+        assert_eq!(key.write_with_secret().expose(), WRITTEN_KEY);
+        assert_eq!(WRITTEN_KEY.len(), WRITTEN);
+        let new = Key::generate().unwrap();
+        assert_eq!(Key::parse(new.write_with_secret().expose()).unwrap().id(), new.id());
+        assert_ne!(new.id(), Key::generate().unwrap().id());
+    }
+
+    #[test]
+    fn a_cut_or_mistyped_key_is_refused() {
+        for end in 0..WRITTEN_KEY.len() {
+            assert_eq!(Key::parse(&WRITTEN_KEY[..end]).unwrap_err(), KeyError::NotAKey);
+        }
+        let typo = WRITTEN_KEY.replace("_4b99", "_4b98");
+        assert_eq!(Key::parse(&typo).unwrap_err(), KeyError::Checksum);
+        for other in [
+            "",
+            "\u{e9}",
+            "sealed1_\u{e9}",
+            "sealed1__",
+            &format!("{WRITTEN_KEY} "),
+            &WRITTEN_KEY.to_uppercase(),
+        ] {
+            assert_eq!(Key::parse(other).unwrap_err(), KeyError::NotAKey, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let key = Key::parse(WRITTEN_KEY).unwrap();
+        assert_eq!(format!("{key:?}"), "Key(9e4859a4)");
+        assert_eq!(format!("{:?}", key.write_with_secret()), "SecretText(..)");
+    }
+}

@@ -1,0 +1,166 @@
+//! Idle timeout, absolute timeout, remembered sessions and renewal: pure functions of instants in Unix seconds.
+
+use crate::error::Reason;
+use crate::time::{DAY, LEEWAY};
+
+/// How long one kind of session lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lifetime {
+    /// Seconds without a request after which it is over; `None` for no such limit.
+    pub(crate) idle: Option<u64>,
+    /// Seconds after its start at which it is over whatever happens.
+    pub(crate) absolute: u64,
+}
+
+impl Lifetime {
+    /// Until when activity at `now` keeps a session that ends at `expires`; `None` without an idle timeout.
+    pub(crate) fn active_until(&self, now: u64, expires: u64) -> Option<u64> {
+        self.idle.map(|idle| now.saturating_add(idle).min(expires))
+    }
+
+    /// The latest expiry that an activity token can honestly have at `now`.
+    pub(crate) fn latest_activity(&self, now: u64) -> Option<u64> {
+        self.idle.map(|idle| now.saturating_add(idle).saturating_add(LEEWAY))
+    }
+
+    /// Whether moving the activity's end from `old` to `new` is worth a cookie: at least a tenth of the idle timeout,
+    /// no less than a minute, no more than a day, never more than half the idle timeout.
+    pub(crate) fn renewal_is_due(&self, old: u64, new: u64) -> bool {
+        self.idle.is_some_and(|idle| {
+            let worth = (idle / 10).clamp(60, DAY).min(idle / 2).max(1);
+            new >= old.saturating_add(worth)
+        })
+    }
+}
+
+/// The lifetimes of ordinary and of remembered sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lifetimes {
+    pub(crate) ordinary: Lifetime,
+    /// `None`: this application remembers no sessions.
+    pub(crate) remembered: Option<Lifetime>,
+}
+
+impl Lifetimes {
+    /// The lifetime that the flag selects. A remembered session of an application that stopped remembering is an
+    /// ordinary one: configured limits only shorten what a token says.
+    pub(crate) fn of(&self, remembered: bool) -> Lifetime {
+        match self.remembered {
+            Some(lifetime) if remembered => lifetime,
+            _ => self.ordinary,
+        }
+    }
+
+    /// `started` + the absolute timeout that the flag selects.
+    pub(crate) fn expires(&self, started: u64, remembered: bool) -> u64 {
+        started.saturating_add(self.of(remembered).absolute)
+    }
+
+    /// The longest that any session of this application can last after its start.
+    pub(crate) fn longest(&self) -> u64 {
+        self.ordinary.absolute.max(self.of(true).absolute)
+    }
+
+    /// Step 7 of opening, but for flags and revoked ids: is a genuine session within its times?
+    pub(crate) fn judge(&self, started: u64, remembered: bool, now: u64, cut_off: u64) -> Result<(), Reason> {
+        if started > now.saturating_add(LEEWAY) {
+            return Err(Reason::StartedInFuture);
+        }
+        if self.expires(started, remembered) <= now {
+            return Err(Reason::TooOld);
+        }
+        if started < cut_off {
+            return Err(Reason::Revoked);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ORDINARY: Lifetime = Lifetime {
+        idle: Some(1800),
+        absolute: 43_200,
+    };
+    const REMEMBERED: Lifetime = Lifetime {
+        idle: Some(14 * DAY),
+        absolute: 90 * DAY,
+    };
+    const BOTH: Lifetimes = Lifetimes {
+        ordinary: ORDINARY,
+        remembered: Some(REMEMBERED),
+    };
+
+    #[test]
+    fn activity_never_outlives_the_absolute_timeout() {
+        assert_eq!(ORDINARY.active_until(1000, 50_000), Some(2800));
+        assert_eq!(ORDINARY.active_until(49_000, 50_000), Some(50_000));
+        assert_eq!(
+            Lifetime {
+                idle: None,
+                absolute: 1
+            }
+            .active_until(0, 9),
+            None
+        );
+        assert_eq!(ORDINARY.latest_activity(1000), Some(1000 + 1800 + 300));
+        assert_eq!(ORDINARY.active_until(u64::MAX, u64::MAX), Some(u64::MAX));
+    }
+
+    #[test]
+    fn renewal_is_due_after_a_tenth_of_the_idle_timeout_within_its_bounds() {
+        for (idle, worth) in [
+            (1800, 180),
+            (300, 60),
+            (100, 50),
+            (2, 1),
+            (1, 1),
+            (30 * DAY, DAY),
+            (14 * DAY, DAY),
+        ] {
+            let lifetime = Lifetime {
+                idle: Some(idle),
+                absolute: 400 * DAY,
+            };
+            assert!(!lifetime.renewal_is_due(1000, 1000 + worth - 1), "{idle}");
+            assert!(lifetime.renewal_is_due(1000, 1000 + worth), "{idle}");
+        }
+        assert!(
+            !ORDINARY.renewal_is_due(1000, 900),
+            "a clock that steps back renews nothing"
+        );
+        assert!(
+            !Lifetime {
+                idle: None,
+                absolute: 1
+            }
+            .renewal_is_due(0, u64::MAX)
+        );
+    }
+
+    #[test]
+    fn sessions_are_judged_in_order_at_their_bounds() {
+        let judge = |started, remembered, now, cut_off| BOTH.judge(started, remembered, now, cut_off);
+        assert_eq!(judge(1300, false, 1000, 0), Ok(()));
+        assert_eq!(judge(1301, false, 1000, 0), Err(Reason::StartedInFuture));
+        assert_eq!(judge(1000, false, 44_199, 0), Ok(()));
+        assert_eq!(judge(1000, false, 44_200, 0), Err(Reason::TooOld));
+        assert_eq!(judge(1000, true, 44_200, 0), Ok(()));
+        assert_eq!(judge(1000, true, 1000 + 90 * DAY, 0), Err(Reason::TooOld));
+        assert_eq!(judge(1000, false, 1000, 1000), Ok(()));
+        assert_eq!(judge(1000, false, 1000, 1001), Err(Reason::Revoked));
+    }
+
+    #[test]
+    fn without_remembering_the_flag_gives_no_longer_life() {
+        let off = Lifetimes {
+            remembered: None,
+            ..BOTH
+        };
+        assert_eq!(off.of(true), ORDINARY);
+        assert_eq!((off.longest(), BOTH.longest()), (43_200, 90 * DAY));
+        assert_eq!(off.judge(0, true, 43_200, 0), Err(Reason::TooOld));
+    }
+}

@@ -1,0 +1,249 @@
+//! `Sessions<T>`: everything that an application's sessions have in common, and the way of one request through them.
+
+pub(crate) mod builder;
+mod loaded;
+mod opening;
+mod table;
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use time::OffsetDateTime;
+
+use crate::day_keys::Place;
+use crate::error::{ConfigError, Reason, SealError};
+use crate::headers::RequestFields;
+use crate::ids::SessionId;
+use crate::keyring::KeyRing;
+use crate::revocation::RevocationList;
+use crate::session::Session;
+use crate::session::event::{Event, Observer};
+use crate::time::{LEEWAY, from_seconds, to_seconds, to_seconds_rounded_up};
+use crate::token::PlacedRing;
+use crate::token::aead::{self, NoRandomness};
+use crate::token::envelope::Frame;
+
+pub use self::loaded::FinishError;
+
+use self::builder::{Builder, Clock, Config};
+use self::loaded::Loaded;
+
+/// The sessions of an application: configuration, keys, cut-off and revoked ids. Cheap to clone, shared by all threads.
+///
+/// ```
+/// use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+/// # use serde::{Deserialize, Serialize};
+/// #[derive(Serialize, Deserialize)]
+/// struct Login { user: u64 }
+///
+/// let sessions = Sessions::<Login>::builder(KeyRing::new(Key::generate()?)).audience("shop").build()?;
+///
+/// // A request comes in, somebody signs in, the response goes out.
+/// let mut session = sessions.load(RequestFields::new(["theme=dark"]));
+/// session.start(Login { user: 7 })?;
+/// let mut headers = vec![("Content-Type".to_owned(), "text/html".to_owned())];
+/// session.finish(200)?.apply(&mut headers);
+/// assert!(headers.iter().any(|(name, value)| name == "Set-Cookie" && value.starts_with("__Host-id=")));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Sessions<T> {
+    shared: Arc<Shared>,
+    data: PhantomData<fn() -> T>,
+}
+
+struct Shared {
+    config: Config,
+    keys: RwLock<Arc<Keys>>,
+    /// Sessions that started before this Unix second are refused.
+    cut_off: AtomicU64,
+    revocations: Box<dyn RevocationList>,
+    observer: Option<Arc<dyn Observer>>,
+    clock: Clock,
+    random: fn(&mut [u8]) -> Result<(), NoRandomness>,
+}
+
+/// The ring, placed for each of the two cookies.
+pub(crate) struct Keys {
+    pub(crate) session: PlacedRing,
+    pub(crate) activity: PlacedRing,
+}
+
+impl Keys {
+    fn new(config: &Config, ring: &Arc<KeyRing>) -> Result<Self, ConfigError> {
+        let placed = |name: &str| {
+            let place = Place::new(name, &config.audience);
+            place.map(|place| PlacedRing::new(Arc::clone(ring), place))
+        };
+        let session = placed(&config.name);
+        // Without any idle timeout the name may be too long for this one, and it is never used.
+        let activity = placed(&config.activity_name).or_else(|| placed(&config.name));
+        let (Some(session), Some(activity)) = (session, activity) else {
+            return Err(ConfigError::new(
+                "cookie name and audience take at most 255 bytes each; shorten them",
+            ));
+        };
+        Ok(Self { session, activity })
+    }
+}
+
+impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Sessions<T> {
+    /// Configures sessions that are sealed with the keys of this ring (a [`KeyRing`] or an `Arc` of one).
+    pub fn builder(keys: impl Into<Arc<KeyRing>>) -> Builder<T> {
+        Builder::new(keys.into())
+    }
+
+    /// The session of a request. Nothing is opened yet, and a bad cookie never fails a request.
+    #[must_use]
+    pub fn load(&self, fields: RequestFields) -> Session<T> {
+        self.load_with(fields, None)
+    }
+
+    /// The session of a request as of `now`, for tests and simulations: its clock stands still.
+    #[must_use]
+    pub fn load_at(&self, fields: RequestFields, now: OffsetDateTime) -> Session<T> {
+        self.load_with(fields, Some(to_seconds(now)))
+    }
+
+    fn load_with(&self, fields: RequestFields, now: Option<u64>) -> Session<T> {
+        Session::new(Loaded {
+            sessions: self.clone(),
+            fields,
+            now,
+        })
+    }
+
+    /// Replaces the key ring while requests run. Every later opening and sealing uses the new one.
+    pub fn replace_keys(&self, keys: impl Into<Arc<KeyRing>>) {
+        // `build` has checked the same names, so placing them again cannot fail.
+        if let Ok(keys) = Keys::new(&self.shared.config, &keys.into()) {
+            *self.shared.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
+            self.observe(&Event::KeysReplaced);
+        }
+    }
+
+    /// Refuses all sessions that started before `instant` (rounded up to a whole second): the cut-off, which ends every
+    /// session at once. It can only be raised, and it lasts as long as this process: give it again after a restart.
+    ///
+    /// Sessions that start before that second has passed are refused too.
+    pub fn reject_started_before(&self, instant: OffsetDateTime) {
+        let to = to_seconds_rounded_up(instant);
+        if self.shared.cut_off.fetch_max(to, Ordering::AcqRel) < to {
+            self.observe(&Event::CutOffRaised { to });
+        }
+    }
+
+    /// Refuses sessions of this id from now on, wherever a copy of their cookie is. The revocation list keeps the entry
+    /// for the longest absolute timeout and 5 minutes.
+    pub fn revoke(&self, id: SessionId) {
+        self.revoke_at(id, (self.shared.clock)());
+    }
+
+    fn revoke_at(&self, id: SessionId, now: u64) {
+        let until = now.saturating_add(self.shared.config.lifetimes.longest() + LEEWAY);
+        self.shared
+            .revocations
+            .revoke(id, from_seconds(until), from_seconds(now));
+        self.observe(&Event::Revoked { id });
+    }
+
+    /// The value of a `Cookie` header field with a session that started at `now`, for an application's own tests.
+    ///
+    /// # Errors
+    /// As [`Session::start`].
+    pub fn cookie_for(&self, data: T, now: OffsetDateTime) -> Result<String, SealError> {
+        let mut session = self.load_at(RequestFields::default(), now);
+        session.start(data)?;
+        let patch = session.finish(200)?;
+        let pairs: Vec<&str> = patch.set_cookies().filter_map(|line| line.split(';').next()).collect();
+        Ok(pairs.join("; "))
+    }
+
+    /// The name of the session cookie.
+    #[must_use]
+    pub fn cookie_name(&self) -> &str {
+        &self.shared.config.name
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.shared.config
+    }
+
+    pub(crate) fn keys(&self) -> Arc<Keys> {
+        Arc::clone(&self.shared.keys.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn observe(&self, event: &Event) {
+        if let Some(observer) = &self.shared.observer {
+            observer.event(event);
+        }
+    }
+
+    /// Step 7 of opening, but for the flags.
+    fn judge(&self, frame: &Frame, id: SessionId, now: u64) -> Result<(), Reason> {
+        let cut_off = self.shared.cut_off.load(Ordering::Acquire);
+        self.shared
+            .config
+            .lifetimes
+            .judge(frame.started.into(), frame.remembered, now, cut_off)?;
+        if self.shared.revocations.is_revoked(id) {
+            return Err(Reason::Revoked);
+        }
+        Ok(())
+    }
+
+    fn new(
+        config: Config,
+        ring: Arc<KeyRing>,
+        revocations: Box<dyn RevocationList>,
+        observer: Option<Arc<dyn Observer>>,
+        clock: Clock,
+    ) -> Result<Self, ConfigError> {
+        let keys = RwLock::new(Arc::new(Keys::new(&config, &ring)?));
+        let cut_off = AtomicU64::new(0);
+        let shared = Shared {
+            config,
+            keys,
+            cut_off,
+            revocations,
+            observer,
+            clock,
+            random: aead::os_random,
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+            data: PhantomData,
+        })
+    }
+
+    /// The same sessions with another random source, to test that its failure is an error.
+    #[cfg(test)]
+    fn with_random(mut self, random: fn(&mut [u8]) -> Result<(), NoRandomness>) -> Self {
+        Arc::get_mut(&mut self.shared).expect("not shared yet").random = random;
+        self
+    }
+}
+
+impl<T> Clone for Sessions<T> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            data: PhantomData,
+        }
+    }
+}
+
+impl<T> fmt::Debug for Sessions<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sessions")
+            .field("cookie", &self.shared.config.name)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+#[path = "sessions/tests.rs"]
+mod tests;

@@ -1,0 +1,431 @@
+//! How sessions are configured. What cannot work is refused at `build`, with a sentence that says what to change.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use time::OffsetDateTime;
+
+use crate::cookie::{self, Attributes, SameSite};
+use crate::error::ConfigError;
+use crate::headers::RequestFields;
+use crate::keyring::KeyRing;
+use crate::revocation::{RevocationList, RevokedIds};
+use crate::session::event::{Event, Observer};
+use crate::session::lifetime::{Lifetime, Lifetimes};
+use crate::sessions::Sessions;
+use crate::time::{DAY, LONGEST_LIFE, now, to_seconds};
+use crate::token::base64url;
+use crate::token::envelope::OVERHEAD;
+
+/// Configures [`Sessions`]; every option has a default that is safe.
+///
+/// ```
+/// use std::time::Duration;
+/// use sealed_session::{Key, KeyRing, Sessions};
+/// # #[derive(serde::Serialize, serde::Deserialize)]
+/// # struct Login { user: u64 }
+///
+/// let sessions = Sessions::<Login>::builder(KeyRing::new(Key::generate()?))
+///     .audience("shop-production")
+///     .idle_timeout(Duration::from_secs(20 * 60))
+///     .remembered(Duration::from_secs(14 * 86_400), Duration::from_secs(90 * 86_400))
+///     .build()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "a builder does nothing until `build`"]
+pub struct Builder<T> {
+    keys: Arc<KeyRing>,
+    name: String,
+    attributes: Attributes,
+    audience: String,
+    idle: Option<Option<Duration>>,
+    absolute: Duration,
+    remembered: Option<(Option<Duration>, Duration)>,
+    pad_to: usize,
+    vary_field: String,
+    write_on_server_error: bool,
+    clear_site_data: bool,
+    revoke_on_clear: bool,
+    renew_when: Option<RenewWhen>,
+    development: bool,
+    revocations: Box<dyn RevocationList>,
+    observer: Option<Arc<dyn Observer>>,
+    clock: Clock,
+    data: PhantomData<fn() -> T>,
+}
+
+pub(crate) type RenewWhen = Box<dyn Fn(&RequestFields) -> bool + Send + Sync>;
+pub(crate) type Clock = Box<dyn Fn() -> u64 + Send + Sync>;
+
+/// A checked configuration.
+pub(crate) struct Config {
+    pub(crate) name: Arc<str>,
+    pub(crate) activity_name: Arc<str>,
+    pub(crate) attributes: Attributes,
+    pub(crate) audience: String,
+    pub(crate) lifetimes: Lifetimes,
+    pub(crate) pad_to: usize,
+    pub(crate) vary_field: Arc<str>,
+    pub(crate) write_on_server_error: bool,
+    pub(crate) clear_site_data: bool,
+    pub(crate) revoke_on_clear: bool,
+    pub(crate) renew_when: Option<RenewWhen>,
+}
+
+impl Config {
+    /// Whether there can be an activity cookie: without any idle timeout its name may be too long for one.
+    pub(crate) fn has_activity(&self) -> bool {
+        self.activity_name.len() <= LONGEST_NAME
+    }
+
+    /// Longest value of the session cookie in characters: browsers drop more than 4096 for name and value.
+    pub(crate) fn longest_value(&self) -> usize {
+        cookie::LARGEST.saturating_sub(self.name.len())
+    }
+}
+
+impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Builder<T> {
+    pub(crate) fn new(keys: Arc<KeyRing>) -> Self {
+        Self {
+            keys,
+            name: "__Host-id".to_owned(),
+            attributes: Attributes::default(),
+            audience: String::new(),
+            idle: None,
+            absolute: Duration::from_secs(12 * 3600),
+            remembered: None,
+            pad_to: 1,
+            vary_field: "Cookie".to_owned(),
+            write_on_server_error: false,
+            clear_site_data: false,
+            revoke_on_clear: false,
+            renew_when: None,
+            development: false,
+            revocations: Box::new(RevokedIds::new()),
+            observer: None,
+            clock: Box::new(now),
+            data: PhantomData,
+        }
+    }
+
+    /// Name of the application, with its environment or tenant: a session sealed for one audience opens for no other.
+    /// At most 255 bytes. Default: empty.
+    pub fn audience(self, audience: impl Into<String>) -> Self {
+        Self {
+            audience: audience.into(),
+            ..self
+        }
+    }
+
+    /// How long a session lasts without a request that reads it (OWASP: idle timeout). Whole seconds, at least one, at
+    /// most the absolute timeout. Default: 30 minutes, or the absolute timeout if that is shorter.
+    pub fn idle_timeout(self, timeout: Duration) -> Self {
+        Self {
+            idle: Some(Some(timeout)),
+            ..self
+        }
+    }
+
+    /// Sessions do not end for want of activity, and there is no second cookie. Default: they do.
+    pub fn no_idle_timeout(self) -> Self {
+        Self {
+            idle: Some(None),
+            ..self
+        }
+    }
+
+    /// How long a session lasts whatever happens (OWASP: absolute timeout). Whole seconds, at most 400 days. Default:
+    /// 12 hours.
+    pub fn absolute_timeout(self, timeout: Duration) -> Self {
+        Self {
+            absolute: timeout,
+            ..self
+        }
+    }
+
+    /// Lets sessions be remembered ([`Session::remember`](crate::Session::remember)), with their own idle and absolute
+    /// timeout and cookies that outlive the browser's session. Usual: 14 and 90 days. Default: off.
+    pub fn remembered(self, idle_timeout: Duration, absolute_timeout: Duration) -> Self {
+        Self {
+            remembered: Some((Some(idle_timeout), absolute_timeout)),
+            ..self
+        }
+    }
+
+    /// Lets sessions be remembered without an idle timeout of their own. Default: off.
+    pub fn remembered_without_idle_timeout(self, absolute_timeout: Duration) -> Self {
+        Self {
+            remembered: Some((None, absolute_timeout)),
+            ..self
+        }
+    }
+
+    /// Name of the session cookie; the activity cookie's is this one with `-seen` behind it. Default: `__Host-id`,
+    /// whose prefix makes browsers refuse it from any other host. Two applications on one host need two names.
+    pub fn cookie_name(self, name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            ..self
+        }
+    }
+
+    /// `Path` of the cookies. A `__Host-` name requires `/`. Default: `/`.
+    pub fn cookie_path(self, path: impl Into<String>) -> Self {
+        Self {
+            attributes: Attributes {
+                path: path.into(),
+                ..self.attributes
+            },
+            ..self
+        }
+    }
+
+    /// `Domain` of the cookies: **all** its subdomains then receive the session and can overwrite it. A `__Host-` name
+    /// forbids it. Default: none, the host alone.
+    pub fn cookie_domain(self, domain: impl Into<String>) -> Self {
+        Self {
+            attributes: Attributes {
+                domain: Some(domain.into()),
+                ..self.attributes
+            },
+            ..self
+        }
+    }
+
+    /// `SameSite` of the cookies. Default: [`SameSite::Lax`].
+    pub fn same_site(self, same_site: SameSite) -> Self {
+        Self {
+            attributes: Attributes {
+                same_site,
+                ..self.attributes
+            },
+            ..self
+        }
+    }
+
+    /// `Partitioned` cookies (CHIPS): one jar per embedding site, for content in frames. Default: off.
+    pub fn partitioned(self, partitioned: bool) -> Self {
+        Self {
+            attributes: Attributes {
+                partitioned,
+                ..self.attributes
+            },
+            ..self
+        }
+    }
+
+    /// For development over plain http on one's own machine only: cookies of this name without `Secure`. Anybody on
+    /// the network path can read and set them; every build of such sessions is an [`Event::DevelopmentCookie`].
+    /// Default: off.
+    pub fn insecure_development_cookie(self, name: impl Into<String>) -> Self {
+        let attributes = Attributes {
+            secure: false,
+            ..self.attributes
+        };
+        Self {
+            name: name.into(),
+            attributes,
+            development: true,
+            ..self
+        }
+    }
+
+    /// Pads the session data with spaces to a multiple of this many bytes, so that the cookie's length does not tell a
+    /// role. Default: 1, no padding.
+    pub fn pad_to(self, bytes: usize) -> Self {
+        Self { pad_to: bytes, ..self }
+    }
+
+    /// The header field that responses name in `Vary` when they depend on the session. Default: `Cookie`; behind an
+    /// edge worker that tells sessions from guests, the field that it sets.
+    pub fn vary_field(self, field: impl Into<String>) -> Self {
+        Self {
+            vary_field: field.into(),
+            ..self
+        }
+    }
+
+    /// Whether what was written is sent with a 5xx response too. Default: no; a sign-out always is.
+    pub fn write_on_server_error(self, write: bool) -> Self {
+        Self {
+            write_on_server_error: write,
+            ..self
+        }
+    }
+
+    /// Whether [`clear`](crate::Session::clear) revokes the session too: a copied cookie is dead after the sign-out, and a
+    /// request that was running meanwhile cannot bring it back. It holds where the revocation list is known: with the
+    /// default, on this server until it restarts. Default: no.
+    pub fn revoke_on_clear(self, revoke: bool) -> Self {
+        Self {
+            revoke_on_clear: revoke,
+            ..self
+        }
+    }
+
+    /// Whether a response that clears the session also asks the browser to drop the site's cache and storage
+    /// (`Clear-Site-Data: "cache", "storage"`). Other cookies of the site stay. Default: no.
+    pub fn clear_site_data(self, clear: bool) -> Self {
+        Self {
+            clear_site_data: clear,
+            ..self
+        }
+    }
+
+    /// Narrows which requests count as activity, for example to leave out polling. Default: all but prefetches.
+    pub fn renew_when(self, counts: impl Fn(&RequestFields) -> bool + Send + Sync + 'static) -> Self {
+        Self {
+            renew_when: Some(Box::new(counts)),
+            ..self
+        }
+    }
+
+    /// Where revoked session ids are kept. Default: [`RevokedIds`], in this process's memory.
+    pub fn revocation_list(self, list: impl RevocationList + 'static) -> Self {
+        Self {
+            revocations: Box::new(list),
+            ..self
+        }
+    }
+
+    /// Receives an [`Event`] whenever something happens to a session. Default: nobody.
+    pub fn observer(self, observer: impl Observer + 'static) -> Self {
+        Self {
+            observer: Some(Arc::new(observer)),
+            ..self
+        }
+    }
+
+    /// The clock. Default: the system's. Tests of an application move time with it.
+    pub fn clock(self, clock: impl Fn() -> OffsetDateTime + Send + Sync + 'static) -> Self {
+        Self {
+            clock: Box::new(move || to_seconds(clock())),
+            ..self
+        }
+    }
+
+    /// Checks the configuration.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the option and says what to change: cookie attributes that a browser would refuse, names
+    /// that are too long, timeouts of nothing, of fractions of seconds, beyond 400 days or in contradiction.
+    pub fn build(self) -> Result<Sessions<T>, ConfigError> {
+        self.attributes.check(&self.name)?;
+        if self.development && self.name.starts_with("__") {
+            return refuse("the development cookie needs a name of its own without a prefix, such as `shop-dev`");
+        }
+        let lifetimes = self.lifetimes()?;
+        let activity_name = format!("{}-seen", self.name);
+        let has_idle = lifetimes.ordinary.idle.is_some() || lifetimes.of(true).idle.is_some();
+        if has_idle && activity_name.len() > LONGEST_NAME {
+            return refuse("the cookie name takes at most 250 bytes with an idle timeout; shorten `cookie_name`");
+        }
+        if has_idle {
+            // `__Host` has no prefix yet, `__Host-seen` has one.
+            self.attributes.check(&activity_name).map_err(|error| {
+                ConfigError::new(format!("the activity cookie is called `{activity_name}`: {error}"))
+            })?;
+        }
+        if self.audience.len() > LONGEST_NAME {
+            return refuse("the audience takes at most 255 bytes; shorten `audience`");
+        }
+        if !cookie::is_token(&self.vary_field) {
+            return refuse("`vary_field` is not the name of a header field; name one, such as `Cookie`");
+        }
+        let largest_payload = (cookie::LARGEST - self.name.len()) / 4 * 3 - OVERHEAD;
+        if self.pad_to == 0 || self.pad_to > largest_payload {
+            return refuse(format!("`pad_to` takes 1 to {largest_payload} bytes, 1 for no padding"));
+        }
+        debug_assert!(base64url::encoded_len(OVERHEAD + largest_payload) <= cookie::LARGEST);
+        let development = self.development;
+        let config = Config {
+            name: self.name.into(),
+            activity_name: activity_name.into(),
+            attributes: self.attributes,
+            audience: self.audience,
+            lifetimes,
+            pad_to: self.pad_to,
+            vary_field: self.vary_field.into(),
+            write_on_server_error: self.write_on_server_error,
+            clear_site_data: self.clear_site_data,
+            revoke_on_clear: self.revoke_on_clear,
+            renew_when: self.renew_when,
+        };
+        let sessions = Sessions::new(config, self.keys, self.revocations, self.observer, self.clock)?;
+        if development {
+            sessions.observe(&Event::DevelopmentCookie);
+        }
+        Ok(sessions)
+    }
+
+    fn lifetimes(&self) -> Result<Lifetimes, ConfigError> {
+        let absolute = whole_seconds(self.absolute, "absolute_timeout")?;
+        let idle = match self.idle {
+            None => Some(DEFAULT_IDLE.min(absolute)),
+            Some(None) => None,
+            Some(Some(idle)) => Some(whole_seconds(idle, "idle_timeout")?),
+        };
+        let ordinary = checked(idle, absolute, "idle_timeout", "absolute_timeout")?;
+        let remembered = match self.remembered {
+            None => None,
+            Some((idle, longest)) => {
+                let longest = whole_seconds(longest, "remembered")?;
+                let idle = idle.map(|idle| whole_seconds(idle, "remembered")).transpose()?;
+                Some(checked(
+                    idle,
+                    longest,
+                    "the idle timeout in `remembered`",
+                    "its absolute timeout",
+                )?)
+            }
+        };
+        Ok(Lifetimes { ordinary, remembered })
+    }
+}
+
+impl<T> fmt::Debug for Builder<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("cookie", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// 255 bytes is what `lp` of the format holds.
+const LONGEST_NAME: usize = 255;
+const DEFAULT_IDLE: u64 = 30 * 60;
+
+fn refuse<R>(problem: impl Into<String>) -> Result<R, ConfigError> {
+    Err(ConfigError::new(problem))
+}
+
+fn whole_seconds(timeout: Duration, option: &str) -> Result<u64, ConfigError> {
+    if timeout.subsec_nanos() != 0 || timeout.is_zero() {
+        return refuse(format!("`{option}` takes whole seconds, at least one"));
+    }
+    if timeout.as_secs() > LONGEST_LIFE {
+        return refuse(format!(
+            "`{option}` takes at most {} days, as browsers cap cookies",
+            LONGEST_LIFE / DAY
+        ));
+    }
+    Ok(timeout.as_secs())
+}
+
+fn checked(
+    idle: Option<u64>,
+    absolute: u64,
+    idle_option: &str,
+    absolute_option: &str,
+) -> Result<Lifetime, ConfigError> {
+    if idle.is_some_and(|idle| idle > absolute) {
+        return refuse(format!(
+            "{idle_option} is longer than {absolute_option}; shorten the one or lengthen the other"
+        ));
+    }
+    Ok(Lifetime { idle, absolute })
+}

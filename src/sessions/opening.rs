@@ -1,0 +1,164 @@
+//! From the cookies of a request to its session: screening, opening, choosing.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::Reason;
+use crate::headers::RequestFields;
+use crate::ids::SessionId;
+use crate::session::event::Event;
+use crate::session::{Content, Current, Facts, Live, Payload, State, from_payload};
+use crate::sessions::{Keys, Sessions};
+use crate::token::OpenedToken;
+use crate::token::envelope::Head;
+
+/// Most tokens of one request on which cryptography is spent.
+const MOST_OPENED: usize = 8;
+
+/// Opens the session of a request at `now`. Of several tokens that open: the one that started last, then was sealed
+/// last, then came first.
+pub(crate) fn open<T: Serialize + DeserializeOwned + Send + Sync + 'static>(
+    sessions: &Sessions<T>,
+    fields: &RequestFields,
+    now: u64,
+) -> Current<T> {
+    let mut opening = Opening { rejected: None };
+    let keys = sessions.keys();
+    let opened = opening.open_tokens(sessions, &keys, fields, now);
+    let Some(mut opened) = opened else {
+        return Current::None(State::Absent);
+    };
+    // A stable sort: of equals the first one in the header stays first.
+    opened.sort_by_key(|token| Reverse((token.frame.started, token.frame.sealed)));
+    let activity = open_activity(sessions, &keys, fields, &opened, now);
+    for token in opened {
+        let id = token.head.session_id;
+        let lifetime = sessions.config().lifetimes.of(token.frame.remembered);
+        let active_until = lifetime.latest_activity(now).map(|latest| {
+            let of_this = activity.iter().filter(|head| head.session_id == id);
+            let expiries = of_this.map(|head| u64::from(head.expires));
+            expiries.filter(|&expires| expires <= latest).max()
+        });
+        if active_until == Some(None) {
+            opening.reject(Reason::Idle, Some(id));
+            continue;
+        }
+        match live(sessions, token, active_until.flatten()) {
+            Some(live) => return Current::Live(live),
+            None => opening.reject(Reason::Payload, Some(id)),
+        }
+    }
+    let (reason, id) = opening.rejected.unwrap_or((Reason::Malformed, None));
+    sessions.observe(&Event::Rejected { reason, id });
+    Current::None(State::Rejected(reason))
+}
+
+struct Opening {
+    /// Of several rejected tokens, the reason of the one that got furthest, and its id if it is genuine.
+    rejected: Option<(Reason, Option<SessionId>)>,
+}
+
+impl Opening {
+    fn reject(&mut self, reason: Reason, id: Option<SessionId>) {
+        if self.rejected.is_none_or(|(other, _)| other < reason) {
+            self.rejected = Some((reason, id));
+        }
+    }
+
+    /// Steps 1 to 7 for every session cookie; `None` if there is none.
+    fn open_tokens<T: Serialize + DeserializeOwned + Send + Sync + 'static>(
+        &mut self,
+        sessions: &Sessions<T>,
+        keys: &Keys,
+        fields: &RequestFields,
+        now: u64,
+    ) -> Option<Vec<OpenedToken>> {
+        let config = sessions.config();
+        let mut count = 0;
+        let mut screened = Vec::new();
+        for value in fields.cookies(&config.name) {
+            count += 1;
+            match keys.session.screen_session(value, config.longest_value(), now) {
+                Ok(token) if screened.len() < MOST_OPENED => screened.push(token),
+                // As good as the ones before it, but the work for one request is bounded.
+                Ok(_) => {}
+                Err(reason) => self.reject(reason, None),
+            }
+        }
+        if count == 0 {
+            return None;
+        }
+        if count > 1 {
+            sessions.observe(&Event::DuplicatesSeen { count });
+        }
+        let mut opened = Vec::with_capacity(screened.len());
+        for token in screened {
+            let id = token.head.session_id;
+            match keys.session.open_session(token, fields.bind(), now) {
+                Ok(token) => match sessions.judge(&token.frame, id, now) {
+                    Ok(()) => opened.push(token),
+                    Err(reason) => self.reject(reason, Some(id)),
+                },
+                // Past its check, a head is genuine.
+                Err(reason) => self.reject(reason, (reason > Reason::NotOurs).then_some(id)),
+            }
+        }
+        Some(opened)
+    }
+}
+
+/// Step 8: the verified activity tokens that belong to one of the opened sessions, if any of those needs one.
+fn open_activity<T: Serialize + DeserializeOwned + Send + Sync + 'static>(
+    sessions: &Sessions<T>,
+    keys: &Keys,
+    fields: &RequestFields,
+    opened: &[OpenedToken],
+    now: u64,
+) -> Vec<Head> {
+    let lifetimes = sessions.config().lifetimes;
+    if opened
+        .iter()
+        .all(|token| lifetimes.of(token.frame.remembered).idle.is_none())
+    {
+        return Vec::new();
+    }
+    fields
+        .cookies(&sessions.config().activity_name)
+        .filter_map(|value| keys.activity.screen_activity(value, now).ok())
+        .filter(|token| {
+            opened
+                .iter()
+                .any(|session| session.head.session_id == token.head.session_id)
+        })
+        .take(MOST_OPENED)
+        .filter_map(|token| keys.activity.open_activity(&token, fields.bind(), now).ok())
+        .collect()
+}
+
+/// Step 9: the payload deserialises.
+fn live<T: Serialize + DeserializeOwned + Send + Sync + 'static>(
+    sessions: &Sessions<T>,
+    token: OpenedToken,
+    active_until: Option<u64>,
+) -> Option<Live<T>> {
+    let OpenedToken { head, frame, .. } = token;
+    let (buffer, range) = token.into_payload();
+    let payload = Payload::new(buffer, range);
+    let data = from_payload(payload.as_bytes())?;
+    let content = Arc::new(Content { data, payload });
+    let started = u64::from(frame.started);
+    let remembered = frame.remembered;
+    // Configured limits only shorten what a token says.
+    let expires = u64::from(head.expires).min(sessions.config().lifetimes.expires(started, remembered));
+    let facts = Facts {
+        id: head.session_id,
+        started,
+        expires,
+        remembered,
+        active_until,
+    };
+    Some(Live { content, facts })
+}

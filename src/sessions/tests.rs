@@ -1,0 +1,482 @@
+//! What happens to sessions when the random source fails, when time passes within a request, and when several threads
+//! have handles to one session.
+
+use std::error::Error as _;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Barrier, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::*;
+use crate::key::Key;
+use crate::session::State;
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Count {
+    number: u32,
+    /// Always twice the number: a value torn between two writes would show.
+    twice: u32,
+}
+
+impl Count {
+    fn of(number: u32) -> Self {
+        Self {
+            number,
+            twice: number * 2,
+        }
+    }
+}
+
+const START: u64 = 1_800_000_000;
+
+/// A clock that tests move.
+type Hand = Arc<AtomicU64>;
+type Seen = Arc<Mutex<Vec<Event>>>;
+
+fn ring() -> Arc<KeyRing> {
+    Arc::new(KeyRing::new(Key::generate().unwrap()))
+}
+
+fn house(ring: &Arc<KeyRing>) -> (Sessions<Count>, Hand, Seen) {
+    let (hand, seen) = (Hand::new(AtomicU64::new(START)), Seen::default());
+    let (clock, events) = (Arc::clone(&hand), Arc::clone(&seen));
+    let sessions = Sessions::builder(Arc::clone(ring))
+        .remembered(Duration::from_secs(14 * 86_400), Duration::from_secs(90 * 86_400))
+        .clock(move || from_seconds(clock.load(Ordering::SeqCst)))
+        .observer(move |event: &Event| events.lock().unwrap().push(event.clone()))
+        .build()
+        .unwrap();
+    (sessions, hand, seen)
+}
+
+fn fields(cookies: &str) -> RequestFields {
+    RequestFields::new([cookies.to_owned()])
+}
+
+/// Sessions with a random source that is out of order, and the cookies of a session that began before.
+fn broken(random: fn(&mut [u8]) -> Result<(), NoRandomness>) -> (Sessions<Count>, String, Seen) {
+    let ring = ring();
+    let (whole, ..) = house(&ring);
+    let cookies = whole.cookie_for(Count::of(7), from_seconds(START)).unwrap();
+    let (sessions, _, seen) = house(&ring);
+    (sessions.with_random(random), cookies, seen)
+}
+
+/// Fails after it wrote something that must not be used.
+fn fails(bytes: &mut [u8]) -> Result<(), NoRandomness> {
+    bytes.fill(0xaa);
+    Err(NoRandomness)
+}
+
+/// Gives session ids but no salts.
+fn gives_no_salt(bytes: &mut [u8]) -> Result<(), NoRandomness> {
+    if bytes.len() == 12 {
+        return fails(bytes);
+    }
+    aead::os_random(bytes)
+}
+
+const BEFORE: [(&str, &str); 3] = [
+    ("Cache-Control", "public, max-age=60"),
+    ("Set-Cookie", "theme=dark"),
+    ("X-Accel-Expires", "60"),
+];
+
+fn before() -> Vec<(String, String)> {
+    BEFORE
+        .iter()
+        .map(|&(name, value)| (name.into(), value.into()))
+        .collect()
+}
+
+#[track_caller]
+fn assert_lines(mut lines: Vec<(String, String)>, expected: &[(&str, &str)]) {
+    lines.sort();
+    let lines: Vec<_> = lines
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
+    assert_eq!(lines, expected);
+}
+
+const PRIVATE: [(&str, &str); 3] = [
+    ("Cache-Control", "private, max-age=60"),
+    ("Set-Cookie", "theme=dark"),
+    ("Vary", "Cookie"),
+];
+
+// ---- the random source
+
+#[test]
+fn without_randomness_no_session_starts_and_the_old_one_stays() {
+    let (sessions, cookies, seen) = broken(fails);
+    let mut session = sessions.load(fields(&cookies));
+    let id = session.id();
+    assert_eq!(session.start(Count::of(8)), Err(SealError::RandomSource));
+    assert_eq!(session.cycle_id(), Err(SealError::RandomSource));
+    assert_eq!((session.get(), session.id()), (Some(&Count::of(7)), id));
+    let mut headers = before();
+    session.finish(200).unwrap().apply(&mut headers);
+    assert_lines(headers, &PRIVATE);
+    assert_eq!(*seen.lock().unwrap(), [Event::PublicRemoved]);
+
+    let mut session = sessions.load(RequestFields::default());
+    assert_eq!(session.start(Count::of(8)), Err(SealError::RandomSource));
+    assert_eq!(session.state(), State::Absent);
+    assert_eq!(session.finish(200).unwrap().set_cookies().count(), 0);
+    assert_eq!(
+        sessions.cookie_for(Count::of(8), from_seconds(START)),
+        Err(SealError::RandomSource)
+    );
+}
+
+#[track_caller]
+fn assert_sealing_fails(sessions: &Sessions<Count>, cookies: &str, seen: &Seen, act: impl FnOnce(&mut Session<Count>)) {
+    let mut session = sessions.load(fields(cookies));
+    act(&mut session);
+    let failed = session.finish(200).unwrap_err();
+    assert_eq!(failed.seal_error(), &SealError::RandomSource);
+    assert_eq!(
+        failed.source().unwrap().to_string(),
+        SealError::RandomSource.to_string()
+    );
+    assert_eq!(failed.patch().set_cookies().count(), 0, "the old cookie stays");
+    let mut headers = before();
+    failed.patch().apply(&mut headers);
+    assert_lines(headers, &PRIVATE);
+    let events = std::mem::take(&mut *seen.lock().unwrap());
+    assert_eq!(events, [Event::SealingFailed, Event::PublicRemoved]);
+    assert_eq!(SealError::from(failed), SealError::RandomSource);
+    let again = sessions.load(fields(cookies));
+    assert_eq!(again.get(), Some(&Count::of(7)), "the old session is still there");
+}
+
+#[test]
+fn sealing_that_fails_at_the_end_sends_no_cookie_and_keeps_caches_out() {
+    let (sessions, cookies, seen) = broken(fails);
+    assert_sealing_fails(&sessions, &cookies, &seen, |session| {
+        session.update(|count| *count = Count::of(8)).unwrap().unwrap();
+    });
+    assert_sealing_fails(&sessions, &cookies, &seen, |session| session.remember(true).unwrap());
+    let (sessions, cookies, seen) = broken(gives_no_salt);
+    assert_sealing_fails(&sessions, &cookies, &seen, |session| {
+        session.start(Count::of(8)).unwrap();
+    });
+    assert_sealing_fails(&sessions, &cookies, &seen, |session| session.cycle_id().unwrap());
+}
+
+#[test]
+fn what_needs_no_randomness_works_without_it() {
+    let (sessions, cookies, _) = broken(fails);
+    let mut session = sessions.load(fields(&cookies));
+    session.renew().unwrap();
+    let patch = session.finish(200).unwrap();
+    let names: Vec<_> = patch
+        .set_cookies()
+        .map(|line| line.split_once('=').unwrap().0)
+        .collect();
+    assert_eq!(names, ["__Host-id-seen"]);
+    let mut session = sessions.load(fields(&cookies));
+    session.clear().unwrap();
+    let patch = session.finish(200).unwrap();
+    assert_eq!(patch.set_cookies().filter(|line| line.contains("Max-Age=0")).count(), 2);
+}
+
+// ---- time
+
+#[track_caller]
+fn assert_ends_meanwhile(act: impl FnOnce(&mut Session<Count>), is_told: bool, status: u16) {
+    let (sessions, hand, seen) = house(&ring());
+    let cookies = sessions.cookie_for(Count::of(7), from_seconds(START)).unwrap();
+    let mut session = sessions.load(fields(&cookies));
+    act(&mut session);
+    let id = session.id().unwrap();
+    seen.lock().unwrap().clear();
+    hand.store(START + 43_200, Ordering::SeqCst);
+    let mut headers = before();
+    session.finish(status).unwrap().apply(&mut headers);
+    assert_lines(headers, &PRIVATE);
+    let events = std::mem::take(&mut *seen.lock().unwrap());
+    let told: &[Event] = if is_told { &[Event::EndedMeanwhile { id }] } else { &[] };
+    assert_eq!(events, [told, &[Event::PublicRemoved]].concat());
+}
+
+#[test]
+fn a_session_that_ends_while_its_request_is_served_is_not_sent() {
+    assert_ends_meanwhile(
+        |session| _ = session.update(|count| count.number = 8).unwrap(),
+        true,
+        200,
+    );
+    assert_ends_meanwhile(|session| session.cycle_id().unwrap(), true, 200);
+    assert_ends_meanwhile(|session| session.start(Count::of(9)).unwrap(), true, 200);
+    assert_ends_meanwhile(|session| _ = session.get(), false, 200);
+    assert_ends_meanwhile(|session| session.renew().unwrap(), false, 200);
+    assert_ends_meanwhile(|session| _ = session.get(), false, 500);
+}
+
+#[test]
+fn one_second_before_its_end_a_session_is_still_sent() {
+    let (sessions, hand, _) = house(&ring());
+    let cookies = sessions.cookie_for(Count::of(7), from_seconds(START)).unwrap();
+    let mut session = sessions.load(fields(&cookies));
+    session.update(|count| *count = Count::of(8)).unwrap();
+    hand.store(START + 43_199, Ordering::SeqCst);
+    let patch = session.finish(200).unwrap();
+    // The activity cookie was due as well, and lives exactly as long.
+    assert_eq!(patch.set_cookies().count(), 2);
+}
+
+#[test]
+fn a_sign_out_is_sent_even_when_the_session_ended_meanwhile() {
+    let (sessions, hand, _) = house(&ring());
+    let cookies = sessions.cookie_for(Count::of(7), from_seconds(START)).unwrap();
+    let mut session = sessions.load(fields(&cookies));
+    session.clear().unwrap();
+    hand.store(START + 50_000, Ordering::SeqCst);
+    assert_eq!(session.finish(200).unwrap().set_cookies().count(), 2);
+}
+
+#[test]
+fn a_clock_that_cannot_be_written_is_an_error_and_no_cookie() {
+    let (sessions, hand, seen) = house(&ring());
+    let cookies = sessions
+        .cookie_for(Count::of(7), from_seconds(u64::from(u32::MAX) - 50_000))
+        .unwrap();
+    hand.store(u64::from(u32::MAX) - 50_000, Ordering::SeqCst);
+    let mut session = sessions.load(fields(&cookies));
+    assert_eq!(session.get(), Some(&Count::of(7)));
+    hand.store(u64::from(u32::MAX), Ordering::SeqCst);
+    assert_eq!(session.start(Count::of(8)), Err(SealError::Expiry));
+    assert_eq!(session.finish(200).unwrap().set_cookies().count(), 0);
+    assert!(!seen.lock().unwrap().contains(&Event::SealingFailed));
+}
+
+// ---- several handles
+
+#[test]
+fn another_handles_write_inside_update_is_a_conflict() {
+    let (sessions, ..) = house(&ring());
+    let cookies = sessions.cookie_for(Count::of(7), from_seconds(START)).unwrap();
+    type Write = fn(&mut Session<Count>);
+    let writes: [(Write, Option<u32>); 6] = [
+        (
+            |other| _ = other.update(|count| *count = Count::of(1)).unwrap(),
+            Some(1),
+        ),
+        (|other| other.start(Count::of(2)).unwrap(), Some(2)),
+        (|other| other.cycle_id().unwrap(), Some(7)),
+        (|other| other.remember(true).unwrap(), Some(7)),
+        (|other| other.renew().unwrap(), Some(7)),
+        (|other| other.clear().unwrap(), None),
+    ];
+    for (write, left) in writes {
+        let mut session = sessions.load(fields(&cookies));
+        let mut other = session.clone();
+        let result = session.update(|count| {
+            write(&mut other);
+            *count = Count::of(99);
+        });
+        assert_eq!(result, Err(SealError::Conflict));
+        assert_eq!(session.get().map(|count| count.number), left);
+        assert_eq!(other.get().map(|count| count.number), left, "both handles see the same");
+    }
+}
+
+#[test]
+fn a_finish_inside_update_makes_the_write_too_late() {
+    let (sessions, ..) = house(&ring());
+    let cookies = sessions.cookie_for(Count::of(7), from_seconds(START)).unwrap();
+    let mut session = sessions.load(fields(&cookies));
+    let other = session.clone();
+    let result = session.update(|count| {
+        assert_eq!(other.finish(200).unwrap().set_cookies().count(), 0);
+        *count = Count::of(99);
+    });
+    assert_eq!(result, Err(SealError::TooLate));
+    assert_eq!(session.get(), Some(&Count::of(7)));
+}
+
+#[test]
+fn many_threads_read_whole_values_while_one_writes() {
+    const WRITES: u32 = 300;
+    let (sessions, ..) = house(&ring());
+    let cookies = sessions.cookie_for(Count::of(0), from_seconds(START)).unwrap();
+    let session = sessions.load(fields(&cookies));
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                let first = session.get().unwrap();
+                let number = first.number;
+                let mut last = number;
+                loop {
+                    let is_last = is_over.load(Ordering::SeqCst);
+                    let count = session.get().unwrap();
+                    assert_eq!(count.twice, count.number * 2);
+                    assert!(count.number >= last, "a write was forgotten");
+                    last = count.number;
+                    if is_last {
+                        break;
+                    }
+                }
+                assert_eq!(last, WRITES);
+                assert_eq!(first, &Count::of(number), "what was lent stays as it was");
+            });
+        }
+        let mut writer = session.clone();
+        for number in 1..=WRITES {
+            writer.update(|count| *count = Count::of(number)).unwrap();
+        }
+        is_over.store(true, Ordering::SeqCst);
+    });
+}
+
+#[test]
+fn of_parallel_updates_every_one_that_succeeds_counts() {
+    let (sessions, ..) = house(&ring());
+    let cookies = sessions.cookie_for(Count::of(0), from_seconds(START)).unwrap();
+    let session = sessions.load(fields(&cookies));
+    let successes: u32 = thread::scope(|scope| {
+        let threads: Vec<_> = (0..8)
+            .map(|_| {
+                let mut handle = session.clone();
+                scope.spawn(move || {
+                    let mut successes = 0;
+                    for _ in 0..100 {
+                        match handle.update(|count| *count = Count::of(count.number + 1)) {
+                            Ok(done) => successes += u32::from(done.is_some()),
+                            Err(error) => assert_eq!(error, SealError::Conflict),
+                        }
+                    }
+                    successes
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    assert_eq!(session.get(), Some(&Count::of(successes)));
+}
+
+#[test]
+fn starts_and_sign_outs_never_conflict() {
+    let (sessions, ..) = house(&ring());
+    let session = sessions.load(RequestFields::default());
+    thread::scope(|scope| {
+        for number in 0..8 {
+            let mut handle = session.clone();
+            scope.spawn(move || {
+                for _ in 0..100 {
+                    handle.start(Count::of(number)).unwrap();
+                    handle.clear().unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(session.state(), State::Cleared);
+}
+
+/// Each write walks the whole chain, so that a hundred thousand would take minutes; ten thousand on a small stack show
+/// the same.
+#[test]
+fn ten_thousand_updates_in_one_request_do_not_overflow_a_small_stack() {
+    let (sessions, ..) = house(&ring());
+    let cookies = sessions.cookie_for(Count::of(0), from_seconds(START)).unwrap();
+    let work = move || {
+        let mut session = sessions.load(fields(&cookies));
+        for number in 1..=10_000 {
+            session.update(|count| *count = Count::of(number)).unwrap();
+        }
+        assert_eq!(session.get(), Some(&Count::of(10_000)));
+        assert_eq!(session.finish(200).unwrap().set_cookies().count(), 1);
+        drop(session);
+    };
+    let thread = thread::Builder::new().stack_size(256 * 1024);
+    thread.spawn(work).unwrap().join().unwrap();
+}
+
+/// Both at once, many times over: what the one says must agree with what the other did.
+fn race<A: Send, B: Send>(
+    sessions: &Sessions<Count>,
+    cookies: &str,
+    one: impl Fn(&mut Session<Count>) -> A + Sync,
+    other: impl Fn(&Session<Count>) -> B + Sync,
+    agree: impl Fn(A, B),
+) {
+    for _ in 0..400 {
+        let session = sessions.load(fields(cookies));
+        let barrier = Barrier::new(2);
+        let (a, b) = thread::scope(|scope| {
+            let thread = scope.spawn(|| {
+                let mut handle = session.clone();
+                barrier.wait();
+                one(&mut handle)
+            });
+            barrier.wait();
+            let b = other(&session);
+            (thread.join().unwrap(), b)
+        });
+        agree(a, b);
+    }
+}
+
+/// Header lines and number of cookies of a finished session.
+fn finished(session: &Session<Count>) -> (Vec<(String, String)>, usize) {
+    let patch = session.finish(200).unwrap();
+    let mut headers = before();
+    patch.apply(&mut headers);
+    (headers, patch.set_cookies().count())
+}
+
+#[test]
+fn a_read_that_races_with_the_finish_is_in_the_patch_or_gives_nothing() {
+    let (sessions, ..) = house(&ring());
+    let cookies = sessions.cookie_for(Count::of(7), from_seconds(START)).unwrap();
+    let read = |session: &mut Session<Count>| session.get().is_some();
+    race(&sessions, &cookies, read, finished, |was_read, (headers, _)| {
+        assert_lines(headers, if was_read { &PRIVATE } else { &BEFORE });
+    });
+}
+
+#[test]
+fn a_write_that_races_with_the_finish_is_sent_or_an_error() {
+    let (sessions, ..) = house(&ring());
+    let cookies = sessions.cookie_for(Count::of(7), from_seconds(START)).unwrap();
+    let write = |session: &mut Session<Count>| session.update(|count| *count = Count::of(8));
+    race(
+        &sessions,
+        &cookies,
+        write,
+        finished,
+        |written, (_, sent)| match written {
+            Ok(written) => assert_eq!((written, sent), (Some(()), 1)),
+            Err(error) => assert_eq!((error, sent), (SealError::TooLate, 0)),
+        },
+    );
+    let clear = |session: &mut Session<Count>| session.clear();
+    race(
+        &sessions,
+        &cookies,
+        clear,
+        finished,
+        |cleared, (_, sent)| match cleared {
+            Ok(()) => assert_eq!(sent, 2),
+            Err(error) => assert_eq!((error, sent), (SealError::TooLate, 0)),
+        },
+    );
+}
+
+#[test]
+fn of_two_finishes_one_wins() {
+    let (sessions, ..) = house(&ring());
+    let cookies = sessions.cookie_for(Count::of(7), from_seconds(START)).unwrap();
+    race(
+        &sessions,
+        &cookies,
+        |session| session.finish(200).is_ok(),
+        |session| session.finish(200).is_ok(),
+        |one, other| assert!(one != other),
+    );
+}

@@ -1,0 +1,319 @@
+//! Sealing and opening tokens of format v1: bytes to text and back, for one place under the keys of a ring.
+//!
+//! Time is a parameter, so is randomness: what draws a salt is above.
+
+pub(crate) mod aead;
+pub(crate) mod base64url;
+pub(crate) mod envelope;
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use crate::day_keys::{DayKeyCache, Place, RawDayKeys, day_of};
+use crate::error::{Reason, SealError};
+use crate::ids::{KeyId, SessionId};
+use crate::key::Key;
+use crate::keyring::KeyRing;
+use crate::time::{LEEWAY, LONGEST_LIFE};
+
+use self::aead::Prk;
+use self::envelope::{ACTIVITY_HEAD, BODY, CHECK_LEN, FRAME_HEAD, Frame, Head, OVERHEAD, SALT_LEN, SESSION_HEAD};
+
+/// A ring at a place: everything that opens and seals the tokens of one cookie name and audience.
+pub(crate) struct PlacedRing {
+    ring: Arc<KeyRing>,
+    day_keys: DayKeyCache,
+}
+
+/// A token that passed the cheap checks (steps 1 to 4 of opening): all that it says is a claim.
+pub(crate) struct Screened {
+    bytes: Vec<u8>,
+    pub(crate) head: Head,
+}
+
+/// A session token that opened (steps 1 to 6 and its flags): genuine, but not yet judged by lifetime or revocation.
+pub(crate) struct OpenedToken {
+    pub(crate) head: Head,
+    pub(crate) frame: Frame,
+    decrypted: Zeroizing<Vec<u8>>,
+}
+
+impl OpenedToken {
+    pub(crate) fn payload(&self) -> &[u8] {
+        self.decrypted.get(self.payload_range()).unwrap_or_default()
+    }
+
+    /// The buffer in which the token was decrypted, and where in it the payload stands.
+    pub(crate) fn into_payload(self) -> (Zeroizing<Vec<u8>>, Range<usize>) {
+        let range = self.payload_range();
+        (self.decrypted, range)
+    }
+
+    fn payload_range(&self) -> Range<usize> {
+        BODY + FRAME_HEAD..self.decrypted.len() - aead::TAG
+    }
+}
+
+impl PlacedRing {
+    pub(crate) fn new(ring: Arc<KeyRing>, place: Place) -> Self {
+        Self {
+            ring,
+            day_keys: DayKeyCache::new(place),
+        }
+    }
+
+    /// Steps 1 to 4 for a session token of at most `longest` characters: no key is used.
+    pub(crate) fn screen_session(&self, text: &[u8], longest: usize, now: u64) -> Result<Screened, Reason> {
+        self.screen(text, longest, now, envelope::parse_session)
+    }
+
+    /// Steps 1 to 4 for an activity token.
+    pub(crate) fn screen_activity(&self, text: &[u8], now: u64) -> Result<Screened, Reason> {
+        const LONGEST: usize = base64url::encoded_len(envelope::ACTIVITY_LEN);
+        self.screen(text, LONGEST, now, envelope::parse_activity)
+    }
+
+    fn screen(
+        &self,
+        text: &[u8],
+        longest: usize,
+        now: u64,
+        parse: fn(&[u8]) -> Result<Head, Reason>,
+    ) -> Result<Screened, Reason> {
+        let token = screen(text, longest, now, parse)?;
+        // 4. the key id names a secret of the ring
+        self.ring.get(token.head.key_id).ok_or(Reason::UnknownKey)?;
+        Ok(token)
+    }
+
+    /// The keys of one day under every secret of the ring, as bytes.
+    pub(crate) fn export_day(&self, day: u32) -> impl Iterator<Item = (KeyId, RawDayKeys)> {
+        self.ring
+            .keys()
+            .map(move |key| (key.id(), self.day_keys.derive_raw(key, day)))
+    }
+
+    /// Steps 5 and 6, and the flags of step 7.
+    pub(crate) fn open_session(&self, token: Screened, bind: &[u8], now: u64) -> Result<OpenedToken, Reason> {
+        let Screened { mut bytes, head } = token;
+        let keys = self.day_keys.get(self.key(&head)?, head.expires, now);
+        let (Some(head_bytes), Some(check)) = (
+            bytes.first_chunk::<SESSION_HEAD>().copied(),
+            envelope::array::<CHECK_LEN>(&bytes, SESSION_HEAD),
+        ) else {
+            return Err(Reason::Malformed);
+        };
+        // 5. check = Expand(check key, head || bind, 16)
+        if !keys.check.verify(&[&head_bytes, bind], &check) {
+            return Err(Reason::NotOurs);
+        }
+        // 6. body = AES-256-GCM(Expand(seal key, head || bind, 32), zero nonce, no associated data, frame)
+        let key = keys.seal.expand::<32>(&[&head_bytes, bind]);
+        let Some((sealed, tag)) = bytes.get_mut(BODY..).and_then(<[u8]>::split_last_chunk_mut) else {
+            return Err(Reason::Malformed);
+        };
+        if !aead::decrypt(&key, sealed, tag) {
+            return Err(Reason::Damaged);
+        }
+        let frame = Frame::parse(sealed);
+        let decrypted = Zeroizing::new(bytes);
+        Ok(OpenedToken {
+            head,
+            frame: frame?,
+            decrypted,
+        })
+    }
+
+    /// Step 5 for an activity token: returns its head, which is now verified.
+    pub(crate) fn open_activity(&self, token: &Screened, bind: &[u8], now: u64) -> Result<Head, Reason> {
+        let keys = self.day_keys.get(self.key(&token.head)?, token.head.expires, now);
+        let (Some(head_bytes), Some(check)) = (
+            token.bytes.first_chunk::<ACTIVITY_HEAD>(),
+            envelope::array::<CHECK_LEN>(&token.bytes, ACTIVITY_HEAD),
+        ) else {
+            return Err(Reason::Malformed);
+        };
+        if !keys.check.verify(&[head_bytes, bind], &check) {
+            return Err(Reason::NotOurs);
+        }
+        Ok(token.head)
+    }
+
+    /// The session token of this state, under the key that seals at `now`. `salt` is fresh for every call.
+    pub(crate) fn seal_session(
+        &self,
+        state: &State<'_>,
+        bind: &[u8],
+        now: u64,
+        salt: &[u8; SALT_LEN],
+    ) -> Result<String, SealError> {
+        let (key, head) = self.sealing_head(state.session_id, state.expires, now)?;
+        let keys = self.day_keys.get(key, head.expires, now);
+        let head_bytes = head.write_session(salt);
+        // One buffer of the final size: no copy of the payload is left behind by growing.
+        let mut token = Zeroizing::new(Vec::with_capacity(OVERHEAD + state.payload.len() + state.padding));
+        token.extend_from_slice(&head_bytes);
+        token.extend_from_slice(&*keys.check.expand::<CHECK_LEN>(&[&head_bytes, bind]));
+        token.extend_from_slice(&state.frame.write());
+        token.extend_from_slice(state.payload);
+        let padded = token.len() + state.padding;
+        token.resize(padded, b' ');
+        let key = keys.seal.expand::<32>(&[&head_bytes, bind]);
+        let tag = aead::encrypt(&key, &mut token[BODY..]);
+        token.extend_from_slice(&tag);
+        Ok(base64url::encode(&token))
+    }
+
+    /// The activity token of a session, under the key that seals at `now`.
+    pub(crate) fn seal_activity(
+        &self,
+        session_id: SessionId,
+        expires: u64,
+        bind: &[u8],
+        now: u64,
+    ) -> Result<String, SealError> {
+        let (key, head) = self.sealing_head(session_id, expires, now)?;
+        let keys = self.day_keys.get(key, head.expires, now);
+        let head_bytes = head.write_activity();
+        let mut token = [0; envelope::ACTIVITY_LEN];
+        token[..ACTIVITY_HEAD].copy_from_slice(&head_bytes);
+        token[ACTIVITY_HEAD..].copy_from_slice(&*keys.check.expand::<CHECK_LEN>(&[&head_bytes, bind]));
+        Ok(base64url::encode(&token))
+    }
+
+    /// Which keys seal, and from which Unix second on.
+    pub(crate) fn sealing_from(&self) -> Vec<(KeyId, u64)> {
+        self.ring.sealing_from()
+    }
+
+    fn sealing_head(&self, session_id: SessionId, expires: u64, now: u64) -> Result<(&Key, Head), SealError> {
+        // A token whose expiry would pass 2^32 - 1 or 400 days from now is not made.
+        if expires <= now || expires > now.saturating_add(LONGEST_LIFE) {
+            return Err(SealError::Expiry);
+        }
+        let expires = u32::try_from(expires).map_err(|_| SealError::Expiry)?;
+        let key = self.ring.sealing(now);
+        Ok((
+            key,
+            Head {
+                key_id: key.id(),
+                expires,
+                session_id,
+            },
+        ))
+    }
+
+    /// The key of a screened token; `UnknownKey` cannot happen, since screening found it in this same ring.
+    fn key(&self, head: &Head) -> Result<&Key, Reason> {
+        self.ring.get(head.key_id).ok_or(Reason::UnknownKey)
+    }
+}
+
+/// Steps 1 to 3 of opening.
+fn screen(text: &[u8], longest: usize, now: u64, parse: fn(&[u8]) -> Result<Head, Reason>) -> Result<Screened, Reason> {
+    // 1. at most the configured length, canonical unpadded base64url, not empty
+    if text.len() > longest {
+        return Err(Reason::Malformed);
+    }
+    let bytes = base64url::decode(text).ok_or(Reason::Malformed)?;
+    // 2. the first byte, the length
+    let head = parse(&bytes)?;
+    // 3. now < expires <= now + 400 days + 5 minutes
+    let expires = u64::from(head.expires);
+    if expires <= now {
+        return Err(Reason::Expired);
+    }
+    if expires > now.saturating_add(LONGEST_LIFE + LEEWAY) {
+        return Err(Reason::ExpiresTooFar);
+    }
+    Ok(Screened { bytes, head })
+}
+
+/// Steps 1 to 5 with the check keys of single days: the head of a session or activity token that a key holder made.
+/// Neither the body nor anything in it is looked at.
+pub(crate) fn check_head<'a>(
+    text: &[u8],
+    is_activity: bool,
+    longest: usize,
+    bind: &[u8],
+    now: u64,
+    check_key: impl FnOnce(KeyId, u32) -> Option<&'a Prk>,
+) -> Result<Head, Reason> {
+    let parse = if is_activity {
+        envelope::parse_activity
+    } else {
+        envelope::parse_session
+    };
+    let token = screen(text, longest, now, parse)?;
+    let key = check_key(token.head.key_id, day_of(token.head.expires)).ok_or(Reason::UnknownKey)?;
+    let (head, rest) = token
+        .bytes
+        .split_at(if is_activity { ACTIVITY_HEAD } else { SESSION_HEAD });
+    let check = rest.first_chunk::<CHECK_LEN>().ok_or(Reason::Malformed)?;
+    if !key.verify(&[head, bind], check) {
+        return Err(Reason::NotOurs);
+    }
+    Ok(token.head)
+}
+
+/// The last UTC day on which a token of 32 bits can expire.
+pub(crate) const LAST_DAY: u32 = u32::MAX / 86_400;
+
+/// What a session token seals.
+pub(crate) struct State<'a> {
+    pub(crate) session_id: SessionId,
+    pub(crate) expires: u64,
+    pub(crate) frame: Frame,
+    pub(crate) payload: &'a [u8],
+    /// How many spaces follow the payload.
+    pub(crate) padding: usize,
+}
+
+/// The claims of a token: what its head says, readable without any key and verified by nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Claims {
+    /// Whether it is an activity token (version byte 2) and not a session token (1).
+    pub is_activity: bool,
+    /// The key that it claims to be sealed with.
+    pub key_id: KeyId,
+    /// The Unix second after which it claims to be over.
+    pub expires: u32,
+    /// The session that it claims to belong to.
+    pub session_id: SessionId,
+}
+
+impl Claims {
+    /// Reads the head of a session or activity token, as a log or an inspection page does.
+    ///
+    /// Checked: canonical base64url, a known version byte and its length. **Nothing is verified**; only a session that
+    /// was opened proves anything.
+    ///
+    /// # Errors
+    /// [`Reason::Malformed`] or [`Reason::UnknownVersion`].
+    pub fn parse(token: &str) -> Result<Self, Reason> {
+        let bytes = base64url::decode(token.as_bytes()).ok_or(Reason::Malformed)?;
+        let is_activity = bytes.first() == Some(&envelope::ACTIVITY);
+        let head = if is_activity {
+            envelope::parse_activity(&bytes)
+        } else {
+            envelope::parse_session(&bytes)
+        }?;
+        Ok(Self {
+            is_activity,
+            key_id: head.key_id,
+            expires: head.expires,
+            session_id: head.session_id,
+        })
+    }
+}
+
+#[cfg(test)]
+#[path = "token/vectors.rs"]
+mod vectors;
+
+#[cfg(test)]
+#[path = "token/laws.rs"]
+mod laws;

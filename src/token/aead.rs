@@ -1,0 +1,139 @@
+//! The only file that names the crypto crates and the random source: an audit of the primitives opens this one.
+//!
+//! HMAC-SHA-256 (RFC 2104), HKDF-SHA-256 (RFC 5869), AES-256-GCM (NIST SP 800-38D), and the operating system's
+//! generator. Every derived value here is at most 32 bytes, so HKDF-Expand is a single HMAC.
+
+use aes_gcm::aead::AeadInOut;
+use aes_gcm::aead::inout::InOutBuf;
+use aes_gcm::aes::Aes256Enc;
+use aes_gcm::aes::cipher::consts::U12;
+use aes_gcm::{AesGcm, KeyInit, Nonce, Tag};
+use hkdf::Hkdf;
+use hkdf::hmac::{Hmac, Mac};
+use sha2::Sha256;
+use zeroize::{Zeroize, Zeroizing};
+
+/// GCM runs AES forward only, in both directions: the decryption key schedule is never needed.
+type Aes256Gcm = AesGcm<Aes256Enc, U12>;
+
+/// Length of the GCM tag in bytes.
+pub(crate) const TAG: usize = 16;
+
+/// A pseudorandom key that is ready to expand: the keyed HMAC states, cleared on drop.
+pub(crate) struct Prk(Hmac<Sha256>);
+
+impl Prk {
+    /// `HKDF-Extract(salt, ikm)`
+    pub(crate) fn extract(salt: &[u8], ikm: &[u8]) -> Self {
+        let (mut prk, _) = Hkdf::<Sha256>::extract(Some(salt), ikm);
+        let this = Self::keyed(&prk);
+        prk.as_mut_slice().zeroize();
+        this
+    }
+
+    /// A key that was itself the output of an expand.
+    pub(crate) fn new(key: &[u8; 32]) -> Self {
+        Self::keyed(key)
+    }
+
+    fn keyed(key: &[u8]) -> Self {
+        Self(Hmac::new_from_slice(key).expect("HMAC takes keys of any length"))
+    }
+
+    /// `Expand(k, info, N)`: the first N bytes of `HMAC-SHA-256(k, info || 0x01)`, N at most 32.
+    pub(crate) fn expand<const N: usize>(&self, info: &[&[u8]]) -> Zeroizing<[u8; N]> {
+        const { assert!(N <= 32, "one block of HKDF-Expand") }
+        let mut block = self.block(info).finalize().into_bytes();
+        let mut output = Zeroizing::new([0; N]);
+        output.copy_from_slice(&block[..N]);
+        block.as_mut_slice().zeroize();
+        output
+    }
+
+    /// Whether `claimed` is the expansion of `info`, in time that does not depend on where they differ.
+    pub(crate) fn verify<const N: usize>(&self, info: &[&[u8]], claimed: &[u8; N]) -> bool {
+        const {
+            assert!(
+                N >= 16 && N <= 32,
+                "short enough for one block, long enough to authenticate"
+            );
+        }
+        self.block(info).verify_truncated_left(claimed).is_ok()
+    }
+
+    fn block(&self, info: &[&[u8]]) -> Hmac<Sha256> {
+        let mut hmac = self.0.clone();
+        info.iter().for_each(|part| hmac.update(part));
+        hmac.update(&[1]);
+        hmac
+    }
+}
+
+/// Encrypts `text` in place and returns the tag. The nonce is zero: `key` must be used for this one message only.
+pub(crate) fn encrypt(key: &[u8; 32], text: &mut [u8]) -> [u8; TAG] {
+    Aes256Gcm::new(key.into())
+        .encrypt_inout_detached(&Nonce::default(), &[], InOutBuf::from(text))
+        .expect("a session is shorter than GCM's limit of 64 GiB")
+        .into()
+}
+
+/// Decrypts `text` in place if `tag` belongs to it; otherwise `text` stays as it was.
+pub(crate) fn decrypt(key: &[u8; 32], text: &mut [u8], tag: &[u8; TAG]) -> bool {
+    Aes256Gcm::new(key.into())
+        .decrypt_inout_detached(&Nonce::default(), &[], InOutBuf::from(text), &Tag::from(*tag))
+        .is_ok()
+}
+
+/// The operating system had no random bytes to give.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct NoRandomness;
+
+/// Fills `bytes` from the operating system's generator.
+pub(crate) fn os_random(bytes: &mut [u8]) -> Result<(), NoRandomness> {
+    getrandom::fill(bytes).map_err(|_| NoRandomness)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn expand_is_hkdf_expand_of_rfc_5869() {
+        let prk = [7u8; 32];
+        let mut expected = [0u8; 32];
+        let hkdf = Hkdf::<Sha256>::from_prk(&prk).unwrap();
+        hkdf.expand_multi_info(&[b"check key", b"\0\0\0\x09"], &mut expected)
+            .unwrap();
+        assert_eq!(*Prk::new(&prk).expand::<32>(&[b"check key", b"\0\0\0\x09"]), expected);
+        assert_eq!(
+            *Prk::new(&prk).expand::<16>(&[b"check ", b"key\0\0\0\x09"]),
+            expected[..16]
+        );
+    }
+
+    #[test]
+    fn verify_refuses_every_single_bit() {
+        let prk = Prk::new(&[7; 32]);
+        let mut mac = *prk.expand::<16>(&[b"head"]);
+        assert!(prk.verify(&[b"head"], &mac));
+        for bit in 0..128 {
+            mac[bit / 8] ^= 1 << (bit % 8);
+            assert!(!prk.verify(&[b"head"], &mac), "bit {bit}");
+            mac[bit / 8] ^= 1 << (bit % 8);
+        }
+    }
+
+    #[test]
+    fn a_message_with_a_foreign_tag_is_left_alone() {
+        let key = [3; 32];
+        let mut text = *b"attack at dawn";
+        let mut tag = encrypt(&key, &mut text);
+        let sealed = text;
+        tag[0] ^= 1;
+        assert!(!decrypt(&key, &mut text, &tag));
+        assert_eq!(text, sealed);
+        tag[0] ^= 1;
+        assert!(decrypt(&key, &mut text, &tag));
+        assert_eq!(&text, b"attack at dawn");
+    }
+}

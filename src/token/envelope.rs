@@ -1,0 +1,194 @@
+//! The two layouts of format v1: what stands where in a token.
+//!
+//! ```text
+//! session    0        1         5         9            17      29       45         49        53       54
+//!            | 0x01   | key id  | expires | session id | salt  | check  | started  | sealed  | flags  | payload .. | tag (16) |
+//!            |------------------------ head ----------------- --|        |-------------- sealed: the frame ------- |
+//!
+//! activity   0        1         5         9            17       33
+//!            | 0x02   | key id  | expires | session id | check  |
+//!            |------------------ head ----------------|
+//! ```
+//!
+//! Integers are big-endian.
+
+use crate::error::Reason;
+use crate::ids::{KeyId, SessionId};
+
+use super::aead::TAG;
+
+/// First byte of a session token.
+pub(crate) const SESSION: u8 = 1;
+/// First byte of an activity token.
+pub(crate) const ACTIVITY: u8 = 2;
+
+const KEY_ID: usize = 1;
+const EXPIRES: usize = 5;
+const ID: usize = 9;
+const SALT: usize = 17;
+pub(crate) const SALT_LEN: usize = 12;
+pub(crate) const SESSION_HEAD: usize = SALT + SALT_LEN;
+pub(crate) const ACTIVITY_HEAD: usize = 17;
+pub(crate) const CHECK_LEN: usize = 16;
+pub(crate) const BODY: usize = SESSION_HEAD + CHECK_LEN;
+pub(crate) const FRAME_HEAD: usize = 4 + 4 + 1;
+/// Bytes that a session token takes beyond its payload; the shortest token has just these.
+pub(crate) const OVERHEAD: usize = BODY + FRAME_HEAD + TAG;
+/// Bytes of an activity token.
+pub(crate) const ACTIVITY_LEN: usize = ACTIVITY_HEAD + CHECK_LEN;
+
+const _: () = assert!(SESSION_HEAD == 29 && BODY == 45 && OVERHEAD == 70 && ACTIVITY_LEN == 33);
+const _: () = assert!(EXPIRES == KEY_ID + 4 && ID == EXPIRES + 4 && SALT == ID + 8 && ACTIVITY_HEAD == SALT);
+
+/// Bit 0 of the flags: a remembered session. All other bits are zero.
+const REMEMBERED: u8 = 1;
+
+/// What both kinds of token say in clear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub(crate) key_id: KeyId,
+    pub(crate) expires: u32,
+    pub(crate) session_id: SessionId,
+}
+
+impl Head {
+    /// Reads the part that both kinds share; `bytes` holds at least an activity head.
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        Some(Self {
+            key_id: KeyId(array(bytes, KEY_ID)?),
+            expires: u32::from_be_bytes(array(bytes, EXPIRES)?),
+            session_id: SessionId(array(bytes, ID)?),
+        })
+    }
+
+    fn write(&self, version: u8) -> [u8; ACTIVITY_HEAD] {
+        let mut head = [0; ACTIVITY_HEAD];
+        head[0] = version;
+        head[KEY_ID..EXPIRES].copy_from_slice(&self.key_id.0);
+        head[EXPIRES..ID].copy_from_slice(&self.expires.to_be_bytes());
+        head[ID..SALT].copy_from_slice(&self.session_id.0);
+        head
+    }
+
+    pub(crate) fn write_activity(&self) -> [u8; ACTIVITY_HEAD] {
+        self.write(ACTIVITY)
+    }
+
+    pub(crate) fn write_session(&self, salt: &[u8; SALT_LEN]) -> [u8; SESSION_HEAD] {
+        let mut head = [0; SESSION_HEAD];
+        head[..SALT].copy_from_slice(&self.write(SESSION));
+        head[SALT..].copy_from_slice(salt);
+        head
+    }
+}
+
+/// Step 2 of opening: the first byte is 1, then at least 70 bytes.
+pub(crate) fn parse_session(bytes: &[u8]) -> Result<Head, Reason> {
+    match bytes.first() {
+        None => Err(Reason::Malformed),
+        Some(&SESSION) if bytes.len() >= OVERHEAD => Head::parse(bytes).ok_or(Reason::Malformed),
+        Some(&SESSION) => Err(Reason::Malformed),
+        Some(_) => Err(Reason::UnknownVersion),
+    }
+}
+
+/// The same for an activity token: the first byte is 2, then exactly 33 bytes.
+pub(crate) fn parse_activity(bytes: &[u8]) -> Result<Head, Reason> {
+    match bytes.first() {
+        None => Err(Reason::Malformed),
+        Some(&ACTIVITY) if bytes.len() == ACTIVITY_LEN => Head::parse(bytes).ok_or(Reason::Malformed),
+        Some(&ACTIVITY) => Err(Reason::Malformed),
+        Some(_) => Err(Reason::UnknownVersion),
+    }
+}
+
+/// The sealed part of a session token, before the payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Frame {
+    pub(crate) started: u32,
+    pub(crate) sealed: u32,
+    pub(crate) remembered: bool,
+}
+
+impl Frame {
+    pub(crate) fn write(&self) -> [u8; FRAME_HEAD] {
+        let mut frame = [0; FRAME_HEAD];
+        frame[..4].copy_from_slice(&self.started.to_be_bytes());
+        frame[4..8].copy_from_slice(&self.sealed.to_be_bytes());
+        frame[8] = if self.remembered { REMEMBERED } else { 0 };
+        frame
+    }
+
+    /// Reads a frame that GCM has opened.
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Reason> {
+        let (Some(started), Some(sealed), Some(&flags)) = (array(bytes, 0), array(bytes, 4), bytes.get(8)) else {
+            return Err(Reason::Malformed);
+        };
+        if flags & !REMEMBERED != 0 {
+            return Err(Reason::UnknownFlags);
+        }
+        Ok(Self {
+            started: u32::from_be_bytes(started),
+            sealed: u32::from_be_bytes(sealed),
+            remembered: flags & REMEMBERED != 0,
+        })
+    }
+}
+
+/// The N bytes at `at`, if they are there.
+pub(crate) fn array<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
+    bytes.get(at..)?.first_chunk().copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: Head = Head {
+        key_id: KeyId([1, 2, 3, 4]),
+        expires: 0x0506_0708,
+        session_id: SessionId([9; 8]),
+    };
+
+    #[test]
+    fn heads_read_back_as_written() {
+        let mut session = HEAD.write_session(&[7; 12]).to_vec();
+        assert_eq!(&session[..17], &[1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 9, 9, 9, 9, 9]);
+        session.resize(OVERHEAD, 0);
+        assert_eq!(parse_session(&session), Ok(HEAD));
+        let mut activity = HEAD.write_activity().to_vec();
+        activity.resize(ACTIVITY_LEN, 0);
+        assert_eq!(parse_activity(&activity), Ok(HEAD));
+    }
+
+    #[test]
+    fn short_and_foreign_heads_are_refused_by_name() {
+        assert_eq!(parse_session(&[]), Err(Reason::Malformed));
+        assert_eq!(parse_session(&[1; 69]), Err(Reason::Malformed));
+        assert_eq!(parse_session(&[2; 70]), Err(Reason::UnknownVersion));
+        assert_eq!(parse_session(&[9]), Err(Reason::UnknownVersion));
+        assert_eq!(parse_activity(&[]), Err(Reason::Malformed));
+        assert_eq!(parse_activity(&[2; 32]), Err(Reason::Malformed));
+        assert_eq!(parse_activity(&[2; 34]), Err(Reason::Malformed));
+        assert_eq!(parse_activity(&[1; 33]), Err(Reason::UnknownVersion));
+    }
+
+    #[test]
+    fn frames_read_back_and_unknown_flags_are_refused() {
+        for remembered in [false, true] {
+            let frame = Frame {
+                started: 1,
+                sealed: u32::MAX,
+                remembered,
+            };
+            assert_eq!(Frame::parse(&frame.write()), Ok(frame));
+        }
+        for flags in 2..=255 {
+            assert_eq!(
+                Frame::parse(&[0, 0, 0, 0, 0, 0, 0, 0, flags]),
+                Err(Reason::UnknownFlags)
+            );
+        }
+        assert_eq!(Frame::parse(&[0; 8]), Err(Reason::Malformed));
+    }
+}

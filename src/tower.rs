@@ -1,0 +1,221 @@
+//! Feature `tower`: a layer that loads a session before a service and finishes it after.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use ::http::{Extensions, HeaderMap, Request, Response, StatusCode};
+use pin_project_lite::pin_project;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::layers::{LayerError, Layers, Slot};
+use crate::{RequestFields, SealError, Session, Sessions};
+
+/// Gives every request its [`Session<T>`] and every response its cookies and cache header fields.
+///
+/// Handlers take the session from the request's extensions ([`Session::from_extensions`]), in axum with the extractor.
+/// A request that does not look at its session costs no cryptography. The layer belongs inside any response cache,
+/// `ETag` or compression layer, so that those see what it says.
+///
+/// If sealing fails, the response becomes an empty 500. If the inner service itself fails there is no response to
+/// carry a cookie: what was written is dropped, a sign-out too, so turn errors into responses inside the layer.
+pub struct SessionLayer<T> {
+    sessions: Sessions<T>,
+    sign_in: Option<Arc<str>>,
+    bind: Option<Arc<Bind>>,
+}
+
+type Bind = dyn Fn(&HeaderMap, &Extensions) -> Vec<u8> + Send + Sync;
+
+impl<T> SessionLayer<T> {
+    /// A layer for these sessions.
+    #[must_use]
+    pub fn new(sessions: Sessions<T>) -> Self {
+        Self {
+            sessions,
+            sign_in: None,
+            bind: None,
+        }
+    }
+
+    /// Where the guard extractor sends visitors without a session (303 See Other). Default: nowhere, they get a 401.
+    #[must_use]
+    pub fn sign_in_at(self, location: impl Into<Arc<str>>) -> Self {
+        Self {
+            sign_in: Some(location.into()),
+            ..self
+        }
+    }
+
+    /// Binds every session to a value that client and server know and that does not travel with the request, such as
+    /// the hash of a client certificate that the TLS layer put into the extensions. Default: empty.
+    #[must_use]
+    pub fn bind_with(self, bind: impl Fn(&HeaderMap, &Extensions) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        Self {
+            bind: Some(Arc::new(bind)),
+            ..self
+        }
+    }
+}
+
+impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> SessionLayer<T> {
+    fn load<B>(&self, request: &Request<B>) -> Session<T> {
+        let mut fields = RequestFields::from(request.headers());
+        if let Some(bind) = &self.bind {
+            fields = fields.with_bind(bind(request.headers(), request.extensions()));
+        }
+        self.sessions.load(fields)
+    }
+}
+
+impl<T> Clone for SessionLayer<T> {
+    fn clone(&self) -> Self {
+        Self {
+            sessions: self.sessions.clone(),
+            sign_in: self.sign_in.clone(),
+            bind: self.bind.clone(),
+        }
+    }
+}
+
+impl<T> fmt::Debug for SessionLayer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SessionLayer").field(&self.sessions).finish()
+    }
+}
+
+impl<S, T> Layer<S> for SessionLayer<T> {
+    type Service = SessionService<S, T>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        SessionService {
+            inner,
+            layer: self.clone(),
+        }
+    }
+}
+
+/// A service with a [`SessionLayer`] around it.
+pub struct SessionService<S, T> {
+    inner: S,
+    layer: SessionLayer<T>,
+}
+
+impl<S: Clone, T> Clone for SessionService<S, T> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            layer: self.layer.clone(),
+        }
+    }
+}
+
+impl<S, T> fmt::Debug for SessionService<S, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SessionService").field(&self.layer.sessions).finish()
+    }
+}
+
+impl<S, T, ReqBody, ResBody> Service<Request<ReqBody>> for SessionService<S, T>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    T: Serialize + DeserializeOwned + Send + Sync + 'static,
+    ResBody: Default,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future, T>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
+        let layers = request.extensions().get::<Layers>().cloned().unwrap_or_default();
+        let has_slot = request.extensions().get::<Slot<T>>().is_some();
+        let (layers, session) = layers.enter(&self.layer.sessions, has_slot, || self.layer.load(&request));
+        let sign_in = self.layer.sign_in.clone();
+        let slot = Slot {
+            session: session.clone(),
+            sign_in,
+        };
+        request.extensions_mut().insert(slot);
+        request.extensions_mut().insert(layers);
+        ResponseFuture {
+            inner: self.inner.call(request),
+            session: session.ok(),
+        }
+    }
+}
+
+pin_project! {
+    /// The response of a [`SessionService`].
+    pub struct ResponseFuture<F, T> {
+        #[pin]
+        inner: F,
+        session: Option<Session<T>>,
+    }
+}
+
+impl<F, T> fmt::Debug for ResponseFuture<F, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ResponseFuture(..)")
+    }
+}
+
+impl<F, T, ResBody, E> Future for ResponseFuture<F, T>
+where
+    F: Future<Output = Result<Response<ResBody>, E>>,
+    T: Serialize + DeserializeOwned + Send + Sync + 'static,
+    ResBody: Default,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let result = ready!(this.inner.poll(cx));
+        let Some(session) = this.session.take() else {
+            return Poll::Ready(result);
+        };
+        let mut response = match result {
+            Ok(response) => response,
+            Err(error) => {
+                session.abandon();
+                return Poll::Ready(Err(error));
+            }
+        };
+        match session.finish(response.status().as_u16()) {
+            Ok(patch) => patch.apply(response.headers_mut()),
+            Err(failed) => {
+                if *failed.seal_error() != SealError::TooLate {
+                    response = Response::new(ResBody::default());
+                    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+                }
+                // Too late means that the handler finished the session itself; caches are told in any case.
+                failed.patch().apply(response.headers_mut());
+            }
+        }
+        Poll::Ready(Ok(response))
+    }
+}
+
+impl<T: 'static> Session<T> {
+    /// The session that a [`SessionLayer`] put into a request's extensions.
+    ///
+    /// # Errors
+    /// [`LayerError`] if no layer for `T` is there, or if two layers contradict each other. It names `T`.
+    pub fn from_extensions(extensions: &Extensions) -> Result<Self, LayerError>
+    where
+        T: Send + Sync,
+    {
+        match extensions.get::<Slot<T>>() {
+            Some(slot) => slot.session.clone(),
+            None => Err(LayerError::missing::<T>(".layer(SessionLayer::new(sessions))")),
+        }
+    }
+}
