@@ -1,0 +1,88 @@
+//! The key ring of the demo in a file, so that a restart keeps the sessions.
+
+use std::error::Error;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use sealed_session::{Key, KeyRing};
+use zeroize::Zeroizing;
+
+use crate::terminal::say;
+
+/// A file with a written ring, the newest key first.
+pub(crate) struct KeyFile {
+    path: PathBuf,
+}
+
+/// Sessions under a key that has left the ring are over, so a key stays until its last session has expired. The demo
+/// counts instead.
+const KEPT: usize = 4;
+
+impl KeyFile {
+    /// The file and its ring; the first run makes both. `LOGIN_KEYS` names another file than the one next to the
+    /// executable.
+    pub(crate) fn open() -> Result<(Self, KeyRing), Box<dyn Error>> {
+        let path = match std::env::var_os("LOGIN_KEYS") {
+            Some(path) => PathBuf::from(path),
+            None => std::env::current_exe()?.with_file_name("login-keys.txt"),
+        };
+        let ring = if path.exists() {
+            let ring = KeyRing::from_file(&path).map_err(|error| in_file(&path, &error))?;
+            say("keys", &format!("the ring of the last run is in {}", path.display()));
+            ring
+        } else {
+            let ring = KeyRing::new(Key::generate()?);
+            write(&path, ring.write_with_secrets().expose())?;
+            say("keys", &format!("a new ring was made in {}", path.display()));
+            ring
+        };
+        Ok((Self { path }, ring))
+    }
+
+    /// Puts a new key that seals in front; all others only open, and the oldest goes.
+    pub(crate) fn rotate(&self) -> Result<KeyRing, Box<dyn Error>> {
+        let text = Zeroizing::new(fs::read_to_string(&self.path)?);
+        let mut rotated = Zeroizing::new(String::with_capacity(text.len() + 128));
+        for part in ["seal ", Key::generate()?.write_with_secret().expose(), "\n"] {
+            rotated.push_str(part);
+        }
+        for key in written_keys(&text).take(KEPT - 1) {
+            for part in ["open ", key, "\n"] {
+                rotated.push_str(part);
+            }
+        }
+        let ring = KeyRing::parse(&rotated)?;
+        write(&self.path, &rotated)?;
+        Ok(ring)
+    }
+}
+
+/// The written keys of a ring in their order, whatever their roles.
+fn written_keys(text: &str) -> impl Iterator<Item = &str> {
+    text.lines()
+        .filter_map(|line| line.split('#').next())
+        .flat_map(|entries| entries.split(|c: char| c == ';' || c.is_whitespace()))
+        .filter(|word| word.starts_with("sealed1_"))
+}
+
+/// Writes beside the file and renames, so that no crash leaves half a ring; readable by its owner alone.
+fn write(path: &Path, text: &str) -> Result<(), Box<dyn Error>> {
+    let beside = path.with_extension("new");
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    let written = options
+        .open(&beside)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .and_then(|()| fs::rename(&beside, path));
+    written.map_err(|error| in_file(path, &error))
+}
+
+fn in_file(path: &Path, error: &dyn Error) -> Box<dyn Error> {
+    format!("{}: {error}", path.display()).into()
+}

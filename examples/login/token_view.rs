@@ -1,0 +1,140 @@
+//! The picture of a token: which byte is what, who can read it, and a way to break it.
+//!
+//! SPEC.md has the layout. An application needs none of this, for the session opens its own tokens.
+
+use std::ops::Range;
+
+use sealed_session::Claims;
+use serde::Deserialize;
+use time::OffsetDateTime;
+
+use crate::terminal::date_time;
+
+/// A token taken apart.
+pub(crate) struct TokenView {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) segments: Vec<Segment>,
+}
+
+/// A run of bytes with one meaning.
+pub(crate) struct Segment {
+    pub(crate) name: &'static str,
+    pub(crate) range: Range<usize>,
+    pub(crate) access: Access,
+    /// What the bytes say, where they can be read.
+    pub(crate) decoded: Option<String>,
+    pub(crate) meaning: &'static str,
+}
+
+/// Who can do something with a segment.
+#[derive(Clone, Copy)]
+pub(crate) enum Access {
+    /// Anybody who sees the cookie.
+    Readable,
+    /// Who has the key; all others see random bytes and can neither make nor check them.
+    Proof,
+    /// Who has the key; for all others it is random bytes.
+    Sealed,
+}
+
+impl TokenView {
+    /// Takes a token apart; `None` if the text is none. Nothing is verified here.
+    pub(crate) fn of(token: &str) -> Option<Self> {
+        let claims = Claims::parse(token).ok()?;
+        let bytes = decode(token)?;
+        let mut segments = head(&claims);
+        if claims.is_activity {
+            segments.push(segment("check", 17..33, Access::Proof, CHECK));
+        } else {
+            let tag = bytes.len().checked_sub(16)?;
+            segments.push(segment("salt", 17..29, Access::Readable, SALT));
+            segments.push(segment("check", 29..45, Access::Proof, CHECK));
+            segments.push(segment("sealed state", 45..tag, Access::Sealed, STATE));
+            segments.push(segment("tag", tag..bytes.len(), Access::Proof, TAG));
+        }
+        Some(Self { bytes, segments })
+    }
+}
+
+fn head(claims: &Claims) -> Vec<Segment> {
+    let (version, expires) = if claims.is_activity {
+        ("2: an activity token", UNTIL_IDLE)
+    } else {
+        ("1: a session token", UNTIL)
+    };
+    let instant = OffsetDateTime::from_unix_timestamp(claims.expires.into()).map_or_else(|_| String::new(), date_time);
+    let readable = |name, range, decoded, meaning| Segment {
+        decoded: Some(decoded),
+        ..segment(name, range, Access::Readable, meaning)
+    };
+    vec![
+        readable("version", 0..1, version.to_owned(), VERSION),
+        readable("key id", 1..5, claims.key_id.to_string(), KEY_ID),
+        readable("expires", 5..9, instant, expires),
+        readable("session id", 9..17, claims.session_id.to_string(), ID),
+    ]
+}
+
+fn segment(name: &'static str, range: Range<usize>, access: Access, meaning: &'static str) -> Segment {
+    Segment {
+        name,
+        range,
+        access,
+        decoded: None,
+        meaning,
+    }
+}
+
+const VERSION: &str = "The format, and which of the two tokens this is.";
+const KEY_ID: &str = "The public name of the secret that made it, so that no key has to be tried out.";
+const UNTIL: &str = "When the session is over, whatever happens: the absolute timeout.";
+const UNTIL_IDLE: &str = "When the session is over unless you come back: the idle timeout.";
+const ID: &str = "Random, drawn at sign-in; it may stand in a log, since it opens nothing.";
+const SALT: &str = "Random, fresh for every sealing, so that every state has an AES key of its own.";
+const CHECK: &str = "An HMAC of all bytes before it: a wrong bit there is noticed before anything is decrypted.";
+const STATE: &str = "AES-256-GCM over start, time of sealing, flags and the data as JSON.";
+const TAG: &str = "The proof of AES-GCM that no bit of the sealed state was altered.";
+
+/// Where to break a token.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Part {
+    /// In the session id.
+    Head,
+    /// In the first byte of the sealed state.
+    State,
+}
+
+/// The token with one bit flipped. Twice gives the token back.
+pub(crate) fn flip_bit(token: &str, part: Part) -> Option<String> {
+    Claims::parse(token).ok()?;
+    // Four characters are three bytes, so the character at 12 holds the first bits of byte 9, the one at 60 of byte 45.
+    let at = match part {
+        Part::Head => 12,
+        Part::State => 60,
+    };
+    let old = token.get(at..=at)?;
+    let new = char::from(ALPHABET[usize::from(digit(*old.as_bytes().first()?)? ^ 0b10_0000)]);
+    Some(format!("{}{new}{}", &token[..at], &token[at + 1..]))
+}
+
+/// The bytes of a token that [`Claims::parse`] has read: base64url without padding.
+fn decode(token: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(token.len() / 4 * 3 + 2);
+    for group in token.as_bytes().chunks(4) {
+        let mut bits = 0_u32;
+        for &character in group {
+            bits = bits << 6 | u32::from(digit(character)?);
+        }
+        bits <<= 6 * (4 - group.len());
+        bytes.extend_from_slice(&bits.to_be_bytes()[1..group.len()]);
+    }
+    Some(bytes)
+}
+
+fn digit(character: u8) -> Option<u8> {
+    let place = ALPHABET.iter().position(|&other| other == character)?;
+    u8::try_from(place).ok()
+}
+
+const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";

@@ -1,0 +1,8 @@
+//! Prints a new secret in its written form: `cargo run --example new_key`.
+
+use sealed_session::{Key, KeyError};
+
+fn main() -> Result<(), KeyError> {
+    println!("{}", Key::generate()?.write_with_secret().expose());
+    Ok(())
+}

@@ -1,0 +1,304 @@
+//! What is the tower layer's own: what it asks of a service, what becomes of a service that fails, and axum middlewares
+//! that share the handler's session. What all frameworks promise is in `middlewares.rs`.
+
+use std::future::{Ready, ready};
+use std::marker::PhantomData;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::header::{CACHE_CONTROL, COOKIE, SET_COOKIE, VARY};
+use axum::http::{HeaderMap, HeaderValue};
+use axum::middleware::{Next, from_fn};
+use axum::response::Response;
+use axum::routing::get;
+use http_body_util::BodyExt;
+use sealed_session::{Builder, Event, Key, KeyRing, SealError, Session, SessionLayer, Sessions};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use tower::{Layer, Service, ServiceExt, service_fn};
+
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Login {
+    user: u64,
+}
+
+const SESSION: &str = "__Host-id";
+const ACTIVITY: &str = "__Host-id-seen";
+
+// --- Helpers. ---
+
+type Events = Arc<Mutex<Vec<Event>>>;
+
+fn builder<T: Serialize + DeserializeOwned + Send + Sync + 'static>() -> Builder<T> {
+    Sessions::builder(KeyRing::new(Key::generate().expect("random bytes")))
+}
+
+fn sessions() -> Sessions<Login> {
+    builder().build().expect("the configuration is sound")
+}
+
+fn observed() -> (Sessions<Login>, Events) {
+    let events = Events::default();
+    let seen = Arc::clone(&events);
+    let sessions = builder()
+        .observer(move |event: &Event| seen.lock().expect("no panic before").push(event.clone()))
+        .build();
+    (sessions.expect("the configuration is sound"), events)
+}
+
+fn taken(events: &Events) -> Vec<Event> {
+    std::mem::take(&mut *events.lock().expect("no panic before"))
+}
+
+/// The `Cookie` field of somebody who has signed in just now.
+fn signed_in(sessions: &Sessions<Login>, user: u64) -> String {
+    let now = OffsetDateTime::now_utc();
+    sessions
+        .cookie_for(Login { user }, now)
+        .expect("a small session is kept")
+}
+
+fn request(path: &str, cookies: &str) -> Request {
+    let request = Request::builder().uri(path);
+    let request = match cookies {
+        "" => request,
+        cookies => request.header(COOKIE, cookies),
+    };
+    request.body(Body::empty()).expect("the tests' paths are URIs")
+}
+
+struct Answer {
+    headers: HeaderMap,
+    body: String,
+}
+
+impl Answer {
+    fn set_cookies(&self) -> Vec<&str> {
+        let lines = self.headers.get_all(SET_COOKIE).iter();
+        lines.map(|line| line.to_str().expect("visible ASCII")).collect()
+    }
+
+    fn cookie_names(&self) -> Vec<&str> {
+        let lines = self.set_cookies().into_iter();
+        lines.map(|line| line.split('=').next().unwrap_or_default()).collect()
+    }
+
+    /// The `Cookie` field of the next request.
+    fn cookies(&self) -> String {
+        let lines = self.set_cookies().into_iter();
+        let pairs: Vec<_> = lines.filter_map(|line| line.split(';').next()).collect();
+        pairs.join("; ")
+    }
+
+    #[track_caller]
+    fn assert_line(&self, name: impl AsRef<str>, expected: Option<&str>) {
+        let name = name.as_ref();
+        let lines: Vec<_> = self.headers.get_all(name).iter().collect();
+        assert_eq!(lines, expected.into_iter().collect::<Vec<_>>(), "{name}");
+    }
+}
+
+async fn ask(app: &Router, path: &str, cookies: &str) -> Answer {
+    let Ok(response) = app.clone().oneshot(request(path, cookies)).await;
+    answer(response).await
+}
+
+async fn answer(response: Response) -> Answer {
+    let (parts, body) = response.into_parts();
+    let body = body.collect().await.expect("the body is in memory").to_bytes();
+    Answer {
+        headers: parts.headers,
+        body: String::from_utf8(body.to_vec()).expect("the tests' pages are text"),
+    }
+}
+
+async fn who(session: Session<Login>) -> String {
+    match session.get() {
+        Some(login) => format!("user {}", login.user),
+        None => "nobody".to_owned(),
+    }
+}
+
+// --- What the layer asks of a service. ---
+
+/// Neither `Clone` nor boxed, and its own body, error and future; it must be ready before it is called.
+struct Plain {
+    ready: bool,
+    not_send: PhantomData<*const ()>,
+}
+
+/// A body that the layer knows nothing of.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct PlainBody(&'static str);
+
+impl Service<http::Request<u8>> for Plain {
+    type Response = http::Response<PlainBody>;
+    type Error = &'static str;
+    type Future = Ready<Result<Self::Response, Self::Error>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.ready = true;
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<u8>) -> Self::Future {
+        assert!(
+            std::mem::take(&mut self.ready),
+            "called without having been polled ready"
+        );
+        let session = Session::<Login>::from_extensions(request.extensions());
+        let mut session = session.expect("the layer is there");
+        ready(match (request.into_body(), session.get()) {
+            (0, _) => Err("broken"),
+            (1, Some(_)) => Ok(http::Response::new(PlainBody("somebody"))),
+            (1, None) => Ok(http::Response::new(PlainBody("nobody"))),
+            _ => {
+                session.start(Login { user: 7 }).expect("a small session is kept");
+                Ok(http::Response::new(PlainBody("signed in")))
+            }
+        })
+    }
+}
+
+#[tokio::test]
+async fn the_inner_service_needs_neither_clone_nor_send_nor_a_boxed_body() {
+    let mut service = SessionLayer::new(sessions()).layer(Plain {
+        ready: false,
+        not_send: PhantomData,
+    });
+    let mut cookies = Vec::new();
+    for (body, expected, count) in [(1, "nobody", 0), (2, "signed in", 2), (1, "somebody", 0)] {
+        let mut request = http::Request::new(body);
+        for line in &cookies {
+            // One line per cookie, as over HTTP/2.
+            request.headers_mut().append(COOKIE, HeaderValue::clone(line));
+        }
+        let service = service.ready().await.expect("it is ready");
+        let response = service.call(request).await.expect("it answers");
+        assert_eq!(*response.body(), PlainBody(expected));
+        assert_eq!(response.headers()[VARY], "Cookie");
+        let lines: Vec<_> = response.headers().get_all(SET_COOKIE).iter().cloned().collect();
+        assert_eq!(lines.len(), count);
+        if count > 0 {
+            cookies = lines;
+        }
+    }
+    let service = service.ready().await.expect("it is ready");
+    assert_eq!(service.call(http::Request::new(0)).await.err(), Some("broken"));
+}
+
+#[tokio::test]
+async fn a_failing_inner_service_keeps_its_error_and_closes_the_session() {
+    let (sessions, events) = observed();
+    let kept = Arc::new(Mutex::new(None));
+    let keeping = Arc::clone(&kept);
+    let inner = service_fn(move |request: Request| {
+        let mut session = Session::<Login>::from_extensions(request.extensions()).expect("the layer is there");
+        session.start(Login { user: 7 }).expect("a small session is kept");
+        *keeping.lock().expect("no panic before") = Some(session);
+        ready(Err::<Response, _>("the database is gone"))
+    });
+    let service = SessionLayer::new(sessions).layer(inner);
+    let failed = service.oneshot(request("/", "")).await;
+    assert_eq!(failed.err(), Some("the database is gone"));
+    assert_eq!(taken(&events), [Event::WriteDiscarded { status: 500 }]);
+    let mut session = kept.lock().expect("no panic before").take().expect("it was called");
+    assert_eq!(session.clear(), Err(SealError::TooLate));
+    assert_eq!(session.get(), Some(&Login { user: 7 }), "what was there stays readable");
+    assert_eq!(taken(&events), [Event::WriteTooLate]);
+}
+
+#[tokio::test]
+async fn a_failing_inner_service_is_never_reported_as_a_sign_in_or_a_sign_out() {
+    async fn fail(request: Request) -> Result<Response, &'static str> {
+        let mut session = Session::<Login>::from_extensions(request.extensions()).expect("the layer is there");
+        match request.uri().path() {
+            "/sign-out" => session.clear().expect("nothing hinders a sign-out"),
+            "/sign-in" => session.start(Login { user: 8 }).expect("a small session is kept"),
+            "/read" => assert!(session.get().is_some()),
+            "/same" => assert!(session.update(|_| ()).expect("a small session is kept").is_some()),
+            _ => {}
+        }
+        Err("the database is gone")
+    }
+    let events = Events::default();
+    let seen = Arc::clone(&events);
+    let sessions = builder()
+        .write_on_server_error(true)
+        .observer(move |event: &Event| seen.lock().expect("no panic before").push(event.clone()))
+        .build()
+        .expect("the configuration is sound");
+    let cookies = signed_in(&sessions, 7);
+    taken(&events);
+    let lost = vec![Event::WriteDiscarded { status: 500 }];
+    for (path, expected) in [
+        ("/sign-out", lost.clone()),
+        ("/sign-in", lost),
+        ("/read", vec![]),
+        ("/same", vec![]),
+        ("/", vec![]),
+    ] {
+        let service = SessionLayer::new(sessions.clone()).layer(service_fn(fail));
+        let failed = service.oneshot(request(path, &cookies)).await;
+        assert_eq!(failed.err(), Some("the database is gone"));
+        assert_eq!(taken(&events), expected, "{path}");
+    }
+}
+
+// --- Handles of one request. ---
+
+#[tokio::test]
+async fn the_handles_of_a_middleware_and_a_handler_see_each_others_writes() {
+    async fn around(mut session: Session<Login>, request: Request, next: Next) -> Result<Response, SealError> {
+        session.start(Login { user: 1 })?;
+        let response = next.run(request).await;
+        assert_eq!(session.get(), Some(&Login { user: 2 }), "the handler's write");
+        session.update(|login| login.user += 1)?;
+        Ok(response)
+    }
+    async fn handler(session: Session<Login>, mut other: Session<Login>) -> Result<String, SealError> {
+        let before = session.get().map(|login| login.user);
+        other.update(|login| login.user += 1)?;
+        Ok(format!("{before:?}, then {:?}", session.get().map(|login| login.user)))
+    }
+    let sessions = sessions();
+    let app = Router::new()
+        .route("/", get(handler))
+        .layer(from_fn(around))
+        .layer(SessionLayer::new(sessions.clone()));
+    let answer = ask(&app, "/", "").await;
+    assert_eq!(answer.body, "Some(1), then Some(2)");
+    assert_eq!(answer.cookie_names(), [SESSION, ACTIVITY]);
+    let app = Router::new().route("/", get(who)).layer(SessionLayer::new(sessions));
+    assert_eq!(ask(&app, "/", &answer.cookies()).await.body, "user 3");
+}
+
+#[tokio::test]
+async fn a_middleware_that_only_peeks_leaves_responses_cacheable() {
+    static LOG: Mutex<Vec<Option<u64>>> = Mutex::new(Vec::new());
+    async fn log(session: Session<Login>, request: Request, next: Next) -> Response {
+        let user = session.peek().map(|login| login.user);
+        LOG.lock().expect("no panic before").push(user);
+        next.run(request).await
+    }
+    let sessions = sessions();
+    let app = Router::new()
+        .route("/", get(async || ([(CACHE_CONTROL, "public, max-age=600")], "for all")))
+        .route("/mine", get(who))
+        .layer(from_fn(log))
+        .layer(SessionLayer::new(sessions.clone()));
+    for cookies in [String::new(), "__Host-id=old".to_owned(), signed_in(&sessions, 7)] {
+        let answer = ask(&app, "/", &cookies).await;
+        answer.assert_line(CACHE_CONTROL, Some("public, max-age=600"));
+        answer.assert_line(VARY, None);
+        answer.assert_line(SET_COOKIE, None);
+    }
+    assert_eq!(*LOG.lock().expect("no panic before"), [None, None, Some(7)]);
+    // A handler that reads behind it is not overlooked.
+    let mine = ask(&app, "/mine", &signed_in(&sessions, 7)).await;
+    mine.assert_line(CACHE_CONTROL, Some("private, no-cache"));
+}

@@ -1,0 +1,254 @@
+//! Delegation: what an edge can do with day keys, and what it cannot.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hkdf::hmac::{Hmac, KeyInit as _, Mac as _};
+use sealed_session::{Checker, EdgeRights, Key, KeyRing, Reason, RequestFields, Sessions, State};
+use serde_json::{Value, json};
+use sha2::Sha256;
+use time::OffsetDateTime;
+
+const NOW: i64 = 1_893_369_600;
+
+fn at(seconds: i64) -> OffsetDateTime {
+    OffsetDateTime::from_unix_timestamp(NOW + seconds).expect("an instant")
+}
+
+fn sessions(ring: &str, name: &str, audience: &str) -> Sessions<Value> {
+    let ring = KeyRing::parse(ring).expect("a ring");
+    Sessions::builder(ring)
+        .cookie_name(name)
+        .audience(audience)
+        .build()
+        .expect("a configuration")
+}
+
+fn ring() -> String {
+    Key::generate()
+        .expect("randomness")
+        .write_with_secret()
+        .expose()
+        .to_owned()
+}
+
+fn checker(sessions: &Sessions<Value>, rights: EdgeRights) -> Checker {
+    Checker::from_edge_keys(sessions.edge_keys_at(1, rights, at(0)).expose()).expect("day keys")
+}
+
+fn fields(cookie: impl Into<String>) -> RequestFields {
+    RequestFields::new([cookie.into()])
+}
+
+fn unhex(digits: &str) -> Vec<u8> {
+    (0..digits.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&digits[at..at + 2], 16).expect("hexadecimal"))
+        .collect()
+}
+
+fn expand(key: &[u8], info: &[&[u8]]) -> Vec<u8> {
+    let mut hmac = Hmac::<Sha256>::new_from_slice(key).expect("any length");
+    info.iter().for_each(|part| hmac.update(part));
+    hmac.update(&[1]);
+    hmac.finalize().into_bytes().to_vec()
+}
+
+#[test]
+fn a_checker_accepts_live_heads_and_names_why_others_fail() {
+    let ring = ring();
+    let sessions = sessions(&ring, "__Host-id", "shop");
+    let cookie = sessions.cookie_for(json!({"user": 7}), at(0)).unwrap();
+    let checker = checker(&sessions, EdgeRights::Check);
+    let checked = checker.check(&fields(&cookie), at(60)).unwrap();
+    assert_eq!(Some(checked.id), sessions.load_at(fields(&cookie), at(60)).id());
+    assert_eq!(
+        (checked.expires_at, checked.active_until),
+        (at(12 * 3600), Some(at(1800)))
+    );
+
+    assert_eq!(checker.check(&fields(&cookie), at(1800)), Err(Reason::Idle));
+    assert_eq!(checker.check(&fields(&cookie), at(12 * 3600)), Err(Reason::Expired));
+    assert_eq!(checker.check(&fields(""), at(60)), Err(Reason::Malformed));
+    let session_alone = cookie.split("; ").next().unwrap();
+    assert_eq!(checker.check(&fields(session_alone), at(60)), Err(Reason::Idle));
+    let without = Checker::from_edge_keys(sessions.edge_keys_at(1, EdgeRights::Check, at(0)).expose()).unwrap();
+    assert!(without.without_activity().check(&fields(session_alone), at(60)).is_ok());
+    let bound = fields(&cookie).with_bind("another device");
+    assert_eq!(checker.check(&bound, at(60)), Err(Reason::NotOurs));
+}
+
+#[test]
+fn keys_of_a_day_check_nothing_of_another_day_name_or_audience() {
+    let ring = ring();
+    let sessions = sessions(&ring, "__Host-id", "shop");
+    let cookie = sessions.cookie_for(json!(7), at(0)).unwrap();
+    let check = |checker: &Checker| checker.check(&fields(&cookie), at(60)).err();
+    assert_eq!(check(&checker(&sessions, EdgeRights::Open)), None);
+    assert_eq!(
+        check(&checker(&self::sessions(&ring, "__Host-id", "blog"), EdgeRights::Open)),
+        Some(Reason::NotOurs)
+    );
+    let stranger = self::sessions(&self::ring(), "__Host-id", "shop");
+    assert_eq!(check(&checker(&stranger, EdgeRights::Open)), Some(Reason::UnknownKey));
+    let other_days = sessions.edge_keys_at(3, EdgeRights::Open, at(5 * 86_400));
+    assert_eq!(
+        check(&Checker::from_edge_keys(other_days.expose()).unwrap()),
+        Some(Reason::UnknownKey)
+    );
+    // Keys of another name, relabelled: the place is part of the keys, not of the label.
+    let other = self::sessions(&ring, "__Host-other", "shop").edge_keys_at(1, EdgeRights::Check, at(0));
+    let relabelled = other.expose().replace("__Host-other", "__Host-id");
+    assert_eq!(
+        check(&Checker::from_edge_keys(&relabelled).unwrap()),
+        Some(Reason::NotOurs)
+    );
+}
+
+#[test]
+fn what_a_holder_of_check_keys_can_make_never_opens_as_a_session() {
+    let ring = ring();
+    let sessions = sessions(&ring, "__Host-id", "");
+    let text = sessions.edge_keys_at(1, EdgeRights::Check, at(0));
+    assert!(!text.expose().contains("\"seal\""), "check rights carry no seal key");
+    let keys: Value = serde_json::from_str(text.expose()).unwrap();
+    let expires = u32::try_from(NOW + 3600).unwrap();
+    let day = u64::from(expires / 86_400);
+    let entry = keys["keys"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|entry| entry["day"] == day)
+        .unwrap();
+    let key = |cookie: &str| unhex(entry[cookie]["check"].as_str().unwrap());
+    let mut head = vec![1];
+    head.extend(unhex(entry["key_id"].as_str().unwrap()));
+    head.extend(expires.to_be_bytes());
+    head.extend([7; 8]);
+    let activity = [&[2], &head[1..]].concat();
+    head.extend([9; 12]);
+    let forged = [&head[..], &expand(&key("session"), &[&head])[..16], &[0; 64]].concat();
+    let seen = [&activity[..], &expand(&key("activity"), &[&activity])[..16]].concat();
+    let (forged, seen) = (URL_SAFE_NO_PAD.encode(forged), URL_SAFE_NO_PAD.encode(seen));
+    let cookie = format!("__Host-id={forged}; __Host-id-seen={seen}");
+
+    // This is the limit of checking, and why it grants nothing.
+    assert!(
+        checker(&sessions, EdgeRights::Check)
+            .check(&fields(&cookie), at(60))
+            .is_ok()
+    );
+    assert_eq!(
+        sessions.load_at(fields(&cookie), at(60)).state(),
+        State::Rejected(Reason::Damaged)
+    );
+    // A genuine session does not live longer than its idle timeout by forged activity of another session.
+    let genuine = sessions.cookie_for(json!(7), at(0)).unwrap();
+    let mixed = format!("{}; __Host-id-seen={seen}", genuine.split("; ").next().unwrap());
+    assert_eq!(
+        sessions.load_at(fields(mixed), at(60)).state(),
+        State::Rejected(Reason::Idle)
+    );
+}
+
+#[test]
+fn edge_keys_cover_every_key_and_day_that_was_asked_for() {
+    let ring = format!("seal {}\nopen {}\n", ring(), ring());
+    let sessions = sessions(&ring, "__Host-id", "a \"quoted\" audience \u{e9}");
+    let keys: Value = serde_json::from_str(sessions.edge_keys_at(2, EdgeRights::Open, at(0)).expose()).unwrap();
+    assert_eq!(keys["audience"], "a \"quoted\" audience \u{e9}");
+    assert_eq!((&keys["rights"], &keys["name"]), (&json!("open"), &json!("__Host-id")));
+    let sealing = keys["sealing"].as_array().unwrap();
+    assert_eq!((sealing.len(), &sealing[0]["from"]), (1, &json!(0)));
+    assert_eq!(sealing[0]["key_id"], sessions_key(&ring));
+    let entries = keys["keys"].as_array().unwrap();
+    let days: Vec<_> = entries.iter().map(|entry| entry["day"].as_u64().unwrap()).collect();
+    let first = u64::try_from(NOW).unwrap() / 86_400;
+    assert_eq!(days, [first, first, first + 1, first + 1, first + 2, first + 2]);
+    assert!(
+        entries
+            .iter()
+            .all(|entry| entry["session"]["seal"].as_str().is_some_and(|key| key.len() == 64))
+    );
+    assert!(Checker::from_edge_keys(&keys.to_string()).is_ok());
+    let far = sessions.edge_keys_at(
+        u32::MAX,
+        EdgeRights::Check,
+        OffsetDateTime::from_unix_timestamp(u32::MAX.into()).unwrap(),
+    );
+    assert!(far.expose().ends_with("]}"), "the end of 32 bits is the last day");
+}
+
+/// The id of the first key of a written ring.
+fn sessions_key(ring: &str) -> String {
+    KeyRing::parse(ring).expect("a ring").describe()[0].id.to_string()
+}
+
+#[test]
+fn a_name_too_long_for_a_second_cookie_has_no_activity_keys() {
+    let ring = KeyRing::parse(&ring()).unwrap();
+    let name = "n".repeat(255);
+    let sessions = Sessions::<Value>::builder(ring)
+        .cookie_name(&name)
+        .no_idle_timeout()
+        .build()
+        .unwrap();
+    let keys = sessions.edge_keys_at(1, EdgeRights::Check, at(0));
+    assert!(!keys.expose().contains("activity"));
+    let checker = Checker::from_edge_keys(keys.expose()).unwrap().without_activity();
+    assert!(
+        checker
+            .check(&fields(sessions.cookie_for(json!(7), at(0)).unwrap()), at(60))
+            .is_ok()
+    );
+}
+
+#[test]
+fn a_remembered_session_checks_over_its_whole_life() {
+    let ring = KeyRing::parse(&ring()).unwrap();
+    let day = Duration::from_secs(86_400);
+    let sessions = Sessions::<Value>::builder(ring)
+        .remembered(14 * day, 90 * day)
+        .build()
+        .unwrap();
+    let mut session = sessions.load_at(RequestFields::default(), at(0));
+    session.start(json!(7)).unwrap();
+    session.remember(true).unwrap();
+    let patch = session.finish(200).unwrap();
+    let cookie: Vec<_> = patch
+        .set_cookies()
+        .map(|line| line.split(';').next().unwrap())
+        .collect();
+    let checker = Checker::from_edge_keys(sessions.edge_keys_at(90, EdgeRights::Check, at(0)).expose()).unwrap();
+    assert!(checker.check(&fields(cookie.join("; ")), at(13 * 86_400)).is_ok());
+}
+
+#[test]
+fn the_good_cookie_is_found_behind_garbage_and_bounded_work() {
+    let ring = ring();
+    let sessions = sessions(&ring, "__Host-id", "");
+    let good = sessions.cookie_for(json!(7), at(0)).unwrap();
+    let garbage = "__Host-id=AAAA; __Host-id-seen=AAAA; ".repeat(1000);
+    let checker = checker(&sessions, EdgeRights::Check);
+    assert!(checker.check(&fields(format!("{garbage}{good}")), at(60)).is_ok());
+}
+
+#[test]
+fn other_texts_are_refused_with_a_sentence() {
+    let keys = r#"{"format":"sealed-session day keys v1","name":"id","keys":"#;
+    for (text, problem) in [
+        ("", "is not JSON"),
+        ("{}", "is not of the format"),
+        (r#"{"format":"sealed-session day keys v1"}"#, "names no cookie"),
+        (&format!("{keys}[]}}"), "has no keys"),
+        (&format!("{keys}[{{}}]}}"), "cannot be read"),
+        (
+            &format!(r#"{keys}[{{"key_id":"9e4859a4","day":-1}}]}}"#),
+            "cannot be read",
+        ),
+    ] {
+        let shown = Checker::from_edge_keys(text).unwrap_err().to_string();
+        assert!(shown.contains(problem), "{shown}");
+    }
+}

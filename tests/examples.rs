@@ -1,0 +1,82 @@
+//! The examples do what they say.
+
+#[cfg(feature = "http")]
+mod client;
+
+#[path = "../examples/strings.rs"]
+#[allow(dead_code, reason = "its `main` is not called here")]
+mod strings;
+
+#[cfg(feature = "http")]
+#[path = "../examples/plain_hyper.rs"]
+#[allow(dead_code, reason = "its `main` is not called here")]
+mod plain_hyper;
+
+#[test]
+fn the_round_trip_on_strings_signs_in_reads_and_signs_out() {
+    let mut out = Vec::new();
+    strings::round_trip(&mut out).expect("nothing in it fails");
+    let text = String::from_utf8(out).expect("it writes text");
+    let mut rest = text.as_str();
+    for expected in [
+        "POST /login",
+        "Cache-Control: private, no-store",
+        "Set-Cookie: __Host-id=A",
+        "Set-Cookie: __Host-id-seen=A",
+        "GET / with the cookies",
+        "hello Ada, user 7",
+        "Cache-Control: private, no-cache",
+        "made up",
+        "hello stranger: Rejected(Malformed)",
+        "POST /logout",
+        // Last, since some browsers keep all but the last cookie that one response removes.
+        "Set-Cookie: __Host-id-seen=;",
+        "Set-Cookie: __Host-id=;",
+        "the browser keeps: \"\"",
+    ] {
+        let (_, after) = rest
+            .split_once(expected)
+            .unwrap_or_else(|| panic!("no `{expected}` in its place:\n{text}"));
+        rest = after;
+    }
+    assert_eq!(text.matches("Set-Cookie").count(), 4, "{text}");
+}
+
+#[cfg(feature = "http")]
+#[tokio::test]
+async fn the_plain_hyper_server_signs_in_reads_and_signs_out() {
+    use sealed_session::{Key, KeyRing, Sessions};
+
+    let sessions = Sessions::builder(KeyRing::new(Key::generate().expect("random bytes")))
+        .build()
+        .expect("the configuration is sound");
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("loopback has a free port");
+    let server = client::Wire::new(listener.local_addr().expect("a bound socket has an address"));
+    tokio::spawn(plain_hyper::serve(listener, sessions));
+
+    let mut visitor = client::Client::new(&client::Clock::new());
+    let home = visitor.get(&server, "/").await;
+    assert_eq!((home.status.as_u16(), home.body.as_str()), (200, "hello, stranger\n"));
+    assert_eq!((home.vary(), home.cache_control()), (Some("Cookie"), None));
+
+    let signed_in = visitor.post(&server, "/sign-in").await;
+    assert_eq!(signed_in.cookie_names(), ["__Host-id", "__Host-id-seen"]);
+    assert_eq!(signed_in.cache_control(), Some("private, no-store"));
+    let home = visitor.get(&server, "/").await;
+    assert_eq!(
+        (home.body.as_str(), home.cache_control()),
+        ("hello, user 7\n", Some("private, no-cache"))
+    );
+
+    let nowhere = visitor.get(&server, "/nowhere").await;
+    assert_eq!(
+        (nowhere.body.as_str(), nowhere.vary()),
+        ("there is no such page\n", None)
+    );
+
+    visitor.post(&server, "/sign-out").await;
+    assert_eq!(visitor.cookies(), "");
+    assert_eq!(visitor.get(&server, "/").await.body, "hello, stranger\n");
+}

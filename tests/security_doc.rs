@@ -1,0 +1,339 @@
+//! What SECURITY.md says: its emergency procedures, compiled and tested as they stand there, what it admits, and that the
+//! tests it names exist.
+
+#![expect(clippy::unwrap_used, reason = "a test that meets what it does not expect fails")]
+
+use sealed_session::{Key, KeyError, KeyRing, NotAnId, SealError, SecretText, Session, Sessions};
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+#[derive(Serialize, Deserialize, Debug, PartialEq)]
+struct Login {
+    user: u64,
+}
+
+fn new_ring() -> Result<SecretText, KeyError> {
+    Ok(KeyRing::new(Key::generate()?).write_with_secrets())
+}
+
+fn drop_stolen_secret(sessions: &Sessions<Login>, ring: &str) -> Result<(), KeyError> {
+    sessions.replace_keys(KeyRing::parse(ring)?);
+    Ok(())
+}
+
+fn end_all_sessions(sessions: &Sessions<Login>, last_server_was_done: OffsetDateTime) {
+    sessions.reject_started_before(last_server_was_done);
+}
+
+fn revoke_from_log(sessions: &Sessions<Login>, id: &str) -> Result<(), NotAnId> {
+    sessions.revoke(id.parse()?);
+    Ok(())
+}
+
+fn end_this_session_everywhere(sessions: &Sessions<Login>, session: &mut Session<Login>) -> Result<(), SealError> {
+    if let Some(id) = session.id() {
+        sessions.revoke(id);
+    }
+    session.clear()
+}
+
+fn login_if_still_valid(session: &Session<Login>, valid_from: OffsetDateTime) -> Option<&Login> {
+    session.started_at().filter(|&started| started >= valid_from)?;
+    session.get()
+}
+
+// What follows is not in SECURITY.md: the tests.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use sealed_session::{Event, Reason, RequestFields, State};
+
+const SECURITY: &str = include_str!("../SECURITY.md");
+const THIS: &str = include_str!("security_doc.rs");
+
+const NOW: i64 = 1_893_369_600;
+
+fn at(seconds: i64) -> OffsetDateTime {
+    OffsetDateTime::from_unix_timestamp(NOW + seconds).unwrap()
+}
+
+fn server(ring: &SecretText) -> Sessions<Login> {
+    let ring = KeyRing::parse(ring.expose()).unwrap();
+    Sessions::builder(ring).clock(|| at(60)).build().unwrap()
+}
+
+fn load(sessions: &Sessions<Login>, cookie: &str, seconds: i64) -> Session<Login> {
+    sessions.load_at(RequestFields::new([cookie.to_owned()]), at(seconds))
+}
+
+fn sign_in(sessions: &Sessions<Login>, user: u64, seconds: i64) -> String {
+    sessions.cookie_for(Login { user }, at(seconds)).unwrap()
+}
+
+/// The browser's cookies after a response to the request that brought `before`.
+fn finish(session: &Session<Login>, before: &str) -> String {
+    let mut cookies: Vec<String> = before.split("; ").map(str::to_owned).collect();
+    for line in session.finish(200).unwrap().set_cookies() {
+        let pair = line.split(';').next().unwrap().to_owned();
+        let name = pair.split_once('=').unwrap().0;
+        cookies.retain(|cookie| cookie.split_once('=').unwrap().0 != name);
+        if !line.contains("Max-Age=0") {
+            cookies.push(pair);
+        }
+    }
+    cookies.join("; ")
+}
+
+#[track_caller]
+fn assert_rejected(sessions: &Sessions<Login>, cookie: &str, seconds: i64, reason: Reason) {
+    assert_eq!(load(sessions, cookie, seconds).state(), State::Rejected(reason));
+}
+
+#[track_caller]
+fn assert_user(sessions: &Sessions<Login>, cookie: &str, seconds: i64, user: u64) {
+    assert_eq!(load(sessions, cookie, seconds).get(), Some(&Login { user }));
+}
+
+#[test]
+fn a_session_from_before_the_sign_in_is_worth_nothing() {
+    let sessions = server(&new_ring().unwrap());
+    let planted = sign_in(&sessions, 666, 0);
+    let mut session = load(&sessions, &planted, 10);
+    let planted_id = session.id();
+    session.start(Login { user: 7 }).unwrap();
+    assert_ne!(session.id(), planted_id);
+    let victim = finish(&session, &planted);
+    assert_user(&sessions, &victim, 20, 7);
+    assert_user(&sessions, &planted, 20, 666);
+}
+
+#[test]
+fn an_older_cookie_may_come_back() {
+    let sessions = server(&new_ring().unwrap());
+    let older = sign_in(&sessions, 7, 0);
+    let mut session = load(&sessions, &older, 10);
+    session.update(|login| login.user = 8).unwrap();
+    let newer = finish(&session, &older);
+    assert_user(&sessions, &newer, 20, 8);
+    assert_user(&sessions, &older, 20, 7);
+    assert_user(&sessions, &format!("{older}; {newer}"), 20, 8);
+}
+
+#[test]
+fn a_copied_cookie_survives_a_sign_out_unless_its_id_is_revoked() {
+    let sessions = server(&new_ring().unwrap());
+    let cookie = sign_in(&sessions, 7, 0);
+    let copy = cookie.clone();
+    let mut session = load(&sessions, &cookie, 10);
+    session.clear().unwrap();
+    assert_eq!(finish(&session, &cookie), "");
+    assert_user(&sessions, &copy, 20, 7);
+    end_this_session_everywhere(&sessions, &mut load(&sessions, &copy, 30)).unwrap();
+    assert_rejected(&sessions, &copy, 40, Reason::Revoked);
+}
+
+#[test]
+fn revoking_an_id_does_not_end_what_was_cycled_from_it() {
+    let events = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&events);
+    let observer = move |event: &Event| seen.lock().unwrap().push(event.clone());
+    let ring = KeyRing::parse(new_ring().unwrap().expose()).unwrap();
+    let sessions = Sessions::builder(ring).observer(observer).build().unwrap();
+    let stolen = sign_in(&sessions, 7, 0);
+    let old = load(&sessions, &stolen, 0).id().unwrap();
+    let mut thief = load(&sessions, &stolen, 10);
+    thief.cycle_id().unwrap();
+    let cycled = finish(&thief, &stolen);
+    revoke_from_log(&sessions, &old.to_string()).unwrap();
+    assert_rejected(&sessions, &stolen, 20, Reason::Revoked);
+    assert_user(&sessions, &cycled, 20, 7);
+    let new = events.lock().unwrap().iter().find_map(|event| match *event {
+        Event::Cycled { id, previous } if previous == old => Some(id),
+        _ => None,
+    });
+    revoke_from_log(&sessions, &new.expect("the event names both ids").to_string()).unwrap();
+    assert_rejected(&sessions, &cycled, 30, Reason::Revoked);
+}
+
+#[test]
+fn a_stolen_secret_is_dropped_and_what_it_made_is_cut_off() {
+    let stolen = new_ring().unwrap();
+    let (thief, sessions) = (server(&stolen), server(&stolen));
+    let forged = sign_in(&thief, 1, 0);
+    // An honest server writes the thief's session again, under the good secret of a rotation that was under way.
+    let good = KeyRing::parse(new_ring().unwrap().expose()).unwrap();
+    let good = good.write_with_secrets().expose().to_owned();
+    let both = format!("{good}{}", stolen.expose().replace("seal ", "open "));
+    sessions.replace_keys(KeyRing::parse(&both).unwrap());
+    let mut session = load(&sessions, &forged, 300);
+    session.update(|login| login.user = 2).unwrap();
+    let laundered = finish(&session, &forged);
+
+    drop_stolen_secret(&sessions, &good).unwrap();
+    assert_rejected(&sessions, &forged, 310, Reason::UnknownKey);
+    assert_user(&sessions, &laundered, 310, 2);
+    end_all_sessions(&sessions, at(310));
+    assert_rejected(&sessions, &laundered, 320, Reason::Revoked);
+    assert_user(&sessions, &sign_in(&sessions, 7, 311), 320, 7);
+}
+
+#[test]
+fn a_stolen_session_ends_everywhere() {
+    let sessions = server(&new_ring().unwrap());
+    let cookie = sign_in(&sessions, 7, 0);
+    let other = sign_in(&sessions, 7, 0);
+    let copy = cookie.clone();
+    let mut session = load(&sessions, &cookie, 10);
+    end_this_session_everywhere(&sessions, &mut session).unwrap();
+    assert_eq!(finish(&session, &cookie), "");
+    assert_rejected(&sessions, &copy, 20, Reason::Revoked);
+    assert_user(&sessions, &other, 20, 7);
+    let id = load(&sessions, &other, 20).id().unwrap().to_string();
+    revoke_from_log(&sessions, &id).unwrap();
+    assert_rejected(&sessions, &other, 30, Reason::Revoked);
+    assert!(revoke_from_log(&sessions, "no id").is_err());
+}
+
+#[test]
+fn all_sessions_of_one_user_end_by_an_instant_in_the_record() {
+    let sessions = server(&new_ring().unwrap());
+    let cookie = sign_in(&sessions, 7, 0);
+    let session = load(&sessions, &cookie, 10);
+    assert_eq!(login_if_still_valid(&session, at(0)), Some(&Login { user: 7 }));
+    assert_eq!(login_if_still_valid(&session, at(1)), None);
+}
+
+#[test]
+fn everybody_is_signed_out_by_the_cut_off() {
+    let sessions = server(&new_ring().unwrap());
+    let cookies = [sign_in(&sessions, 7, 0), sign_in(&sessions, 8, 5)];
+    end_all_sessions(&sessions, at(10) + time::Duration::milliseconds(1));
+    for cookie in cookies {
+        assert_rejected(&sessions, &cookie, 20, Reason::Revoked);
+    }
+    assert_rejected(&sessions, &sign_in(&sessions, 7, 10), 20, Reason::Revoked);
+    assert_user(&sessions, &sign_in(&sessions, 7, 11), 20, 7);
+    end_all_sessions(&sessions, at(0));
+    assert_rejected(&sessions, &sign_in(&sessions, 7, 10), 20, Reason::Revoked);
+}
+
+#[test]
+fn a_lost_ring_ends_sessions_and_removes_no_cookie() {
+    let cookie = sign_in(&server(&new_ring().unwrap()), 7, 0);
+    let sessions = server(&new_ring().unwrap());
+    let session = load(&sessions, &cookie, 10);
+    assert_eq!(session.state(), State::Rejected(Reason::UnknownKey));
+    assert_eq!(finish(&session, &cookie), cookie);
+}
+
+#[test]
+fn a_session_from_a_fast_clock_waits_for_its_time() {
+    const DAY: i64 = 86_400;
+    let sessions = server(&new_ring().unwrap());
+    let from_tomorrow = sign_in(&sessions, 7, DAY);
+    assert_rejected(&sessions, &from_tomorrow, 10, Reason::StartedInFuture);
+    end_all_sessions(&sessions, at(10));
+    assert_user(&sessions, &from_tomorrow, DAY + 1, 7);
+    drop_stolen_secret(&sessions, new_ring().unwrap().expose()).unwrap();
+    assert_rejected(&sessions, &from_tomorrow, DAY + 1, Reason::UnknownKey);
+}
+
+/// Lines without their indentation: where a block of the page stands in a list, it may be indented.
+fn lines(text: &str) -> String {
+    text.lines().map(str::trim).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_procedures_are_the_ones_that_are_tested() {
+    let this = lines(THIS);
+    let mut count = 0;
+    for block in SECURITY.split("```rust\n").skip(1) {
+        let (code, _) = block.split_once("```").expect("a block ends");
+        assert!(this.contains(lines(code).trim()), "not compiled here:\n{code}");
+        count += 1;
+    }
+    assert!(count >= 7, "only {count} blocks were found");
+}
+
+/// The texts between backticks that stand on one line, outside of blocks.
+fn quoted() -> impl Iterator<Item = &'static str> {
+    let mut inside = false;
+    let prose = SECURITY.lines().filter(move |line| {
+        let fence = line.trim_start().starts_with("```");
+        inside ^= fence;
+        !inside && !fence
+    });
+    prose.flat_map(|line| line.split('`').skip(1).step_by(2))
+}
+
+#[test]
+fn every_test_that_the_page_names_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut names = BTreeSet::new();
+    for quoted in quoted() {
+        let Some((file, function)) = quoted.split_once(".rs::").filter(|(file, _)| !file.contains(' ')) else {
+            continue;
+        };
+        if file == "file" {
+            continue;
+        }
+        let path = root.join(format!("{file}.rs"));
+        let source = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{quoted}: {error}"));
+        assert!(is_test(&source, function), "{quoted} is not a test");
+        names.insert(quoted);
+    }
+    assert!(names.len() >= 40, "only {} names were found", names.len());
+}
+
+/// Whether `function` stands behind `#[test]`, with other attributes or a comment between them at most.
+fn is_test(source: &str, function: &str) -> bool {
+    let mut attributes = false;
+    source.lines().map(str::trim).any(|line| {
+        if line.starts_with("#[test]") || line.contains("::test") && line.starts_with("#[") {
+            attributes = true;
+            return false;
+        }
+        let found = attributes && line.contains(&format!("fn {function}("));
+        attributes &= line.starts_with("#[") || line.starts_with("//");
+        found
+    })
+}
+
+#[test]
+fn what_is_no_test_is_not_taken_for_one() {
+    let source = "#[test]\n#[should_panic]\nfn a() {}\nfn b() {}\n#[tokio::test]\nasync fn c() {}\n// fn d()\n";
+    assert!(is_test(source, "a") && is_test(source, "c"));
+    assert!(!is_test(source, "b") && !is_test(source, "d") && !is_test(source, "e"));
+}
+
+/// Tests that are described and not yet named stand in one of these files.
+#[test]
+fn what_the_page_only_describes_stands_in_a_known_file() {
+    const FILES: [&str; 7] = [
+        "story",
+        "table",
+        "weaknesses",
+        "session_laws",
+        "config",
+        "adapters",
+        "login",
+    ];
+    for quoted in quoted().filter(|quoted| quoted.contains(".rs: ")) {
+        if quoted.starts_with("tests/file.rs") {
+            continue;
+        }
+        let file = quoted.strip_prefix("tests/").and_then(|rest| rest.split_once(".rs: "));
+        let (file, _) = file.unwrap_or_else(|| panic!("{quoted} is no file in tests/"));
+        assert!(FILES.contains(&file), "{quoted}: the file is not known");
+    }
+}
+
+#[test]
+fn the_page_stands_for_itself() {
+    for word in ["/work", "shared/", "FORMAT.md", "HTTP.md"] {
+        assert!(!SECURITY.contains(word), "SECURITY.md mentions {word}");
+    }
+}

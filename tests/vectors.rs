@@ -1,0 +1,183 @@
+//! The vectors of format v1 as a server meets them: cookies in, session or named reason out.
+//!
+//! `VECTORS=other.json cargo test --test vectors` runs another file. The sealing half, byte for byte, is in
+//! `src/token/vectors.rs`, since it needs a chosen salt.
+
+use std::time::Duration;
+
+use sealed_session::{Claims, Key, KeyRing, RequestFields, SessionId, Sessions, State};
+use serde_json::Value;
+use time::OffsetDateTime;
+
+fn load() -> Value {
+    let path = std::env::var("VECTORS").unwrap_or_else(|_| "tests/data/v1.json".into());
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The rows of one part of the file; an empty part is a broken file, not a passed test.
+#[track_caller]
+fn rows<'a>(file: &'a Value, part: &str) -> &'a [Value] {
+    let rows = file[part].as_array().map(Vec::as_slice).unwrap_or_default();
+    assert!(!rows.is_empty(), "no rows under {part}");
+    rows
+}
+
+fn text<'a>(row: &'a Value, field: &str) -> &'a str {
+    row[field]
+        .as_str()
+        .unwrap_or_else(|| panic!("no text {field} in {row}"))
+}
+
+fn number(row: &Value, field: &str) -> u64 {
+    row[field]
+        .as_u64()
+        .unwrap_or_else(|| panic!("no number {field} in {row}"))
+}
+
+fn unhex(digits: &str) -> Vec<u8> {
+    assert!(digits.len().is_multiple_of(2), "{digits}");
+    (0..digits.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&digits[at..at + 2], 16).expect("hexadecimal"))
+        .collect()
+}
+
+fn at(seconds: u64) -> OffsetDateTime {
+    OffsetDateTime::from_unix_timestamp(seconds.try_into().expect("an instant")).expect("an instant")
+}
+
+/// A `Cookie` field carries everything but these: whoever reads one trims spaces and tabs around the value, and splits
+/// at semicolons. (All rows are opened as bare tokens in `src/token/vectors.rs` too.)
+fn fits_in_a_cookie(token: &str) -> bool {
+    token.trim_matches([' ', '\t']) == token && !token.contains(';')
+}
+
+fn ring(row: &Value) -> KeyRing {
+    let keys = row["ring"].as_array().expect("a ring");
+    let mut keys = keys
+        .iter()
+        .map(|key| Key::parse(key.as_str().expect("a key")).expect("a key"));
+    let first = KeyRing::new(keys.next().expect("at least one key"));
+    keys.fold(first, |ring, key| ring.open(key).expect("different keys"))
+}
+
+fn sessions(row: &Value) -> Sessions<Value> {
+    let limits = &row["limits"];
+    let seconds = |field| limits[field].as_u64().map(Duration::from_secs);
+    let builder = Sessions::<Value>::builder(ring(row))
+        .cookie_name(text(row, "name"))
+        .audience(text(row, "audience"))
+        .absolute_timeout(seconds("absolute").expect("an absolute timeout"));
+    let builder = match seconds("idle") {
+        Some(idle) => builder.idle_timeout(idle),
+        None => builder.no_idle_timeout(),
+    };
+    let builder = match (seconds("remembered_idle"), seconds("remembered_absolute")) {
+        (Some(idle), Some(absolute)) => builder.remembered(idle, absolute),
+        (None, Some(absolute)) => builder.remembered_without_idle_timeout(absolute),
+        (_, None) => builder,
+    };
+    let sessions = builder.build().unwrap_or_else(|error| panic!("{}: {error}", row["id"]));
+    sessions.reject_started_before(at(number(row, "cut_off")));
+    for id in row["revoked"].as_array().expect("a list") {
+        let id = unhex(id.as_str().expect("an id"));
+        sessions.revoke(SessionId::from_bytes(id.try_into().expect("8 bytes")));
+    }
+    sessions
+}
+
+#[test]
+fn every_token_opens_or_is_rejected_for_the_named_reason() {
+    let file = load();
+    let rows = rows(&file, "vectors");
+    for row in rows {
+        let id = &row["id"];
+        let sessions = sessions(row);
+        let name = text(row, "name");
+        if !fits_in_a_cookie(text(row, "token")) {
+            let reason = Claims::parse(text(row, "token")).expect_err("no token has a space or a semicolon");
+            assert_eq!(reason.name(), text(row, "expect"), "row {id}: {}", row["comment"]);
+            continue;
+        }
+        let seen = row["seen"].as_array().expect("a list");
+        let mut lines = vec![format!("{name}={}", text(row, "token"))];
+        lines.extend(
+            seen.iter()
+                .map(|token| format!("{name}-seen={}", token.as_str().expect("a token"))),
+        );
+        let fields = RequestFields::new(lines).with_bind(unhex(text(row, "bind")));
+        let session = sessions.load_at(fields, at(number(row, "now")));
+        let outcome = match session.state() {
+            State::Valid => "ok",
+            State::Rejected(reason) => reason.name(),
+            other => panic!("{id}: {other:?}"),
+        };
+        assert_eq!(outcome, text(row, "expect"), "row {id}: {}", row["comment"]);
+        if outcome == "ok" {
+            let payload: Value = serde_json::from_slice(&unhex(text(row, "payload"))).expect("JSON");
+            assert_eq!(session.get(), Some(&payload), "row {id}");
+            assert_eq!(
+                session.id().map(|id| id.to_string()).as_deref(),
+                row["session_id"].as_str(),
+                "row {id}"
+            );
+            assert_eq!(session.started_at(), Some(at(number(row, "started"))), "row {id}");
+            assert_eq!(session.is_remembered(), number(row, "flags") == 1, "row {id}");
+        } else {
+            assert_eq!(session.get(), None, "row {id}");
+        }
+    }
+    println!("vectors: {} tokens checked", rows.len());
+}
+
+#[test]
+fn every_written_ring_is_accepted_or_refused() {
+    let file = load();
+    let rows = rows(&file, "rings");
+    for row in rows {
+        let written = text(row, "text");
+        let outcome = KeyRing::parse(written);
+        assert_eq!(
+            Some(outcome.is_ok()),
+            row["ok"].as_bool(),
+            "{}: {outcome:?}",
+            row["comment"]
+        );
+        match outcome {
+            Ok(ring) => {
+                let again = KeyRing::parse(ring.write_with_secrets().expose()).expect("what was written");
+                assert_eq!(again.describe(), ring.describe(), "{}", row["comment"]);
+            }
+            Err(error) => {
+                let shown = error.to_string();
+                let secrets = written
+                    .split(|c: char| !c.is_ascii_hexdigit())
+                    .filter(|run| run.len() > 16);
+                secrets.for_each(|secret| assert!(!shown.contains(&secret[..16]), "{shown}"));
+            }
+        }
+    }
+    println!("vectors: {} rings checked", rows.len());
+}
+
+#[test]
+fn every_raw_secret_is_accepted_or_refused() {
+    let file = load();
+    let rows = rows(&file, "raw_secrets");
+    for row in rows {
+        let outcome = Key::from_raw_secret(&unhex(text(row, "hex")));
+        assert_eq!(
+            Some(outcome.is_ok()),
+            row["ok"].as_bool(),
+            "{}: {outcome:?}",
+            row["comment"]
+        );
+    }
+    println!("vectors: {} raw secrets checked", rows.len());
+}
+
+#[test]
+fn the_copy_beside_the_tests_is_a_file_of_format_v1() {
+    assert_eq!(load()["format"], "sealed-session v1");
+}
