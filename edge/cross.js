@@ -1,0 +1,96 @@
+// The module behind a line protocol, for runs against other implementations: one JSON object per line on stdin, one
+// answer per line on stdout, in the same order.
+//
+// Every line has `op`, `now` (Unix seconds) and
+//   keys                       text of a key ring, or of exported day keys
+//   name, audience             default `__Host-id` and empty; with day keys, theirs
+//   bind                       hexadecimal, default empty
+//   idle, absolute             seconds, `idle` may be null; defaults 1800 and 43200
+//   remembered                 {"idle": .., "absolute": ..} or null; default null
+//   cut_off, revoked           Unix seconds; list of ids in hexadecimal
+//
+//   {"op":"open", "session":[token ..], "activity":[token ..]}      or "cookies":[field ..] in their place
+//      {"outcome":"ok", "id", "key_id", "started", "sealed", "expires", "active_until", "flags", "payload":hex}
+//      {"outcome":"absent"} or {"outcome":"<reason>"}
+//   {"op":"check", "cookies":[field ..]}
+//      {"outcome":"live"|"unknown"|"dead"|"absent", "reason", "ids":[id ..]}
+//   {"op":"seal", "id", "started", "sealed" (default now), "expires", "flags" (0 or 1, default 0), "payload":hex,
+//    "salt":hex (default fresh)}
+//      {"token"}
+//   {"op":"seal_activity", "id", "expires"}
+//      {"token"}
+//
+// What is refused answers {"error":"<name>: <message>"}. `ref`, if given, is repeated in the answer.
+
+import { createInterface } from 'node:readline'
+
+import { fromHex, toHex } from './src/bytes.js'
+import { checkTokens } from './src/check.js'
+import { configure } from './src/config.js'
+import { cookieValues } from './src/cookie.js'
+import { openTokens } from './src/open.js'
+import { sealActivity, sealSession } from './src/token.js'
+
+const bytes = (hex = '') => {
+  const found = fromHex(hex, hex.length / 2)
+  if (found === null) throw new TypeError('hexadecimal digits are in pairs and lower case')
+  return found
+}
+
+/** Options that were seen lately, with what was made of them: a run repeats them. */
+const configs = new Map()
+
+async function configOf({ keys, name, audience, idle, absolute, remembered, cut_off, revoked }) {
+  const options = { keys, name, audience, idle, absolute, remembered, cutOff: cut_off, revoked }
+  const key = JSON.stringify(options)
+  if (configs.size > 100) configs.clear()
+  if (!configs.has(key)) configs.set(key, await configure(options))
+  return configs.get(key)
+}
+
+async function answer(line) {
+  const { op, now, cookies } = line
+  const config = await configOf(line)
+  const bind = bytes(line.bind)
+  const tokens = {
+    session: line.session ?? cookieValues(cookies, config.name),
+    activity: line.activity ?? cookieValues(cookies, config.activityName),
+  }
+  switch (op) {
+    case 'open': {
+      const { state, session, reason } = await openTokens(config, tokens, bind, now)
+      if (session === null) return { outcome: reason ?? state }
+      const { id, keyId, startedAt, sealedAt, expiresAt, activeUntil, remembered, payload } = session
+      const times = { started: startedAt, sealed: sealedAt, expires: expiresAt, active_until: activeUntil }
+      return { outcome: 'ok', id, key_id: keyId, ...times, flags: remembered ? 1 : 0, payload: toHex(payload) }
+    }
+    case 'check': {
+      const { state, reason, ids } = await checkTokens(config, tokens, bind, now)
+      return { outcome: state, reason, ids }
+    }
+    case 'seal': {
+      const { id, started, sealed = now, expires, flags = 0, payload, salt } = line
+      const frame = { started, sealed, remembered: flags === 1, payload: bytes(payload) }
+      const given = salt === undefined ? undefined : bytes(salt)
+      return { token: await sealSession(config.session, id, expires, frame, bind, now, given) }
+    }
+    case 'seal_activity':
+      return { token: await sealActivity(config.activity, line.id, line.expires, bind, now) }
+    default:
+      throw new TypeError(`no operation ${op}`)
+  }
+}
+
+for await (const text of createInterface({ input: process.stdin })) {
+  if (text.trim() === '') continue
+  let ref
+  let answered
+  try {
+    const line = JSON.parse(text)
+    ref = line.ref
+    answered = await answer(line)
+  } catch (error) {
+    answered = { error: `${error.name}: ${error.message}` }
+  }
+  process.stdout.write(`${JSON.stringify({ ref, ...answered })}\n`)
+}

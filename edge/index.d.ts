@@ -1,0 +1,222 @@
+/** Why a token was rejected, in the order in which the checks are made. For logs; a visitor sees "no session". */
+export type Reason =
+  | 'malformed'
+  | 'unknown version'
+  | 'expired'
+  | 'expires too far'
+  | 'unknown key'
+  | 'not ours'
+  | 'damaged'
+  | 'unknown flags'
+  | 'started in future'
+  | 'too old'
+  | 'revoked'
+  | 'idle'
+  | 'payload'
+
+/** One or several `Cookie` header fields, as they came. */
+export type CookieFields = string | readonly string[] | null | undefined
+
+/** When, and under which bind. */
+export interface At {
+  /** Unix seconds. Default: the clock. */
+  now?: number
+  /** One opaque value that both sides know and that does not travel, such as the hash of a client certificate. */
+  bind?: Uint8Array
+}
+
+/** One secret: its public id and the root that everything is derived from, which cannot be read back. */
+export interface Key {
+  readonly id: string
+  readonly root: CryptoKey
+}
+
+export interface RingEntry {
+  /** Every key opens; one of them seals. */
+  role: 'seal' | 'open'
+  key: Key
+  /** The Unix second from which this key seals. Default: from the beginning. */
+  from?: number
+}
+
+/** The keys of an application: exactly one seals at any time, all open. */
+export interface Ring {
+  readonly keys: ReadonlyMap<string, Key>
+  /** Instant to key id. */
+  readonly sealing: ReadonlyMap<number, string>
+}
+
+/** Keys of single days for one cookie name and audience, for an edge that holds no root secret. */
+export interface DayKeys {
+  format: 'sealed-session day keys v1'
+  /** Name of the session cookie. */
+  name: string
+  audience: string
+  rights: 'check' | 'open'
+  /** With the rights `open` only: which keys seal, from which Unix second on; exactly one from 0. */
+  sealing?: { key_id: string; from: number }[]
+  keys: {
+    /** 8 hexadecimal digits. */
+    key_id: string
+    /** The UTC day on which the tokens expire: floor(expires / 86400). */
+    day: number
+    /** 64 hexadecimal digits each; `seal` with the rights `open` only. */
+    session: { check: string; seal?: string }
+    /** The keys of the activity cookie; may be left out where no session has an idle timeout. */
+    activity?: { check: string }
+  }[]
+}
+
+export interface ExportOptions {
+  /** Default: `__Host-id`. */
+  name?: string
+  /** Default: empty. */
+  audience?: string
+  rights: 'check' | 'open'
+  /** UTC days on which the tokens expire, in days since 1970. */
+  days: readonly number[]
+}
+
+/** A session that opened. */
+export interface Session {
+  /** 16 hexadecimal digits. No credential: it may be logged, and a list of revoked sessions keys on it. */
+  readonly id: string
+  /** The key that it was sealed with. */
+  readonly keyId: string
+  /** When it began, in Unix seconds. */
+  readonly startedAt: number
+  /** When this state was written. */
+  readonly sealedAt: number
+  /** When it is over whatever happens. */
+  readonly expiresAt: number
+  /** When it is over without another request; null without an idle timeout. */
+  readonly activeUntil: number | null
+  readonly remembered: boolean
+  /** The JSON as bytes: what to read if integers may exceed 2^53. */
+  readonly payload: Uint8Array<ArrayBuffer>
+  /** The JSON as a value. */
+  readonly data: any
+}
+
+export interface Opened {
+  /** `absent`: no cookie of ours came. */
+  state: 'valid' | 'absent' | 'rejected'
+  session: Session | null
+  /** Of several rejected tokens, the reason of the one that got furthest. For logs. */
+  reason: Reason | null
+  /** Several session cookies came: somebody may have tossed one in. */
+  duplicates: boolean
+}
+
+export interface Checked {
+  /**
+   * `live`: a head that a key holder made and that has not expired, which is no proof of a session.
+   * `unknown`: a key or version that is not known here; another server may know it.
+   * `dead`: none of the tokens can open anywhere.
+   */
+  state: 'live' | 'absent' | 'unknown' | 'dead'
+  /** The session ids of the genuine heads: for logs and routing. */
+  ids: string[]
+  reason: Reason | null
+  duplicates: boolean
+}
+
+export interface Sealed {
+  session: Session
+  /** What was sealed: the session token, or for `renew` the activity token. Null if there was nothing to do. */
+  token: string | null
+  /** The `Set-Cookie` lines to append. */
+  setCookie: string[]
+}
+
+export interface Options {
+  /** The text of a key ring or of exported day keys, or what `parseRing`, `makeRing` or `parseDayKeys` gave. */
+  keys: string | Ring | DayKeys
+  /** Name of the session cookie. Default: `__Host-id`. */
+  name?: string
+  /** Application and environment, as on the server. Default: empty. */
+  audience?: string
+  /** Idle timeout in seconds; null for none. Default: 1800, or `absolute` if that is shorter. */
+  idle?: number | null
+  /** Absolute timeout in seconds. Default: 43200. */
+  absolute?: number
+  /** Timeouts of remembered sessions in seconds. Default: null, no session is remembered. */
+  remembered?: { idle: number | null; absolute: number } | null
+  /** Sessions that started before this Unix second are refused. Default: 0. */
+  cutOff?: number
+  /** Ids of revoked sessions, or a function that knows them. A `Set` may be changed later. Default: none. */
+  revoked?: Iterable<string> | ((id: string) => boolean | Promise<boolean>)
+  /** Pads the JSON with spaces to a multiple of this many bytes. Default: 1, no padding. */
+  padTo?: number
+}
+
+export interface Sessions {
+  readonly cookieName: string
+  readonly activityCookieName: string
+  /** Opens the session of a request. A cookie that does not open is no error. */
+  open(fields: CookieFields, at?: At): Promise<Opened>
+  /** The same for cookie values that were taken from the header already. */
+  openTokens(tokens: { session: readonly string[]; activity: readonly string[] }, at?: At): Promise<Opened>
+  /** The session, or a `NoSession` error that looks the same for every reason. */
+  require(fields: CookieFields, at?: At): Promise<Session>
+  /** Whether the session cookies of a request are dead for certain. To drop and to route, never to grant. */
+  check(fields: CookieFields, at?: At): Promise<Checked>
+  /** The `Cookie` field without our two cookies; '' if nothing else is in it. */
+  strip(fields: CookieFields): string
+  /** Begins a session with a new id: after every authentication. Both cookies. */
+  start(data: unknown, at?: At & { remembered?: boolean }): Promise<Sealed & { token: string }>
+  /** Writes other data (a value, or JSON as bytes) into an open session: same id, same start. The session cookie. */
+  seal(session: Session, data: unknown, at?: At): Promise<Sealed & { token: string }>
+  /** New id, same data, same start: at a change of privilege. Both cookies. */
+  cycle(session: Session, at?: At): Promise<Sealed & { token: string }>
+  /** Says that the session was used: the activity cookie alone. */
+  renew(session: Session, at?: At): Promise<Sealed>
+  /** Whether a renewal is worth a cookie. */
+  renewalIsDue(session: Session, at?: At): boolean
+  /** The two lines that make the browser forget the session. They revoke nothing. */
+  clear(): string[]
+}
+
+/** What a token says in clear: verified by nothing. */
+export interface Claims {
+  kind: 'session' | 'activity'
+  keyId: string
+  expires: number
+  sessionId: string
+}
+
+/** Checks the options and prepares the keys. Throws `KeyError` or `ConfigError`. */
+export function createSessions(options: Options): Promise<Sessions>
+
+/** Reads a written key, `sealed1_…`. */
+export function parseKey(text: string): Promise<Key>
+/** Takes 32 raw bytes of a key management service. */
+export function keyFromRawSecret(secret: Uint8Array): Promise<Key>
+/** Reads a written ring: `seal KEY`, `seal KEY from=INSTANT`, `open KEY`, or one bare KEY. */
+export function parseRing(text: string): Promise<Ring>
+/** A ring of keys that were read one by one. */
+export function makeRing(entries: RingEntry[]): Ring
+/** Reads exported day keys: JSON text, or what it parses to. */
+export function parseDayKeys(json: unknown): DayKeys
+/** Exports the keys of single days. */
+export function exportDayKeys(ring: Ring, options: ExportOptions): Promise<DayKeys>
+
+/** What a token says in clear: for inspection, verified by nothing. */
+export function readClaims(text: string): Claims | { reason: Reason }
+/** All reasons, in order. */
+export const REASONS: Reason[]
+/** What a reason means, for logs. */
+export function describeReason(reason: Reason): string
+/** Whether a reason is only the sender's claim. */
+export function isClaim(reason: Reason): boolean
+
+/** A key, a ring or exported day keys were refused. */
+export class KeyError extends Error {}
+/** A configuration was refused; the message says what to change. */
+export class ConfigError extends Error {}
+/** Session state could not be sealed. */
+export class SealError extends Error {}
+/** The one outside error. */
+export class NoSession extends Error {
+  constructor()
+}

@@ -1,0 +1,51 @@
+// Bytes, numbers and hexadecimal.
+
+/** @typedef {Uint8Array<ArrayBuffer>} Bytes */
+
+/**
+ * One after another, in a new array.
+ * @type {(...parts: Uint8Array[]) => Bytes}
+ */
+export function concat(...parts) {
+  const bytes = new Uint8Array(parts.reduce((length, part) => length + part.length, 0))
+  let at = 0
+  for (const part of parts) {
+    bytes.set(part, at)
+    at += part.length
+  }
+  return bytes
+}
+
+/** @type {(text: string) => Bytes} */
+export function utf8(text) {
+  return new TextEncoder().encode(text)
+}
+
+/**
+ * An integer below 2^32 as 4 bytes, big-endian.
+ * @type {(number: number) => Bytes}
+ */
+export function u32(number) {
+  const bytes = new Uint8Array(4)
+  new DataView(bytes.buffer).setUint32(0, number)
+  return bytes
+}
+
+/** @type {(bytes: Uint8Array, at: number) => number} */
+export function readU32(bytes, at) {
+  return new DataView(bytes.buffer, bytes.byteOffset).getUint32(at)
+}
+
+/** @type {(bytes: Uint8Array) => string} */
+export function toHex(bytes) {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
+}
+
+/**
+ * The bytes of exactly `2 * length` lower-case hexadecimal digits, or null.
+ * @type {(text: unknown, length: number) => Bytes | null}
+ */
+export function fromHex(text, length) {
+  if (typeof text !== 'string' || text.length !== 2 * length || !/^[0-9a-f]*$/.test(text)) return null
+  return Uint8Array.from({ length }, (_, at) => parseInt(text.slice(2 * at, 2 * at + 2), 16))
+}

@@ -1,0 +1,66 @@
+// Telling dead session cookies from others by their heads alone: what the holder of check keys can do.
+
+import { further } from './reason.js'
+import { latestActivity, longestIdle } from './lifetime.js'
+import { latestEnd, openActivity, screenSessions } from './open.js'
+import { ACTIVITY_TEXT, screen, verifyHead } from './token.js'
+
+/** @typedef {import('../index.d.ts').Checked} Checked */
+/** @typedef {import('../index.d.ts').Reason} Reason */
+/** @typedef {import('./config.js').Config} Config */
+/** @typedef {import('./open.js').Tokens} Tokens */
+
+/**
+ * Whether a request's session cookies are dead for certain. Checked: steps 1 to 5 for the session token, that its id is
+ * not revoked, and (where every session has an idle timeout) an activity token of the same id. Not checked: the body,
+ * when the session started, absolute timeout and cut-off. So what opens is never dead here, but what lives here need
+ * not open: this drops and routes, it never grants.
+ * @type {(config: Config, tokens: Tokens, bind: Uint8Array, now: number) => Promise<Checked>}
+ */
+export async function checkTokens(config, tokens, bind, now) {
+  const duplicates = tokens.session.length > 1
+  if (tokens.session.length === 0) return { state: 'absent', ids: [], reason: null, duplicates }
+  const { screened, reasons } = screenSessions(config, tokens.session, now)
+  let rejected = reasons.reduce(further, /** @type {Reason | null} */ (null))
+  /** @type {Set<string>} */
+  const ids = new Set()
+  for (const token of screened) {
+    const { sessionId } = token.claims
+    if (!(await verifyHead(config.session, token, bind, now))) rejected = further(rejected, 'not ours')
+    else if (await config.isRevoked(sessionId)) rejected = further(rejected, 'revoked')
+    else if (!(await isActive(config, tokens.activity, sessionId, bind, now))) rejected = further(rejected, 'idle')
+    else ids.add(sessionId)
+  }
+  if (ids.size > 0) return { state: 'live', ids: [...ids], reason: null, duplicates }
+  const unknown = reasons.some(isUnknown) || activityReasons(config, tokens.activity, now).some(isUnknown)
+  return { state: unknown ? 'unknown' : 'dead', ids: [], reason: rejected ?? 'malformed', duplicates }
+}
+
+/**
+ * Whether the token may be good for a server that has newer keys or a newer version: then it is not for this one to log
+ * anybody out.
+ * @type {(reason: Reason) => boolean}
+ */
+function isUnknown(reason) {
+  return reason === 'unknown key' || reason === 'unknown version'
+}
+
+/**
+ * The flags are sealed, so the longest idle timeout that the session may have counts.
+ * @type {(config: Config, texts: readonly string[], sessionId: string, bind: Uint8Array, now: number) => Promise<boolean>}
+ */
+async function isActive(config, texts, sessionId, bind, now) {
+  const idle = longestIdle(config.lifetimes)
+  if (idle === null) return true
+  const activity = await openActivity(config, texts, [{ sessionId }], bind, now)
+  return latestEnd(activity, sessionId, latestActivity(idle, now)) !== null
+}
+
+/** @type {(config: Config, texts: readonly string[], now: number) => Reason[]} */
+function activityReasons({ activity }, texts, now) {
+  if (activity === null) return []
+  return texts.flatMap((text) => {
+    const token = screen(activity, 'activity', text, ACTIVITY_TEXT, now)
+    return 'reason' in token ? [token.reason] : []
+  })
+}

@@ -1,0 +1,101 @@
+// Cookies on the wire: scanning `Cookie` fields, writing `Set-Cookie` lines with the default attributes.
+//
+// A runtime hands header fields over as text, one character per byte or decoded as UTF-8; names and tokens are ASCII, so
+// both read alike here. Nothing is percent-decoded, and only space and tab are trimmed: servers that do more let a
+// sibling subdomain get past the `__Host-` prefix.
+
+/** @typedef {string | readonly string[] | null | undefined} CookieFields */
+
+/** Most bytes of name plus value; browsers drop larger cookies without a word. Attributes do not count. */
+export const LARGEST_COOKIE = 4096
+
+const ATTRIBUTES = 'Secure; HttpOnly; SameSite=Lax'
+
+/**
+ * The raw values of all cookies called `name`, in order. A bad pair is skipped alone; quotes are part of a value.
+ * @type {(fields: CookieFields, name: string) => string[]}
+ */
+export function cookieValues(fields, name) {
+  return pairsOf(fields).flatMap((text) => {
+    const pair = parsePair(text)
+    return pair !== null && pair.name === name ? [pair.value] : []
+  })
+}
+
+/**
+ * The `Cookie` field without the cookies of these names: '' if nothing is left.
+ * @type {(fields: CookieFields, names: readonly string[]) => string}
+ */
+export function withoutCookies(fields, names) {
+  const kept = pairsOf(fields).filter((text) => !names.includes(parsePair(text)?.name ?? ''))
+  return kept
+    .map(trim)
+    .filter((text) => text !== '')
+    .join('; ')
+}
+
+/**
+ * One `Set-Cookie` line; without `maxAge` (in seconds) the cookie ends with the browser session.
+ * @type {(name: string, value: string, maxAge: number | null) => string}
+ */
+export function writeCookie(name, value, maxAge) {
+  return `${name}=${value}; Path=/; ${maxAge === null ? '' : `Max-Age=${maxAge}; `}${ATTRIBUTES}`
+}
+
+/**
+ * The `Set-Cookie` line that makes the browser forget the cookie; it repeats every attribute, since a `__Host-` line
+ * without `Secure` is itself refused.
+ * @type {(name: string) => string}
+ */
+export function writeRemoval(name) {
+  return `${name}=; Path=/; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT; ${ATTRIBUTES}`
+}
+
+/**
+ * What is wrong with a cookie name, or null.
+ * @type {(name: string) => string | null}
+ */
+export function nameProblem(name) {
+  if (!/^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,255}$/.test(name)) {
+    return 'the cookie name is not a token of 1 to 255 characters; use ASCII letters, digits, `-` and `_`'
+  }
+  // Browsers compare prefixes without regard to case, most servers with it.
+  for (const prefix of ['__Host-Http-', '__Host-', '__Secure-', '__Http-']) {
+    if (!name.toLowerCase().startsWith(prefix.toLowerCase())) continue
+    return name.startsWith(prefix) ? null : `browsers read the start of the cookie name as \`${prefix}\`; spell it so`
+  }
+  return null
+}
+
+/** @type {(fields: CookieFields) => string[]} */
+function pairsOf(fields) {
+  const all = typeof fields === 'string' ? [fields] : (fields ?? [])
+  return all.flatMap((field) => field.split(';'))
+}
+
+/**
+ * Name and value; a part without `=` or without a name is no pair.
+ * @type {(text: string) => { name: string, value: string } | null}
+ */
+function parsePair(text) {
+  const equals = text.indexOf('=')
+  if (equals < 0) return null
+  const name = trim(text.slice(0, equals))
+  return name === '' ? null : { name, value: trim(text.slice(equals + 1)) }
+}
+
+/**
+ * Without space and tab at both ends. (A pattern such as /[ \t]+$/ takes quadratic time on long runs of spaces.)
+ * @type {(text: string) => string}
+ */
+function trim(text) {
+  let [start, end] = [0, text.length]
+  while (start < end && isBlank(text[start])) start++
+  while (start < end && isBlank(text[end - 1])) end--
+  return text.slice(start, end)
+}
+
+/** @type {(character: string) => boolean} */
+function isBlank(character) {
+  return character === ' ' || character === '\t'
+}

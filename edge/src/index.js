@@ -1,0 +1,9 @@
+// Sessions of the Rust crate `sealed-session`, read and written with WebCrypto alone. The format is in SPEC.md.
+
+export { createSessions } from './sessions.js'
+export { keyFromRawSecret, parseKey } from './key.js'
+export { makeRing, parseRing } from './ring.js'
+export { exportDayKeys, parseDayKeys } from './day-keys.js'
+export { readClaims } from './token.js'
+export { describeReason, isClaim, REASONS } from './reason.js'
+export { ConfigError, KeyError, NoSession, SealError } from './errors.js'

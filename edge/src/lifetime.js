@@ -1,0 +1,62 @@
+// Idle timeout, absolute timeout, remembered sessions and renewal: pure functions of instants in Unix seconds.
+
+import { DAY, LEEWAY } from './time.js'
+
+/** @typedef {import('../index.d.ts').Reason} Reason */
+/** @typedef {{ idle: number | null, absolute: number }} Lifetime */
+/** @typedef {{ ordinary: Lifetime, remembered: Lifetime | null }} Lifetimes */
+
+/**
+ * The lifetime that the flag selects. A remembered session of an application that stopped remembering is an ordinary
+ * one: configured limits only shorten what a token says.
+ * @type {(lifetimes: Lifetimes, remembered: boolean) => Lifetime}
+ */
+export function lifetimeOf({ ordinary, remembered: longer }, remembered) {
+  return remembered && longer !== null ? longer : ordinary
+}
+
+/**
+ * Until when activity at `now` keeps a session that ends at `expires`; null without an idle timeout.
+ * @type {(lifetime: Lifetime, now: number, expires: number) => number | null}
+ */
+export function activeUntil({ idle }, now, expires) {
+  return idle === null ? null : Math.min(now + idle, expires)
+}
+
+/**
+ * The latest expiry that an activity token can honestly have at `now`.
+ * @type {(idle: number, now: number) => number}
+ */
+export function latestActivity(idle, now) {
+  return now + idle + LEEWAY
+}
+
+/**
+ * Whether moving the activity's end from `old` to `next` is worth a cookie: at least a tenth of the idle timeout, no
+ * less than a minute, no more than a day, never more than half the idle timeout.
+ * @type {(idle: number, old: number, next: number) => boolean}
+ */
+export function isWorthRenewing(idle, old, next) {
+  const tenth = Math.min(Math.max(Math.floor(idle / 10), 60), DAY)
+  return next >= old + Math.max(Math.min(tenth, Math.floor(idle / 2)), 1)
+}
+
+/**
+ * Step 7 of opening, but for flags and revoked ids.
+ * @type {(lifetimes: Lifetimes, started: number, remembered: boolean, now: number, cutOff: number) => Reason | null}
+ */
+export function judge(lifetimes, started, remembered, now, cutOff) {
+  if (started > now + LEEWAY) return 'started in future'
+  if (started + lifetimeOf(lifetimes, remembered).absolute <= now) return 'too old'
+  if (started < cutOff) return 'revoked'
+  return null
+}
+
+/**
+ * The longest idle timeout that a session may have whose flags cannot be read; null if it may have none.
+ * @type {(lifetimes: Lifetimes) => number | null}
+ */
+export function longestIdle({ ordinary, remembered }) {
+  const other = remembered ?? ordinary
+  return ordinary.idle === null || other.idle === null ? null : Math.max(ordinary.idle, other.idle)
+}

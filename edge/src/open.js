@@ -1,0 +1,142 @@
+// From the cookies of a request to its session: screening, opening, choosing.
+
+import { further } from './reason.js'
+import { judge, latestActivity, lifetimeOf } from './lifetime.js'
+import { ACTIVITY_TEXT, openSession, screen, verifyHead } from './token.js'
+
+/** @typedef {import('../index.d.ts').Opened} Opened */
+/** @typedef {import('../index.d.ts').Reason} Reason */
+/** @typedef {import('../index.d.ts').Session} Session */
+/** @typedef {import('./config.js').Config} Config */
+/** @typedef {import('./token.js').Screened} Screened */
+/** @typedef {import('./token.js').Frame} Frame */
+/** @typedef {import('./bytes.js').Bytes} Bytes */
+
+/** @typedef {{ session: readonly string[], activity: readonly string[] }} Tokens the values of both cookies, in order */
+
+/** Most tokens of one request on which cryptography is spent. */
+export const MOST_OPENED = 8
+
+/**
+ * Opens the session of a request. Of several tokens that open: the one that started last, then was sealed last, then
+ * came first.
+ * @type {(config: Config, tokens: Tokens, bind: Uint8Array, now: number) => Promise<Opened>}
+ */
+export async function openTokens(config, tokens, bind, now) {
+  const duplicates = tokens.session.length > 1
+  if (tokens.session.length === 0) return { state: 'absent', session: null, reason: null, duplicates }
+  const { screened, reasons } = screenSessions(config, tokens.session, now)
+  let rejected = reasons.reduce(further, /** @type {Reason | null} */ (null))
+  const opened = []
+  for (const token of screened) {
+    const frame = await openSession(config.session, token, bind, now)
+    const failed = 'reason' in frame ? frame.reason : await judgeSession(config, frame, token.claims.sessionId, now)
+    if (failed !== null) rejected = further(rejected, failed)
+    else opened.push({ ...token.claims, .../** @type {Frame} */ (frame) })
+  }
+  // The sort is stable: of equals, the first one in the header stays first.
+  opened.sort((one, other) => other.started - one.started || other.sealed - one.sealed)
+  const activity = await openActivity(config, tokens.activity, opened, bind, now)
+  for (const token of opened) {
+    const { idle, absolute } = lifetimeOf(config.lifetimes, token.remembered)
+    // 8. where an idle timeout is set: an activity token of the same session that is neither over nor too far ahead
+    const active = idle === null ? null : latestEnd(activity, token.sessionId, latestActivity(idle, now))
+    if (idle !== null && active === null) {
+      rejected = further(rejected, 'idle')
+      continue
+    }
+    // 9. the payload deserialises
+    const parsed = parsePayload(token.payload)
+    if (parsed === null) {
+      rejected = further(rejected, 'payload')
+      continue
+    }
+    /** @type {Session} */
+    const session = {
+      id: token.sessionId,
+      keyId: token.keyId,
+      startedAt: token.started,
+      sealedAt: token.sealed,
+      // Configured limits only shorten what a token says.
+      expiresAt: Math.min(token.expires, token.started + absolute),
+      activeUntil: active,
+      remembered: token.remembered,
+      payload: parsed.payload,
+      data: parsed.data,
+    }
+    return { state: 'valid', session, reason: null, duplicates }
+  }
+  return { state: 'rejected', session: null, reason: rejected ?? 'malformed', duplicates }
+}
+
+/**
+ * Steps 1 to 4 for every session token: those to spend cryptography on, and why the others were rejected.
+ * @type {(config: Config, texts: readonly string[], now: number) => { screened: Screened[], reasons: Reason[] }}
+ */
+export function screenSessions(config, texts, now) {
+  const screened = []
+  /** @type {Reason[]} */
+  const reasons = []
+  for (const text of texts) {
+    const token = screen(config.session, 'session', text, config.longest, now)
+    if ('reason' in token) reasons.push(token.reason)
+    // One more is as good as the ones before it, but the work for one request is bounded.
+    else if (screened.length < MOST_OPENED) screened.push(token)
+  }
+  return { screened, reasons }
+}
+
+/**
+ * Step 7, but for the flags.
+ * @type {(config: Config, frame: Frame, id: string, now: number) => Promise<Reason | null>}
+ */
+async function judgeSession(config, { started, remembered }, id, now) {
+  const reason = judge(config.lifetimes, started, remembered, now, config.cutOff)
+  if (reason !== null) return reason
+  return (await config.isRevoked(id)) ? 'revoked' : null
+}
+
+/**
+ * Step 8: the verified activity tokens that belong to one of these sessions.
+ * @type {(config: Config, texts: readonly string[], sessions: readonly { sessionId: string }[], bind: Uint8Array,
+ *   now: number) => Promise<{ sessionId: string, expires: number }[]>}
+ */
+export async function openActivity(config, texts, sessions, bind, now) {
+  const { activity } = config
+  if (activity === null) return []
+  const ids = new Set(sessions.map((session) => session.sessionId))
+  const verified = []
+  let tried = 0
+  for (const text of texts) {
+    const token = screen(activity, 'activity', text, ACTIVITY_TEXT, now)
+    if ('reason' in token || !ids.has(token.claims.sessionId)) continue
+    if (tried++ === MOST_OPENED) break
+    if (await verifyHead(activity, token, bind, now)) verified.push(token.claims)
+  }
+  return verified
+}
+
+/**
+ * The latest end of this session's activity that is not beyond `bound`, or null.
+ * @type {(activity: readonly { sessionId: string, expires: number }[], sessionId: string, bound: number) => number | null}
+ */
+export function latestEnd(activity, sessionId, bound) {
+  const ends = activity.filter((end) => end.sessionId === sessionId && end.expires <= bound)
+  return ends.length === 0 ? null : Math.max(...ends.map((end) => end.expires))
+}
+
+/**
+ * JSON in UTF-8, perhaps padded with spaces; the payload is given back without them.
+ * @type {(padded: Bytes) => { payload: Bytes, data: unknown } | null}
+ */
+export function parsePayload(padded) {
+  let end = padded.length
+  while (end > 0 && padded[end - 1] === 0x20) end--
+  const payload = padded.slice(0, end)
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(payload)
+    return { payload, data: JSON.parse(text) }
+  } catch {
+    return null
+  }
+}

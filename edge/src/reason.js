@@ -1,0 +1,44 @@
+// Why a token was rejected, in the order in which the checks are made (SPEC.md, "Opening").
+
+/** @typedef {import('../index.d.ts').Reason} Reason */
+
+/** What each reason means, for logs. What is not verified yet is worded as the sender's claim. */
+const MEANINGS = /** @type {const} */ ({
+  'malformed': 'what was sent is not a token',
+  'unknown version': 'what was sent claims to be of an unknown version',
+  'expired': 'what was sent claims to have expired',
+  'expires too far': 'what was sent claims to expire later than any token may',
+  'unknown key': 'what was sent claims to be sealed with a key that is not here',
+  'not ours': 'the check does not match: another secret, cookie name, audience or bind, or an altered head',
+  'damaged': 'the head is genuine but the sealed state was altered',
+  'unknown flags': 'the token carries flags of a newer version',
+  'started in future': "the session started more than 5 minutes ahead of this server's clock",
+  'too old': 'the session is older than the absolute timeout',
+  'revoked': 'the session started before the cut-off or its id is revoked',
+  'idle': 'the session was not used within the idle timeout',
+  'payload': 'the session data is not JSON',
+})
+
+/** All reasons, in order. */
+export const REASONS = /** @type {Reason[]} */ (Object.keys(MEANINGS))
+
+/** @type {(reason: Reason) => string} */
+export function describeReason(reason) {
+  return MEANINGS[reason]
+}
+
+/**
+ * Whether the reason is only what the sender's token claims, because it was refused before its check was verified.
+ * @type {(reason: Reason) => boolean}
+ */
+export function isClaim(reason) {
+  return REASONS.indexOf(reason) < REASONS.indexOf('not ours')
+}
+
+/**
+ * Of two reasons, the one that got further; the first of equals.
+ * @type {(one: Reason | null, other: Reason) => Reason}
+ */
+export function further(one, other) {
+  return one !== null && REASONS.indexOf(one) >= REASONS.indexOf(other) ? one : other
+}

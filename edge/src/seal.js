@@ -1,0 +1,102 @@
+// Session state to cookies: starting, writing and renewing.
+
+import { random } from './crypto.js'
+import { toHex, utf8 } from './bytes.js'
+import { LARGEST_COOKIE, writeCookie } from './cookie.js'
+import { SealError } from './errors.js'
+import { activeUntil, lifetimeOf } from './lifetime.js'
+import { parsePayload } from './open.js'
+import { sealActivity, sealSession, sessionTextLength } from './token.js'
+import { LAST_SECOND } from './time.js'
+
+/** @typedef {import('../index.d.ts').Session} Session */
+/** @typedef {import('../index.d.ts').Sealed} Sealed */
+/** @typedef {import('./config.js').Config} Config */
+/** @typedef {import('./bytes.js').Bytes} Bytes */
+
+/** 8 random bytes: the id of a new session, or of an old one at a change of privilege. */
+export function newSessionId() {
+  return toHex(random(8))
+}
+
+/**
+ * The cookie of a session with this data: the id and the start stay, so a write prolongs nothing. `salt` is for vectors.
+ * @type {(config: Config, session: Session, data: unknown, bind: Uint8Array, now: number, salt?: Bytes)
+ *   => Promise<Sealed & { token: string }>}
+ */
+export async function writeSession(config, session, data, bind, now, salt) {
+  const { absolute } = lifetimeOf(config.lifetimes, session.remembered)
+  if (now > LAST_SECOND) throw new SealError('the format ends in 2106')
+  // Whoever seals again writes min(started, now). Configured limits only shorten what a token says.
+  const startedAt = Math.min(session.startedAt, now)
+  const expiresAt = Math.min(session.expiresAt, startedAt + absolute)
+  const parsed = readData(data)
+  const payload = padded(parsed.payload, config.padTo)
+  const size = config.name.length + sessionTextLength(payload.length)
+  if (size > LARGEST_COOKIE) {
+    throw new SealError(`the sealed value would take ${size} bytes of at most ${LARGEST_COOKIE}; keep less in it`)
+  }
+  const frame = { started: startedAt, sealed: now, remembered: session.remembered, payload }
+  const token = await sealSession(config.session, session.id, expiresAt, frame, bind, now, salt)
+  const next = { ...session, keyId: config.session.sealing(now), startedAt, sealedAt: now, expiresAt, ...parsed }
+  return {
+    session: next,
+    token,
+    setCookie: [writeCookie(config.name, token, maxAge(session.remembered, expiresAt, now))],
+  }
+}
+
+/**
+ * The activity cookie of a session that is used at `now`; none without an idle timeout.
+ * @type {(config: Config, session: Session, bind: Uint8Array, now: number) => Promise<Sealed>}
+ */
+export async function writeActivity(config, session, bind, now) {
+  const end = activeUntil(lifetimeOf(config.lifetimes, session.remembered), now, session.expiresAt)
+  if (end === null || config.activity === null) return { session, token: null, setCookie: [] }
+  const token = await sealActivity(config.activity, session.id, end, bind, now)
+  return {
+    session: { ...session, activeUntil: end },
+    token,
+    setCookie: [writeCookie(config.activityName, token, maxAge(session.remembered, end, now))],
+  }
+}
+
+/**
+ * A persistent cookie lasts exactly as long as its token; any other ends with the browser's session.
+ * @type {(remembered: boolean, expires: number, now: number) => number | null}
+ */
+function maxAge(remembered, expires, now) {
+  return remembered ? expires - now : null
+}
+
+/**
+ * The bytes to seal: JSON as it is, or what `data` serialises to.
+ * @type {(data: unknown) => { payload: Bytes, data: unknown }}
+ */
+function readData(data) {
+  const parsed = parsePayload(data instanceof Uint8Array ? Uint8Array.from(data) : utf8(serialize(data)))
+  if (parsed === null) throw new SealError('the bytes of the session data are not JSON')
+  return parsed
+}
+
+/** @type {(data: unknown) => string} */
+function serialize(data) {
+  let text
+  try {
+    text = JSON.stringify(data)
+  } catch {
+    // A cycle, or a BigInt.
+  }
+  if (text === undefined) throw new SealError('the session data cannot be serialised as JSON')
+  return text
+}
+
+/**
+ * Spaces up to a multiple of `padTo`, so that the cookie's length does not tell a role.
+ * @type {(payload: Bytes, padTo: number) => Bytes}
+ */
+function padded(payload, padTo) {
+  const bytes = new Uint8Array(Math.ceil(payload.length / padTo) * padTo).fill(0x20)
+  bytes.set(payload)
+  return bytes
+}

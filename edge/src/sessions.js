@@ -1,0 +1,112 @@
+// The sessions of an application: options in, functions out.
+
+import { checkTokens } from './check.js'
+import { configure } from './config.js'
+import { cookieValues, withoutCookies, writeRemoval } from './cookie.js'
+import { ConfigError, NoSession, SealError } from './errors.js'
+import { activeUntil, isWorthRenewing, lifetimeOf } from './lifetime.js'
+import { openTokens } from './open.js'
+import { newSessionId, writeActivity, writeSession } from './seal.js'
+import { instant } from './time.js'
+
+/** @typedef {import('../index.d.ts').Sessions} Sessions */
+/** @typedef {import('../index.d.ts').Options} Options */
+/** @typedef {import('../index.d.ts').Session} Session */
+/** @typedef {import('../index.d.ts').CookieFields} CookieFields */
+/** @typedef {import('../index.d.ts').At} At */
+/** @typedef {import('./config.js').Config} Config */
+
+const NO_BIND = new Uint8Array()
+
+/** @type {(options: Options) => Promise<Sessions>} */
+export async function createSessions(options) {
+  const config = await configure(options)
+  const names = [config.name, config.activityName]
+
+  /** @type {(fields: CookieFields) => import('./open.js').Tokens} */
+  const scan = (fields) => ({
+    session: cookieValues(fields, config.name),
+    activity: cookieValues(fields, config.activityName),
+  })
+
+  const needsSealKeys = () => {
+    if (!config.opens) throw new ConfigError('check keys neither open nor seal; export day keys with the rights "open"')
+  }
+
+  /** @type {Sessions['openTokens']} */
+  const openValues = async (tokens, { now, bind } = {}) => {
+    needsSealKeys()
+    return openTokens(config, tokens, readBind(bind), instant(now))
+  }
+
+  /** @type {Sessions['open']} */
+  const open = (fields, at) => openValues(scan(fields), at)
+
+  /** @type {(session: Session, data: unknown, at: At) => ReturnType<Sessions['start']>} */
+  const writeBoth = async (session, data, { now, bind }) => {
+    needsSealKeys()
+    const written = await writeSession(config, session, data, readBind(bind), instant(now))
+    const renewed = await writeActivity(config, written.session, readBind(bind), instant(now))
+    return { ...written, session: renewed.session, setCookie: [...written.setCookie, ...renewed.setCookie] }
+  }
+
+  return {
+    cookieName: config.name,
+    activityCookieName: config.activityName,
+    open,
+    openTokens: openValues,
+
+    async require(fields, at) {
+      const { session } = await open(fields, at)
+      if (session === null) throw new NoSession()
+      return session
+    },
+
+    async check(fields, { now, bind } = {}) {
+      return checkTokens(config, scan(fields), readBind(bind), instant(now))
+    },
+
+    strip: (fields) => withoutCookies(fields, names),
+
+    async start(data, { now, bind, remembered = false } = {}) {
+      if (remembered && config.lifetimes.remembered === null) {
+        throw new SealError('this application remembers no sessions; set `remembered` in the options first')
+      }
+      const at = instant(now)
+      const expiresAt = at + lifetimeOf(config.lifetimes, remembered).absolute
+      const times = { startedAt: at, sealedAt: at, expiresAt, activeUntil: null }
+      const session = { id: newSessionId(), keyId: '', ...times, remembered, payload: NO_BIND, data: null }
+      return writeBoth(session, data, { now: at, bind })
+    },
+
+    async seal(session, data, { now, bind } = {}) {
+      needsSealKeys()
+      return writeSession(config, session, data, readBind(bind), instant(now))
+    },
+
+    async cycle(session, { now, bind } = {}) {
+      return writeBoth({ ...session, id: newSessionId() }, session.payload, { now: instant(now), bind })
+    },
+
+    async renew(session, { now, bind } = {}) {
+      needsSealKeys()
+      return writeActivity(config, session, readBind(bind), instant(now))
+    },
+
+    renewalIsDue(session, { now } = {}) {
+      const lifetime = lifetimeOf(config.lifetimes, session.remembered)
+      const next = activeUntil(lifetime, instant(now), session.expiresAt)
+      if (lifetime.idle === null || next === null || session.activeUntil === null) return false
+      return isWorthRenewing(lifetime.idle, session.activeUntil, next)
+    },
+
+    clear: () => names.map(writeRemoval),
+  }
+}
+
+/** @type {(bind?: Uint8Array) => Uint8Array} */
+function readBind(bind = NO_BIND) {
+  // A text would be taken for bytes that are all zero.
+  if (!(bind instanceof Uint8Array)) throw new TypeError('`bind` is a Uint8Array')
+  return bind
+}

@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+
+import { cookieValues, nameProblem, withoutCookies, writeCookie, writeRemoval } from '../src/cookie.js'
+
+const values = (fields) => cookieValues(fields, '__Host-id')
+
+test('cookies are split at semicolons and trimmed of space and tab, nothing else', () => {
+  assert.deepEqual(values('__Host-id=a'), ['a'])
+  assert.deepEqual(values('x=1;__Host-id=a; \t__Host-id \t=\t b \t;y'), ['a', 'b'])
+  assert.deepEqual(values(['x=1', '__Host-id=a', '__Host-id=b']), ['a', 'b'])
+  assert.deepEqual(values('__Host-id="a b"'), ['"a b"'])
+  assert.deepEqual(values('__Host-id=a=b=='), ['a=b=='])
+  assert.deepEqual(values('__Host-id='), [''])
+  assert.deepEqual(values('x=a,__Host-id=b'), [])
+  for (const nothing of [null, undefined, '', ';;;', '=', '__Host-id', []]) assert.deepEqual(values(nothing), [])
+})
+
+test('a name in any other spelling is another name', () => {
+  const others = [
+    '__%48ost-id',
+    '\u2000__Host-id',
+    '\u00a0__Host-id',
+    '\u0085__Host-id',
+    '\ufeff__Host-id',
+    '__host-id',
+    '"__Host-id"',
+    '\v__Host-id',
+    '__Host-id\r',
+    '__Host-i\u0501',
+    '',
+    '__Host-id-seen',
+  ]
+  for (const name of others) assert.deepEqual(values(`${name}=x`), [], JSON.stringify(name))
+})
+
+test('a bad neighbour is skipped alone', () => {
+  assert.deepEqual(values('\xff\xfe=\x01; \u{1F600}; __Host-id=a; =; x=\xe9'), ['a'])
+})
+
+test('scanning takes time in proportion to the header', () => {
+  const start = process.hrtime.bigint()
+  assert.deepEqual(values(`${' '.repeat(200_000)}x${' '.repeat(200_000)}; __Host-id=a`), ['a'])
+  assert.equal(values('__Host-id=;'.repeat(40_000)).length, 40_000)
+  assert(process.hrtime.bigint() - start < 2_000_000_000n)
+})
+
+test('stripping leaves the neighbours as they are', () => {
+  const names = ['__Host-id', '__Host-id-seen']
+  assert.equal(
+    withoutCookies('a=1; __Host-id=x;b="2 3" ;\t__Host-id-seen=y; __host-id=z; c', names),
+    'a=1; b="2 3"; __host-id=z; c',
+  )
+  assert.equal(withoutCookies(['__Host-id=x', '__Host-id-seen=y'], names), '')
+  assert.equal(withoutCookies(null, names), '')
+})
+
+test('Set-Cookie lines carry the default attributes', () => {
+  assert.equal(writeCookie('__Host-id', 'v', null), '__Host-id=v; Path=/; Secure; HttpOnly; SameSite=Lax')
+  assert.equal(writeCookie('id', 'v', 60), 'id=v; Path=/; Max-Age=60; Secure; HttpOnly; SameSite=Lax')
+  assert.equal(
+    writeRemoval('__Host-id'),
+    '__Host-id=; Path=/; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Secure; HttpOnly; SameSite=Lax',
+  )
+})
+
+test('names that browsers and servers read differently are refused', () => {
+  for (const name of ['id', '__Host-id', '__Secure-id', '__Http-id', '__Host-Http-id', 'x'.repeat(255)])
+    assert.equal(nameProblem(name), null)
+  for (const name of ['', 'a b', 'a=b', 'a;b', '\u00e9', '/link', 'x'.repeat(256), '__host-id', '__SECURE-id', 'a\n']) {
+    assert.notEqual(nameProblem(name), null, JSON.stringify(name))
+  }
+})

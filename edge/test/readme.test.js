@@ -1,0 +1,127 @@
+// Runs the code of README.md as a reader would copy it.
+
+import assert from 'node:assert/strict'
+import { spawn, spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import test, { after } from 'node:test'
+import { pathToFileURL } from 'node:url'
+
+import { REASONS, createSessions, parseDayKeys } from 'sealed-session'
+import { SECRET, cookieOf, here } from './support.js'
+
+const readme = readFileSync(here('../README.md'), 'utf8')
+const blocks = new Map([...readme.matchAll(/^```js file=(\S+)\n(.*?)^```$/gms)].map(([, name, code]) => [name, code]))
+
+// Inside the package, so that `sealed-session` is this module.
+const folder = mkdtempSync(here('../test/.readme-'))
+after(() => rmSync(folder, { recursive: true }))
+const file = (name) => `${folder}/${name}`
+for (const [name, code] of blocks) writeFileSync(file(name), code)
+
+const env = { ...process.env, SESSION_KEYS: SECRET }
+const shop = await createSessions({ keys: SECRET, audience: 'shop-production' })
+const signedIn = cookieOf(await shop.start({ user: 7 }))
+
+function freePort() {
+  return new Promise((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address()
+      server.close(() => resolve(port))
+    })
+  })
+}
+
+/** Starts a block that is a server, and gives a function that fetches from it. */
+async function started(name) {
+  const port = await freePort()
+  const child = spawn(process.execPath, [file(name)], {
+    env: { ...env, PORT: port },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  after(() => child.kill())
+  const get = (path, cookie) =>
+    fetch(`http://127.0.0.1:${port}${path}`, { headers: cookie === undefined ? {} : { cookie } })
+  for (let tries = 0; tries < 100; tries++) {
+    try {
+      await get('/')
+      return get
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+  }
+  throw new Error(`${name} does not listen`)
+}
+
+test('every block of code is run', () => {
+  assert.deepEqual([...blocks.keys()].sort(), ['check-worker.js', 'export-day-keys.js', 'open.js', 'write.js'])
+  assert.equal(readme.match(/^```js\b/gm).length, blocks.size)
+})
+
+test('day keys are exported, and the worker checks with them', async () => {
+  const { stdout, stderr } = spawnSync(process.execPath, [file('export-day-keys.js')], { env, encoding: 'utf8' })
+  assert.equal(stderr, '')
+  const dayKeys = parseDayKeys(stdout)
+  assert.deepEqual([dayKeys.rights, dayKeys.keys.length], ['check', 9])
+  const sent = []
+  const real = globalThis.fetch
+  globalThis.fetch = async (request) => (sent.push(request.headers), new Response('page'))
+  try {
+    const { default: worker } = await import(pathToFileURL(file('check-worker.js')))
+    const cookies = [null, signedIn, `a=1; ${signedIn.split('; ')[0]}`, '__Host-id=x']
+    for (const cookie of cookies) {
+      const headers = cookie === null ? {} : { cookie }
+      const request = new Request('https://shop.example/', { headers: { ...headers, 'X-Session-State': 'live' } })
+      assert.equal(await (await worker.fetch(request, { SESSION_DAY_KEYS: stdout })).text(), 'page')
+    }
+  } finally {
+    globalThis.fetch = real
+  }
+  assert.deepEqual(
+    sent.map((headers) => headers.get('x-session-state')),
+    ['none', 'live', 'none', 'none'],
+  )
+  assert.deepEqual(
+    sent.map((headers) => headers.get('cookie')),
+    [null, signedIn, 'a=1', ''],
+  )
+})
+
+test('Node opens', async () => {
+  const get = await started('open.js')
+  assert.equal((await get('/')).status, 401)
+  assert.equal((await get('/', '__Host-id=x')).status, 401)
+  assert.equal(await (await get('/', signedIn)).text(), 'user 7')
+})
+
+test('Node signs in, writes, renews and signs out', async () => {
+  const get = await started('write.js')
+  const jar = new Map()
+  const visit = async (path) => {
+    const response = await get(path, [...jar].map((pair) => pair.join('=')).join('; '))
+    for (const line of response.headers.getSetCookie()) {
+      const [, name, value] = /^([^=]+)=([^;]*)/.exec(line)
+      if (value === '') jar.delete(name)
+      else jar.set(name, value)
+    }
+    return [await response.text(), response.headers.getSetCookie().length, response.headers.get('cache-control')]
+  }
+  assert.deepEqual(await visit('/'), ['guest', 0, 'private, no-cache'])
+  assert.deepEqual(await visit('/sign-in'), ['guest', 2, 'private, no-store'])
+  assert.deepEqual(await visit('/'), ['{"user":7}', 0, 'private, no-cache'])
+  assert.deepEqual(await visit('/theme'), ['{"user":7}', 1, 'private, no-store'])
+  assert.deepEqual(await visit('/'), ['{"user":7,"theme":"dark"}', 0, 'private, no-cache'])
+  const old = await shop.start({ user: 9 }, { now: Math.floor(Date.now() / 1000) - 600 })
+  for (const pair of cookieOf(old).split('; ')) jar.set(...pair.split(/=(.*)/s).slice(0, 2))
+  assert.deepEqual(await visit('/'), ['{"user":9}', 1, 'private, no-store'])
+  assert.deepEqual(await visit('/'), ['{"user":9}', 0, 'private, no-cache'])
+  assert.deepEqual(await visit('/sign-out'), ['{"user":9}', 2, 'private, no-store'])
+  assert.deepEqual(await visit('/'), ['guest', 0, 'private, no-cache'])
+})
+
+test('prose and code agree', () => {
+  assert(readme.replace(/\s+/g, ' ').includes(REASONS.join(', ')))
+  const listed = JSON.parse(readFileSync(here('../package.json'), 'utf8'))
+  assert.equal(listed.dependencies, undefined)
+  for (const [, script] of readme.matchAll(/`npm run ([\w:]+)`/g)) assert(script in listed.scripts, script)
+})
