@@ -1,0 +1,33 @@
+// Starts and ends the programs that the tests visit. Only what was started here is ended.
+
+import { spawn } from 'node:child_process';
+import readline from 'node:readline';
+
+const children = [];
+
+// A program that somebody else here has started is ended with the others.
+export function adopt(child) {
+  children.push(child);
+}
+
+// Runs a program and answers with what `read` makes of the first line that it accepts.
+export function start(program, { env = {}, read }) {
+  const child = spawn(program, { env: { ...process.env, ...env }, stdio: ['pipe', 'pipe', 'inherit'] });
+  adopt(child);
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('exit', (code) => reject(new Error(`${program} ended (${code}) before it said where it is`)));
+    readline.createInterface({ input: child.stdout }).on('line', (line) => {
+      const answer = read(line);
+      if (answer !== undefined) resolve(answer);
+    });
+  });
+}
+
+export async function endAll() {
+  await Promise.all(children.map((child) => new Promise((resolve) => {
+    if (child.exitCode !== null || child.signalCode !== null) return resolve();
+    child.on('exit', resolve);
+    child.kill('SIGTERM');
+  })));
+}
