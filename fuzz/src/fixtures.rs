@@ -1,0 +1,97 @@
+//! The vectors as the targets use them, and small helpers around the public API.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use sealed_session::{Builder, Key, KeyRing, SessionId, Sessions};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use time::OffsetDateTime;
+
+/// `tests/data/v1.json`.
+pub static VECTORS: LazyLock<Value> =
+    LazyLock::new(|| serde_json::from_str(include_str!("../../tests/data/v1.json")).expect("the vectors are JSON"));
+
+/// The rows of one part of the vectors; an empty part is a broken file.
+pub fn rows(part: &str) -> &'static [Value] {
+    let rows = VECTORS[part].as_array().map(Vec::as_slice).unwrap_or_default();
+    assert!(!rows.is_empty(), "no rows under {part}");
+    rows
+}
+
+pub fn text<'a>(row: &'a Value, field: &str) -> &'a str {
+    row[field]
+        .as_str()
+        .unwrap_or_else(|| panic!("no text {field} in {row}"))
+}
+
+pub fn number(row: &Value, field: &str) -> u64 {
+    row[field]
+        .as_u64()
+        .unwrap_or_else(|| panic!("no number {field} in {row}"))
+}
+
+pub fn texts<'a>(row: &'a Value, field: &str) -> Vec<&'a str> {
+    let list = row[field]
+        .as_array()
+        .unwrap_or_else(|| panic!("no list {field} in {row}"));
+    list.iter().map(|text| text.as_str().expect("a text")).collect()
+}
+
+pub fn unhex(digits: &str) -> Vec<u8> {
+    (0..digits.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&digits[at..at + 2], 16).expect("hexadecimal"))
+        .collect()
+}
+
+pub fn at(seconds: u64) -> OffsetDateTime {
+    i64::try_from(seconds)
+        .ok()
+        .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok())
+        .expect("an instant before the year 10000")
+}
+
+/// Keys that are the same in every run.
+pub fn key(number: u8) -> Key {
+    let mut secret = [0; 32];
+    (0..32u8).for_each(|index| secret[usize::from(index)] = index.wrapping_mul(7) ^ number);
+    Key::from_raw_secret(&secret).expect("32 distinct values, not printable")
+}
+
+pub fn row_ring(row: &Value) -> KeyRing {
+    let mut keys = texts(row, "ring")
+        .into_iter()
+        .map(|key| Key::parse(key).expect("a key"));
+    let first = KeyRing::new(keys.next().expect("at least one key"));
+    keys.fold(first, |ring, key| ring.open(key).expect("different keys"))
+}
+
+/// The configuration of a row.
+pub fn row_builder<T: Serialize + DeserializeOwned + Send + Sync + 'static>(row: &Value) -> Builder<T> {
+    let limits = &row["limits"];
+    let seconds = |field| limits[field].as_u64().map(Duration::from_secs);
+    let builder = Sessions::<T>::builder(row_ring(row))
+        .cookie_name(text(row, "name"))
+        .audience(text(row, "audience"))
+        .absolute_timeout(seconds("absolute").expect("an absolute timeout"));
+    let builder = match seconds("idle") {
+        Some(idle) => builder.idle_timeout(idle),
+        None => builder.no_idle_timeout(),
+    };
+    match (seconds("remembered_idle"), seconds("remembered_absolute")) {
+        (Some(idle), Some(absolute)) => builder.remembered(idle, absolute),
+        (None, Some(absolute)) => builder.remembered_without_idle_timeout(absolute),
+        (_, None) => builder,
+    }
+}
+
+pub fn row_sessions(row: &Value) -> Sessions<Value> {
+    let sessions = row_builder(row).build().expect("the vectors are configured well");
+    sessions.reject_started_before(at(number(row, "cut_off")));
+    for id in texts(row, "revoked") {
+        sessions.revoke(SessionId::from_bytes(unhex(id).try_into().expect("8 bytes")));
+    }
+    sessions
+}

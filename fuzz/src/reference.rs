@@ -1,0 +1,7 @@
+//! What the crate is compared with: slow, short and obvious.
+
+pub mod caches;
+pub mod cookie_field;
+pub mod set_cookie;
+pub mod table;
+pub mod token;

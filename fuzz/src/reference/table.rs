@@ -1,0 +1,333 @@
+//! What a server with a table would know of sessions, and the rules of SPEC.md applied to it: nothing is sealed here, a
+//! cookie is simply what it says.
+
+use sealed_session::{Reason, SealError, SessionId, State};
+
+const DAY: u64 = 86_400;
+const LEEWAY: u64 = 300;
+
+/// A session cookie, as it was meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Token {
+    pub id: SessionId,
+    pub started: u64,
+    pub expires: u64,
+    pub remembered: bool,
+    pub data: u8,
+    pub key: u8,
+}
+
+/// An activity cookie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    pub id: SessionId,
+    pub expires: u64,
+    pub key: u8,
+}
+
+/// Idle and absolute timeout.
+#[derive(Clone, Copy, Debug)]
+pub struct Lifetime {
+    pub idle: Option<u64>,
+    pub absolute: u64,
+}
+
+/// The server's knowledge.
+#[derive(Clone, Debug)]
+pub struct Server {
+    pub ordinary: Lifetime,
+    pub remembered: Option<Lifetime>,
+    /// The keys that open; the last one seals.
+    pub keys: Vec<u8>,
+    pub cut_off: u64,
+    pub revoked: Vec<SessionId>,
+}
+
+/// A session during a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Live {
+    pub id: SessionId,
+    pub started: u64,
+    pub expires: u64,
+    pub remembered: bool,
+    pub data: u8,
+    pub active_until: Option<u64>,
+}
+
+/// What a response does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// The cookies are left alone, and whether caches are told that the response depends on them.
+    Nothing(Caches),
+    Cookies {
+        session: Option<Token>,
+        activity: Option<Seen>,
+        caches: Caches,
+    },
+    Removed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caches {
+    Leave,
+    Vary,
+    Private,
+    NoStore,
+}
+
+/// The most that was done to the session, later ones outweighing earlier ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Change {
+    None,
+    Written,
+    Cycled,
+    Started,
+    Cleared,
+}
+
+/// One request.
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub first: Result<Live, State>,
+    pub last: Result<Live, State>,
+    pub change: Change,
+    pub renew: bool,
+    pub cleared: bool,
+    pub is_prefetch: bool,
+}
+
+impl Server {
+    pub fn lifetime(&self, remembered: bool) -> Lifetime {
+        self.remembered.filter(|_| remembered).unwrap_or(self.ordinary)
+    }
+
+    /// SPEC.md, *Opening*.
+    pub fn open(&self, session: Option<Token>, seen: Option<Seen>, now: u64) -> Result<Live, State> {
+        let token = session.ok_or(State::Absent)?;
+        let lifetime = self.lifetime(token.remembered);
+        let expires = token.expires.min(token.started + lifetime.absolute);
+        let reject = |reason| Err(State::Rejected(reason));
+        let timely = |expires| expires > now && expires <= now + 400 * DAY + LEEWAY;
+        match () {
+            () if token.expires <= now => return reject(Reason::Expired),
+            () if !timely(token.expires) => return reject(Reason::ExpiresTooFar),
+            () if !self.keys.contains(&token.key) => return reject(Reason::UnknownKey),
+            () if token.started > now + LEEWAY => return reject(Reason::StartedInFuture),
+            () if expires <= now => return reject(Reason::TooOld),
+            () if token.started < self.cut_off || self.revoked.contains(&token.id) => return reject(Reason::Revoked),
+            () => {}
+        }
+        let is_active = |seen: &Seen, idle: u64| {
+            timely(seen.expires)
+                && self.keys.contains(&seen.key)
+                && seen.id == token.id
+                && seen.expires <= now + idle + LEEWAY
+        };
+        let active_until = match lifetime.idle {
+            None => None,
+            Some(idle) => match seen.filter(|seen| is_active(seen, idle)) {
+                None => return reject(Reason::Idle),
+                Some(seen) => Some(seen.expires),
+            },
+        };
+        Ok(Live {
+            id: token.id,
+            started: token.started,
+            expires,
+            remembered: token.remembered,
+            data: token.data,
+            active_until,
+        })
+    }
+
+    /// SPEC.md, *What happens to a response*.
+    pub fn finish(&self, request: &Request, status: u16, now: u64) -> Sent {
+        if request.change == Change::Cleared {
+            return Sent::Removed;
+        }
+        let live = match request.last {
+            Err(State::Absent) => return Sent::Nothing(Caches::Vary),
+            Err(_) => return Sent::Nothing(Caches::Private),
+            Ok(live) => live,
+        };
+        let has_place = status >= 200 && status != 304 && status < 500;
+        let first = request.first.ok();
+        let flags_changed = first.is_some_and(|first| first.remembered != live.remembered);
+        let has_new_id = request.change >= Change::Cycled || (request.change == Change::Written && flags_changed);
+        let has_new_data = request.change == Change::Written && first.is_none_or(|first| first.data != live.data);
+        let is_written = has_new_id || has_new_data;
+        if is_written && !has_place {
+            // The new session is not sent; a sign-out before it is.
+            return if request.cleared {
+                Sent::Removed
+            } else {
+                Sent::Nothing(Caches::Private)
+            };
+        }
+        let is_revoked =
+            first.is_some_and(|first| self.revoked.contains(&first.id)) && request.change != Change::Started;
+        if live.expires <= now || is_revoked {
+            return Sent::Nothing(Caches::Private);
+        }
+        let lifetime = self.lifetime(live.remembered);
+        let started = live.started.min(now);
+        let expires = live.expires.min(started + lifetime.absolute);
+        let key = *self.keys.last().expect("some key seals");
+        let session = is_written.then_some(Token {
+            id: live.id,
+            started,
+            expires,
+            remembered: live.remembered,
+            data: live.data,
+            key,
+        });
+        let activity = lifetime.idle.and_then(|idle| {
+            let new = (now + idle).min(expires);
+            let step = (idle / 10).clamp(60, DAY).min(idle / 2).max(1);
+            let is_due = live
+                .active_until
+                .is_some_and(|old| (now + idle).min(live.expires) >= old + step);
+            let is_renewed = has_place && (request.renew || (is_due && !request.is_prefetch));
+            (has_new_id || is_renewed).then_some(Seen {
+                id: live.id,
+                expires: new,
+                key,
+            })
+        });
+        match (session, activity) {
+            (None, None) => Sent::Nothing(Caches::Private),
+            (session, activity) => Sent::Cookies {
+                session,
+                activity,
+                caches: if session.is_some() {
+                    Caches::NoStore
+                } else {
+                    Caches::Private
+                },
+            },
+        }
+    }
+}
+
+impl Request {
+    pub fn new(opened: Result<Live, State>, is_prefetch: bool) -> Self {
+        Self {
+            first: opened,
+            last: opened,
+            change: Change::None,
+            renew: false,
+            cleared: false,
+            is_prefetch,
+        }
+    }
+
+    /// The id is the one that the server drew.
+    pub fn start(&mut self, server: &Server, id: SessionId, data: u8, now: u64) {
+        self.last = Ok(Live {
+            id,
+            started: now,
+            expires: now + server.ordinary.absolute,
+            remembered: false,
+            data,
+            active_until: None,
+        });
+        (self.change, self.renew) = (Change::Started, false);
+    }
+
+    pub fn update(&mut self, data: u8) {
+        if let Ok(live) = &mut self.last {
+            live.data = data;
+            self.change = self.change.max(Change::Written);
+        }
+    }
+
+    pub fn cycle(&mut self, id: Option<SessionId>) {
+        if let Ok(live) = &mut self.last {
+            live.id = id.expect("a session has an id");
+            live.active_until = None;
+            self.change = self.change.max(Change::Cycled);
+        }
+    }
+
+    pub fn remember(&mut self, server: &Server, remembered: bool, now: u64) -> Result<(), SealError> {
+        if remembered && server.remembered.is_none() {
+            return Err(SealError::RememberOff);
+        }
+        let Ok(live) = &mut self.last else { return Ok(()) };
+        if live.remembered != remembered {
+            let expires = live.started + server.lifetime(remembered).absolute;
+            if expires <= now {
+                return Err(SealError::Expiry);
+            }
+            (live.remembered, live.expires) = (remembered, expires);
+        }
+        self.change = self.change.max(Change::Written);
+        Ok(())
+    }
+
+    pub fn renew(&mut self) {
+        self.renew |= self.last.is_ok();
+    }
+
+    pub fn clear(&mut self) {
+        self.last = Err(State::Cleared);
+        (self.change, self.renew, self.cleared) = (Change::Cleared, false, true);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server() -> Server {
+        Server {
+            ordinary: Lifetime {
+                idle: Some(1800),
+                absolute: 43_200,
+            },
+            remembered: None,
+            keys: vec![1],
+            cut_off: 0,
+            revoked: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_session_starts_is_used_and_ends() {
+        let (server, id) = (server(), SessionId::from_bytes([1; 8]));
+        let mut request = Request::new(server.open(None, None, 1000), false);
+        assert_eq!(server.finish(&request, 200, 1000), Sent::Nothing(Caches::Vary));
+        request.start(&server, id, 7, 1000);
+        let Sent::Cookies {
+            session,
+            activity,
+            caches: Caches::NoStore,
+        } = server.finish(&request, 200, 1000)
+        else {
+            panic!("nothing was sent");
+        };
+        assert_eq!(server.finish(&request, 500, 1000), Sent::Nothing(Caches::Private));
+        assert_eq!(
+            (session.map(|token| token.expires), activity.map(|seen| seen.expires)),
+            (Some(44_200), Some(2800))
+        );
+        let open = |now| server.open(session, activity, now);
+        assert_eq!(open(2799).map(|live| live.data), Ok(7));
+        assert_eq!(open(2800), Err(State::Rejected(Reason::Idle)));
+        assert_eq!(open(44_200), Err(State::Rejected(Reason::Expired)));
+        let read = Request::new(open(1179), false);
+        assert_eq!(server.finish(&read, 200, 1179), Sent::Nothing(Caches::Private));
+        let read = Request::new(open(1180), false);
+        assert!(matches!(
+            server.finish(&read, 200, 1180),
+            Sent::Cookies {
+                session: None,
+                activity: Some(_),
+                ..
+            }
+        ));
+        let mut request = Request::new(open(1180), false);
+        request.clear();
+        assert_eq!(server.finish(&request, 500, 1180), Sent::Removed);
+    }
+}

@@ -1,0 +1,69 @@
+//! The seeds of every target, made from the vectors.
+
+use crate::targets;
+
+/// The seeds of every target by name.
+pub fn all() -> [(&'static str, Vec<Vec<u8>>); 7] {
+    [
+        ("open", targets::open::seeds()),
+        ("cookie_header", targets::cookie_header::seeds()),
+        ("ring_text", targets::ring_text::seeds()),
+        ("round_trip", targets::round_trip::seeds()),
+        ("set_cookie", targets::set_cookie::seeds()),
+        ("cache_merge", targets::cache_merge::seeds()),
+        ("session_model", targets::session_model::seeds()),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn assert_holds(name: &str, run: fn(&[u8])) {
+        let all = all();
+        let (_, seeds) = all.iter().find(|(target, _)| *target == name).expect("a target");
+        assert!(seeds.len() > 20, "{name} has {} seeds", seeds.len());
+        run(b"");
+        for (index, seed) in seeds.iter().enumerate() {
+            println!("{name} {index}: {}", seed.escape_ascii());
+            run(seed);
+            run(&seed[..seed.len() / 2]);
+        }
+    }
+
+    #[test]
+    fn open_holds_on_its_seeds() {
+        assert_holds("open", targets::open::run);
+    }
+
+    #[test]
+    fn cookie_header_holds_on_its_seeds() {
+        assert_holds("cookie_header", targets::cookie_header::run);
+    }
+
+    #[test]
+    fn ring_text_holds_on_its_seeds() {
+        assert_holds("ring_text", targets::ring_text::run);
+    }
+
+    #[test]
+    fn round_trip_holds_on_its_seeds() {
+        assert_holds("round_trip", targets::round_trip::run);
+    }
+
+    #[test]
+    fn set_cookie_holds_on_its_seeds() {
+        assert_holds("set_cookie", targets::set_cookie::run);
+    }
+
+    #[test]
+    fn cache_merge_holds_on_its_seeds() {
+        assert_holds("cache_merge", targets::cache_merge::run);
+    }
+
+    #[test]
+    fn session_model_holds_on_its_seeds() {
+        assert_holds("session_model", targets::session_model::run);
+    }
+}

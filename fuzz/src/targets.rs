@@ -1,0 +1,9 @@
+//! One module per target; each has `run`, which panics where the crate is wrong.
+
+pub mod cache_merge;
+pub mod cookie_header;
+pub mod open;
+pub mod ring_text;
+pub mod round_trip;
+pub mod session_model;
+pub mod set_cookie;

@@ -1,0 +1,200 @@
+//! Any existing header lines and any state of a session: no shared cache stores a response that carries a session or
+//! depends on one, and what has nothing to do with it stays as it was.
+//!
+//! Input: the state, the status, then lines `Name: value`.
+
+use std::sync::LazyLock;
+
+use sealed_session::{KeyRing, RequestFields, Session, Sessions};
+
+use crate::fixtures::{at, key, rows, text};
+use crate::input::Input;
+use crate::reference::caches::{Lines, all, who_stores};
+
+const NOW: u64 = 1_893_369_660;
+/// What the session does to the response.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Depends {
+    No,
+    OnNoCookie,
+    OnCookie,
+}
+
+static SESSIONS: LazyLock<(Sessions<u32>, String)> = LazyLock::new(|| {
+    let sessions = Sessions::builder(KeyRing::new(key(200)))
+        .cookie_name("id")
+        .build()
+        .expect("a configuration");
+    let cookies = sessions.cookie_for(7, at(NOW)).expect("a small session");
+    (sessions, cookies)
+});
+
+pub fn run(data: &[u8]) {
+    let mut input = Input::new(data);
+    let state = input.below(14);
+    let status = [200, 204, 302, 304, 404, 500, 103, 201][input.below(8)];
+    let lines: Vec<(String, String)> = input.lines().into_iter().filter_map(line).collect();
+    let (sessions, cookies) = &*SESSIONS;
+    let load = |cookies: &str, now| sessions.load_at(RequestFields::new([cookies.to_owned()]), at(now));
+    let mut session = match state {
+        2 => load("theme=dark", NOW),
+        3 => load("id=AZ5I", NOW),
+        13 => load(cookies, NOW + 1000),
+        _ => load(cookies, NOW),
+    };
+    let depends = act(&mut session, state);
+    let headers = match session.finish(status) {
+        Ok(patch) => applied(&lines, |headers| patch.apply(headers)),
+        Err(error) => applied(&lines, |headers| error.patch().apply(headers)),
+    };
+    match depends {
+        Depends::No => assert_eq!(headers, lines),
+        Depends::OnNoCookie => {
+            varies(&headers);
+            assert_eq!(without(&headers, &["Vary"]), without(&lines, &["Vary"]));
+        }
+        Depends::OnCookie => {
+            varies(&headers);
+            assert_eq!(who_stores(&headers), None, "{headers:?}");
+            // Every reader sees one line, and each shared cache its first word.
+            let control = all(&headers, "Cache-Control");
+            assert!(control.len() == 1 && control[0].starts_with("private"), "{control:?}");
+            // Without the cookies too: a proxy may drop them before it stores.
+            let bare: Vec<_> = without(&headers, &["Set-Cookie"]);
+            assert_eq!(who_stores(&bare), None, "without the cookies: {bare:?}");
+            let ours = |lines: &Lines| lines.iter().filter(|(name, value)| is_ours(name, value)).count();
+            assert!(ours(&headers) <= 2, "{headers:?}");
+            let others = |lines: &Lines| -> Vec<(String, String)> {
+                lines
+                    .iter()
+                    .filter(|(name, value)| !is_merged(name) && !is_ours(name, value))
+                    .cloned()
+                    .collect()
+            };
+            assert_eq!(others(&headers), others(&lines));
+            let kept = headers.iter().filter(|(name, _)| is_targeted(name));
+            kept.for_each(|line| assert!(lines.contains(line), "{line:?} is new"));
+        }
+    }
+}
+
+/// Leaves the session in a state, and says how the response depends on it.
+fn act(session: &mut Session<u32>, state: usize) -> Depends {
+    match state {
+        0 => return Depends::No,
+        1 => {
+            let _ = session.peek();
+            return Depends::No;
+        }
+        2 => {
+            let _ = session.get();
+            return Depends::OnNoCookie;
+        }
+        3 | 4 | 13 => _ = session.get(),
+        5 => session.renew().expect("not finished"),
+        6 => _ = session.update(|data| *data = 8).expect("small"),
+        7 => session.cycle_id().expect("not finished"),
+        8 => session.start(9).expect("small"),
+        9 => session.clear().expect("not finished"),
+        10 => {
+            session.clear().expect("not finished");
+            session.start(9).expect("small");
+        }
+        11 => _ = session.update(|data| *data = 7).expect("small"),
+        _ => _ = session.state(),
+    }
+    if state == 12 {
+        // The response that is built gets the patch of the second finish.
+        let _ = session.finish(200);
+    }
+    Depends::OnCookie
+}
+
+fn line(bytes: &[u8]) -> Option<(String, String)> {
+    let (name, value) = str::from_utf8(bytes).ok()?.split_once(": ")?;
+    let is_token = !name.is_empty()
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.!~".contains(&byte));
+    // What a server lets into a header block: no control characters but the tab.
+    let is_value = value.bytes().all(|byte| byte >= b' ' && byte != 0x7f || byte == b'\t');
+    (is_token && is_value).then(|| (name.to_owned(), value.to_owned()))
+}
+
+/// The patch applied; once more, it changes nothing but the order of names.
+fn applied(lines: &Lines, apply: impl Fn(&mut Vec<(String, String)>)) -> Vec<(String, String)> {
+    let mut once = lines.to_vec();
+    apply(&mut once);
+    let mut twice = once.clone();
+    apply(&mut twice);
+    let sorted = |lines: &Lines| {
+        let mut lines = lines.to_vec();
+        lines.sort_by_key(|(name, _)| name.to_ascii_lowercase());
+        lines
+    };
+    assert_eq!(sorted(&twice), sorted(&once), "applied twice");
+    once
+}
+
+fn varies(headers: &Lines) {
+    let vary = all(headers, "Vary");
+    assert_eq!(vary.len(), 1, "{vary:?}");
+    let names =
+        |member: &str| ["*", "cookie"].contains(&member.trim_matches([' ', '\t']).to_ascii_lowercase().as_str());
+    assert!(vary[0].split(',').any(names), "{vary:?}");
+}
+
+fn without(lines: &Lines, names: &[&str]) -> Vec<(String, String)> {
+    let is_kept = |name: &str| !names.iter().any(|other| name.eq_ignore_ascii_case(other));
+    lines.iter().filter(|(name, _)| is_kept(name)).cloned().collect()
+}
+
+fn is_ours(name: &str, value: &str) -> bool {
+    let pair = value.split(';').next().and_then(|pair| pair.split_once('='));
+    let cookie = pair.map(|(cookie, _)| cookie.trim_matches([' ', '\t']));
+    name.eq_ignore_ascii_case("Set-Cookie") && matches!(cookie, Some("id" | "id-seen"))
+}
+
+fn is_merged(name: &str) -> bool {
+    ["cache-control", "vary"].contains(&&*name.to_ascii_lowercase()) || is_targeted(name)
+}
+
+fn is_targeted(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    [
+        "x-accel-expires",
+        "surrogate-control",
+        "edge-control",
+        "cdn-cache-control",
+    ]
+    .contains(&&*name)
+        || name.ends_with("-cdn-cache-control")
+}
+
+/// Every state with header blocks of every kind; the tokens of the vectors come as lines that somebody set before.
+pub fn seeds() -> Vec<Vec<u8>> {
+    let blocks = [
+        "",
+        "Content-Type: text/html\nCache-Control: public, max-age=60\nVary: Accept-Encoding\nVary: Accept",
+        "Cache-Control: private=\"X-A\", no-cache=\"Set-Cookie\", s-maxage=60\ncache-control: stale-if-error=5",
+        "X-Accel-Expires: 60\nSurrogate-Control: no-store\nSurrogate-Control: max-age=60\nEdge-Control: no-store",
+        "X-Accel-Expires: 0\nCDN-Cache-Control: private\nCloudflare-CDN-Cache-Control: max-age=60\nVary: *",
+        "Surrogate-Control: private\nContent-Type: text/html",
+        "Edge-Control: private\nCache-Control: public",
+        "Surrogate-Control: no-store, content=\"ESI/1.0\"\nEdge-Control: !no-store, max-age=1d\nExpires: 0",
+    ];
+    let mut seeds = Vec::new();
+    for state in 0..14u8 {
+        for (status, block) in blocks.iter().enumerate() {
+            seeds.push([&[state, status as u8], block.as_bytes()].concat());
+        }
+    }
+    for row in rows("vectors").iter().filter(|row| text(row, "expect") == "ok") {
+        let block = format!(
+            "Set-Cookie: id={}; Path=/\nSet-Cookie: theme=dark\nCache-Control: max-age=60",
+            text(row, "token")
+        );
+        seeds.push([&[6, 0], block.as_bytes()].concat());
+    }
+    seeds
+}

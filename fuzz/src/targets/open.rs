@@ -1,0 +1,164 @@
+//! Arbitrary bytes as tokens under the rings of the vectors: nothing opens but what was sealed, every refusal has the
+//! reason that the specification names, and the work takes no more memory than the input.
+//!
+//! Input: the number of a row of the vectors, whose ring, name, audience, bind, limits and instant are taken; then lines:
+//! the session token and activity tokens.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
+
+use sealed_session::{Checker, Claims, EdgeRights, Reason, RequestFields, Sealer, Sessions, State};
+use serde_json::Value;
+
+use crate::allocation::counted;
+use crate::fixtures::{at, number, row_ring, row_sessions, rows, text, texts, unhex};
+use crate::input::Input;
+use crate::reference::cookie_field::trimmed;
+use crate::reference::token::{self, Kind};
+
+struct Place {
+    sessions: Sessions<Value>,
+    sealer: Sealer,
+    checker: Checker,
+    ring: Vec<[u8; 4]>,
+    name: &'static str,
+    bind: Vec<u8>,
+    now: u64,
+}
+
+/// One per row of the vectors.
+static PLACES: LazyLock<Vec<Place>> = LazyLock::new(|| rows("vectors").iter().map(place).collect());
+
+/// What was sealed: token and payload.
+static SEALED: LazyLock<HashMap<&str, Vec<u8>>> = LazyLock::new(|| {
+    let row = |row: &'static Value| (text(row, "token"), unhex(text(row, "payload")));
+    rows("vectors").iter().map(row).collect()
+});
+
+/// The heads that a key holder made, with their checks: of all tokens in the vectors.
+static CHECKED: LazyLock<HashSet<Vec<u8>>> = LazyLock::new(|| {
+    let all = rows("vectors").iter();
+    let sent = all
+        .clone()
+        .filter_map(|row| token::decode(text(row, "token").as_bytes()));
+    let made = all.map(|row| unhex(&format!("{}{}", text(row, "head"), text(row, "check"))));
+    sent.chain(made)
+        .filter_map(|bytes| bytes.get(..45).map(<[u8]>::to_vec))
+        .collect()
+});
+
+fn place(row: &'static Value) -> Place {
+    let sessions = row_sessions(row);
+    let now = number(row, "now");
+    let days = sessions.edge_keys_at(3, EdgeRights::Check, at(now));
+    Place {
+        sealer: Sealer::new(row_ring(row), "magic-link", text(row, "audience")).expect("a short purpose"),
+        checker: Checker::from_edge_keys(days.expose())
+            .expect("what was written")
+            .without_activity(),
+        sessions,
+        ring: row_ring(row).describe().iter().map(|key| key.id.to_bytes()).collect(),
+        name: text(row, "name"),
+        bind: unhex(text(row, "bind")),
+        now,
+    }
+}
+
+pub fn run(data: &[u8]) {
+    let mut input = Input::new(data);
+    let place = &PLACES[input.below(PLACES.len())];
+    let lines = input.lines();
+    let sent = lines.first().copied().unwrap_or_default();
+    claims_are_read_alike(sent);
+    no_session_opens_as_another_value(place, sent);
+    // A cookie ends at a semicolon: what follows it would be other cookies.
+    if !sent.contains(&b';') {
+        only_what_was_sealed_opens(place, sent, lines.get(1..).unwrap_or_default());
+    }
+}
+
+fn fields(place: &Place, sent: &[u8], seen: &[&[u8]]) -> RequestFields {
+    let session = [place.name.as_bytes(), b"=", sent].concat();
+    let seen = seen
+        .iter()
+        .map(|seen| [place.name.as_bytes(), b"-seen=", seen].concat());
+    RequestFields::new([session].into_iter().chain(seen)).with_bind(place.bind.clone())
+}
+
+fn only_what_was_sealed_opens(place: &Place, sent: &[u8], seen: &[&[u8]]) {
+    let session = place.sessions.load_at(fields(place, sent, seen), at(place.now));
+    let state = session.state();
+    let sent = &*trimmed(sent);
+    let screened = token::screen(sent, 4096 - place.name.len(), Kind::Session, &place.ring, place.now);
+    let genuine = screened.clone().is_ok_and(|bytes| CHECKED.contains(&bytes[..45]));
+    match (state, screened) {
+        (State::Rejected(reason), Err(expected)) => assert_eq!(reason, expected, "steps 1 to 4"),
+        (State::Rejected(reason), Ok(_)) if !genuine => assert_eq!(reason, Reason::NotOurs, "step 5"),
+        (State::Rejected(reason), Ok(_)) => assert!(reason >= Reason::NotOurs, "{reason:?} after step 4"),
+        (State::Valid, Ok(_)) => {
+            let text = str::from_utf8(sent).expect("base64url");
+            let payload = SEALED.get(text).expect("opened, but never sealed");
+            let data: Value = serde_json::from_slice(payload).expect("opened, so it is JSON");
+            assert_eq!(session.get(), Some(&data));
+        }
+        (state, screened) => panic!("{state:?} of {screened:?}"),
+    }
+    // Again, now that the day's keys are derived and kept.
+    let again = place.sessions.load_at(fields(place, sent, seen), at(place.now));
+    let length = sent.len() + seen.iter().map(|seen| seen.len()).sum::<usize>();
+    let (outcome, allocated) = counted(|| again.state());
+    assert_eq!(outcome, state, "the second time");
+    // A payload becomes a tree of JSON values, which are larger than their text; a refusal has no such excuse.
+    let allowed = if genuine { 64 * length + 16 * 1024 } else { length + 256 };
+    assert!(allocated <= allowed, "{allocated} bytes for {length}");
+    let checked = place.checker.check(&fields(place, sent, &[]), at(place.now));
+    assert!(checked.is_err() || genuine, "the edge accepts what nobody made");
+    drop(fields(place, sent, seen));
+}
+
+fn no_session_opens_as_another_value(place: &Place, sent: &[u8]) {
+    let Ok(text) = str::from_utf8(sent) else { return };
+    let reason = place
+        .sealer
+        .open_at(text, &place.bind, at(place.now))
+        .expect_err("nothing was sealed")
+        .reason();
+    let screened = token::screen(sent, 8192, Kind::Session, &place.ring, place.now);
+    assert_eq!(reason, screened.err().unwrap_or(Reason::NotOurs));
+}
+
+fn claims_are_read_alike(sent: &[u8]) {
+    let Ok(text) = str::from_utf8(sent) else { return };
+    let bytes = token::decode(sent).ok_or(Reason::Malformed);
+    let expected = bytes.and_then(|bytes| {
+        let kind = if bytes.first() == Some(&2) {
+            Kind::Activity
+        } else {
+            Kind::Session
+        };
+        token::parse(&bytes, kind).map(|()| bytes)
+    });
+    match (Claims::parse(text), expected) {
+        (Ok(claims), Ok(bytes)) => {
+            assert_eq!(claims.is_activity, bytes[0] == 2);
+            assert_eq!(claims.key_id.to_bytes(), bytes[1..5]);
+            assert_eq!(u64::from(claims.expires), token::expires(&bytes));
+            assert_eq!(claims.session_id.to_bytes(), bytes[9..17]);
+        }
+        (Err(reason), Err(expected)) => assert_eq!(reason, expected),
+        (claims, expected) => panic!("{claims:?} of {expected:?}"),
+    }
+}
+
+pub fn seeds() -> Vec<Vec<u8>> {
+    let seed = |(index, row)| {
+        let mut seed = vec![index as u8];
+        seed.extend_from_slice(text(row, "token").as_bytes());
+        for seen in texts(row, "seen") {
+            seed.push(b'\n');
+            seed.extend_from_slice(seen.as_bytes());
+        }
+        seed
+    };
+    rows("vectors").iter().enumerate().map(seed).collect()
+}
