@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Counts instructions per operation under callgrind and compares them with benches/instructions.budget.
+#
+#   benches/instructions.sh            fails if an operation takes more than 3 % above its budget
+#   benches/instructions.sh --write    writes what it measured as the new budget
+#
+# The difference of two runs of different length is what the operations alone cost.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+budget=benches/instructions.budget
+short=100 long=300
+operations=()
+for size in 60 250 1024 2980; do # a cookie holds at most 2995 bytes
+  operations+=("open/$size" "open-with-activity/$size" "reject-flipped-bit/$size" "reject-unknown-key/$size")
+  operations+=("reject-expired/$size" "untouched/$size" "start/$size" "update/$size")
+done
+
+command -v valgrind >/dev/null || { echo "valgrind is missing; install it (Debian: apt-get install valgrind)" >&2; exit 2; }
+binary=$(cargo bench --no-run --bench instructions --message-format=json 2>/dev/null |
+  grep -o '"executable":"[^"]*instructions-[^"]*"' | tail -n 1 | cut -d '"' -f 4)
+
+count() { # operation, repetitions -> instructions
+  valgrind --tool=callgrind --callgrind-out-file=/dev/null "$binary" "$1" "$2" 2>&1 | awk '/Collected/ {print $4}'
+}
+
+failed=0
+measured=$(for operation in "${operations[@]}"; do
+  first=$(count "$operation" "$short")
+  second=$(count "$operation" "$long")
+  echo "$operation $(((second - first) / (long - short)))"
+done)
+
+if [ "${1:-}" = --write ]; then
+  { echo "# Instructions per operation (x86-64, callgrind), written by benches/instructions.sh --write"; echo "$measured"; } >"$budget"
+  echo "$measured"
+  exit 0
+fi
+
+while read -r operation instructions; do
+  allowed=$(awk -v operation="$operation" '$1 == operation {print $2}' "$budget")
+  verdict=ok
+  if [ -z "$allowed" ]; then verdict="no budget"; failed=1; fi
+  if [ -n "$allowed" ] && [ $((instructions * 100)) -gt $((allowed * 103)) ]; then verdict="above budget"; failed=1; fi
+  printf '%-28s %8d  budget %8s  %s\n' "$operation" "$instructions" "${allowed:-none}" "$verdict"
+done <<<"$measured"
+exit "$failed"

@@ -1,0 +1,86 @@
+//! Interleaved measurement: contestants run batch by batch, and only adjacent batches are compared.
+//!
+//! On a shared machine single benchmarks drift by half between runs. What disturbs a batch disturbs its neighbour about as
+//! much, so the ratio of two adjacent batches is steady where the times are not; the median drops what hit only one.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+/// One operation: runs that many times and says how long it took, without what it needs to be prepared.
+pub type Operation = Box<dyn Fn(usize) -> Duration>;
+
+/// An operation without preparation. It must do what it is called for: `true` every time.
+pub fn operation(run: impl Fn() -> bool + 'static) -> Operation {
+    prepared(|| (), move |()| run())
+}
+
+/// An operation that consumes something, which is made outside the measured time.
+pub fn prepared<S: 'static>(prepare: impl Fn() -> S + 'static, run: impl Fn(S) -> bool + 'static) -> Operation {
+    Box::new(move |count| {
+        let prepared: Vec<S> = (0..count).map(|_| prepare()).collect();
+        let start = Instant::now();
+        let mut as_expected = true;
+        for input in prepared {
+            as_expected &= black_box(run(black_box(input)));
+        }
+        let elapsed = start.elapsed();
+        assert!(as_expected, "an operation did not do what its name says");
+        elapsed
+    })
+}
+
+/// How long and how often.
+#[derive(Clone, Copy)]
+pub struct Effort {
+    pub batch: Duration,
+    pub pairs: usize,
+}
+
+/// Of one contestant in one comparison.
+pub struct Series {
+    count: usize,
+    /// Nanoseconds per operation of every batch.
+    pub batches: Vec<f64>,
+}
+
+/// Runs the contestants in turns: A, B, …, A, B, …
+pub fn interleave<const N: usize>(contestants: [&Operation; N], effort: Effort) -> [Series; N] {
+    let mut series = contestants.map(|run| {
+        // As many operations as fill a batch, found out while caches and day keys get warm.
+        let mut count = 1;
+        loop {
+            let elapsed = run(count);
+            if elapsed >= effort.batch || count >= 1 << 20 {
+                let count = count as f64 * effort.batch.as_secs_f64() / elapsed.as_secs_f64();
+                break Series {
+                    count: (count as usize).max(1),
+                    batches: Vec::new(),
+                };
+            }
+            count *= 2;
+        }
+    });
+    for _ in 0..effort.pairs {
+        for (run, series) in contestants.iter().zip(&mut series) {
+            let elapsed = run(series.count);
+            series.batches.push(elapsed.as_secs_f64() * 1e9 / series.count as f64);
+        }
+    }
+    series
+}
+
+pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.into_iter().collect();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// The median of the ratios of adjacent batches, `above / below`.
+pub fn ratio(above: &[f64], below: &[f64]) -> f64 {
+    median(above.iter().zip(below).map(|(above, below)| above / below))
+}
+
+/// What is left of every batch without its neighbour.
+pub fn without(all: &[f64], part: &[f64]) -> Vec<f64> {
+    all.iter().zip(part).map(|(all, part)| (all - part).max(1.0)).collect()
+}
