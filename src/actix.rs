@@ -279,8 +279,7 @@ fn not_sealed(failed: &FinishError) -> HttpResponse<BoxBody> {
 impl From<&HeaderMap> for RequestFields {
     /// Takes what a session needs; the cookies themselves are not copied.
     fn from(headers: &HeaderMap) -> Self {
-        let mut cookies: Vec<HeaderValue> = Vec::with_capacity(headers.get_all(header::COOKIE).count());
-        cookies.extend(headers.get_all(header::COOKIE).cloned());
+        let cookies: Vec<HeaderValue> = headers.get_all(header::COOKIE).cloned().collect();
         Self::from_map(cookies, |name| headers.get(name).and_then(|value| value.to_str().ok()))
     }
 }

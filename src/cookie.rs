@@ -51,9 +51,19 @@ impl Attributes {
 
     /// One `Set-Cookie` line; without `max_age` (in seconds) the cookie ends with the browser session.
     ///
-    /// The name was [checked](Self::check) and the value is base64url, so that nothing needs escaping.
-    pub(crate) fn write(&self, name: &str, value: &str, max_age: Option<u64>) -> String {
-        self.write_until(name, value, max_age, None)
+    /// The name was [checked](Self::check) and what `value` appends, of about `value_length` bytes, is base64url: nothing
+    /// needs escaping.
+    pub(crate) fn write<E>(
+        &self,
+        name: &str,
+        value_length: usize,
+        max_age: Option<u64>,
+        value: impl FnOnce(&mut String) -> Result<(), E>,
+    ) -> Result<String, E> {
+        let mut line = self.begin(name, value_length);
+        value(&mut line)?;
+        self.end(&mut line, max_age, None);
+        Ok(line)
     }
 
     /// The `Set-Cookie` line that makes the browser forget the cookie.
@@ -61,14 +71,23 @@ impl Attributes {
     /// Every attribute is repeated: with another path, domain or partition it would name another cookie, and a
     /// `__Host-` line without `Secure` is itself refused.
     pub(crate) fn write_removal(&self, name: &str) -> String {
-        self.write_until(name, "", Some(0), Some(PAST))
+        let mut line = self.begin(name, 0);
+        self.end(&mut line, Some(0), Some(PAST));
+        line
     }
 
-    fn write_until(&self, name: &str, value: &str, max_age: Option<u64>, expires: Option<&str>) -> String {
-        let mut line = String::with_capacity(self.room(name, value));
-        for text in [name, "=", value, "; Path=", &self.path] {
-            line.push_str(text);
-        }
+    /// `name=`, with room for all that follows.
+    fn begin(&self, name: &str, value_length: usize) -> String {
+        let mut line = String::with_capacity(self.room(name, value_length));
+        line.push_str(name);
+        line.push('=');
+        line
+    }
+
+    /// The attributes.
+    fn end(&self, line: &mut String, max_age: Option<u64>, expires: Option<&str>) {
+        line.push_str("; Path=");
+        line.push_str(&self.path);
         if let Some(domain) = &self.domain {
             line.push_str("; Domain=");
             line.push_str(domain);
@@ -88,12 +107,11 @@ impl Attributes {
         if self.partitioned {
             line.push_str("; Partitioned");
         }
-        line
     }
 
     /// Bytes that no line with this name and value exceeds.
-    fn room(&self, name: &str, value: &str) -> usize {
-        name.len() + value.len() + self.path.len() + self.domain.as_ref().map_or(0, String::len) + FRAME.len()
+    fn room(&self, name: &str, value_length: usize) -> usize {
+        name.len() + value_length + self.path.len() + self.domain.as_ref().map_or(0, String::len) + FRAME.len()
     }
 
     fn problem(&self, name: &str) -> Option<String> {
@@ -287,6 +305,8 @@ fn trim(mut bytes: &[u8]) -> &[u8] {
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+
     use super::*;
 
     /// As many bytes of cookies as hyper lets through.
@@ -498,10 +518,18 @@ mod tests {
         assert!(!sets(b"\xa0id=1", b"id"));
     }
 
+    fn written(attributes: &Attributes, name: &str, value: &str, max_age: Option<u64>) -> String {
+        let append = |line: &mut String| {
+            line.push_str(value);
+            Ok::<(), Infallible>(())
+        };
+        attributes.write(name, value.len(), max_age, append).unwrap()
+    }
+
     #[test]
     fn what_is_written_is_what_sets_knows() {
         let attributes = Attributes::default();
-        assert!(sets(attributes.write("id", "abc", None).as_bytes(), b"id"));
+        assert!(sets(written(&attributes, "id", "abc", None).as_bytes(), b"id"));
         assert!(sets(attributes.write_removal("id").as_bytes(), b"id"));
     }
 
@@ -510,11 +538,11 @@ mod tests {
         let attributes = Attributes::default();
         assert_accepted(&attributes, "__Host-id");
         assert_eq!(
-            attributes.write("__Host-id", "abc", None),
+            written(&attributes, "__Host-id", "abc", None),
             "__Host-id=abc; Path=/; Secure; HttpOnly; SameSite=Lax"
         );
         assert_eq!(
-            attributes.write("__Host-id", "abc", Some(3600)),
+            written(&attributes, "__Host-id", "abc", Some(3600)),
             "__Host-id=abc; Path=/; Max-Age=3600; Secure; HttpOnly; SameSite=Lax"
         );
     }
@@ -522,12 +550,12 @@ mod tests {
     #[test]
     fn every_attribute_has_its_place() {
         assert_eq!(
-            everything().write("id", "abc", Some(u64::MAX)),
+            written(&everything(), "id", "abc", Some(u64::MAX)),
             "id=abc; Path=/app; Domain=example.com; Max-Age=18446744073709551615; Secure; HttpOnly; SameSite=Strict; \
              Partitioned"
         );
         assert_eq!(
-            without_secure().write("id", "", Some(0)),
+            written(&without_secure(), "id", "", Some(0)),
             "id=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax"
         );
         let none = Attributes {
@@ -535,7 +563,7 @@ mod tests {
             ..Attributes::default()
         };
         assert_eq!(
-            none.write("id", "a", None),
+            written(&none, "id", "a", None),
             "id=a; Path=/; Secure; HttpOnly; SameSite=None"
         );
     }
@@ -560,8 +588,11 @@ mod tests {
     #[test]
     fn the_longest_line_fits_into_one_allocation() {
         let attributes = everything();
-        let line = attributes.write_until("id", "abc", Some(u64::MAX), Some(PAST));
-        assert_eq!(line.len(), attributes.room("id", "abc"));
+        let mut line = attributes.begin("id", 3);
+        let room = line.capacity();
+        line.push_str("abc");
+        attributes.end(&mut line, Some(u64::MAX), Some(PAST));
+        assert_eq!((line.len(), line.capacity()), (attributes.room("id", 3), room));
     }
 
     #[test]

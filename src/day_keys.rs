@@ -1,12 +1,11 @@
 //! The keys of one UTC day, one cookie name and one audience, and their cache.
 
-use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::OnceLock;
 
 use zeroize::Zeroizing;
 
-use crate::ids::KeyId;
 use crate::key::Key;
+use crate::keyring::KeyAt;
 use crate::time::DAY;
 use crate::token::aead::Prk;
 
@@ -35,41 +34,40 @@ impl Place {
 
 /// The day keys of one place, derived when they are first needed.
 ///
-/// Tokens ask only for days on which an unexpired token may expire: at most 402 per key. A full cache drops the days that
-/// are over, and beyond its bound keys are derived without being kept.
+/// Readers share no lock and write nothing, so that threads do not wait for each other. Tokens ask only for days on which
+/// an unexpired token may expire: at most 402 per key, a kilobyte each. Days that are over stay until the ring is replaced.
 pub(crate) struct DayKeyCache {
     place: Place,
-    days: RwLock<HashMap<Slot, Arc<DayKeys>>>,
+    /// One for each key of the ring.
+    keys: Box<[Lazy<Days>]>,
 }
 
-/// Key id and UTC day.
-type Slot = (KeyId, u32);
+type Lazy<T> = OnceLock<Box<T>>;
+/// All days on which a token of 32 bits can expire, by pages.
+type Days = [Lazy<Page>; LAST_DAY as usize / PAGE + 1];
+type Page = [Lazy<DayKeys>; PAGE];
+const PAGE: usize = 256;
+
+fn empty<T, const N: usize>() -> Box<[Lazy<T>; N]> {
+    Box::new([const { OnceLock::new() }; N])
+}
 
 impl DayKeyCache {
-    pub(crate) fn new(place: Place) -> Self {
+    /// For a ring of so many keys.
+    pub(crate) fn new(place: Place, keys: usize) -> Self {
         Self {
             place,
-            days: RwLock::default(),
+            keys: (0..keys).map(|_| OnceLock::new()).collect(),
         }
     }
 
-    /// The keys under which a token that expires at `expires` was sealed with `key`.
-    pub(crate) fn get(&self, key: &Key, expires: u32, now: u64) -> Arc<DayKeys> {
+    /// The keys under which a token that expires at `expires` was sealed with `key`, a key of this cache's ring.
+    pub(crate) fn get(&self, KeyAt { index, key }: KeyAt<'_>, expires: u32) -> &DayKeys {
         let day = day_of(expires);
-        let slot = (key.id(), day);
-        // A panic cannot leave the map half changed, so a poisoned lock is as good as another.
-        if let Some(keys) = self.days.read().unwrap_or_else(PoisonError::into_inner).get(&slot) {
-            return Arc::clone(keys);
-        }
-        let keys = Arc::new(self.derive(key, day));
-        let mut days = self.days.write().unwrap_or_else(PoisonError::into_inner);
-        if days.len() >= LARGEST_CACHE {
-            days.retain(|&(_, day), _| u64::from(day) >= now / DAY);
-        }
-        if days.len() < LARGEST_CACHE {
-            days.insert(slot, Arc::clone(&keys));
-        }
-        keys
+        let page = day as usize / PAGE;
+        let pages = self.keys[index].get_or_init(empty);
+        let days = pages[page].get_or_init(empty);
+        days[day as usize % PAGE].get_or_init(|| Box::new(self.derive(key, day)))
     }
 
     fn derive(&self, key: &Key, day: u32) -> DayKeys {
@@ -99,7 +97,7 @@ pub(crate) struct RawDayKeys {
 }
 
 /// The UTC day of an expiry: it chooses the keys.
-pub(crate) fn day_of(expires: u32) -> u32 {
+pub(crate) const fn day_of(expires: u32) -> u32 {
     // day = floor(expires / 86400)
     expires / SECONDS_OF_DAY
 }
@@ -107,11 +105,14 @@ pub(crate) fn day_of(expires: u32) -> u32 {
 #[expect(clippy::cast_possible_truncation, reason = "86400 fits in 32 bits")]
 const SECONDS_OF_DAY: u32 = DAY as u32;
 
-/// Most days kept per place: two keys of a ring with every day of 400.
-const LARGEST_CACHE: usize = 1024;
+/// The last UTC day on which a token of 32 bits can expire.
+pub(crate) const LAST_DAY: u32 = day_of(u32::MAX);
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+    use std::ptr;
+
     use super::*;
 
     #[test]
@@ -123,14 +124,25 @@ mod tests {
     }
 
     #[test]
-    fn the_cache_is_bounded_and_forgets_days_that_are_over() {
-        let key = Key::generate().unwrap();
-        let cache = DayKeyCache::new(Place::new("id", "").unwrap());
-        for day in 0..2000 {
-            cache.get(&key, day * SECONDS_OF_DAY, 0);
+    fn every_day_has_its_own_keys_and_keeps_them() {
+        let keys: Vec<Key> = (0..2).map(|_| Key::generate().unwrap()).collect();
+        let cache = DayKeyCache::new(Place::new("id", "").unwrap(), 2);
+        let mut seen = HashSet::new();
+        for (index, key) in keys.iter().enumerate() {
+            let at = KeyAt { index, key };
+            for day in [0, 1, 255, 256, 20_000, LAST_DAY - 1, LAST_DAY] {
+                let first = cache.get(at, day * SECONDS_OF_DAY);
+                assert!(ptr::eq(
+                    first,
+                    cache.get(at, (day * SECONDS_OF_DAY).saturating_add(SECONDS_OF_DAY - 1))
+                ));
+                assert_eq!(
+                    first.check.expand::<32>(&[b"head"]),
+                    Prk::new(&cache.derive_raw(key, day).check).expand::<32>(&[b"head"])
+                );
+                assert!(seen.insert(*first.check.expand::<32>(&[b"head"])));
+            }
         }
-        assert_eq!(cache.days.read().unwrap().len(), LARGEST_CACHE);
-        cache.get(&key, 3000 * SECONDS_OF_DAY, 3000 * DAY);
-        assert_eq!(cache.days.read().unwrap().len(), 1);
+        assert!(size_of::<DayKeys>() <= 1024, "{}", size_of::<DayKeys>());
     }
 }

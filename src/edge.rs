@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use crate::cookie;
+use crate::day_keys::LAST_DAY;
 use crate::error::{ConfigError, Reason};
 use crate::headers::RequestFields;
 use crate::ids::{KeyId, SessionId};
@@ -17,7 +18,8 @@ use crate::key::{SecretText, parse_hex, push_hex};
 use crate::sessions::Sessions;
 use crate::time::{DAY, from_seconds, now, to_seconds};
 use crate::token::aead::Prk;
-use crate::token::{self, base64url, envelope};
+use crate::token::envelope::{self, Kind};
+use crate::token::{self, base64url};
 
 /// What an edge may do with the day keys that it is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +57,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Sessions<T> {
         let config = self.config();
         let keys = self.keys();
         let first = u32::try_from(to_seconds(now) / DAY).unwrap_or(u32::MAX);
-        let days = first..=first.saturating_add(days).min(token::LAST_DAY);
+        let days = first..=first.saturating_add(days).min(LAST_DAY);
         let keys_of = |day| keys.session.export_day(day).zip(keys.activity.export_day(day));
         let count = days.clone().map(|day| keys_of(day).count()).sum::<usize>();
         // Room for all of it, so that no copy of a key is left behind by growing.
@@ -205,7 +207,7 @@ impl Checker {
         let mut furthest = Reason::Malformed;
         let mut verified = 0;
         for value in fields.cookies(&self.name) {
-            let head = token::check_head(value, false, longest, fields.bind(), now, session_key);
+            let head = token::check_head(value, Kind::Session, longest, fields.bind(), now, session_key);
             // Cheap refusals are free, cryptography is bounded.
             verified += u32::from(!head.is_err_and(Reason::is_claim));
             let active_until = head
@@ -238,7 +240,7 @@ impl Checker {
         let activity_key = |id, day| self.keys.get(&(id, day)).and_then(|keys| keys.activity.as_ref());
         fields
             .cookies(&self.activity_name)
-            .map(|value| token::check_head(value, true, longest, fields.bind(), now, activity_key))
+            .map(|value| token::check_head(value, Kind::Activity, longest, fields.bind(), now, activity_key))
             .filter(|head| !head.is_err_and(Reason::is_claim))
             .take(MOST_CHECKED as usize)
             .filter_map(Result::ok)

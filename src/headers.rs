@@ -26,9 +26,18 @@ trait CookieFields: Send + Sync {
     fn field(&self, index: usize) -> Option<&[u8]>;
 }
 
-impl<V: AsRef<[u8]> + Send + Sync> CookieFields for Vec<V> {
+/// The first field without a vector around it: one allocation holds the usual request's, and one without any.
+struct Fields<V> {
+    first: Option<V>,
+    others: Vec<V>,
+}
+
+impl<V: AsRef<[u8]> + Send + Sync> CookieFields for Fields<V> {
     fn field(&self, index: usize) -> Option<&[u8]> {
-        self.get(index).map(AsRef::as_ref)
+        match index.checked_sub(1) {
+            None => self.first.as_ref().map(AsRef::as_ref),
+            Some(index) => self.others.get(index).map(AsRef::as_ref),
+        }
     }
 }
 
@@ -36,9 +45,11 @@ impl RequestFields {
     /// The values of all `Cookie` header fields, as bytes and in order (HTTP/2 clients split the field).
     #[must_use]
     pub fn new<V: AsRef<[u8]> + Send + Sync + 'static>(cookie_fields: impl IntoIterator<Item = V>) -> Self {
-        let fields: Vec<V> = cookie_fields.into_iter().collect();
+        let mut fields = cookie_fields.into_iter();
+        let first = fields.next();
+        let others = fields.collect();
         Self {
-            cookies: (!fields.is_empty()).then(|| Box::new(fields) as _),
+            cookies: Some(Box::new(Fields { first, others })),
             ..Self::default()
         }
     }
@@ -46,7 +57,7 @@ impl RequestFields {
     /// What a session needs of a framework's header map: its cookie fields, and others by their name.
     #[cfg(any(feature = "http", feature = "actix"))]
     pub(crate) fn from_map<'a, V: AsRef<[u8]> + Send + Sync + 'static>(
-        cookie_fields: Vec<V>,
+        cookie_fields: impl IntoIterator<Item = V>,
         text: impl Fn(&'static str) -> Option<&'a str>,
     ) -> Self {
         let mut fields = Self::new(cookie_fields);

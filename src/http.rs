@@ -7,10 +7,7 @@ use crate::headers::{RequestFields, ResponseHeaders};
 impl From<&HeaderMap> for RequestFields {
     /// Takes what a session needs; the cookies themselves are not copied.
     fn from(headers: &HeaderMap) -> Self {
-        let lines = headers.get_all(header::COOKIE);
-        // Counted first: one allocation, however many lines an HTTP/2 client splits its cookies into.
-        let mut cookies = Vec::with_capacity(lines.iter().count());
-        cookies.extend(lines.iter().cloned());
+        let cookies = headers.get_all(header::COOKIE).iter().cloned();
         Self::from_map(cookies, |name| headers.get(name).and_then(|value| value.to_str().ok()))
     }
 }

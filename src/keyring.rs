@@ -48,6 +48,13 @@ struct Entry {
     role: Role,
 }
 
+/// A key of a ring, and which of its keys it is.
+#[derive(Clone, Copy)]
+pub(crate) struct KeyAt<'a> {
+    pub(crate) index: usize,
+    pub(crate) key: &'a Key,
+}
+
 /// What a key of a ring is for. Every key opens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -208,8 +215,8 @@ impl KeyRing {
         let mut text = String::with_capacity(self.entries.len() * (key::WRITTEN + 64));
         for KeyDescription { id, role } in self.describe() {
             text.push_str(if role == Role::Open { "open " } else { "seal " });
-            if let Some(key) = self.get(id) {
-                key.write_to(&mut text);
+            if let Some(found) = self.get(id) {
+                found.key.write_to(&mut text);
             }
             if let Role::SealFrom(instant) = role {
                 // Writing into a `String` cannot fail.
@@ -223,18 +230,15 @@ impl KeyRing {
     /// The id of the key that seals at `now`.
     #[must_use]
     pub fn sealing_key(&self, now: OffsetDateTime) -> KeyId {
-        self.sealing(to_seconds(now)).id()
+        self.sealing(to_seconds(now)).key.id()
     }
 
     /// Of the `seal` entries whose instant has passed, the latest.
-    pub(crate) fn sealing(&self, now: u64) -> &Key {
-        self.entries
-            .iter()
-            .filter_map(|entry| {
-                entry
-                    .seals_from()
-                    .filter(|&from| from <= now)
-                    .map(|from| (from, &entry.key))
+    pub(crate) fn sealing(&self, now: u64) -> KeyAt<'_> {
+        self.all()
+            .filter_map(|key| {
+                let from = self.entries[key.index].seals_from()?;
+                (from <= now).then_some((from, key))
             })
             .max_by_key(|&(from, _)| from)
             .map(|(_, key)| key)
@@ -252,13 +256,15 @@ impl KeyRing {
         sealing
     }
 
-    pub(crate) fn get(&self, id: KeyId) -> Option<&Key> {
+    pub(crate) fn get(&self, id: KeyId) -> Option<KeyAt<'_>> {
         let index = self.entries.binary_search_by_key(&id, |entry| entry.key.id()).ok()?;
-        Some(&self.entries[index].key)
+        let key = &self.entries[index].key;
+        Some(KeyAt { index, key })
     }
 
-    pub(crate) fn keys(&self) -> impl Iterator<Item = &Key> {
-        self.entries.iter().map(|entry| &entry.key)
+    pub(crate) fn all(&self) -> impl ExactSizeIterator<Item = KeyAt<'_>> {
+        let keys = self.entries.iter().map(|entry| &entry.key).enumerate();
+        keys.map(|(index, key)| KeyAt { index, key })
     }
 
     fn with(mut self, key: Key, role: Role) -> Result<Self, KeyError> {
@@ -446,11 +452,11 @@ mod tests {
         let ring = ring.seal_from(key(3), from_seconds(2000)).unwrap();
         let ring = ring.seal_from(key(4), from_seconds(1000)).unwrap();
         for (now, sealing) in [(0, 1), (999, 1), (1000, 4), (1999, 4), (2000, 3), (u64::MAX, 3)] {
-            assert_eq!(ring.sealing(now).id(), key(sealing).id(), "{now}");
+            assert_eq!(ring.sealing(now).key.id(), key(sealing).id(), "{now}");
         }
         assert_eq!(ring.sealing_key(from_seconds(1500)), key(4).id());
         for byte in 1..=4 {
-            assert_eq!(ring.get(key(byte).id()).unwrap().id(), key(byte).id());
+            assert_eq!(ring.get(key(byte).id()).unwrap().key.id(), key(byte).id());
         }
         assert!(ring.get(key(5).id()).is_none());
     }
@@ -511,7 +517,7 @@ mod tests {
         let roles = |ring: &KeyRing| ring.describe().iter().map(|key| (key.id, key.role)).collect::<Vec<_>>();
         assert_eq!(roles(&ring)[0], (key(2).id(), Role::Seal));
         assert!(roles(&ring)[1..].iter().all(|&(_, role)| role == Role::Open) && roles(&ring).len() == 3);
-        assert_eq!(ring.sealing(u64::MAX).id(), key(2).id());
+        assert_eq!(ring.sealing(u64::MAX).key.id(), key(2).id());
         let ring = ring.without(key(1).id()).unwrap().without(key(3).id()).unwrap();
         assert_eq!(roles(&ring), [(key(2).id(), Role::Seal)]);
         assert_eq!(ring.without(key(2).id()).unwrap_err(), KeyError::EmptyRing);

@@ -4,6 +4,7 @@
 #![warn(missing_debug_implementations)]
 
 // Ground.
+mod buffer;
 mod error;
 mod ids;
 mod time;

@@ -5,15 +5,15 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use time::OffsetDateTime;
-use zeroize::Zeroizing;
 
 use crate::day_keys::Place;
 use crate::error::{ConfigError, OpenError, Reason, SealError};
 use crate::ids::SessionId;
 use crate::keyring::KeyRing;
 use crate::time::{LEEWAY, from_seconds, now, to_seconds};
+use crate::token::aead::{self, NoRandomness};
 use crate::token::envelope::{Frame, OVERHEAD};
-use crate::token::{PlacedRing, State, aead, base64url};
+use crate::token::{OpenedToken, PlacedRing, State, base64url};
 
 /// Seals bytes for one purpose under one audience, and opens them again.
 ///
@@ -108,27 +108,23 @@ impl Sealer {
                 largest_field: None,
             });
         }
-        let (mut id, mut salt) = ([0; 8], [0; 12]);
-        aead::os_random(&mut id).map_err(|_| SealError::RandomSource)?;
-        aead::os_random(&mut salt).map_err(|_| SealError::RandomSource)?;
+        let (id, salt) = aead::fresh_id_and_salt(aead::os_random).map_err(|NoRandomness| SealError::RandomSource)?;
         let started = u32::try_from(now).map_err(|_| SealError::Expiry)?;
         let frame = Frame {
             started,
             sealed: started,
             remembered: false,
         };
-        self.keys().seal_session(
-            &State {
-                session_id: SessionId(id),
-                expires,
-                frame,
-                payload,
-                padding: 0,
-            },
-            bind,
-            now,
-            &salt,
-        )
+        let state = State {
+            session_id: SessionId(id),
+            expires,
+            frame,
+            payload,
+            padding: 0,
+        };
+        let mut text = String::with_capacity(size);
+        self.keys().seal_session(&state, bind, now, &salt, &mut text)?;
+        Ok(text)
     }
 
     /// Opens what [`seal`](Self::seal) made.
@@ -154,19 +150,14 @@ impl Sealer {
         let token = keys
             .screen_session(text.as_bytes(), LONGEST, now)
             .map_err(OpenError::new)?;
-        let token = keys.open_session(token, bind, now).map_err(OpenError::new)?;
+        let token = keys.open_session(token, bind).map_err(OpenError::new)?;
         if token.frame.remembered {
             return Err(OpenError::new(Reason::UnknownFlags));
         }
         if u64::from(token.frame.started) > now.saturating_add(LEEWAY) {
             return Err(OpenError::new(Reason::StartedInFuture));
         }
-        Ok(SealedValue {
-            id: token.head.session_id,
-            sealed: token.frame.sealed,
-            expires: token.head.expires,
-            payload: Zeroizing::new(token.payload().to_vec()),
-        })
+        Ok(SealedValue { token })
     }
 }
 
@@ -178,41 +169,38 @@ impl fmt::Debug for Sealer {
 
 /// A sealed value that was opened: authentic and not expired. Its `Debug` does not show the payload.
 pub struct SealedValue {
-    id: SessionId,
-    sealed: u32,
-    expires: u32,
-    payload: Zeroizing<Vec<u8>>,
+    token: OpenedToken,
 }
 
 impl SealedValue {
     /// The bytes that were sealed.
     #[must_use]
     pub fn payload(&self) -> &[u8] {
-        &self.payload
+        self.token.payload()
     }
 
     /// Eight random bytes that name this value: what a store of used values keys on.
     #[must_use]
     pub fn id(&self) -> SessionId {
-        self.id
+        self.token.head.session_id
     }
 
     /// When it was sealed.
     #[must_use]
     pub fn sealed_at(&self) -> OffsetDateTime {
-        from_seconds(self.sealed.into())
+        from_seconds(self.token.frame.sealed.into())
     }
 
     /// When it stops opening: how long a store of used values must remember the id.
     #[must_use]
     pub fn expires_at(&self) -> OffsetDateTime {
-        from_seconds(self.expires.into())
+        from_seconds(self.token.head.expires.into())
     }
 }
 
 impl fmt::Debug for SealedValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SealedValue({}, expires at {})", self.id, self.expires)
+        write!(f, "SealedValue({}, expires at {})", self.id(), self.token.head.expires)
     }
 }
 

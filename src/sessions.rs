@@ -8,7 +8,7 @@ mod table;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -113,6 +113,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Sessions<T> {
             sessions: self.clone(),
             fields,
             now,
+            salt: OnceLock::new(),
         })
     }
 

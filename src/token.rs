@@ -4,22 +4,21 @@
 
 pub(crate) mod aead;
 pub(crate) mod base64url;
+
 pub(crate) mod envelope;
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use zeroize::Zeroizing;
-
 use crate::day_keys::{DayKeyCache, Place, RawDayKeys, day_of};
 use crate::error::{Reason, SealError};
 use crate::ids::{KeyId, SessionId};
-use crate::key::Key;
-use crate::keyring::KeyRing;
+use crate::keyring::{KeyAt, KeyRing};
 use crate::time::{LEEWAY, LONGEST_LIFE};
 
 use self::aead::Prk;
-use self::envelope::{ACTIVITY_HEAD, BODY, CHECK_LEN, FRAME_HEAD, Frame, Head, OVERHEAD, SALT_LEN, SESSION_HEAD};
+use self::envelope::{ACTIVITY_HEAD, BODY, CHECK_LEN, FRAME_HEAD, Frame, Head, Kind, SALT_LEN, SESSION_HEAD};
+use crate::buffer::Buffer;
 
 /// A ring at a place: everything that opens and seals the tokens of one cookie name and audience.
 pub(crate) struct PlacedRing {
@@ -28,16 +27,17 @@ pub(crate) struct PlacedRing {
 }
 
 /// A token that passed the cheap checks (steps 1 to 4 of opening): all that it says is a claim.
-pub(crate) struct Screened {
-    bytes: Vec<u8>,
+pub(crate) struct Screened<'a> {
+    bytes: Buffer,
     pub(crate) head: Head,
+    key: KeyAt<'a>,
 }
 
 /// A session token that opened (steps 1 to 6 and its flags): genuine, but not yet judged by lifetime or revocation.
 pub(crate) struct OpenedToken {
     pub(crate) head: Head,
     pub(crate) frame: Frame,
-    decrypted: Zeroizing<Vec<u8>>,
+    decrypted: Buffer,
 }
 
 impl OpenedToken {
@@ -46,7 +46,7 @@ impl OpenedToken {
     }
 
     /// The buffer in which the token was decrypted, and where in it the payload stands.
-    pub(crate) fn into_payload(self) -> (Zeroizing<Vec<u8>>, Range<usize>) {
+    pub(crate) fn into_payload(self) -> (Buffer, Range<usize>) {
         let range = self.payload_range();
         (self.decrypted, range)
     }
@@ -58,47 +58,38 @@ impl OpenedToken {
 
 impl PlacedRing {
     pub(crate) fn new(ring: Arc<KeyRing>, place: Place) -> Self {
-        Self {
-            ring,
-            day_keys: DayKeyCache::new(place),
-        }
+        let day_keys = DayKeyCache::new(place, ring.all().len());
+        Self { ring, day_keys }
     }
 
     /// Steps 1 to 4 for a session token of at most `longest` characters: no key is used.
-    pub(crate) fn screen_session(&self, text: &[u8], longest: usize, now: u64) -> Result<Screened, Reason> {
-        self.screen(text, longest, now, envelope::parse_session)
+    pub(crate) fn screen_session(&self, text: &[u8], longest: usize, now: u64) -> Result<Screened<'_>, Reason> {
+        self.screen(text, longest, now, Kind::Session)
     }
 
     /// Steps 1 to 4 for an activity token.
-    pub(crate) fn screen_activity(&self, text: &[u8], now: u64) -> Result<Screened, Reason> {
+    pub(crate) fn screen_activity(&self, text: &[u8], now: u64) -> Result<Screened<'_>, Reason> {
         const LONGEST: usize = base64url::encoded_len(envelope::ACTIVITY_LEN);
-        self.screen(text, LONGEST, now, envelope::parse_activity)
+        self.screen(text, LONGEST, now, Kind::Activity)
     }
 
-    fn screen(
-        &self,
-        text: &[u8],
-        longest: usize,
-        now: u64,
-        parse: fn(&[u8]) -> Result<Head, Reason>,
-    ) -> Result<Screened, Reason> {
-        let token = screen(text, longest, now, parse)?;
+    fn screen(&self, text: &[u8], longest: usize, now: u64, kind: Kind) -> Result<Screened<'_>, Reason> {
         // 4. the key id names a secret of the ring
-        self.ring.get(token.head.key_id).ok_or(Reason::UnknownKey)?;
-        Ok(token)
+        let (bytes, head, key) = screen(text, longest, now, kind, |id, _| self.ring.get(id))?;
+        Ok(Screened { bytes, head, key })
     }
 
     /// The keys of one day under every secret of the ring, as bytes.
     pub(crate) fn export_day(&self, day: u32) -> impl Iterator<Item = (KeyId, RawDayKeys)> {
         self.ring
-            .keys()
-            .map(move |key| (key.id(), self.day_keys.derive_raw(key, day)))
+            .all()
+            .map(move |KeyAt { key, .. }| (key.id(), self.day_keys.derive_raw(key, day)))
     }
 
     /// Steps 5 and 6, and the flags of step 7.
-    pub(crate) fn open_session(&self, token: Screened, bind: &[u8], now: u64) -> Result<OpenedToken, Reason> {
-        let Screened { mut bytes, head } = token;
-        let keys = self.day_keys.get(self.key(&head)?, head.expires, now);
+    pub(crate) fn open_session(&self, token: Screened<'_>, bind: &[u8]) -> Result<OpenedToken, Reason> {
+        let Screened { mut bytes, head, key } = token;
+        let keys = self.day_keys.get(key, head.expires);
         let (Some(head_bytes), Some(check)) = (
             bytes.first_chunk::<SESSION_HEAD>().copied(),
             envelope::array::<CHECK_LEN>(&bytes, SESSION_HEAD),
@@ -117,18 +108,17 @@ impl PlacedRing {
         if !aead::decrypt(&key, sealed, tag) {
             return Err(Reason::Damaged);
         }
-        let frame = Frame::parse(sealed);
-        let decrypted = Zeroizing::new(bytes);
+        let frame = Frame::parse(sealed)?;
         Ok(OpenedToken {
             head,
-            frame: frame?,
-            decrypted,
+            frame,
+            decrypted: bytes,
         })
     }
 
     /// Step 5 for an activity token: returns its head, which is now verified.
-    pub(crate) fn open_activity(&self, token: &Screened, bind: &[u8], now: u64) -> Result<Head, Reason> {
-        let keys = self.day_keys.get(self.key(&token.head)?, token.head.expires, now);
+    pub(crate) fn open_activity(&self, token: &Screened<'_>, bind: &[u8]) -> Result<Head, Reason> {
+        let keys = self.day_keys.get(token.key, token.head.expires);
         let (Some(head_bytes), Some(check)) = (
             token.bytes.first_chunk::<ACTIVITY_HEAD>(),
             envelope::array::<CHECK_LEN>(&token.bytes, ACTIVITY_HEAD),
@@ -141,46 +131,49 @@ impl PlacedRing {
         Ok(token.head)
     }
 
-    /// The session token of this state, under the key that seals at `now`. `salt` is fresh for every call.
+    /// Appends the session token of this state to `text`, under the key that seals at `now`. `salt` is fresh for every
+    /// call.
     pub(crate) fn seal_session(
         &self,
         state: &State<'_>,
         bind: &[u8],
         now: u64,
         salt: &[u8; SALT_LEN],
-    ) -> Result<String, SealError> {
+        text: &mut String,
+    ) -> Result<(), SealError> {
         let (key, head) = self.sealing_head(state.session_id, state.expires, now)?;
-        let keys = self.day_keys.get(key, head.expires, now);
+        let keys = self.day_keys.get(key, head.expires);
         let head_bytes = head.write_session(salt);
-        // One buffer of the final size: no copy of the payload is left behind by growing.
-        let mut token = Zeroizing::new(Vec::with_capacity(OVERHEAD + state.payload.len() + state.padding));
-        token.extend_from_slice(&head_bytes);
-        token.extend_from_slice(&*keys.check.expand::<CHECK_LEN>(&[&head_bytes, bind]));
-        token.extend_from_slice(&state.frame.write());
-        token.extend_from_slice(state.payload);
-        let padded = token.len() + state.padding;
-        token.resize(padded, b' ');
+        let mut token = Buffer::take();
+        token.extend(&head_bytes);
+        token.extend(&*keys.check.expand::<CHECK_LEN>(&[&head_bytes, bind]));
+        token.extend(&state.frame.write());
+        token.extend(state.payload);
+        token.pad(state.padding, b' ');
         let key = keys.seal.expand::<32>(&[&head_bytes, bind]);
         let tag = aead::encrypt(&key, &mut token[BODY..]);
-        token.extend_from_slice(&tag);
-        Ok(base64url::encode(&token))
+        token.extend(&tag);
+        base64url::encode(&token, text);
+        Ok(())
     }
 
-    /// The activity token of a session, under the key that seals at `now`.
+    /// Appends the activity token of a session to `text`, under the key that seals at `now`.
     pub(crate) fn seal_activity(
         &self,
         session_id: SessionId,
         expires: u64,
         bind: &[u8],
         now: u64,
-    ) -> Result<String, SealError> {
+        text: &mut String,
+    ) -> Result<(), SealError> {
         let (key, head) = self.sealing_head(session_id, expires, now)?;
-        let keys = self.day_keys.get(key, head.expires, now);
+        let keys = self.day_keys.get(key, head.expires);
         let head_bytes = head.write_activity();
         let mut token = [0; envelope::ACTIVITY_LEN];
         token[..ACTIVITY_HEAD].copy_from_slice(&head_bytes);
         token[ACTIVITY_HEAD..].copy_from_slice(&*keys.check.expand::<CHECK_LEN>(&[&head_bytes, bind]));
-        Ok(base64url::encode(&token))
+        base64url::encode(&token, text);
+        Ok(())
     }
 
     /// Which keys seal, and from which Unix second on.
@@ -188,7 +181,7 @@ impl PlacedRing {
         self.ring.sealing_from()
     }
 
-    fn sealing_head(&self, session_id: SessionId, expires: u64, now: u64) -> Result<(&Key, Head), SealError> {
+    fn sealing_head(&self, session_id: SessionId, expires: u64, now: u64) -> Result<(KeyAt<'_>, Head), SealError> {
         // A token whose expiry would pass 2^32 - 1 or 400 days from now is not made.
         if expires <= now || expires > now.saturating_add(LONGEST_LIFE) {
             return Err(SealError::Expiry);
@@ -198,68 +191,79 @@ impl PlacedRing {
         Ok((
             key,
             Head {
-                key_id: key.id(),
+                key_id: key.key.id(),
                 expires,
                 session_id,
             },
         ))
     }
-
-    /// The key of a screened token; `UnknownKey` cannot happen, since screening found it in this same ring.
-    fn key(&self, head: &Head) -> Result<&Key, Reason> {
-        self.ring.get(head.key_id).ok_or(Reason::UnknownKey)
-    }
 }
 
-/// Steps 1 to 3 of opening.
-fn screen(text: &[u8], longest: usize, now: u64, parse: fn(&[u8]) -> Result<Head, Reason>) -> Result<Screened, Reason> {
+/// Steps 1 to 4 of opening, the last of them by `find`, which gets key id and day. A token that fails is not stored
+/// anywhere.
+fn screen<K>(
+    text: &[u8],
+    longest: usize,
+    now: u64,
+    kind: Kind,
+    find: impl FnOnce(KeyId, u32) -> Option<K>,
+) -> Result<(Buffer, Head, K), Reason> {
     // 1. at most the configured length, canonical unpadded base64url, not empty
     if text.len() > longest {
         return Err(Reason::Malformed);
     }
-    let bytes = base64url::decode(text).ok_or(Reason::Malformed)?;
+    let key = match screen_claims(text, now, kind, find) {
+        Ok(key) => key,
+        Err(reason) if base64url::is_canonical(text) => return Err(reason),
+        Err(_) => return Err(Reason::Malformed),
+    };
+    let mut bytes = Buffer::take();
+    base64url::decode(text, &mut bytes).ok_or(Reason::Malformed)?;
+    let head = kind.parse(&bytes)?;
+    Ok((bytes, head, key))
+}
+
+/// Steps 2 to 4 on the first 12 characters, which spell version, key id and expiry: a stranger's token and an expired one
+/// are told apart from one of ours at the same cost, however long they are.
+fn screen_claims<K>(
+    text: &[u8],
+    now: u64,
+    kind: Kind,
+    find: impl FnOnce(KeyId, u32) -> Option<K>,
+) -> Result<K, Reason> {
+    let start = text.get(..12).unwrap_or(text);
+    let (start, length) = base64url::decode_short::<9>(start).ok_or(Reason::Malformed)?;
     // 2. the first byte, the length
-    let head = parse(&bytes)?;
+    kind.check_length(&start[..length], base64url::decoded_len(text.len()))?;
+    let (key_id, expires) = Head::parse_start(&start);
     // 3. now < expires <= now + 400 days + 5 minutes
-    let expires = u64::from(head.expires);
-    if expires <= now {
+    if u64::from(expires) <= now {
         return Err(Reason::Expired);
     }
-    if expires > now.saturating_add(LONGEST_LIFE + LEEWAY) {
+    if u64::from(expires) > now.saturating_add(LONGEST_LIFE + LEEWAY) {
         return Err(Reason::ExpiresTooFar);
     }
-    Ok(Screened { bytes, head })
+    find(key_id, day_of(expires)).ok_or(Reason::UnknownKey)
 }
 
 /// Steps 1 to 5 with the check keys of single days: the head of a session or activity token that a key holder made.
 /// Neither the body nor anything in it is looked at.
 pub(crate) fn check_head<'a>(
     text: &[u8],
-    is_activity: bool,
+    kind: Kind,
     longest: usize,
     bind: &[u8],
     now: u64,
     check_key: impl FnOnce(KeyId, u32) -> Option<&'a Prk>,
 ) -> Result<Head, Reason> {
-    let parse = if is_activity {
-        envelope::parse_activity
-    } else {
-        envelope::parse_session
-    };
-    let token = screen(text, longest, now, parse)?;
-    let key = check_key(token.head.key_id, day_of(token.head.expires)).ok_or(Reason::UnknownKey)?;
-    let (head, rest) = token
-        .bytes
-        .split_at(if is_activity { ACTIVITY_HEAD } else { SESSION_HEAD });
+    let (bytes, head, key) = screen(text, longest, now, kind, check_key)?;
+    let (head_bytes, rest) = bytes.split_at(kind.head());
     let check = rest.first_chunk::<CHECK_LEN>().ok_or(Reason::Malformed)?;
-    if !key.verify(&[head, bind], check) {
+    if !key.verify(&[head_bytes, bind], check) {
         return Err(Reason::NotOurs);
     }
-    Ok(token.head)
+    Ok(head)
 }
-
-/// The last UTC day on which a token of 32 bits can expire.
-pub(crate) const LAST_DAY: u32 = u32::MAX / 86_400;
 
 /// What a session token seals.
 pub(crate) struct State<'a> {
@@ -294,13 +298,11 @@ impl Claims {
     /// # Errors
     /// [`Reason::Malformed`] or [`Reason::UnknownVersion`].
     pub fn parse(token: &str) -> Result<Self, Reason> {
-        let bytes = base64url::decode(token.as_bytes()).ok_or(Reason::Malformed)?;
+        let mut bytes = Buffer::take();
+        base64url::decode(token.as_bytes(), &mut bytes).ok_or(Reason::Malformed)?;
         let is_activity = bytes.first() == Some(&envelope::ACTIVITY);
-        let head = if is_activity {
-            envelope::parse_activity(&bytes)
-        } else {
-            envelope::parse_session(&bytes)
-        }?;
+        let kind = if is_activity { Kind::Activity } else { Kind::Session };
+        let head = kind.parse(&bytes)?;
         Ok(Self {
             is_activity,
             key_id: head.key_id,

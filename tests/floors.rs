@@ -19,7 +19,7 @@ enum Floor {
 
 /// Every module, lowest first: each may use what stands before it.
 const FLOORS: &[(Floor, &[&str])] = &[
-    (Floor::Ground, &["error", "ids", "time"]),
+    (Floor::Ground, &["buffer", "error", "ids", "time"]),
     (
         Floor::Column(1),
         &[

@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
-use zeroize::Zeroizing;
 
+use crate::buffer::Buffer;
 use crate::error::Reason;
 use crate::ids::SessionId;
 
@@ -68,13 +68,13 @@ pub(crate) struct Content<T> {
 
 /// The bytes of session data without padding, in the buffer in which they were made or decrypted.
 pub(crate) struct Payload {
-    buffer: Zeroizing<Vec<u8>>,
+    buffer: Buffer,
     range: Range<usize>,
 }
 
 impl Payload {
     /// What stands at `range` of the buffer, but for spaces at its end.
-    pub(crate) fn new(buffer: Zeroizing<Vec<u8>>, range: Range<usize>) -> Self {
+    pub(crate) fn new(buffer: Buffer, range: Range<usize>) -> Self {
         let padded = buffer.get(range.clone()).unwrap_or_default();
         let length = padded.iter().rposition(|&byte| byte != b' ').map_or(0, |last| last + 1);
         let range = range.start..range.start + length;

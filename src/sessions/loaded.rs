@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::error;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -18,7 +18,8 @@ use crate::session::{Change, Current, Ending, Facts, Keeper, Live, Session};
 use crate::sessions::Sessions;
 use crate::sessions::opening;
 use crate::sessions::table::{self, CookieAction, Outcome, Row};
-use crate::token::envelope::{Frame, OVERHEAD};
+use crate::token::aead::{self, NoRandomness};
+use crate::token::envelope::{ACTIVITY_LEN, Frame, OVERHEAD, SALT_LEN};
 use crate::token::{State, base64url};
 
 /// One request's way through the sessions: what its [`Session`] keeps hold of.
@@ -27,6 +28,8 @@ pub(crate) struct Loaded<T> {
     pub(crate) fields: RequestFields,
     /// A clock that stands still, or the sessions' own.
     pub(crate) now: Option<u64>,
+    /// Drawn with the id of a session that starts here, for the one seal at the end.
+    pub(crate) salt: OnceLock<[u8; SALT_LEN]>,
 }
 
 impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Keeper<T> for Loaded<T> {
@@ -39,7 +42,10 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Keeper<T> for Load
     }
 
     fn new_id(&self) -> Result<SessionId, SealError> {
-        self.random().map(SessionId)
+        let (id, salt) = self.fresh_id_and_salt()?;
+        // Of several ids in one request, each is as fresh as the next: one salt is enough, since one seal follows.
+        let _ = self.salt.set(salt);
+        Ok(SessionId(id))
     }
 
     fn lifetimes(&self) -> &Lifetimes {
@@ -72,10 +78,16 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Keeper<T> for Load
 }
 
 impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Loaded<T> {
-    fn random<const N: usize>(&self) -> Result<[u8; N], SealError> {
-        let mut bytes = [0; N];
-        (self.sessions.shared.random)(&mut bytes).map_err(|_| SealError::RandomSource)?;
-        Ok(bytes)
+    fn fresh_id_and_salt(&self) -> Result<([u8; 8], [u8; SALT_LEN]), SealError> {
+        aead::fresh_id_and_salt(self.sessions.shared.random).map_err(|NoRandomness| SealError::RandomSource)
+    }
+
+    /// The salt of this request's only seal.
+    fn salt(&self) -> Result<[u8; SALT_LEN], SealError> {
+        match self.salt.get() {
+            Some(salt) => Ok(*salt),
+            None => Ok(self.fresh_id_and_salt()?.1),
+        }
     }
 
     fn patch(&self, cache: CacheRule) -> Patch {
@@ -205,18 +217,25 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Loaded<T> {
                 payload,
                 padding: padding(payload.len(), config.pad_to),
             };
-            let token = keys
-                .session
-                .seal_session(&state, self.fields.bind(), now, &self.random()?)?;
-            let line = config.attributes.write(&config.name, &token, max_age(expires));
+            let salt = self.salt()?;
+            let length = base64url::encoded_len(OVERHEAD + payload.len() + state.padding);
+            let line = config
+                .attributes
+                .write(&config.name, length, max_age(expires), |line| {
+                    keys.session.seal_session(&state, self.fields.bind(), now, &salt, line)
+                })?;
             patch.cookies.push((Arc::clone(&config.name), line));
         }
         let lifetime = config.lifetimes.of(remembered);
         if row.activity == CookieAction::Send
             && let Some(expires) = lifetime.active_until(now, expires)
         {
-            let token = keys.activity.seal_activity(id, expires, self.fields.bind(), now)?;
-            let line = config.attributes.write(&config.activity_name, &token, max_age(expires));
+            const LENGTH: usize = base64url::encoded_len(ACTIVITY_LEN);
+            let line = config
+                .attributes
+                .write(&config.activity_name, LENGTH, max_age(expires), |line| {
+                    keys.activity.seal_activity(id, expires, self.fields.bind(), now, line)
+                })?;
             patch.cookies.push((Arc::clone(&config.activity_name), line));
         }
         Ok(())

@@ -32,13 +32,17 @@ pub(crate) fn open<T: Serialize + DeserializeOwned + Send + Sync + 'static>(
         return Current::None(State::Absent);
     };
     // A stable sort: of equals the first one in the header stays first.
-    opened.sort_by_key(|token| Reverse((token.frame.started, token.frame.sealed)));
+    opened.sort_by_key(|token| {
+        token
+            .as_ref()
+            .map(|token| Reverse((token.frame.started, token.frame.sealed)))
+    });
     let activity = open_activity(sessions, &keys, fields, &opened, now);
-    for token in opened {
+    for token in opened.into_iter().flatten() {
         let id = token.head.session_id;
         let lifetime = sessions.config().lifetimes.of(token.frame.remembered);
         let active_until = lifetime.latest_activity(now).map(|latest| {
-            let of_this = activity.iter().filter(|head| head.session_id == id);
+            let of_this = activity.iter().flatten().filter(|head| head.session_id == id);
             let expiries = of_this.map(|head| u64::from(head.expires));
             expiries.filter(|&expires| expires <= latest).max()
         });
@@ -75,38 +79,37 @@ impl Opening {
         keys: &Keys,
         fields: &RequestFields,
         now: u64,
-    ) -> Option<Vec<OpenedToken>> {
+    ) -> Option<[Option<OpenedToken>; MOST_OPENED]> {
         let config = sessions.config();
-        let mut count = 0;
-        let mut screened = Vec::new();
+        let mut opened: [Option<OpenedToken>; MOST_OPENED] = Default::default();
+        // What came, and what of it is still worth cryptography: the work for one request is bounded.
+        let (mut count, mut places) = (0, opened.iter_mut());
         for value in fields.cookies(&config.name) {
             count += 1;
-            match keys.session.screen_session(value, config.longest_value(), now) {
-                Ok(token) if screened.len() < MOST_OPENED => screened.push(token),
-                // As good as the ones before it, but the work for one request is bounded.
-                Ok(_) => {}
-                Err(reason) => self.reject(reason, None),
-            }
-        }
-        if count == 0 {
-            return None;
-        }
-        if count > 1 {
-            sessions.observe(&Event::DuplicatesSeen { count });
-        }
-        let mut opened = Vec::with_capacity(screened.len());
-        for token in screened {
+            let token = match keys.session.screen_session(value, config.longest_value(), now) {
+                Ok(token) => token,
+                Err(reason) => {
+                    self.reject(reason, None);
+                    continue;
+                }
+            };
+            let Some(place) = places.next() else {
+                continue;
+            };
             let id = token.head.session_id;
-            match keys.session.open_session(token, fields.bind(), now) {
+            match keys.session.open_session(token, fields.bind()) {
                 Ok(token) => match sessions.judge(&token.frame, id, now) {
-                    Ok(()) => opened.push(token),
+                    Ok(()) => *place = Some(token),
                     Err(reason) => self.reject(reason, Some(id)),
                 },
                 // Past its check, a head is genuine.
                 Err(reason) => self.reject(reason, (reason > Reason::NotOurs).then_some(id)),
             }
         }
-        Some(opened)
+        if count > 1 {
+            sessions.observe(&Event::DuplicatesSeen { count });
+        }
+        (count > 0).then_some(opened)
     }
 }
 
@@ -115,27 +118,23 @@ fn open_activity<T: Serialize + DeserializeOwned + Send + Sync + 'static>(
     sessions: &Sessions<T>,
     keys: &Keys,
     fields: &RequestFields,
-    opened: &[OpenedToken],
+    opened: &[Option<OpenedToken>],
     now: u64,
-) -> Vec<Head> {
+) -> [Option<Head>; MOST_OPENED] {
     let lifetimes = sessions.config().lifetimes;
-    if opened
-        .iter()
-        .all(|token| lifetimes.of(token.frame.remembered).idle.is_none())
-    {
-        return Vec::new();
+    let opened = || opened.iter().flatten();
+    let mut heads = [None; MOST_OPENED];
+    if opened().all(|token| lifetimes.of(token.frame.remembered).idle.is_none()) {
+        return heads;
     }
-    fields
+    let tokens = fields
         .cookies(&sessions.config().activity_name)
         .filter_map(|value| keys.activity.screen_activity(value, now).ok())
-        .filter(|token| {
-            opened
-                .iter()
-                .any(|session| session.head.session_id == token.head.session_id)
-        })
-        .take(MOST_OPENED)
-        .filter_map(|token| keys.activity.open_activity(&token, fields.bind(), now).ok())
-        .collect()
+        .filter(|token| opened().any(|session| session.head.session_id == token.head.session_id));
+    for (place, token) in heads.iter_mut().zip(tokens) {
+        *place = keys.activity.open_activity(&token, fields.bind()).ok();
+    }
+    heads
 }
 
 /// Step 9: the payload deserialises.

@@ -118,9 +118,8 @@ fn same_payload<T>(first: &Live<T>, last: &Live<T>) -> bool {
 mod tests {
     use std::sync::Arc;
 
-    use zeroize::Zeroizing;
-
     use super::*;
+    use crate::buffer::Buffer;
     use crate::error::Reason;
     use crate::ids::SessionId;
     use crate::session::{Content, Facts, Payload};
@@ -133,9 +132,11 @@ mod tests {
             remembered,
             active_until: None,
         };
+        let mut buffer = Buffer::take();
+        buffer.extend(payload);
         let content = Arc::new(Content {
             data: (),
-            payload: Payload::new(Zeroizing::new(payload.to_vec()), 0..payload.len()),
+            payload: Payload::new(buffer, 0..payload.len()),
         });
         Current::Live(Live { content, facts })
     }

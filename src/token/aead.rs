@@ -93,6 +93,19 @@ pub(crate) fn os_random(bytes: &mut [u8]) -> Result<(), NoRandomness> {
     getrandom::fill(bytes).map_err(|_| NoRandomness)
 }
 
+/// Bytes of a session id and of a salt, fresh from `random` in one call: the operating system's costs as much as the rest
+/// of a small seal, whatever its length.
+pub(crate) fn fresh_id_and_salt(
+    random: impl FnOnce(&mut [u8]) -> Result<(), NoRandomness>,
+) -> Result<([u8; 8], [u8; 12]), NoRandomness> {
+    let mut bytes = [0; 20];
+    random(&mut bytes)?;
+    let (mut id, mut salt) = ([0; 8], [0; 12]);
+    id.copy_from_slice(&bytes[..8]);
+    salt.copy_from_slice(&bytes[8..]);
+    Ok((id, salt))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

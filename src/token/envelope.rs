@@ -61,6 +61,12 @@ impl Head {
         })
     }
 
+    /// Key id and expiry, which stand in the first nine bytes.
+    pub(crate) fn parse_start(bytes: &[u8; ID]) -> (KeyId, u32) {
+        let [_, key_id @ .., a, b, c, d] = *bytes;
+        (KeyId(key_id), u32::from_be_bytes([a, b, c, d]))
+    }
+
     fn write(&self, version: u8) -> [u8; ACTIVITY_HEAD] {
         let mut head = [0; ACTIVITY_HEAD];
         head[0] = version;
@@ -82,23 +88,40 @@ impl Head {
     }
 }
 
-/// Step 2 of opening: the first byte is 1, then at least 70 bytes.
-pub(crate) fn parse_session(bytes: &[u8]) -> Result<Head, Reason> {
-    match bytes.first() {
-        None => Err(Reason::Malformed),
-        Some(&SESSION) if bytes.len() >= OVERHEAD => Head::parse(bytes).ok_or(Reason::Malformed),
-        Some(&SESSION) => Err(Reason::Malformed),
-        Some(_) => Err(Reason::UnknownVersion),
-    }
+/// The two kinds of token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Session,
+    Activity,
 }
 
-/// The same for an activity token: the first byte is 2, then exactly 33 bytes.
-pub(crate) fn parse_activity(bytes: &[u8]) -> Result<Head, Reason> {
-    match bytes.first() {
-        None => Err(Reason::Malformed),
-        Some(&ACTIVITY) if bytes.len() == ACTIVITY_LEN => Head::parse(bytes).ok_or(Reason::Malformed),
-        Some(&ACTIVITY) => Err(Reason::Malformed),
-        Some(_) => Err(Reason::UnknownVersion),
+impl Kind {
+    /// Bytes before the check.
+    pub(crate) const fn head(self) -> usize {
+        match self {
+            Self::Session => SESSION_HEAD,
+            Self::Activity => ACTIVITY_HEAD,
+        }
+    }
+
+    /// Step 2 of opening, for a token of `length` bytes that starts like this. A session token: the first byte is 1, then
+    /// at least 70 bytes; an activity token: the first byte is 2, then exactly 33 bytes.
+    pub(crate) fn check_length(self, start: &[u8], length: usize) -> Result<(), Reason> {
+        let (version, fits) = match self {
+            Self::Session => (SESSION, length >= OVERHEAD),
+            Self::Activity => (ACTIVITY, length == ACTIVITY_LEN),
+        };
+        match start.first() {
+            Some(&first) if first != version => Err(Reason::UnknownVersion),
+            Some(_) if fits => Ok(()),
+            _ => Err(Reason::Malformed),
+        }
+    }
+
+    /// The same for a whole token, and what it says in clear.
+    pub(crate) fn parse(self, bytes: &[u8]) -> Result<Head, Reason> {
+        self.check_length(bytes, bytes.len())?;
+        Head::parse(bytes).ok_or(Reason::Malformed)
     }
 }
 
@@ -155,22 +178,22 @@ mod tests {
         let mut session = HEAD.write_session(&[7; 12]).to_vec();
         assert_eq!(&session[..17], &[1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 9, 9, 9, 9, 9]);
         session.resize(OVERHEAD, 0);
-        assert_eq!(parse_session(&session), Ok(HEAD));
+        assert_eq!(Kind::Session.parse(&session), Ok(HEAD));
         let mut activity = HEAD.write_activity().to_vec();
         activity.resize(ACTIVITY_LEN, 0);
-        assert_eq!(parse_activity(&activity), Ok(HEAD));
+        assert_eq!(Kind::Activity.parse(&activity), Ok(HEAD));
     }
 
     #[test]
     fn short_and_foreign_heads_are_refused_by_name() {
-        assert_eq!(parse_session(&[]), Err(Reason::Malformed));
-        assert_eq!(parse_session(&[1; 69]), Err(Reason::Malformed));
-        assert_eq!(parse_session(&[2; 70]), Err(Reason::UnknownVersion));
-        assert_eq!(parse_session(&[9]), Err(Reason::UnknownVersion));
-        assert_eq!(parse_activity(&[]), Err(Reason::Malformed));
-        assert_eq!(parse_activity(&[2; 32]), Err(Reason::Malformed));
-        assert_eq!(parse_activity(&[2; 34]), Err(Reason::Malformed));
-        assert_eq!(parse_activity(&[1; 33]), Err(Reason::UnknownVersion));
+        assert_eq!(Kind::Session.parse(&[]), Err(Reason::Malformed));
+        assert_eq!(Kind::Session.parse(&[1; 69]), Err(Reason::Malformed));
+        assert_eq!(Kind::Session.parse(&[2; 70]), Err(Reason::UnknownVersion));
+        assert_eq!(Kind::Session.parse(&[9]), Err(Reason::UnknownVersion));
+        assert_eq!(Kind::Activity.parse(&[]), Err(Reason::Malformed));
+        assert_eq!(Kind::Activity.parse(&[2; 32]), Err(Reason::Malformed));
+        assert_eq!(Kind::Activity.parse(&[2; 34]), Err(Reason::Malformed));
+        assert_eq!(Kind::Activity.parse(&[1; 33]), Err(Reason::UnknownVersion));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use proptest::sample::{Index, select};
 use proptest::test_runner::Config;
 
 use super::*;
+use crate::key::Key;
 
 /// What a token is made of, and an instant `at` at which it is good.
 #[derive(Clone, Debug)]
@@ -42,7 +43,10 @@ impl Made {
             payload: &self.payload,
             padding: 0,
         };
-        ring.seal_session(&state, &self.bind, now, &self.salt).unwrap()
+        let mut text = String::new();
+        ring.seal_session(&state, &self.bind, now, &self.salt, &mut text)
+            .unwrap();
+        text
     }
 
     fn session(&self, ring: &PlacedRing) -> String {
@@ -50,8 +54,14 @@ impl Made {
     }
 
     fn activity(&self, ring: &PlacedRing) -> String {
-        ring.seal_activity(self.session_id, self.expires.into(), &self.bind, self.now)
-            .unwrap()
+        self.activity_expiring(ring, self.expires, self.now)
+    }
+
+    fn activity_expiring(&self, ring: &PlacedRing, expires: u32, now: u64) -> String {
+        let mut text = String::new();
+        ring.seal_activity(self.session_id, expires.into(), &self.bind, now, &mut text)
+            .unwrap();
+        text
     }
 
     fn head(&self) -> Head {
@@ -90,7 +100,7 @@ struct Opened {
 }
 
 fn open(ring: &PlacedRing, text: impl AsRef<[u8]>, bind: &[u8], at: u64) -> Result<Opened, Reason> {
-    let opened = ring.open_session(ring.screen_session(text.as_ref(), 8192, at)?, bind, at)?;
+    let opened = ring.open_session(ring.screen_session(text.as_ref(), 8192, at)?, bind)?;
     Ok(Opened {
         head: opened.head,
         frame: opened.frame,
@@ -99,7 +109,7 @@ fn open(ring: &PlacedRing, text: impl AsRef<[u8]>, bind: &[u8], at: u64) -> Resu
 }
 
 fn open_activity(ring: &PlacedRing, text: impl AsRef<[u8]>, bind: &[u8], at: u64) -> Result<Head, Reason> {
-    ring.open_activity(&ring.screen_activity(text.as_ref(), at)?, bind, at)
+    ring.open_activity(&ring.screen_activity(text.as_ref(), at)?, bind)
 }
 
 fn placed(ring: KeyRing, name: &str, audience: &str) -> PlacedRing {
@@ -231,14 +241,25 @@ fn canonical_len(text: &[u8]) -> Option<usize> {
     (spare == 0).then_some(text.len() * 3 / 4)
 }
 
+fn encode(bytes: impl AsRef<[u8]>) -> String {
+    let mut text = String::new();
+    base64url::encode(bytes.as_ref(), &mut text);
+    text
+}
+
+fn decode(text: impl AsRef<[u8]>) -> Option<Vec<u8>> {
+    let mut bytes = Buffer::take();
+    base64url::decode(text.as_ref(), &mut bytes).map(|()| bytes.to_vec())
+}
+
 fn flipped(bytes: &[u8], bit: usize) -> String {
     let mut bytes = bytes.to_vec();
     bytes[bit / 8] ^= 1 << (bit % 8);
-    base64url::encode(&bytes)
+    encode(&bytes)
 }
 
 fn bytes_of(text: &str) -> Vec<u8> {
-    base64url::decode(text.as_bytes()).unwrap()
+    decode(text.as_bytes()).unwrap()
 }
 
 fn cases(cases: u32) -> Config {
@@ -267,7 +288,7 @@ proptest! {
             let mut start = vec![version];
             start.extend(key(it.key).id().to_bytes());
             start.extend(it.expires.to_be_bytes());
-            prop_assert_eq!(&text[..12], base64url::encode(&start));
+            prop_assert_eq!(&text[..12], encode(&start));
         }
     }
 
@@ -349,16 +370,15 @@ proptest! {
             bytes
         };
         let session = transplant(&it.session_expiring(&ring, other, now));
-        let activity = ring.seal_activity(it.session_id, other.into(), &it.bind, now).unwrap();
-        let activity = transplant(&activity);
-        let opened = |bytes: &[u8]| open(&ring, base64url::encode(bytes), &it.bind, it.at);
-        let seen = |bytes: &[u8]| open_activity(&ring, base64url::encode(bytes), &it.bind, it.at);
+        let activity = transplant(&it.activity_expiring(&ring, other, now));
+        let opened = |bytes: &[u8]| open(&ring, encode(bytes), &it.bind, it.at);
+        let seen = |bytes: &[u8]| open_activity(&ring, encode(bytes), &it.bind, it.at);
         prop_assert_eq!(opened(&session), Err(Reason::NotOurs));
         prop_assert_eq!(seen(&activity), Err(Reason::NotOurs));
 
         // Nor does it help to have that day's keys: the forger's own check over this head, and a body to go with it.
         let forge = |expires: u32| {
-            let keys = ring.day_keys.get(ring.ring.sealing(now), expires, now);
+            let keys = ring.day_keys.get(ring.ring.sealing(now), expires);
             let (head, seen_head) = (it.head().write_session(&it.salt), it.head().write_activity());
             let mut body = it.frame.write().to_vec();
             body.extend(&it.payload);
@@ -372,8 +392,8 @@ proptest! {
         prop_assert_eq!(seen(&activity), Err(Reason::NotOurs));
         // The same by this day's keys is the genuine token.
         let (session, activity) = forge(it.expires);
-        prop_assert_eq!(base64url::encode(&session), it.session(&ring));
-        prop_assert_eq!(base64url::encode(&activity), it.activity(&ring));
+        prop_assert_eq!(encode(&session), it.session(&ring));
+        prop_assert_eq!(encode(&activity), it.activity(&ring));
     }
 
     #[test]
@@ -411,8 +431,8 @@ proptest! {
         prop_assert_eq!(open_activity(&ring, &session, &it.bind, it.at), Err(Reason::Malformed));
 
         let (session, activity) = (bytes_of(&session), bytes_of(&activity));
-        let seen = |bytes: &[u8]| open_activity(&ring, base64url::encode(bytes), &it.bind, it.at);
-        let opened = |bytes: &[u8]| open(&ring, base64url::encode(bytes), &it.bind, it.at);
+        let seen = |bytes: &[u8]| open_activity(&ring, encode(bytes), &it.bind, it.at);
+        let opened = |bytes: &[u8]| open(&ring, encode(bytes), &it.bind, it.at);
         // Cut to the other's length, with and without the other's version byte.
         prop_assert_eq!(seen(&session[..33]), Err(Reason::UnknownVersion));
         let mut cut = [&session[..17], &session[29..45]].concat();
@@ -486,10 +506,10 @@ proptest! {
         let ring = it.ring();
         for text in [it.session(&ring), it.activity(&ring)] {
             let edited = edited(&text, &edits);
-            let decoded = base64url::decode(&edited);
+            let decoded = decode(&edited);
             prop_assert_eq!(decoded.as_ref().map(Vec::len), canonical_len(&edited));
             if let Some(bytes) = decoded {
-                prop_assert_eq!(base64url::encode(&bytes).into_bytes(), edited.clone());
+                prop_assert_eq!(encode(&bytes).into_bytes(), edited.clone());
             }
             // Of all the neighbours of a token, it alone opens.
             let opens = open(&ring, &edited, &it.bind, it.at).is_ok()
@@ -500,10 +520,10 @@ proptest! {
 
     #[test]
     fn any_text_that_decodes_re_encodes_to_itself(text in vec(prop_oneof![9 => select(ALPHABET), 1 => any::<u8>()], 0..9)) {
-        let decoded = base64url::decode(&text);
+        let decoded = decode(&text);
         prop_assert_eq!(decoded.as_ref().map(Vec::len), canonical_len(&text));
         if let Some(bytes) = decoded {
-            prop_assert_eq!(base64url::encode(&bytes).into_bytes(), text.clone());
+            prop_assert_eq!(encode(&bytes).into_bytes(), text.clone());
         }
     }
 }
@@ -549,7 +569,7 @@ proptest! {
         let bytes = bytes_of(&session);
         for end in 0..bytes.len() {
             let expected = if end < 70 { Reason::Malformed } else { Reason::Damaged };
-            let cut = base64url::encode(&bytes[..end]);
+            let cut = encode(&bytes[..end]);
             prop_assert_eq!(open(&ring, cut, &it.bind, it.at), Err(expected), "{} bytes", end);
         }
         for end in 0..44 {
@@ -557,7 +577,7 @@ proptest! {
             prop_assert_eq!(outcome, Err(Reason::Malformed), "{} characters", end);
         }
         for end in 0..33 {
-            let cut = base64url::encode(&bytes_of(&activity)[..end]);
+            let cut = encode(&bytes_of(&activity)[..end]);
             prop_assert_eq!(open_activity(&ring, cut, &it.bind, it.at), Err(Reason::Malformed), "{} bytes", end);
         }
     }
@@ -573,12 +593,12 @@ proptest! {
                 None => Reason::Malformed,
             };
             prop_assert_eq!(open(&ring, longer, &it.bind, it.at), Err(expected), "character {}", byte);
-            let longer = base64url::encode(&[bytes_of(&session), vec![byte]].concat());
+            let longer = encode(&[bytes_of(&session), vec![byte]].concat());
             prop_assert_eq!(open(&ring, longer, &it.bind, it.at), Err(Reason::Damaged), "byte {}", byte);
 
             let longer = [activity.as_bytes(), &[byte]].concat();
             prop_assert_eq!(open_activity(&ring, longer, &it.bind, it.at), Err(Reason::Malformed));
-            let longer = base64url::encode(&[bytes_of(&activity), vec![byte]].concat());
+            let longer = encode(&[bytes_of(&activity), vec![byte]].concat());
             prop_assert_eq!(open_activity(&ring, longer, &it.bind, it.at), Err(Reason::Malformed));
         }
     }

@@ -1,0 +1,150 @@
+//! Buffers for what must not stay in memory: cleared when they are dropped, then kept for the thread's next one.
+
+use std::cell::RefCell;
+use std::io;
+use std::ops::{Deref, DerefMut};
+
+use zeroize::Zeroize;
+
+/// Bytes that are cleared on drop. Growing leaves no copy behind, and in a thread that has opened or sealed before,
+/// none is allocated.
+pub(crate) struct Buffer(Vec<u8>);
+
+thread_local! {
+    /// Cleared and empty, ready for the next one.
+    static SPARE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A request holds the session that it opened and the one that it seals, each as bytes; tasks that take turns on a
+/// thread hold some more.
+const MOST_SPARE: usize = 8;
+/// Every token of a cookie fits, decoded.
+const SMALLEST: usize = 4096;
+/// A larger one is given back to the allocator.
+const LARGEST_SPARE: usize = 8192;
+
+impl Buffer {
+    /// An empty one.
+    pub(crate) fn take() -> Self {
+        // While the thread ends, there are no spare ones any more.
+        let spare = SPARE.try_with(|spare| spare.borrow_mut().pop());
+        Self(spare.ok().flatten().unwrap_or_else(|| Vec::with_capacity(SMALLEST)))
+    }
+
+    pub(crate) fn extend(&mut self, bytes: &[u8]) {
+        self.reserve(bytes.len());
+        self.0.extend_from_slice(bytes);
+    }
+
+    pub(crate) fn pad(&mut self, count: usize, byte: u8) {
+        self.reserve(count);
+        self.0.resize(self.0.len() + count, byte);
+    }
+
+    /// The vector itself, with room for `more` bytes: who adds more than that leaves a copy behind.
+    pub(crate) fn with_room(&mut self, more: usize) -> &mut Vec<u8> {
+        self.reserve(more);
+        &mut self.0
+    }
+
+    fn reserve(&mut self, more: usize) {
+        if self.0.capacity() - self.0.len() < more {
+            let capacity = self
+                .0
+                .len()
+                .saturating_add(more)
+                .max(self.0.capacity().saturating_mul(2));
+            let mut larger = Vec::with_capacity(capacity);
+            larger.extend_from_slice(&self.0);
+            self.0.as_mut_slice().zeroize();
+            self.0 = larger;
+        }
+    }
+}
+
+impl Deref for Buffer {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.0
+    }
+}
+
+impl io::Write for Buffer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.extend(bytes);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let mut bytes = std::mem::take(&mut self.0);
+        bytes.as_mut_slice().zeroize();
+        bytes.clear();
+        if bytes.capacity() <= LARGEST_SPARE {
+            // An error means that the thread ends: then this one is freed.
+            let _ = SPARE.try_with(|spare| {
+                let mut spare = spare.borrow_mut();
+                if spare.len() < MOST_SPARE {
+                    spare.push(bytes);
+                }
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+
+    #[test]
+    fn a_dropped_buffer_comes_back_cleared() {
+        let mut buffer = Buffer::take();
+        buffer.extend(b"secret");
+        let room = buffer.0.capacity();
+        let at = buffer.0.as_ptr();
+        drop(buffer);
+        let mut again = Buffer::take();
+        assert!(again.is_empty());
+        assert_eq!((again.0.as_ptr(), again.0.capacity()), (at, room));
+        // What was there before shows only to somebody who looks where no byte was written yet.
+        again.pad(6, b'x');
+        assert_eq!(&*again, b"xxxxxx");
+    }
+
+    #[test]
+    fn it_grows_over_any_size_and_keeps_what_it_holds() {
+        let mut buffer = Buffer::take();
+        for number in 0..100_000u32 {
+            buffer.write_all(&number.to_be_bytes()).unwrap();
+        }
+        assert_eq!(buffer.len(), 400_000);
+        assert_eq!(buffer[399_996..], 99_999u32.to_be_bytes());
+        drop(buffer);
+        assert!(Buffer::take().0.capacity() <= LARGEST_SPARE);
+    }
+
+    #[test]
+    fn a_thread_keeps_a_few_only() {
+        let buffers: Vec<Buffer> = (0..MOST_SPARE + 5).map(|_| Buffer::take()).collect();
+        drop(buffers);
+        assert_eq!(SPARE.with(|spare| spare.borrow().len()), MOST_SPARE);
+    }
+}
