@@ -1028,6 +1028,27 @@ fn an_earlier_cookie_of_our_name_is_replaced_and_others_are_kept() {
 }
 
 #[test]
+fn where_no_cookie_is_sent_all_that_are_there_stay() {
+    let house = house();
+    let before: Lines = &[
+        ("Set-Cookie", "__Host-id=1"),
+        ("Set-Cookie", "__Host-id=2; Path=/"),
+        ("Set-Cookie", "__Host-id-seen=3"),
+    ];
+    let private: Lines = &[("Cache-Control", "private, no-cache"), ("Vary", "Cookie")];
+    house.visit(60).over(before).gives(
+        |session| assert!(session.get().is_some()),
+        &[private, before].concat(),
+        &[],
+    );
+    let no_store: Lines = &[("Cache-Control", "private, no-store"), ("Vary", "Cookie")];
+    house
+        .visit(60)
+        .over(before)
+        .gives(update, &[no_store, &before[2..]].concat(), &[SESSION]);
+}
+
+#[test]
 fn a_patch_applied_twice_changes_nothing_more() {
     let house = house();
     let mut session = house

@@ -5,7 +5,7 @@
 
 use std::sync::LazyLock;
 
-use sealed_session::{KeyRing, RequestFields, Session, Sessions};
+use sealed_session::{KeyRing, Patch, RequestFields, Session, Sessions};
 
 use crate::fixtures::{at, key, rows, text};
 use crate::input::Input;
@@ -43,9 +43,9 @@ pub fn run(data: &[u8]) {
         _ => load(cookies, NOW),
     };
     let depends = act(&mut session, state);
-    let headers = match session.finish(status) {
-        Ok(patch) => applied(&lines, |headers| patch.apply(headers)),
-        Err(error) => applied(&lines, |headers| error.patch().apply(headers)),
+    let (headers, sent) = match session.finish(status) {
+        Ok(patch) => (applied(&lines, &patch), sent(&patch)),
+        Err(error) => (applied(&lines, error.patch()), sent(error.patch())),
     };
     match depends {
         Depends::No => assert_eq!(headers, lines),
@@ -62,8 +62,17 @@ pub fn run(data: &[u8]) {
             // Without the cookies too: a proxy may drop them before it stores.
             let bare: Vec<_> = without(&headers, &["Set-Cookie"]);
             assert_eq!(who_stores(&bare), None, "without the cookies: {bare:?}");
-            let ours = |lines: &Lines| lines.iter().filter(|(name, value)| is_ours(name, value)).count();
-            assert!(ours(&headers) <= 2, "{headers:?}");
+            // A line of a name that is sent replaces all that were there; where none is sent, the application's stay,
+            // however many.
+            for name in ["id", "id-seen"] {
+                let ours: Vec<_> = sent.iter().filter(|line| sets(line, name)).collect();
+                let (before, after) = (all_setting(&lines, name), all_setting(&headers, name));
+                assert!(ours.len() <= 1, "{name}: {sent:?}");
+                match ours.first() {
+                    Some(&line) => assert_eq!(after, [line], "{name}"),
+                    None => assert_eq!(after, before, "{name}"),
+                }
+            }
             let others = |lines: &Lines| -> Vec<(String, String)> {
                 lines
                     .iter()
@@ -122,11 +131,11 @@ fn line(bytes: &[u8]) -> Option<(String, String)> {
 }
 
 /// The patch applied; once more, it changes nothing but the order of names.
-fn applied(lines: &Lines, apply: impl Fn(&mut Vec<(String, String)>)) -> Vec<(String, String)> {
+fn applied(lines: &Lines, patch: &Patch) -> Vec<(String, String)> {
     let mut once = lines.to_vec();
-    apply(&mut once);
+    patch.apply(&mut once);
     let mut twice = once.clone();
-    apply(&mut twice);
+    patch.apply(&mut twice);
     let sorted = |lines: &Lines| {
         let mut lines = lines.to_vec();
         lines.sort_by_key(|(name, _)| name.to_ascii_lowercase());
@@ -149,10 +158,23 @@ fn without(lines: &Lines, names: &[&str]) -> Vec<(String, String)> {
     lines.iter().filter(|(name, _)| is_kept(name)).cloned().collect()
 }
 
+fn sent(patch: &Patch) -> Vec<String> {
+    patch.set_cookies().map(str::to_owned).collect()
+}
+
 fn is_ours(name: &str, value: &str) -> bool {
-    let pair = value.split(';').next().and_then(|pair| pair.split_once('='));
-    let cookie = pair.map(|(cookie, _)| cookie.trim_matches([' ', '\t']));
-    name.eq_ignore_ascii_case("Set-Cookie") && matches!(cookie, Some("id" | "id-seen"))
+    name.eq_ignore_ascii_case("Set-Cookie") && (sets(value, "id") || sets(value, "id-seen"))
+}
+
+fn all_setting<'a>(lines: &'a Lines, name: &str) -> Vec<&'a str> {
+    let lines = all(lines, "Set-Cookie").into_iter();
+    lines.filter(|line| sets(line, name)).collect()
+}
+
+/// Whether this `Set-Cookie` line sets the cookie called `name`.
+fn sets(line: &str, name: &str) -> bool {
+    let pair = line.split(';').next().and_then(|pair| pair.split_once('='));
+    pair.is_some_and(|(cookie, _)| cookie.trim_matches([' ', '\t']) == name)
 }
 
 fn is_merged(name: &str) -> bool {
@@ -182,6 +204,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
         "Surrogate-Control: private\nContent-Type: text/html",
         "Edge-Control: private\nCache-Control: public",
         "Surrogate-Control: no-store, content=\"ESI/1.0\"\nEdge-Control: !no-store, max-age=1d\nExpires: 0",
+        "Set-Cookie: id=1\nSet-Cookie: id=2; Path=/\nset-cookie: id =3\nSet-Cookie: id-seen=4\nSet-Cookie: id-seen=5",
     ];
     let mut seeds = Vec::new();
     for state in 0..14u8 {
