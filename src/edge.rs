@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use time::OffsetDateTime;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::cookie;
 use crate::day_keys::LAST_DAY;
@@ -155,7 +155,8 @@ pub struct Checked {
     pub id: SessionId,
     /// When the session is over whatever happens.
     pub expires_at: OffsetDateTime,
-    /// When it is over without activity; `None` if activity is not asked for.
+    /// When it is over without activity; `None` if activity is not asked for. A holder of check keys can make it any
+    /// instant of a day whose keys were given: no idle timeout is applied here.
     pub active_until: Option<OffsetDateTime>,
 }
 
@@ -163,18 +164,24 @@ impl Checker {
     /// Takes what [`Sessions::edge_keys`] made, with either rights.
     ///
     /// # Errors
-    /// [`ConfigError`] if the text is not such JSON, or names no key.
+    /// [`ConfigError`] if the text is not such JSON, names no key, or one twice for the same day.
     pub fn from_edge_keys(json: &str) -> Result<Self, ConfigError> {
-        let parsed: Value = serde_json::from_str(json).map_err(|_| refused("is not JSON"))?;
+        let parsed = Parsed(serde_json::from_str(json).map_err(|_| refused("is not JSON"))?);
+        let parsed = &parsed.0;
         if parsed["format"] != FORMAT {
             return Err(refused("is not of the format that `edge_keys` writes"));
         }
-        let name = parsed["name"].as_str().ok_or_else(|| refused("names no cookie"))?;
+        let name = parsed["name"].as_str().filter(|name| cookie::is_token(name));
+        let name = name.ok_or_else(|| refused("names no cookie"))?;
         let entries = parsed["keys"].as_array().filter(|keys| !keys.is_empty());
-        let mut keys = HashMap::new();
-        for entry in entries.ok_or_else(|| refused("has no keys"))? {
+        let entries = entries.ok_or_else(|| refused("has no keys"))?;
+        // Room for all of them: a map that grows leaves copies of the keys behind.
+        let mut keys = HashMap::with_capacity(entries.len());
+        for entry in entries {
             let (slot, check) = parse_entry(entry).ok_or_else(|| refused("has a key that cannot be read"))?;
-            keys.insert(slot, check);
+            if keys.insert(slot, check).is_some() {
+                return Err(refused("has one key twice for the same day"));
+            }
         }
         let activity_name = format!("{name}-seen");
         Ok(Self {
@@ -185,7 +192,8 @@ impl Checker {
         })
     }
 
-    /// For sessions without an idle timeout, which have no activity cookie. Default: one is asked for.
+    /// For applications in which a session may have no idle timeout, be it ordinary or remembered, and so no activity
+    /// cookie: the check cannot see which kind a session is. Default: an activity cookie is asked for.
     #[must_use]
     pub fn without_activity(self) -> Self {
         Self {
@@ -240,11 +248,12 @@ impl Checker {
         let activity_key = |id, day| self.keys.get(&(id, day)).and_then(|keys| keys.activity.as_ref());
         fields
             .cookies(&self.activity_name)
+            // As a server does: what claims to be of another session is passed over, or eight such would hide the right one.
+            .filter(|value| value.len() == longest && claims(value, id))
             .map(|value| token::check_head(value, Kind::Activity, longest, fields.bind(), now, activity_key))
             .filter(|head| !head.is_err_and(Reason::is_claim))
             .take(MOST_CHECKED as usize)
             .filter_map(Result::ok)
-            .filter(|head| head.session_id == id)
             .map(|head| from_seconds(head.expires.into()))
             .max()
     }
@@ -262,7 +271,7 @@ impl fmt::Debug for Checker {
 const FORMAT: &str = "sealed-session day keys v1";
 /// Most characters of one entry of `keys`.
 const ENTRY: usize = 320;
-/// Most tokens of one kind and request on which cryptography is spent.
+/// Most session tokens of a request on which cryptography is spent, and most activity tokens for each of them.
 const MOST_CHECKED: u32 = 8;
 
 fn parse_entry(entry: &Value) -> Option<((KeyId, u32), CheckKeys)> {
@@ -272,12 +281,36 @@ fn parse_entry(entry: &Value) -> Option<((KeyId, u32), CheckKeys)> {
         let bytes: Zeroizing<[u8; 32]> = Zeroizing::new(parse_hex(cookie["check"].as_str()?)?);
         Some(Prk::new(&bytes))
     };
-    let activity = match &entry["activity"] {
-        Value::Null => None,
-        activity => Some(key(activity)?),
+    let activity = match entry.get("activity") {
+        None => None,
+        Some(activity) => Some(key(activity)?),
     };
     let session = key(&entry["session"])?;
     Some(((id, day), CheckKeys { session, activity }))
+}
+
+/// Whether this text claims to be an activity token of this session.
+fn claims(text: &[u8], id: SessionId) -> bool {
+    base64url::decode_short::<{ envelope::ACTIVITY_LEN }>(text)
+        .and_then(|(bytes, length)| Kind::Activity.parse(&bytes[..length]).ok())
+        .is_some_and(|head| head.session_id == id)
+}
+
+/// JSON with keys in it: its texts are cleared when it is dropped.
+struct Parsed(Value);
+
+impl Drop for Parsed {
+    fn drop(&mut self) {
+        fn clear(value: &mut Value) {
+            match value {
+                Value::String(text) => text.zeroize(),
+                Value::Array(values) => values.iter_mut().for_each(clear),
+                Value::Object(fields) => fields.values_mut().for_each(clear),
+                Value::Null | Value::Bool(_) | Value::Number(_) => {}
+            }
+        }
+        clear(&mut self.0);
+    }
 }
 
 fn refused(problem: &str) -> ConfigError {

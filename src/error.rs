@@ -1,6 +1,7 @@
 //! What can go wrong: one small type per direction (keys, configuration, sealing, opening).
 //!
-//! No error ever carries a secret, a cookie value or session data.
+//! No error ever carries a secret or a cookie value, and of the session data none but the name of one top-level field
+//! ([`SealError::TooLarge`]).
 
 use std::{error, fmt, io};
 
@@ -133,7 +134,8 @@ pub enum SealError {
         size: usize,
         /// The largest size allowed, in bytes.
         limit: usize,
-        /// The top-level field of the session data with the longest JSON, and its length in bytes.
+        /// The top-level field of the session data with the longest JSON, and its length in bytes. If the data is a map,
+        /// the name is one of its keys: keep personal data out of keys, or the error out of logs.
         largest_field: Option<(String, usize)>,
     },
     /// The session data cannot be serialised as JSON.

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::str::FromStr;
 
-/// The public name of a secret: 4 bytes derived from it (SPEC.md, *Secret*).
+/// The public name of a secret: 4 bytes derived from it (SPEC.md, *Secret and key id*).
 ///
 /// It stands in every token, in logs and in the written form of the key, and tells nothing about the secret.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

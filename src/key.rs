@@ -11,8 +11,8 @@ use crate::token::aead::{self, Prk};
 
 /// One secret of 32 bytes: what a session is sealed with.
 ///
-/// Written as `sealed1_`, the key id in 8 hexadecimal digits, `_`, the secret in 64 (SPEC.md, *Secret*). Its `Debug`
-/// shows the id alone, it is neither `Clone` nor `Serialize`, and its memory is cleared when it is dropped.
+/// Written as `sealed1_`, the key id in 8 hexadecimal digits, `_`, the secret in 64 (SPEC.md, *Secret and key id*). Its
+/// `Debug` shows the id alone, it is neither `Clone` nor `Serialize`, and its memory is cleared when it is dropped.
 ///
 /// ```
 /// use sealed_session::Key;
@@ -24,9 +24,14 @@ use crate::token::aead::{self, Prk};
 /// # Ok::<(), sealed_session::KeyError>(())
 /// ```
 pub struct Key {
+    /// In a box, so that a key that moves (a growing ring moves all of its keys) leaves no copy of the secret behind.
+    kept: Box<Kept>,
+    id: KeyId,
+}
+
+struct Kept {
     secret: Zeroizing<[u8; SECRET]>,
     root: Prk,
-    id: KeyId,
 }
 
 impl Key {
@@ -55,9 +60,9 @@ impl Key {
         if array.iter().all(|byte| (b' '..=b'~').contains(byte)) {
             return Err(KeyError::RawPrintable);
         }
-        let mut seen = [false; 256];
-        array.iter().for_each(|&byte| seen[usize::from(byte)] = true);
-        let distinct = seen.iter().filter(|&&seen| seen).count();
+        // No table of the values that occur: it would tell half of the secret, and nothing would clear it.
+        let first = |&(at, byte): &(usize, &u8)| !array[..at].contains(byte);
+        let distinct = array.iter().enumerate().filter(first).count();
         if distinct < DISTINCT {
             return Err(KeyError::RawTooUniform { distinct });
         }
@@ -74,7 +79,7 @@ impl Key {
         let digits = text.strip_prefix(PREFIX).ok_or(KeyError::NotAKey)?;
         let (id, secret) = digits.split_once('_').ok_or(KeyError::NotAKey)?;
         let id = parse_hex(id).ok_or(KeyError::NotAKey)?;
-        let key = Self::from_secret(Zeroizing::new(parse_hex(secret).ok_or(KeyError::NotAKey)?));
+        let key = Self::from_secret(parse_hex(secret).map(Zeroizing::new).ok_or(KeyError::NotAKey)?);
         if key.id != KeyId(id) {
             return Err(KeyError::Checksum);
         }
@@ -100,12 +105,12 @@ impl Key {
         text.push_str(PREFIX);
         push_hex(text, &self.id.0);
         text.push('_');
-        push_hex(text, &*self.secret);
+        push_hex(text, &*self.kept.secret);
     }
 
     /// `root`, from which the key id and every day's keys are expanded.
     pub(crate) fn root(&self) -> &Prk {
-        &self.root
+        &self.kept.root
     }
 
     fn from_secret(secret: Zeroizing<[u8; SECRET]>) -> Self {
@@ -113,7 +118,8 @@ impl Key {
         // key id = Expand(root, "key id", 4)
         let root = Prk::extract(b"sealed-session/v1", &*secret);
         let id = KeyId(*root.expand(&[b"key id"]));
-        Self { secret, root, id }
+        let kept = Box::new(Kept { secret, root });
+        Self { kept, id }
     }
 }
 
@@ -160,7 +166,7 @@ impl fmt::Debug for SecretText {
 
 /// Bytes of a secret.
 const SECRET: usize = 32;
-/// Fewest distinct byte values of a raw secret. 32 random bytes have fewer once in 10^11 draws.
+/// Fewest distinct byte values of a raw secret. 32 random bytes have fewer once in 4 * 10^14 draws.
 const DISTINCT: usize = 17;
 /// Starts a written key; the digit is the format's version.
 const PREFIX: &str = "sealed1_";
@@ -226,6 +232,18 @@ mod tests {
             &WRITTEN_KEY.to_uppercase(),
         ] {
             assert_eq!(Key::parse(other).unwrap_err(), KeyError::NotAKey, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_raw_secret_needs_17_distinct_values() {
+        for distinct in 1..=32u8 {
+            let secret: [u8; SECRET] = std::array::from_fn(|at| 0xf0 ^ (at as u8 % distinct));
+            let refused = Key::from_raw_secret(&secret).err();
+            let expected = (distinct < 17).then_some(KeyError::RawTooUniform {
+                distinct: distinct.into(),
+            });
+            assert_eq!(refused, expected, "{distinct}");
         }
     }
 

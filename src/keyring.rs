@@ -105,13 +105,14 @@ impl KeyRing {
         self.with(key, Role::Open)
     }
 
-    /// Adds a key that opens now and seals from `instant` on (in whole seconds, rounded down).
+    /// Adds a key that opens now and seals from `instant` on (in whole seconds, rounded down; one second after 1970 began
+    /// at the earliest, since only the first key seals from the beginning).
     ///
     /// # Errors
     /// [`KeyError::SameId`] if the ring has a key of this id, [`KeyError::TwoSeal`] if another one takes over at the
     /// same instant.
     pub fn seal_from(self, key: Key, instant: OffsetDateTime) -> Result<Self, KeyError> {
-        self.with(key, Role::SealFrom(from_seconds(to_seconds(instant))))
+        self.with(key, Role::SealFrom(from_seconds(to_seconds(instant).max(1))))
     }
 
     /// The ring after a rotation: `key` seals, every other key only opens.
@@ -337,8 +338,8 @@ impl Entry {
     fn seals_from(&self) -> Option<u64> {
         match self.role {
             Role::Seal => Some(0),
-            // Instant 0 is `Role::Seal`'s: a key with a `from` never seals from the beginning.
-            Role::SealFrom(instant) => Some(to_seconds(instant).max(1)),
+            // Never 0, which is `Role::Seal`'s: `seal_from` and `parse` see to it.
+            Role::SealFrom(instant) => Some(to_seconds(instant)),
             Role::Open => None,
         }
     }
@@ -504,6 +505,16 @@ mod tests {
         let again = KeyRing::parse(ring.write_with_secrets().expose()).unwrap();
         assert_eq!(again.describe(), ring.describe());
         assert_eq!(ring.describe()[1].role, Role::SealFrom(from_seconds(253_402_300_799)));
+    }
+
+    #[test]
+    fn an_instant_at_or_before_1970_reads_back_as_written() {
+        for instant in [from_seconds(0), OffsetDateTime::UNIX_EPOCH - time::Duration::days(1)] {
+            let ring = KeyRing::new(key(1)).seal_from(key(2), instant).unwrap();
+            let again = KeyRing::parse(ring.write_with_secrets().expose()).unwrap();
+            assert_eq!(again.describe(), ring.describe());
+            assert_eq!(again.sealing(1).key.id(), ring.sealing(1).key.id());
+        }
     }
 
     #[test]

@@ -19,8 +19,8 @@ use crate::token::{OpenedToken, PlacedRing, State, base64url};
 ///
 /// A value sealed for one purpose opens for no other, and never as a session. It is confidential, authentic and
 /// expires by itself, but it can be presented again until then: **single use needs a store**. Keep the
-/// [`id`](SealedValue::id) of every value that was used until its [`expires_at`](SealedValue::expires_at), and refuse
-/// an id that is there.
+/// [`id`](SealedValue::id) of every value that was used until 5 minutes after its
+/// [`expires_at`](SealedValue::expires_at) (another server's clock may be behind), and refuse an id that is there.
 ///
 /// ```
 /// use std::time::Duration;

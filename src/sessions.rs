@@ -138,13 +138,14 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Sessions<T> {
     }
 
     /// Refuses sessions of this id from now on, wherever a copy of their cookie is. The revocation list keeps the entry
-    /// for the longest absolute timeout and 5 minutes.
+    /// for the longest absolute timeout and 10 minutes: the session may have started on a server that is 5 minutes ahead,
+    /// and another that is as much behind must still refuse it.
     pub fn revoke(&self, id: SessionId) {
         self.revoke_at(id, (self.shared.clock)());
     }
 
     fn revoke_at(&self, id: SessionId, now: u64) {
-        let until = now.saturating_add(self.shared.config.lifetimes.longest() + LEEWAY);
+        let until = now.saturating_add(self.shared.config.lifetimes.longest() + 2 * LEEWAY);
         self.shared
             .revocations
             .revoke(id, from_seconds(until), from_seconds(now));

@@ -30,21 +30,23 @@ pub(crate) fn to_seconds(instant: OffsetDateTime) -> u64 {
 
 /// An instant in Unix seconds, rounded up; one before 1970 reads as 0.
 pub(crate) fn to_seconds_rounded_up(instant: OffsetDateTime) -> u64 {
-    to_seconds(instant) + u64::from(instant.nanosecond() > 0)
+    u64::try_from(instant.unix_timestamp() + i64::from(instant.nanosecond() > 0)).unwrap_or(0)
 }
 
 /// Unix seconds as an instant in UTC; beyond the year 9999 it stays at the last representable second.
 pub(crate) fn from_seconds(seconds: u64) -> OffsetDateTime {
-    // A whole second: a fraction would be written into a ring, and refused when that is read again.
-    const LAST: i64 = time::PrimitiveDateTime::MAX.assume_utc().unix_timestamp();
+    // A whole second: a fraction would be written into a ring, and refused when that is read again. The year 9999 also
+    // where another crate has switched on larger dates in `time`: RFC 3339 has no form for them.
+    const LAST: i64 = 253_402_300_799;
     let seconds = i64::try_from(seconds).unwrap_or(LAST).min(LAST);
     OffsetDateTime::from_unix_timestamp(seconds).expect("from 1970 to the last second, every one is representable")
 }
 
 /// An RFC 3339 instant of a whole second in 1970 or later.
 pub(crate) fn parse_rfc3339(text: &str) -> Option<u64> {
-    // The parser also takes other characters for `T`, and drops digits of a fraction: no other reader would.
-    if text.as_bytes().get(10) != Some(&b'T') || text.contains('.') {
+    // The parser also takes other characters for `T`, drops digits of a fraction, and reads a leap second as the one
+    // before it: no other reader would.
+    if text.as_bytes().get(10) != Some(&b'T') || text.contains(['.', 'z']) || text.get(17..19) == Some("60") {
         return None;
     }
     let instant = OffsetDateTime::parse(text, &Rfc3339).ok()?;
@@ -71,6 +73,8 @@ mod tests {
         assert_eq!(to_seconds(half), 1);
         assert_eq!(to_seconds_rounded_up(half), 2);
         assert_eq!(to_seconds_rounded_up(from_seconds(7)), 7);
+        let before = OffsetDateTime::UNIX_EPOCH - time::Duration::milliseconds(1500);
+        assert_eq!((to_seconds(before), to_seconds_rounded_up(before)), (0, 0));
     }
 
     #[test]
@@ -87,6 +91,9 @@ mod tests {
             "2026-12-01T00:00:00.0000000001Z",
             "2026-12-01 00:00:00Z",
             "2026-12-01_00:00:00Z",
+            "2026-12-01t00:00:00Z",
+            "2026-12-01T00:00:00z",
+            "2016-12-31T23:59:60Z",
             "",
         ] {
             assert_eq!(parse_rfc3339(refused), None, "{refused}");

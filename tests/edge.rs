@@ -235,8 +235,29 @@ fn the_good_cookie_is_found_behind_garbage_and_bounded_work() {
 }
 
 #[test]
+fn activity_of_other_sessions_crowds_nobody_out() {
+    let ring = ring();
+    let sessions = sessions(&ring, "__Host-id", "");
+    let cookie = || sessions.cookie_for(json!(7), at(0)).unwrap();
+    // Eight genuine activity tokens of other sessions come first: a server opens the session all the same.
+    let others: String = (0..8)
+        .map(|_| format!("{}; ", cookie().split("; ").nth(1).unwrap()))
+        .collect();
+    let request = format!("{others}{}", cookie());
+    assert_eq!(sessions.load_at(fields(&request), at(60)).state(), State::Valid);
+    assert!(
+        checker(&sessions, EdgeRights::Check)
+            .check(&fields(&request), at(60))
+            .is_ok()
+    );
+}
+
+#[test]
 fn other_texts_are_refused_with_a_sentence() {
     let keys = r#"{"format":"sealed-session day keys v1","name":"id","keys":"#;
+    let check = "0".repeat(64);
+    let entry = &format!(r#"{{"key_id":"9e4859a4","day":1,"session":{{"check":"{check}"}}}}"#);
+    assert!(Checker::from_edge_keys(&format!("{keys}[{entry}]}}")).is_ok());
     for (text, problem) in [
         ("", "is not JSON"),
         ("{}", "is not of the format"),
@@ -246,6 +267,18 @@ fn other_texts_are_refused_with_a_sentence() {
         (
             &format!(r#"{keys}[{{"key_id":"9e4859a4","day":-1}}]}}"#),
             "cannot be read",
+        ),
+        (&format!("{keys}[{entry},{entry}]}}"), "twice for the same day"),
+        (
+            &format!(
+                "{keys}[{}]}}",
+                entry.replace("\"session\"", "\"activity\":null,\"session\"")
+            ),
+            "cannot be read",
+        ),
+        (
+            &format!("{keys}[{entry}]}}").replace("\"id\"", "\"a;b\""),
+            "names no cookie",
         ),
     ] {
         let shown = Checker::from_edge_keys(text).unwrap_err().to_string();

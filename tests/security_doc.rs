@@ -181,6 +181,26 @@ fn a_stolen_secret_is_dropped_and_what_it_made_is_cut_off() {
 }
 
 #[test]
+fn a_server_that_is_ahead_writes_starts_that_a_cut_off_by_another_clock_does_not_reach() {
+    let stolen = new_ring().unwrap();
+    let (thief, ahead) = (server(&stolen), server(&stolen));
+    let good = new_ring().unwrap();
+    let both = format!("{}{}", good.expose(), stolen.expose().replace("seal ", "open "));
+    ahead.replace_keys(KeyRing::parse(&both).unwrap());
+    // It is 310 on the other servers and 550 on this one, which is within what honest clocks may differ by.
+    let forged = sign_in(&thief, 1, 600);
+    let mut session = load(&ahead, &forged, 550);
+    session.update(|login| login.user = 2).unwrap();
+    session.renew().unwrap();
+    let laundered = finish(&session, &forged);
+    let sessions = server(&good);
+    end_all_sessions(&sessions, at(310));
+    assert_user(&sessions, &laundered, 320, 2);
+    end_all_sessions(&sessions, at(551));
+    assert_rejected(&sessions, &laundered, 320, Reason::Revoked);
+}
+
+#[test]
 fn a_stolen_session_ends_everywhere() {
     let sessions = server(&new_ring().unwrap());
     let cookie = sign_in(&sessions, 7, 0);

@@ -30,6 +30,8 @@ const LARGEST_CACHE = 1024
  * @type {(name: string, audience: string) => Bytes}
  */
 function place(name, audience) {
+  // Each would be written as U+FFFD, so that two audiences became one.
+  if (/\p{Surrogate}/u.test(audience)) throw new ConfigError('the audience has half a surrogate pair; remove it')
   const parts = [utf8(name), utf8(audience)]
   if (parts.some((part) => part.length > 255)) {
     throw new ConfigError('cookie name and audience take at most 255 bytes each; shorten them')
@@ -165,11 +167,13 @@ function parseDay(entry, rights, what) {
 /** @type {(sealing: unknown) => { key_id: string, from: number }[]} */
 function parseSealing(sealing) {
   const entries = Array.isArray(sealing) ? sealing : []
-  const good = entries.every(
-    (entry) => isObject(entry) && fromHex(entry.key_id, 4) !== null && Number.isSafeInteger(entry.from),
-  )
-  if (!good || entries.filter((entry) => entry.from === 0).length !== 1) {
-    throw refused('`sealing` names the keys that seal, each with its `from` instant, exactly one of them with 0')
+  const good = entries.every((entry) => {
+    if (!isObject(entry) || fromHex(entry.key_id, 4) === null) return false
+    return Number.isSafeInteger(entry.from) && Number(entry.from) >= 0
+  })
+  const instants = new Set(entries.map((entry) => entry.from))
+  if (!good || instants.size !== entries.length || !instants.has(0)) {
+    throw refused('`sealing` names the keys that seal, each from another instant on, exactly one of them from 0')
   }
   return entries.map(({ key_id, from }) => ({ key_id, from }))
 }

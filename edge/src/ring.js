@@ -100,11 +100,11 @@ async function parseEntryKey(written, entry) {
 }
 
 /**
- * An RFC 3339 instant of a whole second after 1970 began, in Unix seconds, or null.
+ * An RFC 3339 instant of a whole second after 1970 began, in capitals and without a fraction, in Unix seconds; or null.
  * @type {(text: string) => number | null}
  */
 function parseInstant(text) {
-  const shape = /^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.0+)?(?:Z|([+-])([01]\d|2[0-3]):([0-5]\d))$/i
+  const shape = /^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:Z|([+-])([01]\d|2[0-3]):([0-5]\d))$/
   const [whole, date, time, sign, hours, minutes] = shape.exec(text) ?? []
   if (whole === undefined) return null
   const utc = new Date(`${date}T${time}Z`)

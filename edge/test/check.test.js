@@ -182,6 +182,8 @@ test('broken day keys are refused without showing a key', async () => {
     { ...good, rights: 'check' },
     { ...good, sealing: undefined },
     { ...good, sealing: [{ key_id: '9e4859a4', from: 5 }] },
+    { ...good, sealing: [0, -5].map((from) => ({ key_id: '9e4859a4', from })) },
+    { ...good, sealing: [0, 5, 5].map((from) => ({ key_id: '9e4859a4', from })) },
   ]
   for (const json of bad) {
     assert.throws(

@@ -208,7 +208,7 @@ test('new seals with the key whose instant has come, both open', async () => {
   assert.deepEqual([before.session.keyId, after.session.keyId], ['9e4859a4', '56f76705'])
   assert.deepEqual([readClaims(before.token).keyId, readClaims(after.token).keyId], ['9e4859a4', '56f76705'])
   assert.equal(await state(cookieOf(before), { now: instant }, rotating), 'valid')
-  for (const from of ['2030-01-01T01:00:00+01:00', '2029-12-31t23:00:00.000-01:00', '2030-01-01T00:00:00z']) {
+  for (const from of ['2030-01-01T01:00:00+01:00', '2029-12-31T23:00:00-01:00', '2030-01-01T00:00:00-00:00']) {
     assert.deepEqual([...(await parseRing(`seal ${SECRET}\nseal ${OTHER} from=${from}`)).sealing.keys()], [0, instant])
   }
   for (const from of [
@@ -216,6 +216,10 @@ test('new seals with the key whose instant has come, both open', async () => {
     '2030-01-01T24:00:00Z',
     '2030-01-01T00:00:00',
     '2030-01-01T00:00:00.5Z',
+    '2030-01-01T00:00:00.0Z',
+    '2030-01-01t00:00:00Z',
+    '2030-01-01T00:00:00z',
+    '2016-12-31T23:59:60Z',
     '2030-13-01T00:00:00Z',
     '1970-01-01T00:00:00Z',
     '1970-01-01T00:30:00+01:00',
@@ -279,6 +283,7 @@ test('options that cannot be meant are refused', async () => {
     { name: '__host-id' },
     { name: 'x'.repeat(251) },
     { audience: 'x'.repeat(256) },
+    { audience: '\ud800' },
     { cutOff: '0' },
     { revoked: ['B7477EBEB19CEF38'] },
     { padTo: 0 },

@@ -519,3 +519,34 @@ fn of_two_finishes_one_wins() {
         |one, other| assert!(one != other),
     );
 }
+
+#[test]
+fn a_revocation_outlasts_a_session_that_started_ahead() {
+    use crate::revocation::RevocationList;
+    struct Kept(Arc<AtomicU64>);
+    impl RevocationList for Kept {
+        fn is_revoked(&self, _: SessionId) -> bool {
+            false
+        }
+        fn revoke(&self, _: SessionId, until: OffsetDateTime, _: OffsetDateTime) {
+            self.0.store(to_seconds(until), Ordering::SeqCst);
+        }
+    }
+    let until = Arc::new(AtomicU64::new(0));
+    let ring = ring();
+    let sessions = Sessions::<Count>::builder(Arc::clone(&ring))
+        .clock(|| from_seconds(START))
+        .revocation_list(Kept(Arc::clone(&until)))
+        .build()
+        .unwrap();
+    // Started on a server 5 minutes ahead: the session opens here now.
+    let cookie = sessions.cookie_for(Count::of(7), from_seconds(START + 300)).unwrap();
+    let session = sessions.load(fields(&cookie));
+    let id = session.id().unwrap();
+    sessions.revoke(id);
+    let started = START + 300;
+    assert!(
+        until.load(Ordering::SeqCst) >= started + 12 * 3600 + 300,
+        "SPEC: started + longest + 5 minutes"
+    );
+}
