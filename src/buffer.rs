@@ -31,6 +31,8 @@ impl Buffer {
         Self(spare.ok().flatten().unwrap_or_else(|| Vec::with_capacity(SMALLEST)))
     }
 
+    // Serialising calls this for every comma, from the crate of the session's type.
+    #[inline]
     pub(crate) fn extend(&mut self, bytes: &[u8]) {
         self.reserve(bytes.len());
         self.0.extend_from_slice(bytes);
@@ -77,11 +79,13 @@ impl DerefMut for Buffer {
 }
 
 impl io::Write for Buffer {
+    #[inline]
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.extend(bytes);
         Ok(bytes.len())
     }
 
+    #[inline]
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.extend(bytes);
         Ok(())
