@@ -50,10 +50,14 @@ pub struct Session<T> {
     shared: Arc<Shared<T, dyn Keeper<T>>>,
 }
 
+/// What observers are to hear of one opening: duplicates, and a rejection.
+pub(crate) type News = [Option<Event>; 2];
+
 /// What a session needs of the house around it: the composition above implements it.
 pub(crate) trait Keeper<T>: Any + Send + Sync {
-    /// Opens what the request brought.
-    fn open(&self) -> Current<T>;
+    /// Opens what the request brought. What there is to tell of it is told once it is kept: an observer that panics or
+    /// looks at this very session then finds it.
+    fn open(&self, news: &mut News) -> Current<T>;
     fn now(&self) -> u64;
     fn new_id(&self) -> Result<SessionId, SealError>;
     fn lifetimes(&self) -> &Lifetimes;
@@ -223,10 +227,19 @@ impl<T: 'static> Session<T> {
     }
 
     fn last(&self) -> &Version<T> {
-        self.shared
+        self.first(|news| self.shared.keeper.open(news)).last()
+    }
+
+    fn first(&self, open: impl FnOnce(&mut News) -> Current<T>) -> &Version<T> {
+        let mut news = News::default();
+        let version = self
+            .shared
             .first
-            .get_or_init(|| Version::new(self.shared.keeper.open(), Done::default()))
-            .last()
+            .get_or_init(|| Version::new(open(&mut news), Done::default()));
+        news.iter()
+            .flatten()
+            .for_each(|event| self.shared.keeper.observe(event));
+        version
     }
 
     /// Where a write continues, or the error that the request is finished.
@@ -247,20 +260,27 @@ impl<T: 'static> Session<T> {
         SealError::TooLate
     }
 
-    /// Appends behind `base`. Another handle may have been faster: then its writes are kept and this one follows them
-    /// if `replaces` says that it does not depend on them.
-    fn append(&self, mut base: &Version<T>, current: Current<T>, done: Done, replaces: bool) -> Result<(), SealError> {
-        let mut version = Next::Version(Box::new(Version::new(current, done)));
+    /// Appends behind `base`, and returns what it followed. Another handle may have been faster: then its writes are kept
+    /// and this one follows them if `replaces` says that it does not depend on them.
+    fn append<'a>(
+        &'a self,
+        mut base: &'a Version<T>,
+        current: Current<T>,
+        done: impl Fn(Done) -> Done,
+        replaces: bool,
+    ) -> Result<&'a Version<T>, SealError> {
+        let mut version = Box::new(Version::new(current, done(base.done)));
         loop {
-            match base.next.set(version) {
-                Ok(()) => return Ok(()),
-                Err(back) => version = back,
+            match base.next.set(Next::Version(version)) {
+                Err(Next::Version(back)) => version = back,
+                Ok(()) | Err(Next::Closed) => return Ok(base),
             }
             base = match base.next.get() {
                 Some(Next::Version(_)) if replaces => base.last(),
                 Some(Next::Version(_)) => return Err(SealError::Conflict),
                 Some(Next::Closed) | None => return Err(self.too_late()),
             };
+            version.done = done(base.done);
         }
     }
 
@@ -275,12 +295,9 @@ impl<T: 'static> Session<T> {
         if before & FINISHED != 0 {
             return Err(SealError::TooLate);
         }
-        let first = self.shared.first.get_or_init(|| {
-            let current = match before & READ {
-                0 => Current::None(State::Rejected(Reason::TooLate)),
-                _ => self.shared.keeper.open(),
-            };
-            Version::new(current, Done::default())
+        let first = self.first(|news| match before & READ {
+            0 => Current::None(State::Rejected(Reason::TooLate)),
+            _ => self.shared.keeper.open(news),
         });
         let mut last = first.last();
         while last.next.set(Next::Closed).is_err() {
@@ -319,16 +336,18 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Session<T> {
         let facts = Facts {
             id,
             started,
+            opened: started,
             expires,
             remembered: false,
             active_until: None,
         };
-        let done = Done {
+        let done = |before: Done| Done {
             change: Change::Started,
             renew: false,
-            cleared: base.done.cleared,
+            cleared: before.cleared,
         };
-        self.append(base, Current::Live(Live { content, facts }), done, true)
+        self.append(base, Current::Live(Live { content, facts }), done, true)?;
+        Ok(())
     }
 
     /// Changes the session data. The closure works on a value made anew from the sealed bytes; without a session it is
@@ -359,16 +378,9 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Session<T> {
         let mut data = from_payload(live.content.payload.as_bytes()).ok_or(SealError::NotReadable)?;
         let result = change(&mut data)?;
         let content = Arc::new(self.content(data)?);
-        let done = base.done.and(Change::Written);
-        self.append(
-            base,
-            Current::Live(Live {
-                content,
-                facts: live.facts,
-            }),
-            done,
-            false,
-        )?;
+        let facts = live.facts.written(self.shared.keeper.lifetimes());
+        let done = |before: Done| before.and(Change::Written);
+        self.append(base, Current::Live(Live { content, facts }), done, false)?;
         Ok(Some(result))
     }
 
@@ -427,11 +439,9 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Session<T> {
         let Current::Live(live) = &base.current else {
             return Ok(());
         };
-        let done = Done {
-            renew: true,
-            ..base.done
-        };
-        self.append(base, Current::Live(live.clone()), done, false)
+        let done = |before: Done| Done { renew: true, ..before };
+        self.append(base, Current::Live(live.clone()), done, false)?;
+        Ok(())
     }
 
     /// Ends the session in this browser: the response removes both cookies, whether they came or not.
@@ -445,13 +455,17 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Session<T> {
     /// [`SealError::TooLate`].
     pub fn clear(&mut self) -> Result<(), SealError> {
         let base = self.writable()?;
-        let done = Done {
+        let done = |_| Done {
             change: Change::Cleared,
             renew: false,
             cleared: true,
         };
-        self.append(base, Current::None(State::Cleared), done, true)?;
-        if let Some(live) = base.current.live() {
+        let before = self.append(base, Current::None(State::Cleared), done, true)?;
+        // What browsers hold is the session that came with the request: a new id that was given since then was never sent.
+        let came = self.shared.first.get().and_then(|first| first.current.live());
+        if let Some(live) = came
+            && !before.done.cleared
+        {
             self.shared.keeper.cleared(live.facts.id);
         }
         Ok(())
@@ -466,14 +480,12 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Session<T> {
         let Current::Live(live) = &base.current else {
             return Ok(());
         };
-        let facts = facts(&self.shared.keeper, live.facts)?;
+        let keeper = &self.shared.keeper;
+        let facts = facts(keeper, live.facts.written(keeper.lifetimes()))?;
         let content = Arc::clone(&live.content);
-        self.append(
-            base,
-            Current::Live(Live { content, facts }),
-            base.done.and(change),
-            false,
-        )
+        let done = |before: Done| before.and(change);
+        self.append(base, Current::Live(Live { content, facts }), done, false)?;
+        Ok(())
     }
 
     /// Serialises at once: what does not fit or does not read back is refused here.

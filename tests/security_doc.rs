@@ -47,9 +47,11 @@ fn login_if_still_valid(session: &Session<Login>, valid_from: OffsetDateTime) ->
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use sealed_session::{Event, Reason, RequestFields, State};
+use sealed_session::{Builder, Event, Reason, RequestFields, SessionId, State};
 
 const SECURITY: &str = include_str!("../SECURITY.md");
 const THIS: &str = include_str!("security_doc.rs");
@@ -259,6 +261,127 @@ fn a_session_from_a_fast_clock_waits_for_its_time() {
     assert_user(&sessions, &from_tomorrow, DAY + 1, 7);
     drop_stolen_secret(&sessions, new_ring().unwrap().expose()).unwrap();
     assert_rejected(&sessions, &from_tomorrow, DAY + 1, Reason::UnknownKey);
+}
+
+/// A server whose clock is moved.
+fn moved_server(configure: impl FnOnce(Builder<Login>) -> Builder<Login>) -> (Sessions<Login>, Arc<AtomicI64>) {
+    let hand = Arc::new(AtomicI64::new(0));
+    let clock = Arc::clone(&hand);
+    let ring = KeyRing::parse(new_ring().unwrap().expose()).unwrap();
+    let builder = Sessions::builder(ring).clock(move || at(clock.load(Ordering::SeqCst)));
+    (configure(builder).build().unwrap(), hand)
+}
+
+#[test]
+fn what_a_thief_made_does_not_pass_the_cut_off_in_a_request_that_was_running() {
+    let writes: [fn(&mut Session<Login>); 3] = [
+        |session| _ = session.update(|login| login.user = 8).unwrap(),
+        |session| session.cycle_id().unwrap(),
+        |session| session.remember(true).unwrap(),
+    ];
+    for write in writes {
+        let (sessions, hand) = moved_server(|builder| builder.remembered(days(14), days(90)));
+        // As far ahead as the leeway lets it.
+        let forged = sign_in(&sessions, 7, 300);
+        let slow = sessions.load(RequestFields::new([forged.clone()]));
+        assert_eq!(slow.get(), Some(&Login { user: 7 }));
+        hand.store(10, Ordering::SeqCst);
+        drop_stolen_secret(&sessions, new_ring().unwrap().expose()).unwrap();
+        end_all_sessions(&sessions, at(10));
+        hand.store(40, Ordering::SeqCst);
+        let mut slow = slow;
+        write(&mut slow);
+        slow.renew().unwrap();
+        let sealed_again = finish(&slow, &forged);
+        hand.store(60, Ordering::SeqCst);
+        let session = sessions.load(RequestFields::new([sealed_again]));
+        assert_eq!(session.state(), State::Rejected(Reason::Revoked));
+    }
+}
+
+#[test]
+fn a_late_write_of_the_old_session_can_end_a_fresh_one() {
+    let sessions = server(&new_ring().unwrap());
+    let cookie = sign_in(&sessions, 7, 0);
+    let mut slow = load(&sessions, &cookie, 5);
+    slow.update(|login| login.user = 8).unwrap();
+    let mut session = load(&sessions, &cookie, 5);
+    session.cycle_id().unwrap();
+    let fresh = finish(&session, &cookie);
+    assert_user(&sessions, &fresh, 6, 7);
+    // The old session's data with the new session's activity: neither is a session.
+    let mixed = finish(&slow, &fresh);
+    assert_rejected(&sessions, &mixed, 7, Reason::Idle);
+}
+
+#[test]
+fn of_two_sessions_in_one_browser_a_sign_out_ends_one() {
+    let (sessions, _) = moved_server(|builder| builder.revoke_on_clear(true));
+    let (older, newer) = (sign_in(&sessions, 7, -10), sign_in(&sessions, 8, 0));
+    let mut session = load(&sessions, &format!("{older}; {newer}"), 0);
+    assert_eq!(session.get(), Some(&Login { user: 8 }));
+    session.clear().unwrap();
+    _ = session.finish(200).unwrap();
+    // The browser removes one cookie of the name; the other, of another domain, path or partition, is still a session.
+    assert_rejected(&sessions, &newer, 0, Reason::Revoked);
+    assert_user(&sessions, &older, 0, 7);
+}
+
+#[test]
+fn two_types_of_session_data_under_one_name_read_each_other() {
+    #[derive(Serialize, Deserialize)]
+    struct PasswordSeen {
+        user: u64,
+    }
+    let ring = new_ring().unwrap();
+    let first_step = |name: &str| {
+        let builder = Sessions::<PasswordSeen>::builder(KeyRing::parse(ring.expose()).unwrap());
+        let sessions = builder.cookie_name(name).build().unwrap();
+        sessions.cookie_for(PasswordSeen { user: 7 }, at(0)).unwrap()
+    };
+    assert_user(&server(&ring), &first_step("__Host-id"), 1, 7);
+    // Under a name of its own it is nothing, not even if somebody renames it.
+    let renamed = first_step("__Host-step").replace("__Host-step", "__Host-id");
+    assert_rejected(&server(&ring), &renamed, 1, Reason::NotOurs);
+}
+
+#[test]
+fn an_activity_cookie_of_a_longer_idle_timeout_waits_for_its_time() {
+    const DAY: i64 = 86_400;
+    let (sessions, _) = moved_server(|builder| builder.absolute_timeout(days(30)).remembered(days(14), days(90)));
+    let mut session = load(&sessions, "", 0);
+    session.start(Login { user: 7 }).unwrap();
+    session.remember(true).unwrap();
+    let remembered: Vec<_> = session.finish(200).unwrap().set_cookies().map(first_pair).collect();
+    let mut session = load(&sessions, &remembered.join("; "), 3600);
+    session.remember(false).unwrap();
+    let ordinary: Vec<_> = session.finish(200).unwrap().set_cookies().map(first_pair).collect();
+    let kept = format!("{}; {}", ordinary[0], remembered[1]);
+    assert_rejected(&sessions, &kept, 7 * DAY, Reason::Idle);
+    assert_user(&sessions, &kept, 14 * DAY - 60, 7);
+    // The absolute timeout holds all the same.
+    assert_rejected(&sessions, &kept, 30 * DAY, Reason::Expired);
+}
+
+fn first_pair(line: &str) -> String {
+    line.split(';').next().unwrap().to_owned()
+}
+
+fn days(days: u64) -> Duration {
+    Duration::from_secs(days * 86_400)
+}
+
+#[test]
+fn a_clock_far_ahead_forgets_revoked_ids() {
+    let (sessions, hand) = moved_server(|builder| builder);
+    let cookie = sign_in(&sessions, 7, 0);
+    sessions.revoke(load(&sessions, &cookie, 0).id().unwrap());
+    assert_rejected(&sessions, &cookie, 1, Reason::Revoked);
+    hand.store(365 * 86_400, Ordering::SeqCst);
+    for id in 0..1000u64 {
+        sessions.revoke(SessionId::from_bytes(id.to_be_bytes()));
+    }
+    assert_user(&sessions, &cookie, 1, 7);
 }
 
 /// Lines without their indentation: where a block of the page stands in a list, it may be indented.

@@ -614,6 +614,73 @@ fn a_tossed_session_without_activity_does_not_displace_a_live_one() {
     assert_chosen(&sessions, &seen, &[&live, &tossed], 1);
 }
 
+// ---- sign-outs
+
+#[test]
+fn a_sign_out_that_revokes_ends_the_session_that_came_whatever_became_of_it() {
+    let changes: [fn(&mut Session<Login>); 4] = [
+        |_| {},
+        |session| session.cycle_id().unwrap(),
+        |session| session.start(SEVEN).unwrap(),
+        |session| {
+            session.clear().unwrap();
+            session.start(SEVEN).unwrap();
+        },
+    ];
+    for change in changes {
+        let seen = Seen::default();
+        let builder = Sessions::<Login>::builder(ring())
+            .revoke_on_clear(true)
+            .clock(|| after(60));
+        let sessions = builder.observer(seen.observer()).build().unwrap();
+        let cookies = sessions.cookie_for(SEVEN, after(0)).unwrap();
+        let mut session = load(&sessions, &cookies, 60);
+        let id = session.id().unwrap();
+        change(&mut session);
+        session.clear().unwrap();
+        session.clear().unwrap();
+        assert_eq!(session.finish(200).unwrap().set_cookies().count(), 2);
+        assert_state(&sessions, cookies, 60, State::Rejected(Reason::Revoked));
+        let mut revoked = seen.take();
+        revoked.retain(|event| matches!(event, Event::Revoked { .. }));
+        assert_eq!(revoked[0], Event::Revoked { id });
+    }
+}
+
+/// Signs out by another handle while it is serialised: between the beginning and the end of a write.
+#[derive(Debug, PartialEq, Deserialize)]
+struct Meddling {
+    number: u32,
+}
+
+thread_local! {
+    static OTHER: std::cell::RefCell<Option<Session<Meddling>>> = const { std::cell::RefCell::new(None) };
+}
+
+impl Serialize for Meddling {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if let Some(mut other) = OTHER.take() {
+            other.clear().unwrap();
+        }
+        let mut fields = serializer.serialize_struct("Meddling", 1)?;
+        fields.serialize_field("number", &self.number)?;
+        fields.end()
+    }
+}
+
+#[test]
+fn a_sign_out_of_another_handle_is_not_forgotten_by_a_start_that_began_before() {
+    let sessions = Sessions::<Meddling>::builder(ring()).build().unwrap();
+    let cookies = sessions.cookie_for(Meddling { number: 1 }, after(0)).unwrap();
+    let mut session = sessions.load_at(RequestFields::new([cookies]), after(1));
+    OTHER.set(Some(session.clone()));
+    session.start(Meddling { number: 2 }).unwrap();
+    assert_eq!(session.get(), Some(&Meddling { number: 2 }));
+    // What was started is not sent with a 500; the sign-out is.
+    let patch = session.finish(500).unwrap();
+    assert_eq!(patch.set_cookies().filter(|line| line.contains("Max-Age=0")).count(), 2);
+}
+
 // ---- size
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]

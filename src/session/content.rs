@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use crate::buffer::Buffer;
 use crate::error::Reason;
 use crate::ids::SessionId;
+use crate::session::lifetime::Lifetimes;
 
 /// What a session is at the moment, or why there is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,11 +92,27 @@ impl Payload {
 pub(crate) struct Facts {
     pub(crate) id: SessionId,
     pub(crate) started: u64,
+    /// When this request opened or started it.
+    pub(crate) opened: u64,
     /// When it is over whatever happens.
     pub(crate) expires: u64,
     pub(crate) remembered: bool,
     /// When it is over if nothing more is heard of it: what the activity cookie of this request says.
     pub(crate) active_until: Option<u64>,
+}
+
+impl Facts {
+    /// As they are once the session is written: a start that was ahead of this server's clock moves back to the opening,
+    /// so that no cut-off between opening and sealing is passed by a start that was claimed to lie behind it.
+    pub(super) fn written(self, lifetimes: &Lifetimes) -> Self {
+        let started = self.started.min(self.opened);
+        let expires = self.expires.min(lifetimes.expires(started, self.remembered));
+        Self {
+            started,
+            expires,
+            ..self
+        }
+    }
 }
 
 /// Reads session data from a payload; spaces at its end are padding.

@@ -14,7 +14,7 @@ use crate::headers::{CacheRule, Finding, Patch, RequestFields};
 use crate::ids::SessionId;
 use crate::session::event::Event;
 use crate::session::lifetime::Lifetimes;
-use crate::session::{Change, Current, Ending, Facts, Keeper, Live, Session};
+use crate::session::{Change, Current, Ending, Facts, Keeper, Live, News, Session};
 use crate::sessions::Sessions;
 use crate::sessions::opening;
 use crate::sessions::table::{self, CookieAction, Outcome, Row};
@@ -33,8 +33,8 @@ pub(crate) struct Loaded<T> {
 }
 
 impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Keeper<T> for Loaded<T> {
-    fn open(&self) -> Current<T> {
-        opening::open(&self.sessions, &self.fields, self.now())
+    fn open(&self, news: &mut News) -> Current<T> {
+        opening::open(&self.sessions, &self.fields, self.now(), news)
     }
 
     fn now(&self) -> u64 {

@@ -10,7 +10,7 @@ use crate::error::Reason;
 use crate::headers::RequestFields;
 use crate::ids::SessionId;
 use crate::session::event::Event;
-use crate::session::{Content, Current, Facts, Live, Payload, State, from_payload};
+use crate::session::{Content, Current, Facts, Live, News, Payload, State, from_payload};
 use crate::sessions::{Keys, Sessions};
 use crate::token::OpenedToken;
 use crate::token::envelope::Head;
@@ -24,8 +24,12 @@ pub(crate) fn open<T: Serialize + DeserializeOwned + Send + Sync + 'static>(
     sessions: &Sessions<T>,
     fields: &RequestFields,
     now: u64,
+    [duplicates, rejection]: &mut News,
 ) -> Current<T> {
-    let mut opening = Opening { rejected: None };
+    let mut opening = Opening {
+        rejected: None,
+        duplicates,
+    };
     let keys = sessions.keys();
     let opened = opening.open_tokens(sessions, &keys, fields, now);
     let Some(mut opened) = opened else {
@@ -50,22 +54,23 @@ pub(crate) fn open<T: Serialize + DeserializeOwned + Send + Sync + 'static>(
             opening.reject(Reason::Idle, Some(id));
             continue;
         }
-        match live(sessions, token, active_until.flatten()) {
+        match live(sessions, token, active_until.flatten(), now) {
             Some(live) => return Current::Live(live),
             None => opening.reject(Reason::Payload, Some(id)),
         }
     }
     let (reason, id) = opening.rejected.unwrap_or((Reason::Malformed, None));
-    sessions.observe(&Event::Rejected { reason, id });
+    *rejection = Some(Event::Rejected { reason, id });
     Current::None(State::Rejected(reason))
 }
 
-struct Opening {
+struct Opening<'a> {
     /// Of several rejected tokens, the reason of the one that got furthest, and its id if it is genuine.
     rejected: Option<(Reason, Option<SessionId>)>,
+    duplicates: &'a mut Option<Event>,
 }
 
-impl Opening {
+impl Opening<'_> {
     fn reject(&mut self, reason: Reason, id: Option<SessionId>) {
         if self.rejected.is_none_or(|(other, _)| other < reason) {
             self.rejected = Some((reason, id));
@@ -107,7 +112,7 @@ impl Opening {
             }
         }
         if count > 1 {
-            sessions.observe(&Event::DuplicatesSeen { count });
+            *self.duplicates = Some(Event::DuplicatesSeen { count });
         }
         (count > 0).then_some(opened)
     }
@@ -142,6 +147,7 @@ fn live<T: Serialize + DeserializeOwned + Send + Sync + 'static>(
     sessions: &Sessions<T>,
     token: OpenedToken,
     active_until: Option<u64>,
+    now: u64,
 ) -> Option<Live<T>> {
     let OpenedToken { head, frame, .. } = token;
     let (buffer, range) = token.into_payload();
@@ -155,6 +161,7 @@ fn live<T: Serialize + DeserializeOwned + Send + Sync + 'static>(
     let facts = Facts {
         id: head.session_id,
         started,
+        opened: now,
         expires,
         remembered,
         active_until,

@@ -128,6 +128,7 @@ mod tests {
         let facts = Facts {
             id: SessionId([1; 8]),
             started: 1,
+            opened: 1,
             expires: 9,
             remembered,
             active_until: None,

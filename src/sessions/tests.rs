@@ -293,6 +293,34 @@ fn a_clock_that_cannot_be_written_is_an_error_and_no_cookie() {
     assert!(!seen.lock().unwrap().contains(&Event::SealingFailed));
 }
 
+// ---- locks
+
+#[test]
+fn a_poisoned_lock_stops_no_request_and_no_rotation() {
+    let ring = ring();
+    let (sessions, ..) = house(&ring);
+    let cookies = sessions.cookie_for(Count::of(7), from_seconds(START)).unwrap();
+    thread::scope(|scope| {
+        let holder = scope.spawn(|| {
+            let _held = sessions.shared.keys.write();
+            std::panic::resume_unwind(Box::new("with the lock in hand"));
+        });
+        assert!(holder.join().is_err());
+    });
+    assert!(sessions.shared.keys.is_poisoned());
+    let mut session = sessions.load(fields(&cookies));
+    assert_eq!(session.get(), Some(&Count::of(7)));
+    session.update(|count| *count = Count::of(8)).unwrap();
+    assert_eq!(session.finish(200).unwrap().set_cookies().count(), 1);
+    sessions.replace_keys(KeyRing::new(Key::generate().unwrap()));
+    let session = sessions.load(fields(&cookies));
+    assert_eq!(
+        session.state(),
+        State::Rejected(Reason::UnknownKey),
+        "the ring was replaced"
+    );
+}
+
 // ---- several handles
 
 #[test]

@@ -48,10 +48,20 @@ pub struct Server {
 pub struct Live {
     pub id: SessionId,
     pub started: u64,
+    pub opened: u64,
     pub expires: u64,
     pub remembered: bool,
     pub data: u8,
     pub active_until: Option<u64>,
+}
+
+impl Live {
+    /// SPEC.md, *Sealing*: whoever seals again writes the earlier of the start and the opening.
+    fn write(&mut self, server: &Server) {
+        self.started = self.started.min(self.opened);
+        let latest = self.started + server.lifetime(self.remembered).absolute;
+        self.expires = self.expires.min(latest);
+    }
 }
 
 /// What a response does.
@@ -133,6 +143,7 @@ impl Server {
         Ok(Live {
             id: token.id,
             started: token.started,
+            opened: now,
             expires,
             remembered: token.remembered,
             data: token.data,
@@ -226,6 +237,7 @@ impl Request {
         self.last = Ok(Live {
             id,
             started: now,
+            opened: now,
             expires: now + server.ordinary.absolute,
             remembered: false,
             data,
@@ -234,15 +246,17 @@ impl Request {
         (self.change, self.renew) = (Change::Started, false);
     }
 
-    pub fn update(&mut self, data: u8) {
+    pub fn update(&mut self, server: &Server, data: u8) {
         if let Ok(live) = &mut self.last {
+            live.write(server);
             live.data = data;
             self.change = self.change.max(Change::Written);
         }
     }
 
-    pub fn cycle(&mut self, id: Option<SessionId>) {
+    pub fn cycle(&mut self, server: &Server, id: Option<SessionId>) {
         if let Ok(live) = &mut self.last {
+            live.write(server);
             live.id = id.expect("a session has an id");
             live.active_until = None;
             self.change = self.change.max(Change::Cycled);
@@ -253,7 +267,9 @@ impl Request {
         if remembered && server.remembered.is_none() {
             return Err(SealError::RememberOff);
         }
-        let Ok(live) = &mut self.last else { return Ok(()) };
+        let Ok(last) = &mut self.last else { return Ok(()) };
+        let mut live = *last;
+        live.write(server);
         if live.remembered != remembered {
             let expires = live.started + server.lifetime(remembered).absolute;
             if expires <= now {
@@ -261,6 +277,7 @@ impl Request {
             }
             (live.remembered, live.expires) = (remembered, expires);
         }
+        *last = live;
         self.change = self.change.max(Change::Written);
         Ok(())
     }

@@ -202,14 +202,14 @@ impl World {
                     let data = input.byte();
                     let before = session.update(|value| std::mem::replace(value, data)).expect("small");
                     assert_eq!(before, request.last.ok().map(|live| live.data));
-                    request.update(data);
+                    request.update(&self.server, data);
                 }
                 (9, Some(request)) => {
                     session.cycle_id().expect("not finished");
                     if let Some(id) = session.id() {
                         self.is_new(id);
                     }
-                    request.cycle(session.id());
+                    request.cycle(&self.server, session.id());
                 }
                 (10 | 11, Some(request)) => {
                     let remembered = operation == 10;

@@ -1,0 +1,31 @@
+-- wrk: sends the cookies of the file COOKIES in turns, and writes the file DONE after COUNT responses.
+local requests, statuses, sent, answered = {}, {}, 0, 0
+local count = tonumber(os.getenv("COUNT"))
+
+function init()
+  for line in io.lines(os.getenv("COOKIES")) do
+    requests[#requests + 1] = wrk.format("GET", "/", { ["Host"] = wrk.host, ["Cookie"] = line })
+  end
+end
+
+function request()
+  sent = sent + 1
+  return requests[(sent - 1) % #requests + 1]
+end
+
+function response(status)
+  answered = answered + 1
+  statuses[status] = (statuses[status] or 0) + 1
+  if answered == count then
+    local report = io.open(os.getenv("DONE"), "w")
+    for code, times in pairs(statuses) do report:write(code, " ", times, "\n") end
+    report:close()
+  end
+end
+
+function done(summary, latency)
+  local errors = summary.errors
+  print(string.format("RESULT %d %d %.1f %.1f %.1f %.1f", summary.requests,
+    errors.connect + errors.read + errors.write + errors.timeout + errors.status,
+    latency:percentile(50) / 1000, latency:percentile(99) / 1000, latency:percentile(99.9) / 1000, latency.max / 1000))
+end
