@@ -95,6 +95,7 @@ fn every_file_keeps_to_its_floor() {
         match file.as_str() {
             "lib" => complaints.extend(check_lib(source)),
             file if TEST_ONLY.contains(&file) => {}
+            file if file.starts_with("bin/") => complaints.extend(check_bin(file, source)),
             file => complaints.extend(check(file, source)),
         }
     }
@@ -301,6 +302,25 @@ fn check(file: &str, source: &str) -> Vec<String> {
                 format!("`{shown}`: name the module, not the crate's root; if it is a new one, give it a floor"),
             ),
         }
+    }
+    complaints
+}
+
+/// The command is a user of the library like any other, with one clock and no `unsafe`.
+fn check_bin(file: &str, source: &str) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for window in without_tests(tokens(source)).windows(3) {
+        let Token { text, line } = &window[1];
+        let next = window[2].text.as_str();
+        let problem = match (text.as_str(), next) {
+            ("unsafe", _) => "`unsafe`",
+            ("unwrap" | "expect", "(") => "it ends the process without a sentence; return a `Failure`",
+            ("path", "=") if window[0].text == "[" => "it takes files of the library; use its public items",
+            ("SystemTime" | "now_utc", _) if file != "bin/sealed-session/main" => "only main.rs reads the clock",
+            (name, _) if CRYPTO.contains(&name) => "only src/token/aead.rs names the crypto crates",
+            _ => continue,
+        };
+        complaints.push(format!("src/{file}.rs:{line}: `{text}`: {problem}"));
     }
     complaints
 }
@@ -900,4 +920,27 @@ fn lib_lists_its_modules_in_floor_order_and_holds_no_logic() {
     found("mod sealer;\nmod cookie;", "`cookie` lies below `sealer`");
     found("mod surprise;", "give it a floor");
     found("pub fn f() {}", "no logic");
+}
+
+#[test]
+fn the_command_is_checked_too() {
+    let file = "bin/sealed-session/ring";
+    for (source, finds) in [
+        ("fn f() { x.unwrap() }", "without a sentence"),
+        ("fn f() { let now = OffsetDateTime::now_utc(); }", "only main.rs"),
+        ("use hkdf::Hkdf; fn f() {}", "crypto crates"),
+        ("fn f() { unsafe { g() } }", "`unsafe`"),
+        ("#[path = \"../../key.rs\"] mod key; fn f() {}", "public items"),
+    ] {
+        let complaints = check_bin(file, source);
+        assert!(
+            complaints.len() == 1 && complaints[0].contains(finds),
+            "{complaints:?} for {source}"
+        );
+    }
+    assert_eq!(
+        check_bin("bin/sealed-session/main", "fn f() { let now = now_utc(); }"),
+        Vec::<String>::new()
+    );
+    assert!(sources().contains_key("bin/sealed-session/main"));
 }

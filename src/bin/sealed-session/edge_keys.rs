@@ -1,0 +1,62 @@
+//! `edge-keys`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use sealed_session::EdgeRights;
+use time::OffsetDateTime;
+use zeroize::Zeroizing;
+
+use crate::answer::{self, Answer, Failure};
+use crate::files;
+use crate::settings::{Settings, build};
+
+/// Print the keys of single days for an edge, as JSON
+///
+/// By default the edge may check: tell heads that a key holder made from all others, never read or grant a session. With --open it
+/// reads sessions, and can make ones that expire on those days. A token needs the keys of the day on which it expires: give at
+/// least as many days as the longest absolute timeout reaches, and export again before they run out. The output is the JSON that
+/// `Sessions::edge_keys` writes, with or without --json.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  sealed-session edge-keys ring.txt --audience shop-production > edge-keys.json
+  sealed-session edge-keys ring.txt --audience shop-production --days 97 --remembered-absolute 90d > edge-keys.json")]
+pub(crate) struct EdgeKeys {
+    /// The ring file, or - for standard input
+    #[arg(value_name = "FILE")]
+    ring: PathBuf,
+    #[command(flatten)]
+    settings: Settings,
+    /// How many days after the current UTC day
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(0..=400))]
+    days: u32,
+    /// Let the edge open and make sessions too: the output is then a secret
+    #[arg(long)]
+    open: bool,
+}
+
+impl EdgeKeys {
+    pub(crate) fn run(self, now: OffsetDateTime) -> Result<Answer, Failure> {
+        let ring = files::read_ring(&self.ring)?;
+        let sessions = build(self.settings.sessions(ring.to_ring()?, true))?;
+        let longest = self.settings.longest();
+        if Duration::from_secs(u64::from(self.days) * 86_400) < longest {
+            let days = longest.as_secs().div_ceil(86_400);
+            answer::warn(format_args!(
+                "sessions live up to {days} days; an edge with {} does not know all of them",
+                self.days
+            ));
+        }
+        let rights = if self.open {
+            answer::warn("with these keys anybody can make sessions that expire on those days; keep them as a secret");
+            EdgeRights::Open
+        } else {
+            EdgeRights::Check
+        };
+        let keys = sessions.edge_keys_at(self.days, rights, now);
+        let text = || Zeroizing::new(keys.expose().to_owned());
+        Ok(Answer::with_secrets(text(), text()))
+    }
+}

@@ -1,0 +1,140 @@
+//! What a server with the ring says of the tokens of a header: the crate's real `Sessions`, asked in several ways.
+
+use sealed_session::{Builder, Claims, Reason, RequestFields, Session, SessionId, State};
+use serde_json::{Map, Value};
+use std::time::Duration;
+use time::OffsetDateTime;
+use zeroize::Zeroizing;
+
+use crate::answer::Failure;
+use crate::header::{Header, Place, Token};
+use crate::ring_text::RingText;
+use crate::settings::{Settings, build};
+use crate::values::{LEEWAY, after, before, unix, written};
+
+/// A server with the application's ring and settings at one instant.
+pub(crate) struct Judge<'a> {
+    pub(crate) ring: &'a RingText,
+    pub(crate) header: &'a Header,
+    pub(crate) now: OffsetDateTime,
+    pub(crate) bind: Zeroizing<Vec<u8>>,
+    pub(crate) settings: &'a Settings,
+    pub(crate) cut_off: Option<OffsetDateTime>,
+    pub(crate) revoked: &'a [SessionId],
+}
+
+impl Judge<'_> {
+    /// What it says of the whole header.
+    pub(crate) fn verdict(&self) -> Result<State, Failure> {
+        self.strict(self.header.request())
+    }
+
+    /// Adds to `facts` what the ring tells of one token.
+    pub(crate) fn facts(&self, token: &Token, payload: bool, facts: &mut Map<String, Value>) -> Result<(), Failure> {
+        match (token.place, &token.claims) {
+            (Place::Session, Ok(claims)) => self.session(token, claims, payload, facts),
+            (Place::Activity, Ok(claims)) => {
+                let (check, refused) = self.activity(token, claims)?;
+                facts.insert("check".into(), check.into());
+                if let Some(refused) = refused {
+                    facts.insert("refused".into(), refused.into());
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn session(
+        &self,
+        token: &Token,
+        claims: &Claims,
+        payload: bool,
+        facts: &mut Map<String, Value>,
+    ) -> Result<(), Failure> {
+        let mut set = |field: &str, value: Value| facts.insert(field.into(), value);
+        // What a refused token holds is read shortly before its expiry, without the application's limits: by 5 minutes, since
+        // a token that expires 400 days and 5 minutes after its start is accepted.
+        let alive = before(unix(claims.expires.into()), LEEWAY + Duration::from_secs(1));
+        let builder = self.settings.without_limits(self.ring.to_ring()?);
+        let session = self.load(builder, token.request_with(&[]), alive)?;
+        let state = session.state();
+        set(
+            "check",
+            match state {
+                State::Rejected(Reason::NotOurs) => "does not match",
+                State::Rejected(reason) if reason < Reason::NotOurs => "not verified",
+                _ => "matches",
+            }
+            .into(),
+        );
+        if let Some(started) = session.started_at() {
+            set("started", written(started).into());
+            set("flags", u8::from(session.is_remembered()).into());
+            set("remembered", session.is_remembered().into());
+        }
+        if let Some(data) = session.peek().filter(|_| payload) {
+            set("payload", data.clone());
+        }
+        let activity: Vec<&Token> = self.header.at(Place::Activity).collect();
+        if let State::Rejected(reason) = self.strict(token.request_with(&activity))? {
+            set("refused", reason.name().into());
+        }
+        Ok(())
+    }
+
+    /// Whether an activity token's check matches, and why it does not count.
+    fn activity(&self, token: &Token, claims: &Claims) -> Result<(&'static str, Option<&'static str>), Failure> {
+        let expires = unix(claims.expires.into());
+        let latest = after(after(self.now, Duration::from_secs(400 * 86_400)), LEEWAY);
+        if expires <= self.now {
+            return Ok(("not verified", Some(Reason::Expired.name())));
+        }
+        if expires > latest {
+            return Ok(("not verified", Some(Reason::ExpiresTooFar.name())));
+        }
+        if !self.ring.ring().describe().iter().any(|key| key.id == claims.key_id) {
+            return Ok(("not verified", Some(Reason::UnknownKey.name())));
+        }
+        let of_this = |session: &&Token| {
+            session
+                .claims
+                .is_ok_and(|session| session.session_id == claims.session_id)
+        };
+        let Some(session) = self.header.at(Place::Session).find(of_this) else {
+            return Ok(("not verified", Some("no session token of this id came with it")));
+        };
+        let builder = self.settings.longest_idle(self.ring.to_ring()?);
+        match self.load(builder, session.request_with(&[token]), self.now)?.state() {
+            State::Valid | State::Rejected(Reason::Payload) => {}
+            State::Rejected(Reason::Idle) => return Ok(("does not match", Some(Reason::NotOurs.name()))),
+            _ => return Ok(("not verified", Some("its session token does not open"))),
+        }
+        let refused = self.strict(session.request_with(&[token]))? == State::Rejected(Reason::Idle);
+        Ok((
+            "matches",
+            refused.then_some("expires later than the idle timeout allows"),
+        ))
+    }
+
+    /// What the application says; of a bare token, without its idle timeouts.
+    fn strict(&self, request: RequestFields) -> Result<State, Failure> {
+        let now = self.now;
+        let builder = self.settings.sessions(self.ring.to_ring()?, !self.header.is_bare);
+        let sessions = build(builder.clock(move || now))?;
+        if let Some(cut_off) = self.cut_off {
+            sessions.reject_started_before(cut_off);
+        }
+        self.revoked.iter().for_each(|&id| sessions.revoke(id));
+        Ok(sessions.load_at(request.with_bind(&self.bind[..]), now).state())
+    }
+
+    fn load(
+        &self,
+        builder: Builder<Value>,
+        request: RequestFields,
+        at: OffsetDateTime,
+    ) -> Result<Session<Value>, Failure> {
+        Ok(build(builder)?.load_at(request.with_bind(&self.bind[..]), at))
+    }
+}

@@ -1,0 +1,130 @@
+//! The command `sealed-session`: key rings, inspection of cookies, rehearsals of a rotation, keys for an edge.
+//!
+//! It uses the crate's public items only. Secrets come from files and standard input, never from arguments.
+
+mod answer;
+mod edge_keys;
+mod files;
+mod header;
+mod inspect;
+mod judge;
+mod key;
+mod rehearse;
+mod retire;
+mod ring;
+mod ring_text;
+mod schedule;
+mod server;
+mod settings;
+mod stage;
+mod values;
+
+use std::env;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use sealed_session::Claims;
+use time::OffsetDateTime;
+
+use crate::answer::{Answer, Failure};
+
+/// Keys and cookies of sealed-session, for operators.
+#[derive(Parser)]
+#[command(name = "sealed-session", version, after_help = AFTER_HELP)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Write one JSON object for machines; errors are one on standard error
+    #[arg(long, global = true, display_order = 100)]
+    json: bool,
+    /// Take this instant as now: answers as of another day. `ring seal` and `ring retire` trust it too
+    #[arg(long, global = true, value_name = "INSTANT", value_parser = values::instant, display_order = 101)]
+    at: Option<OffsetDateTime>,
+}
+
+const AFTER_HELP: &str = "\
+Exit codes:
+  0  done, or the answer is yes
+  1  refused, or the answer is no: the cookie does not open, the rehearsal fails, the key must stay
+  2  the command line, a ring or a setting is wrong
+  3  a file or stream cannot be read or written
+
+A rotation from the beginning to the end (each command has --help with examples):
+  sealed-session ring new ring.txt                  the first key; every server reads this file
+  sealed-session ring add ring.txt                  the next key, which only opens; deploy to every server
+  sealed-session ring seal ring.txt ID              the next key seals; rehearse, then deploy to every server
+  sealed-session rehearse ring.txt --previous OLD   does anything go wrong? and when may the old key go?
+  sealed-session ring retire ring.txt OLD_ID        refused until the last token under the old key is over
+
+Instants are RFC 3339 in whole seconds (2026-12-01T00:00:00Z), durations 90s, 30m, 12h or 400d. Secrets are read from files and
+standard input, never from arguments, which other users of the machine see.";
+
+#[derive(Subcommand)]
+enum Command {
+    #[command(subcommand)]
+    Key(key::Key),
+    #[command(subcommand)]
+    Ring(ring::Ring),
+    Inspect(inspect::Inspect),
+    Rehearse(rehearse::Rehearse),
+    EdgeKeys(edge_keys::EdgeKeys),
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<OsString> = env::args_os().collect();
+    if let Err(failure) = refuse_secrets(&arguments) {
+        return failure.print(false);
+    }
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // A reader that went away does not change the outcome.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { answer::USAGE } else { 0 });
+        }
+    };
+    let now = cli
+        .at
+        .unwrap_or_else(|| values::whole_second(OffsetDateTime::now_utc()));
+    let json = cli.json;
+    match run(cli.command, now).and_then(|answer| answer.print(json)) {
+        Ok(code) => code,
+        Err(failure) => failure.print(json),
+    }
+}
+
+fn run(command: Command, now: OffsetDateTime) -> Result<Answer, Failure> {
+    match command {
+        Command::Key(key) => key.run(),
+        Command::Ring(ring) => ring.run(now),
+        Command::Inspect(inspect) => inspect.run(now),
+        Command::Rehearse(rehearse) => rehearse.run(now),
+        Command::EdgeKeys(edge_keys) => edge_keys.run(now),
+    }
+}
+
+/// Keys and tokens among the arguments: refused without being repeated, as the parser's own errors would.
+fn refuse_secrets(arguments: &[OsString]) -> Result<(), Failure> {
+    let is_key = |piece: &str| {
+        let rest = piece.split_once("sealed1_").map_or("", |(_, rest)| rest);
+        rest.split_once('_')
+            .is_some_and(|(id, secret)| id.len() == 8 && secret.len() > 7)
+    };
+    for argument in arguments.iter().skip(1).map(|argument| argument.to_string_lossy()) {
+        let mut pieces = argument.split(['=', ';', ' ', ':']);
+        if is_key(&argument) {
+            return Err(Failure::usage(
+                "a key stands among the arguments, where other users and the shell's history see it; consider it leaked, and \
+                 give keys in a file or on standard input",
+            ));
+        }
+        if pieces.any(|piece| Claims::parse(piece).is_ok()) {
+            return Err(Failure::usage(
+                "a token stands among the arguments, where other users and the shell's history see it; give it on standard \
+                 input: `sealed-session inspect < cookie.txt`",
+            ));
+        }
+    }
+    Ok(())
+}

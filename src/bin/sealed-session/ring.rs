@@ -1,0 +1,208 @@
+//! `ring show`, `new`, `add`, `seal` and `retire`.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use sealed_session::{Key, KeyId, KeyRing, Role};
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use zeroize::Zeroizing;
+
+use crate::answer::{Answer, Failure};
+use crate::files::{self, Editing};
+use crate::retire::Retire;
+use crate::ring_text::RingText;
+use crate::schedule::{Sealing, sealing, seals_from};
+use crate::values::{self, find, relative, written};
+
+/// The ring file: which key seals, which ones open.
+///
+/// A change replaces the file as a whole or not at all. Comments, blank lines, order, mode and owner stay; a symbolic link is
+/// followed.
+#[derive(Subcommand)]
+pub(crate) enum Ring {
+    /// List the keys with their roles, without secrets
+    #[command(after_help = "\
+Examples:
+  sealed-session ring show ring.txt
+  sealed-session ring show ring.txt --json
+  kubectl get secret shop -o jsonpath={.data.ring} | base64 -d | sealed-session ring show -")]
+    Show {
+        /// The ring file, or - for standard input
+        file: PathBuf,
+    },
+    /// Make a new ring file of mode 600 with a new key, which seals
+    #[command(after_help = "\
+Examples:
+  sealed-session ring new fresh.txt")]
+    New {
+        /// The file to make; an existing one is not touched
+        file: PathBuf,
+    },
+    /// Add a key that only opens: a new one, or one from standard input
+    ///
+    /// The first half of a rotation. Deploy the file to every server before the key seals.
+    #[command(after_help = "\
+Examples:
+  sealed-session ring add ring.txt
+  sealed-session key new | sealed-session ring add ring.txt --stdin")]
+    Add {
+        /// The ring file
+        file: PathBuf,
+        /// Read the written key from standard input
+        #[arg(long)]
+        stdin: bool,
+    },
+    /// Let a key seal, at once or from an instant on
+    ///
+    /// The second half of a rotation: every server must open with the key already, or will before the instant. `rehearse` with
+    /// the ring that servers run now shows whether they do. The key that sealed before goes on opening; its entry stays as it is,
+    /// and the `from=` of the new one says until when it sealed.
+    #[command(after_help = "\
+Examples:
+  sealed-session ring seal ring.txt 56f76705
+  sealed-session ring seal ring.txt 56f76705 --from 2026-12-01T00:00:00Z")]
+    Seal {
+        /// The ring file
+        file: PathBuf,
+        /// The key's id
+        #[arg(value_name = "ID", value_parser = values::key_id)]
+        id: String,
+        /// From this instant on, which must lie ahead
+        #[arg(long, value_name = "INSTANT", value_parser = values::instant)]
+        from: Option<OffsetDateTime>,
+    },
+    Retire(Retire),
+}
+
+impl Ring {
+    pub(crate) fn run(self, now: OffsetDateTime) -> Result<Answer, Failure> {
+        match self {
+            Self::Show { file } => {
+                let ring = files::read_ring(&file)?;
+                Ok(answer(&file, None, ring.ring(), now, None))
+            }
+            Self::New { file } => {
+                let key = Key::generate().map_err(Failure::refused)?;
+                let id = key.id();
+                let written = KeyRing::new(key).write_with_secrets();
+                let text = Zeroizing::new(written.expose().to_owned());
+                let ring = RingText::parse(text).map_err(Failure::refused)?;
+                files::create(&file, &ring)?;
+                Ok(answer(&file, Some(id), ring.ring(), now, Some("made, with one key")))
+            }
+            Self::Add { file, stdin } => add(&file, stdin, now),
+            Self::Seal { file, id, from } => seal(&file, &id, from, now),
+            Self::Retire(retire) => retire.run(now),
+        }
+    }
+}
+
+fn add(file: &Path, stdin: bool, now: OffsetDateTime) -> Result<Answer, Failure> {
+    let key = if stdin {
+        let text = files::read_stdin()?;
+        Key::parse(text.trim()).map_err(|error| Failure::usage(format_args!("standard input: {error}")))?
+    } else {
+        Key::generate().map_err(Failure::refused)?
+    };
+    let editing = Editing::begin(file)?;
+    let ring = editing.read()?.with_open(&key)?;
+    editing.replace(&ring)?;
+    let what = "added, it only opens; deploy the file to every server before this key seals";
+    Ok(answer(file, Some(key.id()), ring.ring(), now, Some(what)))
+}
+
+fn seal(file: &Path, id: &str, from: Option<OffsetDateTime>, now: OffsetDateTime) -> Result<Answer, Failure> {
+    if from.is_some_and(|from| from <= now) {
+        return Err(Failure::usage(
+            "--from lies in the past; leave it out, and the key seals at once",
+        ));
+    }
+    let editing = Editing::begin(file)?;
+    let old = editing.read()?;
+    let id = find(old.ring(), id)?;
+    if old.ring().sealing_key(now) == id {
+        return Err(Failure::refused(format_args!(
+            "key {id} seals already; the file was left as it was"
+        )));
+    }
+    let ring = old.promoted(id, from.unwrap_or(now))?;
+    editing.replace(&ring)?;
+    let what = match from {
+        None => "promoted, it seals at once where this file is read; every server must open with it already".to_owned(),
+        Some(from) => format!(
+            "promoted, it seals from {}; every server must read this file before then",
+            written(from)
+        ),
+    };
+    Ok(answer(file, Some(id), ring.ring(), now, Some(&what)))
+}
+
+/// The ring as it is now, after `done` to `key` if anything was done.
+pub(crate) fn answer(
+    file: &Path,
+    key: Option<KeyId>,
+    ring: &KeyRing,
+    now: OffsetDateTime,
+    done: Option<&str>,
+) -> Answer {
+    let mut human = String::new();
+    if let (Some(key), Some(done)) = (key, done) {
+        // Writing into a `String` cannot fail.
+        let _ = writeln!(human, "{key}: {done}");
+    }
+    let keys = ring.describe();
+    let _ = writeln!(
+        human,
+        "{}: {} {}",
+        file.display(),
+        keys.len(),
+        if keys.len() == 1 { "key" } else { "keys" }
+    );
+    for key in &keys {
+        let _ = writeln!(human, "  {}  {}", key.id, role(ring, key.id, key.role, now));
+    }
+    let machine = json!({
+        "file": file.display().to_string(),
+        "changed": done.is_some(),
+        "key": key.map(|key| key.to_string()),
+        "sealing_key": ring.sealing_key(now).to_string(),
+        "keys": keys.iter().map(|key| key_json(ring, key.id, key.role)).collect::<Vec<_>>(),
+    });
+    Answer::new(true, human, &machine)
+}
+
+/// What a key is for at the moment, in words.
+pub(crate) fn role(ring: &KeyRing, id: KeyId, role: Role, now: OffsetDateTime) -> String {
+    let until = match sealing(ring, id) {
+        Sealing::Until(until) => Some(until),
+        _ => None,
+    };
+    let shown = |instant| format!("{} ({})", written(instant), relative(instant, now));
+    match (seals_from(role), until) {
+        (None, _) => "only opens".into(),
+        (Some(_), Some(until)) if until <= now => format!("opens; sealed until {}", shown(until)),
+        (Some(from), _) if from > now => format!("opens; seals from {}", shown(from)),
+        (Some(_), Some(until)) => format!("seals, until {}", shown(until)),
+        (Some(_), None) => "seals".into(),
+    }
+}
+
+/// The same for machines.
+pub(crate) fn key_json(ring: &KeyRing, id: KeyId, role: Role) -> Value {
+    let from = match role {
+        Role::SealFrom(instant) => Some(written(instant)),
+        _ => None,
+    };
+    let until = match sealing(ring, id) {
+        Sealing::Until(until) => Some(written(until)),
+        _ => None,
+    };
+    json!({
+        "id": id.to_string(),
+        "role": if role == Role::Open { "open" } else { "seal" },
+        "seals_from": from,
+        "seals_until": until,
+    })
+}

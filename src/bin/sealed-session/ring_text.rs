@@ -1,0 +1,189 @@
+//! The written ring as a text that people edit too: changes keep its comments, blank lines and order.
+
+use std::collections::BTreeMap;
+
+use sealed_session::{Key, KeyError, KeyId, KeyRing, Role};
+use time::OffsetDateTime;
+use zeroize::Zeroizing;
+
+use crate::answer::Failure;
+use crate::values::written;
+
+/// A written ring that was read and checked.
+pub(crate) struct RingText {
+    text: Zeroizing<String>,
+    ring: KeyRing,
+}
+
+/// What every key of a ring is for.
+type Roles = BTreeMap<KeyId, Role>;
+
+impl RingText {
+    pub(crate) fn parse(text: Zeroizing<String>) -> Result<Self, KeyError> {
+        let ring = KeyRing::parse(&text)?;
+        Ok(Self { text, ring })
+    }
+
+    /// The text, **secrets included**.
+    pub(crate) fn expose(&self) -> &str {
+        &self.text
+    }
+
+    pub(crate) fn ring(&self) -> &KeyRing {
+        &self.ring
+    }
+
+    /// The same ring once more, for a server that takes it.
+    pub(crate) fn to_ring(&self) -> Result<KeyRing, Failure> {
+        KeyRing::parse(&self.text).map_err(Failure::usage)
+    }
+
+    /// The same text once more.
+    pub(crate) fn again(&self) -> Result<Self, Failure> {
+        Self::parse(Zeroizing::new(self.text.to_string())).map_err(Failure::usage)
+    }
+
+    /// A ring of one of its keys alone: what a server had that sealed with it.
+    pub(crate) fn alone(&self, id: KeyId) -> Result<KeyRing, Failure> {
+        let word = self
+            .text
+            .lines()
+            .flat_map(entries)
+            .find_map(|entry| key_of(entry).filter(|key| names(key, id)));
+        let word = word.ok_or_else(|| Failure::usage(format_args!("the ring has no key {id}")))?;
+        KeyRing::parse(word).map_err(Failure::usage)
+    }
+
+    /// With one more key, which only opens.
+    pub(crate) fn with_open(&self, key: &Key) -> Result<Self, Failure> {
+        let mut roles = self.roles();
+        if roles.insert(key.id(), Role::Open).is_some() {
+            return Err(Failure::refused(format_args!(
+                "key {} is in the ring already",
+                key.id()
+            )));
+        }
+        self.rewrite(&roles, Some(key))
+    }
+
+    /// With a key that seals from `from` on. The key that sealed before stays as it stands, so that the ring says until
+    /// when it sealed.
+    pub(crate) fn promoted(&self, id: KeyId, from: OffsetDateTime) -> Result<Self, Failure> {
+        let mut roles = self.roles();
+        roles.insert(id, Role::SealFrom(from));
+        give_base(&mut roles, id);
+        self.rewrite(&roles, None)
+    }
+
+    /// Without a key. If it was the one that sealed from the beginning, its successor now is.
+    pub(crate) fn without(&self, id: KeyId) -> Result<Self, Failure> {
+        let mut roles = self.roles();
+        roles.remove(&id);
+        give_base(&mut roles, id);
+        self.rewrite(&roles, None)
+    }
+
+    fn roles(&self) -> Roles {
+        roles_of(&self.ring)
+    }
+
+    /// The text with these roles. Checked: what comes out reads as exactly those.
+    fn rewrite(&self, roles: &Roles, added: Option<&Key>) -> Result<Self, Failure> {
+        let before = self.roles();
+        // The whole room at once, so that no copy of a secret is left behind by growing.
+        let mut text = Zeroizing::new(String::with_capacity(self.text.len() + (before.len() + 1) * 128));
+        for line in self.text.split_inclusive('\n') {
+            let (content, comment) = line.split_at(line.find('#').unwrap_or(line.trim_end_matches(['\r', '\n']).len()));
+            let (mut kept, mut dropped) = (0, 0);
+            let start = text.len();
+            for part in content.split(';') {
+                let entry = part.trim();
+                let id = before
+                    .keys()
+                    .find(|&&id| key_of(entry).is_some_and(|key| names(key, id)));
+                let role = id.map(|id| (before.get(id), roles.get(id)));
+                if matches!(role, Some((_, None))) {
+                    dropped += 1;
+                    continue;
+                }
+                if kept > 0 {
+                    text.push(';');
+                }
+                kept += 1;
+                match (role, key_of(entry)) {
+                    (Some((old, Some(new))), Some(key)) if old != Some(new) || key == entry => {
+                        let (indent, rest) = part.split_at(part.find(entry).unwrap_or(0));
+                        text.push_str(indent);
+                        push_entry(&mut text, key, *new);
+                        text.push_str(&rest[entry.len()..]);
+                    }
+                    _ => text.push_str(part),
+                }
+            }
+            // A line that held nothing but the dropped key goes; a comment on it stays.
+            if dropped == 0 || kept > 0 && !text[start..].trim().is_empty() || comment.starts_with('#') {
+                text.push_str(comment);
+            }
+        }
+        if let Some(key) = added {
+            if !text.is_empty() && !text.ends_with('\n') {
+                text.push('\n');
+            }
+            push_entry(&mut text, key.write_with_secret().expose(), Role::Open);
+            text.push('\n');
+        }
+        let rewritten = Self::parse(text)
+            .map_err(|error| Failure::refused(format_args!("the file was left as it was: {error}")))?;
+        if rewritten.roles() != *roles {
+            return Err(Failure::refused(
+                "the file was left as it was: it is written in a way that cannot be changed safely; \
+                 write one entry per line",
+            ));
+        }
+        Ok(rewritten)
+    }
+}
+
+fn roles_of(ring: &KeyRing) -> Roles {
+    ring.describe().into_iter().map(|key| (key.id, key.role)).collect()
+}
+
+/// Exactly one key seals from the beginning: if none does, the earliest of those that seal from an instant, and the key
+/// that was just given one only if there is no other.
+fn give_base(roles: &mut Roles, given: KeyId) {
+    if roles.values().any(|role| *role == Role::Seal) {
+        return;
+    }
+    let from = |(id, role): (&KeyId, &Role)| match role {
+        Role::SealFrom(instant) => Some((*id == given, *instant, *id)),
+        _ => None,
+    };
+    if let Some((_, _, id)) = roles.iter().filter_map(from).min() {
+        roles.insert(id, Role::Seal);
+    }
+}
+
+/// The entries of a line without its comment.
+fn entries(line: &str) -> impl Iterator<Item = &str> {
+    line.split('#').next().unwrap_or_default().split(';').map(str::trim)
+}
+
+/// The written key of an entry.
+fn key_of(entry: &str) -> Option<&str> {
+    entry.split_whitespace().find(|word| word.starts_with(PREFIX))
+}
+
+fn names(key: &str, id: KeyId) -> bool {
+    key[PREFIX.len()..].split('_').next() == Some(&id.to_string())
+}
+
+const PREFIX: &str = "sealed1_";
+
+fn push_entry(text: &mut String, key: &str, role: Role) {
+    text.push_str(if role == Role::Open { "open " } else { "seal " });
+    text.push_str(key);
+    if let Role::SealFrom(instant) = role {
+        text.push_str(" from=");
+        text.push_str(&written(instant));
+    }
+}

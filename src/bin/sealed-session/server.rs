@@ -1,0 +1,64 @@
+//! A server of a rehearsal: the crate's real `Sessions` and `Sealer` with one ring.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sealed_session::{KeyRing, Reason, RequestFields, Sealer, Sessions, State};
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+use crate::answer::Failure;
+use crate::values::{after, written};
+
+/// A server with one ring, whose tokens live as long as any of the application's.
+pub(crate) struct Server {
+    sessions: Sessions<Value>,
+    values: Sealer,
+    longest: Duration,
+}
+
+/// What a server made: the cookies of a session, and a sealed value for another purpose.
+pub(crate) struct Made {
+    cookies: String,
+    value: String,
+}
+
+impl Server {
+    pub(crate) fn new(ring: KeyRing, longest: Duration) -> Result<Self, Failure> {
+        let ring = Arc::new(ring);
+        let sessions = Sessions::builder(Arc::clone(&ring))
+            .absolute_timeout(longest)
+            .idle_timeout(longest)
+            .build();
+        Ok(Self {
+            sessions: sessions.map_err(Failure::usage)?,
+            values: Sealer::new(ring, "rehearsal", "").map_err(Failure::usage)?,
+            longest,
+        })
+    }
+
+    /// A visitor signs in at `at`, and a value is sealed.
+    pub(crate) fn make(&self, at: OffsetDateTime) -> Result<Made, Failure> {
+        let failed = |error| Failure::refused(format_args!("nothing can be sealed at {}: {error}", written(at)));
+        let cookies = self.sessions.cookie_for(json!("rehearsal"), at).map_err(failed)?;
+        let value = self
+            .values
+            .seal_at(b"rehearsal", b"", after(at, self.longest), at)
+            .map_err(failed)?;
+        Ok(Made { cookies, value })
+    }
+
+    /// Whether all of it opens here at `at`.
+    pub(crate) fn opens(&self, made: &Made, at: OffsetDateTime) -> Result<(), Reason> {
+        let session = self.sessions.load_at(RequestFields::new([made.cookies.clone()]), at);
+        match session.state() {
+            State::Valid => {}
+            State::Rejected(reason) => return Err(reason),
+            _ => return Err(Reason::Malformed),
+        }
+        self.values
+            .open_at(&made.value, b"", at)
+            .map(drop)
+            .map_err(|error| error.reason())
+    }
+}

@@ -1,0 +1,90 @@
+//! The settings of an application that decide about its cookies, and its `Sessions`.
+
+use std::time::Duration;
+
+use clap::Args;
+use sealed_session::{Builder, KeyRing, Sessions};
+use serde_json::Value;
+
+use crate::answer::Failure;
+use crate::values::{self, Idle};
+
+/// The same options as on the application's builder, with the same defaults.
+#[derive(Args)]
+pub(crate) struct Settings {
+    /// Name of the session cookie (`cookie_name`)
+    #[arg(long, default_value = "__Host-id")]
+    pub(crate) name: String,
+    /// The application's audience (`audience`)
+    #[arg(long, default_value = "")]
+    audience: String,
+    /// Idle timeout, or `none` (`idle_timeout`, `no_idle_timeout`) [default: 30m, or the absolute timeout if that is shorter]
+    #[arg(long, value_name = "DURATION", value_parser = values::idle)]
+    idle: Option<Idle>,
+    /// Absolute timeout (`absolute_timeout`)
+    #[arg(long, value_name = "DURATION", default_value = "12h", value_parser = values::lifetime)]
+    absolute: Duration,
+    /// Idle timeout of remembered sessions, or `none` (`remembered`)
+    #[arg(long, value_name = "DURATION", default_value = "none", requires = "remembered_absolute", value_parser = values::idle)]
+    remembered_idle: Idle,
+    /// Absolute timeout of remembered sessions; without it none are remembered (`remembered`)
+    #[arg(long, value_name = "DURATION", value_parser = values::lifetime)]
+    remembered_absolute: Option<Duration>,
+}
+
+impl Settings {
+    /// Name of the activity cookie.
+    pub(crate) fn activity_name(&self) -> String {
+        format!("{}-seen", self.name)
+    }
+
+    /// Sessions under the application's name and audience.
+    fn place(&self, ring: KeyRing) -> Builder<Value> {
+        Sessions::builder(ring)
+            .cookie_name(&*self.name)
+            .audience(&*self.audience)
+    }
+
+    /// The longest that any session lives.
+    pub(crate) fn longest(&self) -> Duration {
+        self.absolute.max(self.remembered_absolute.unwrap_or_default())
+    }
+
+    /// Sessions as the application configures them, if wanted without their idle timeouts.
+    pub(crate) fn sessions(&self, ring: KeyRing, with_idle: bool) -> Builder<Value> {
+        let builder = self.place(ring).absolute_timeout(self.absolute);
+        let builder = match self.idle {
+            Some(Idle::After(idle)) if with_idle => builder.idle_timeout(idle),
+            None if with_idle => builder,
+            _ => builder.no_idle_timeout(),
+        };
+        match (self.remembered_idle, self.remembered_absolute) {
+            (_, None) => builder,
+            (Idle::After(idle), Some(absolute)) if with_idle => builder.remembered(idle, absolute),
+            (_, Some(absolute)) => builder.remembered_without_idle_timeout(absolute),
+        }
+    }
+
+    /// Sessions that judge by nothing but keys, name and audience, to read what a refused token says.
+    pub(crate) fn without_limits(&self, ring: KeyRing) -> Builder<Value> {
+        let longest = Duration::from_secs(400 * 86_400);
+        self.place(ring)
+            .absolute_timeout(longest)
+            .no_idle_timeout()
+            .remembered_without_idle_timeout(longest)
+    }
+
+    /// Sessions with the longest idle timeout there is, to tell a genuine activity token from another.
+    pub(crate) fn longest_idle(&self, ring: KeyRing) -> Builder<Value> {
+        let longest = Duration::from_secs(400 * 86_400);
+        self.place(ring)
+            .absolute_timeout(longest)
+            .idle_timeout(longest)
+            .remembered(longest, longest)
+    }
+}
+
+/// Builds, with the sentence of a refused configuration.
+pub(crate) fn build(builder: Builder<Value>) -> Result<Sessions<Value>, Failure> {
+    builder.build().map_err(Failure::usage)
+}
