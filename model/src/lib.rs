@@ -1,0 +1,17 @@
+//! A model of key rotation: a few servers, a visitor, an operator. Every answer in it comes from the crate's own
+//! `Sessions`, `KeyRing` and `replace_keys`; the model decides only who does what when.
+//!
+//! - [`explore`] goes through every order of deploys, visits and time of one [`rotation`] by a [`procedure`].
+//! - [`year`] runs twelve rotations and many sessions along one [`schedule`].
+
+pub mod explore;
+pub mod fleet;
+pub mod habits;
+pub mod keys;
+pub mod procedure;
+pub mod random;
+pub mod rotation;
+pub mod schedule;
+pub mod server;
+pub mod trace;
+pub mod year;

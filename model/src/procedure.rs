@@ -1,0 +1,198 @@
+//! What an operator may do when: the documented procedures, and the shortcuts that they forbid.
+
+use crate::rotation::{NOT_IN_TURNS, VALID_OPENS};
+use crate::server::Limits;
+
+/// How far apart the clocks of the servers may be, in seconds (SPEC.md, *Why 5 minutes*).
+pub const LEEWAY: u32 = 300;
+
+/// The timeouts of the explored rotations: short, so that few instants matter, and of the shape of the defaults.
+pub const LIMITS: Limits = Limits {
+    idle: 600,
+    absolute: 1200,
+    remembered: None,
+};
+
+/// Least seconds by which a renewal moves the activity's end: a tenth of the idle timeout, no less than a minute.
+pub const RENEWAL: u32 = 60;
+
+/// One step of a rotation: a ring that is published once and reaches the servers one by one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// The ring before the rotation.
+    Before,
+    /// The new secret opens.
+    Add,
+    /// The new secret opens, and seals from an instant on.
+    AddFrom,
+    /// The new secret, which opens already, seals at once.
+    Promote,
+    /// The new secret, which opens already, seals from an instant on.
+    PromoteFrom,
+    /// The old secret is gone.
+    Retire,
+}
+
+/// How a fleet rotates. The booleans are the rules that a shortcut breaks.
+#[derive(Clone, Debug)]
+pub struct Procedure {
+    pub name: &'static str,
+    pub steps: &'static [Step],
+    /// Nobody seals with the new secret before every server opens with it: promotion waits for every server.
+    pub promote_after_all: bool,
+    /// Every server has a ring that adds and promotes in one deploy so many seconds before its instant; `None`: late
+    /// deploys are not waited for.
+    pub deployed_before_instant: Option<u32>,
+    /// Seconds between the end of sealing under the old secret and its retirement.
+    pub retire_after: u32,
+    /// The end of sealing under the old secret is not before the instant.
+    pub retire_counts_instant: bool,
+    /// How many steps a server may fall back, for example when it restarts with an old image.
+    pub falls_back: usize,
+    /// The end of sealing under the old secret is counted anew after a server fell back.
+    pub notices_falling_back: bool,
+    /// The application writes every session that is sealed under another secret than the one that seals.
+    pub reseals_on_sight: bool,
+    /// The property that it breaks, if it is a shortcut.
+    pub breaks: Option<&'static str>,
+    /// How far each server's clock is ahead of the slowest, in seconds: one exploration begins with each row.
+    pub clocks: &'static [&'static [u32]],
+}
+
+/// Two servers.
+pub const TWO: &[&[u32]] = &[&[0, 0], &[0, LEEWAY]];
+/// Three servers. Without deploys servers differ in their clocks alone, so their order means nothing.
+pub const THREE: &[&[u32]] = &[&[0, 0, 0], &[0, 150, LEEWAY], &[0, 0, LEEWAY], &[0, LEEWAY, LEEWAY]];
+
+impl Procedure {
+    /// Add, promote, retire.
+    pub fn at_once(clocks: &'static [&'static [u32]]) -> Self {
+        Self {
+            name: "add, promote at once, retire",
+            steps: &[Step::Before, Step::Add, Step::Promote, Step::Retire],
+            promote_after_all: true,
+            deployed_before_instant: None,
+            retire_after: LIMITS.absolute + LEEWAY,
+            retire_counts_instant: true,
+            falls_back: 1,
+            notices_falling_back: true,
+            reseals_on_sight: false,
+            breaks: None,
+            clocks,
+        }
+    }
+
+    /// Add, promote from an instant, retire: the instant needs no distance, since every server opens already.
+    pub fn from_instant(clocks: &'static [&'static [u32]]) -> Self {
+        Self {
+            name: "add, promote from an instant, retire",
+            steps: &[Step::Before, Step::Add, Step::PromoteFrom, Step::Retire],
+            ..Self::at_once(clocks)
+        }
+    }
+
+    /// Add with an instant, retire: every server has the ring more than 5 minutes before the instant, and none falls
+    /// back after that.
+    pub fn one_deploy(clocks: &'static [&'static [u32]]) -> Self {
+        Self {
+            name: "add with an instant in one deploy, retire",
+            steps: &[Step::Before, Step::AddFrom, Step::Retire],
+            deployed_before_instant: Some(LEEWAY),
+            ..Self::at_once(clocks)
+        }
+    }
+
+    /// The documented procedures.
+    pub fn documented(clocks: &'static [&'static [u32]]) -> [Self; 3] {
+        [
+            Self::at_once(clocks),
+            Self::from_instant(clocks),
+            Self::one_deploy(clocks),
+        ]
+    }
+
+    /// What the procedures forbid: each breaks one rule and one property.
+    pub fn shortcuts() -> Vec<Self> {
+        let broken = |procedure| Self {
+            breaks: Some(VALID_OPENS),
+            ..procedure
+        };
+        let at_once = broken(Self::at_once(TWO));
+        let from_instant = broken(Self::from_instant(TWO));
+        let one_deploy = broken(Self::one_deploy(TWO));
+        vec![
+            Self {
+                name: "promote before every server opens with the new secret",
+                promote_after_all: false,
+                falls_back: 0,
+                ..at_once.clone()
+            },
+            Self {
+                name: "promote without adding first",
+                steps: &[Step::Before, Step::Promote, Step::Retire],
+                falls_back: 0,
+                ..at_once.clone()
+            },
+            Self {
+                name: "retire at once",
+                retire_after: 0,
+                falls_back: 0,
+                ..at_once.clone()
+            },
+            Self {
+                name: "retire one second early",
+                retire_after: LIMITS.absolute + LEEWAY - 1,
+                falls_back: 0,
+                ..at_once.clone()
+            },
+            Self {
+                name: "retire after the absolute timeout without the 5 minutes for clocks",
+                retire_after: LIMITS.absolute,
+                falls_back: 0,
+                ..at_once.clone()
+            },
+            Self {
+                name: "retire, not noticing that a server fell back to sealing with the old secret",
+                notices_falling_back: false,
+                ..at_once.clone()
+            },
+            Self {
+                name: "a server restarts with the ring of two steps before",
+                falls_back: 2,
+                ..at_once.clone()
+            },
+            Self {
+                name: "one deploy, and a server gets it after the instant",
+                deployed_before_instant: None,
+                falls_back: 0,
+                clocks: &[&[0, 0]],
+                ..one_deploy.clone()
+            },
+            Self {
+                name: "one deploy that ends less than 5 minutes before the instant",
+                deployed_before_instant: Some(0),
+                falls_back: 0,
+                ..one_deploy.clone()
+            },
+            Self {
+                name: "retire, counting from the deploy and not from the instant",
+                retire_counts_instant: false,
+                falls_back: 0,
+                ..from_instant
+            },
+            Self {
+                name: "clocks further apart than 5 minutes",
+                falls_back: 0,
+                clocks: &[&[0, LEEWAY + 1]],
+                ..at_once.clone()
+            },
+            Self {
+                name: "an application that writes sessions only because their secret no longer seals",
+                falls_back: 0,
+                reseals_on_sight: true,
+                breaks: Some(NOT_IN_TURNS),
+                ..at_once
+            },
+        ]
+    }
+}

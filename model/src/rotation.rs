@@ -1,0 +1,290 @@
+//! One rotation: what can happen in which state. The servers are the crate's `Sessions`.
+
+use sealed_session::State as Verdict;
+
+use crate::fleet::{Fault, Fleet, MOST, Request, Visitor};
+use crate::keys::{Ring, Secret};
+use crate::procedure::{LEEWAY, Procedure, Step};
+use crate::server::{self, Visit};
+
+pub const VALID_OPENS: &str = "no valid session is refused";
+pub const OVER_IS_OVER: &str = "no session outlives its timeouts";
+pub const WELL_DATED: &str = "cookies say what the rules say";
+pub const NOT_IN_TURNS: &str = "no two servers seal each other's tokens again in turns";
+pub const ONLY_RENEWALS: &str = "a read seals nothing but a renewal that is due";
+pub const FINISHED: &str = "the rotation is finished and a session lives";
+pub const BOTH_SECRETS: &str = "one visitor has cookies under both secrets";
+pub const BOTH_SEAL: &str = "servers seal with different secrets at the same time";
+pub const LAST_SECOND: &str = "a session under the old secret lives until the second before that may go";
+
+/// The model of one rotation by one procedure.
+pub struct Rotation {
+    pub procedure: Procedure,
+    /// Seconds after which time stands still.
+    pub horizon: u32,
+    pub fleet: Fleet,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct State {
+    /// Seconds by the slowest clock.
+    pub now: u32,
+    /// Which row of the procedure's clocks holds.
+    pub clocks: u8,
+    /// The step that the operator has published.
+    pub step: u8,
+    /// The step whose ring each server has.
+    pub servers: [u8; MOST],
+    /// The instant from which the new secret seals; 0 if there is none.
+    pub from: u32,
+    /// When the last server got the published step, if the old secret goes in the next one.
+    pub deployed: Option<u32>,
+    pub visitor: Option<Visitor>,
+    /// How often reads sealed something that was not due since time passed or a ring changed; counted to 2.
+    pub turns: u8,
+    pub fault: Option<Fault>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Until the next instant.
+    Wait,
+    /// The operator publishes the next step, with this instant if it has one.
+    Publish {
+        from: u32,
+    },
+    /// A server takes the ring that is published.
+    Deploy(usize),
+    /// A server restarts with the ring of the step before its own.
+    FallBack(usize),
+    Visit(usize, Visit),
+}
+
+/// A statement about states.
+pub enum Property {
+    /// It holds in every state.
+    Always(&'static str, fn(&Rotation, &State) -> bool),
+    /// It holds in some state: the model does not miss what it is about.
+    Sometimes(&'static str, fn(&Rotation, &State) -> bool),
+}
+
+impl Rotation {
+    pub fn new(procedure: Procedure, horizon: u32) -> Self {
+        Self {
+            procedure,
+            horizon,
+            fleet: Fleet::new(),
+        }
+    }
+
+    pub fn clocks(&self, state: &State) -> &'static [u32] {
+        self.procedure.clocks[usize::from(state.clocks)]
+    }
+
+    /// How far the fastest clock is ahead of the slowest.
+    fn spread(&self, state: &State) -> u32 {
+        self.clocks(state).iter().copied().max().unwrap_or_default()
+    }
+
+    fn step(&self, state: &State) -> Step {
+        self.procedure.steps[usize::from(state.step)]
+    }
+
+    fn next_step(&self, state: &State) -> Option<Step> {
+        self.procedure.steps.get(usize::from(state.step) + 1).copied()
+    }
+
+    /// The ring of a step.
+    pub fn ring(&self, step: u8, from: u32) -> Ring {
+        match self.procedure.steps[usize::from(step)] {
+            Step::Before => Ring::Old,
+            Step::Add => Ring::NewOpens,
+            Step::AddFrom | Step::PromoteFrom => Ring::NewSealsFrom(from),
+            Step::Promote => Ring::NewSeals,
+            Step::Retire => Ring::New,
+        }
+    }
+
+    fn all_have_it(&self, state: &State) -> bool {
+        let fleet = self.clocks(state).len();
+        state.servers[..fleet].iter().all(|&step| step == state.step)
+    }
+
+    /// Whether a server may be without the published ring at `instant`. A ring that adds and promotes at once has its
+    /// time before its instant, by the slowest clock, which is the operator's here.
+    fn may_be_late(&self, state: &State, instant: u32) -> bool {
+        match (self.step(state), self.procedure.deployed_before_instant) {
+            (Step::AddFrom, Some(lead)) => instant + lead < state.from,
+            _ => true,
+        }
+    }
+
+    /// Whether the operator may publish the next step.
+    fn may_publish(&self, state: &State, next: Step) -> bool {
+        match next {
+            Step::Before => false,
+            Step::Add | Step::AddFrom => true,
+            Step::Promote | Step::PromoteFrom => self.all_have_it(state) || !self.procedure.promote_after_all,
+            Step::Retire => {
+                let wait = self.procedure.retire_after;
+                let deployed = state.deployed.is_some_and(|since| since + wait <= state.now);
+                // The operator's clock is the fastest here.
+                let sealing_is_over = state.from + wait <= state.now + self.spread(state);
+                self.all_have_it(state) && deployed && (sealing_is_over || !self.procedure.retire_counts_instant)
+            }
+        }
+    }
+
+    fn visited(&mut self, state: &mut State, server: usize, visit: Visit) {
+        let clock = state.now + self.clocks(state)[server];
+        let ring = self.ring(state.servers[server], state.from);
+        let mut request = Request {
+            server,
+            ring,
+            clock,
+            visitor: state.visitor,
+            visit,
+        };
+        let seals = || Secret::of(ring.key_ring().sealing_key(server::at(clock)));
+        let is_resealed = self.procedure.reseals_on_sight
+            && visit == Visit::Read
+            && state.visitor.is_some_and(|visitor| visitor.session.secret != seals());
+        if is_resealed {
+            request.visit = Visit::Write;
+        }
+        let response = self.fleet.ask(request);
+        state.visitor = response.visitor;
+        state.fault = response.fault;
+        if response.is_needless || (is_resealed && response.verdict == Verdict::Valid) {
+            state.turns = (state.turns + 1).min(2);
+        }
+    }
+}
+
+/// All instants of the model: every 5 minutes, and the second before.
+pub fn next_instant(now: u32) -> u32 {
+    if now % LEEWAY == LEEWAY - 1 {
+        now + 1
+    } else {
+        now + LEEWAY - 1
+    }
+}
+
+impl Rotation {
+    /// The states with which it begins.
+    pub fn first(&self) -> Vec<State> {
+        let begin = |clocks: usize| State {
+            now: 0,
+            clocks: u8::try_from(clocks).expect("a handful"),
+            step: 0,
+            servers: [0; MOST],
+            from: 0,
+            deployed: None,
+            visitor: None,
+            turns: 0,
+            fault: None,
+        };
+        (0..self.procedure.clocks.len()).map(begin).collect()
+    }
+
+    /// All that can happen in a state.
+    pub fn actions(&self, state: &State) -> Vec<Action> {
+        let mut actions = Vec::new();
+        if state.fault.is_some() {
+            return actions;
+        }
+        let next = next_instant(state.now);
+        if next <= self.horizon && (self.all_have_it(state) || self.may_be_late(state, next)) {
+            actions.push(Action::Wait);
+        }
+        match self.next_step(state) {
+            Some(step) if !self.may_publish(state, step) => {}
+            Some(Step::AddFrom | Step::PromoteFrom) => {
+                // Far enough away for a deploy of one or of two instants.
+                let base = state.now - state.now % LEEWAY;
+                actions.extend([2, 3].map(|leeways| Action::Publish {
+                    from: base + leeways * LEEWAY,
+                }));
+            }
+            Some(_) => actions.push(Action::Publish { from: state.from }),
+            None => {}
+        }
+        for server in 0..self.clocks(state).len() {
+            let step = state.servers[server];
+            if step != state.step {
+                actions.push(Action::Deploy(server));
+            }
+            let oldest = usize::from(state.step).saturating_sub(self.procedure.falls_back);
+            if usize::from(step) > oldest && (step < state.step || self.may_be_late(state, state.now)) {
+                actions.push(Action::FallBack(server));
+            }
+            let visits: &[Visit] = match state.visitor {
+                None => &[Visit::SignIn],
+                Some(_) => &[Visit::Read, Visit::Write],
+            };
+            actions.extend(visits.iter().map(|&visit| Action::Visit(server, visit)));
+        }
+        actions
+    }
+
+    pub fn after(&mut self, last: &State, action: Action) -> State {
+        let mut state = last.clone();
+        match action {
+            Action::Wait => state.now = next_instant(state.now),
+            Action::Publish { from } => {
+                state.step += 1;
+                (state.from, state.deployed) = (from, None);
+            }
+            Action::Deploy(server) => state.servers[server] = state.step,
+            Action::FallBack(server) => {
+                state.servers[server] -= 1;
+                if self.procedure.notices_falling_back {
+                    state.deployed = None;
+                }
+            }
+            Action::Visit(server, visit) => self.visited(&mut state, server, visit),
+        }
+        if !matches!(action, Action::Visit(..)) {
+            state.turns = 0;
+        }
+        if self.all_have_it(&state) && self.next_step(&state) == Some(Step::Retire) {
+            state.deployed.get_or_insert(state.now);
+        }
+        state
+    }
+
+    pub fn properties(&self) -> Vec<Property> {
+        let mut properties = vec![
+            Property::Always(VALID_OPENS, |_, state| !matches!(state.fault, Some(Fault::Refused(_)))),
+            Property::Always(OVER_IS_OVER, |_, state| state.fault != Some(Fault::Outlived)),
+            Property::Always(WELL_DATED, |_, state| state.fault != Some(Fault::Misdated)),
+            Property::Always(NOT_IN_TURNS, |_, state| state.turns < 2),
+            Property::Always(ONLY_RENEWALS, |_, state| state.turns == 0),
+            Property::Sometimes(FINISHED, |model, state| {
+                model.step(state) == Step::Retire
+                    && model.all_have_it(state)
+                    && state.visitor.is_some_and(|visitor| visitor.is_alive(state.now))
+            }),
+            Property::Sometimes(BOTH_SECRETS, |_, state| {
+                let both = |visitor: Visitor| visitor.session.secret != visitor.activity.secret;
+                state.visitor.is_some_and(both)
+            }),
+            Property::Sometimes(BOTH_SEAL, |model, state| {
+                let clocks = model.clocks(state);
+                let seals = |server: usize| {
+                    let ring = model.ring(state.servers[server], state.from).key_ring();
+                    Secret::of(ring.sealing_key(server::at(state.now + clocks[server])))
+                };
+                (1..clocks.len()).any(|server| seals(server) != seals(0))
+            }),
+        ];
+        if self.procedure.steps.contains(&Step::Promote) {
+            properties.push(Property::Sometimes(LAST_SECOND, |model, state| {
+                let may_go = state.deployed.map(|since| since + model.procedure.retire_after);
+                let lives = |visitor: Visitor| visitor.session.secret == Secret::Old && visitor.is_alive(state.now);
+                may_go == Some(state.now + 1) && state.visitor.is_some_and(lives)
+            }));
+        }
+        properties
+    }
+}
