@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use actix_web::body::{BoxBody, EitherBody};
 use actix_web::dev::{Payload, Service, ServiceRequest, ServiceResponse, Transform};
+use actix_web::error::InternalError;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, HttpResponse, ResponseError};
@@ -15,8 +16,8 @@ use pin_project_lite::pin_project;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::layers::{LayerError, Layers, NOT_KEPT, RequireSession, SIGN_IN_FIRST, Slot};
-use crate::{FinishError, Patch, RequestFields, ResponseHeaders, SealError, Session, Sessions};
+use crate::layers::{LayerError, Layers, NOT_KEPT, RequireSession, Running, SIGN_IN_FIRST, Slot};
+use crate::{FinishError, RequestFields, ResponseHeaders, SealError, Session, Sessions};
 
 /// Gives every request its [`Session<T>`] and every response its cookies and cache header fields.
 ///
@@ -68,6 +69,7 @@ impl<T> SessionMiddleware<T> {
     }
 
     /// Where the guard extractor sends visitors without a session (303 See Other). Default: nowhere, they get a 401.
+    /// A location with control or non-ASCII characters is no field value, and counts as none: percent-encode it.
     #[must_use]
     pub fn sign_in_at(self, location: impl Into<Arc<str>>) -> Self {
         Self {
@@ -171,7 +173,7 @@ where
                 session: session.clone(),
                 sign_in: sign_in.clone(),
             });
-            session.ok()
+            Running::new(session.ok())
         };
         SessionFuture {
             inner: self.inner.call(request),
@@ -182,14 +184,14 @@ where
 
 pin_project! {
     /// The response of a [`SessionMiddlewareService`].
-    pub struct SessionFuture<F, T> {
+    pub struct SessionFuture<F, T: 'static> {
         #[pin]
         inner: F,
-        session: Option<Session<T>>,
+        session: Running<T>,
     }
 }
 
-impl<F, T> fmt::Debug for SessionFuture<F, T> {
+impl<F, T: 'static> fmt::Debug for SessionFuture<F, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SessionFuture(..)")
     }
@@ -211,9 +213,16 @@ where
         let mut response = match result {
             Ok(response) => response,
             Err(error) => {
-                let status = error.as_response_error().status_code();
-                let finished = session.finish(status.as_u16());
-                return Poll::Ready(Err(Patched { error, finished }.into()));
+                // Made once, and here: what a response says may differ from its error's `status_code`.
+                let mut response = error.as_response_error().error_response();
+                match session.finish(response.status().as_u16()) {
+                    Ok(patch) => patch.apply(response.headers_mut()),
+                    Err(failed) if *failed.seal_error() == SealError::TooLate => {
+                        failed.patch().apply(response.headers_mut());
+                    }
+                    Err(failed) => response = not_sealed(&failed),
+                }
+                return Poll::Ready(Err(InternalError::from_response(error, response).into()));
             }
         };
         Poll::Ready(Ok(match session.finish(response.status().as_u16()) {
@@ -228,44 +237,6 @@ where
             }
             Err(failed) => response.into_response(not_sealed(&failed)).map_into_right_body(),
         }))
-    }
-}
-
-/// An error of the inner service, whose response gets the session's cookies and cache header fields.
-#[derive(Debug)]
-struct Patched {
-    error: Error,
-    finished: Result<Patch, FinishError>,
-}
-
-impl fmt::Display for Patched {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.error.fmt(f)
-    }
-}
-
-impl ResponseError for Patched {
-    fn status_code(&self) -> StatusCode {
-        match &self.finished {
-            Err(failed) if *failed.seal_error() != SealError::TooLate => StatusCode::INTERNAL_SERVER_ERROR,
-            _ => self.error.as_response_error().status_code(),
-        }
-    }
-
-    fn error_response(&self) -> HttpResponse<BoxBody> {
-        match &self.finished {
-            Ok(patch) => {
-                let mut response = self.error.as_response_error().error_response();
-                patch.apply(response.headers_mut());
-                response
-            }
-            Err(failed) if *failed.seal_error() == SealError::TooLate => {
-                let mut response = self.error.as_response_error().error_response();
-                failed.patch().apply(response.headers_mut());
-                response
-            }
-            Err(failed) => not_sealed(failed),
-        }
     }
 }
 

@@ -80,12 +80,14 @@ pub(crate) fn is_targeted(name: &str) -> bool {
         || name
             .as_bytes()
             .last_chunk()
-            .is_some_and(|end: &[u8; VENDOR.len()]| end.eq_ignore_ascii_case(VENDOR))
+            .is_some_and(|end: &[u8; SUFFIX.len()]| end.eq_ignore_ascii_case(SUFFIX))
 }
 
 /// Whether every line of the targeted field called `name` forbids storing by itself.
 ///
-/// In doubt it does not, and the field is removed: then `Cache-Control: private` counts.
+/// In doubt it does not, and the field is removed: then `Cache-Control: private` counts. Every directive that is not known
+/// to be harmless is a doubt: a fresh `max-age`, with which one CDN serves `no-store` from its cache, `must-understand`,
+/// which suspends `no-store` (RFC 9111, section 5.2.2.3), `!no-store`, or the same directive again with an argument.
 pub(crate) fn forbids_storing<'a>(name: &str, lines: impl IntoIterator<Item = &'a [u8]>) -> bool {
     let accel = name.eq_ignore_ascii_case(ACCEL);
     let knows_private = !WITHOUT_PRIVATE.iter().any(|other| name.eq_ignore_ascii_case(other));
@@ -107,12 +109,12 @@ fn line_forbids(line: &[u8], knows_private: bool) -> bool {
         let Some(directive) = Directive::parse(member) else {
             return false;
         };
-        // One CDN serves `no-store` with a fresh `max-age` from its cache.
-        if directive.is("max-age") || directive.is("s-maxage") {
+        let is_bare = directive.argument.is_none();
+        if is_bare && (directive.is("no-store") || knows_private && directive.is("private")) {
+            forbids = true;
+        } else if !(is_bare && HARMLESS.iter().any(|name| directive.is(name)) || directive.is("content")) {
             return false;
         }
-        forbids |=
-            directive.argument.is_none() && (directive.is("no-store") || knows_private && directive.is("private"));
     }
     forbids
 }
@@ -157,12 +159,15 @@ const SHARED: [&str; 6] = [
 ];
 /// Makes nginx forget `private`.
 const ACCEL: &str = "X-Accel-Expires";
-/// Fields that override `Cache-Control`: nginx, Varnish and Fastly, Akamai, RFC 9213.
-const TARGETED: [&str; 4] = [ACCEL, "Surrogate-Control", "Edge-Control", "CDN-Cache-Control"];
-/// Those that have no directive `private`: Varnish, for one, neither obeys it there nor looks at `Cache-Control` then.
-const WITHOUT_PRIVATE: [&str; 2] = ["Surrogate-Control", "Edge-Control"];
-/// How the vendors' own forms of `CDN-Cache-Control` end.
-const VENDOR: &[u8; 18] = b"-CDN-Cache-Control";
+/// Fields that override `Cache-Control`: nginx, Varnish and Fastly, Akamai. Those of RFC 9213 end in [`SUFFIX`].
+const TARGETED: [&str; 3] = [ACCEL, "Surrogate-Control", "Edge-Control"];
+/// Those in which `private` forbids nothing. The first two have no such directive: Varnish, for one, neither obeys it
+/// there nor looks at `Cache-Control` then. `LiteSpeed` stores once per visitor, whom it may know by the address alone.
+const WITHOUT_PRIVATE: [&str; 3] = ["Surrogate-Control", "Edge-Control", "X-LiteSpeed-Cache-Control"];
+/// How targeted fields end: `CDN-Cache-Control`, the vendors' forms of it, and their own, such as `Akamai-Cache-Control`.
+const SUFFIX: &[u8; 14] = b"-Cache-Control";
+/// What may stand beside `no-store` without an argument; besides these `content`, which asks for ESI processing.
+const HARMLESS: [&str; 3] = ["private", "no-cache", "must-revalidate"];
 
 /// The members of a list, split at commas outside of quoted-strings.
 ///
@@ -523,6 +528,9 @@ mod tests {
             "Vercel-CDN-Cache-Control",
             "Netlify-CDN-Cache-Control",
             "A-B-CDN-Cache-Control",
+            "Akamai-Cache-Control",
+            "X-LiteSpeed-Cache-Control",
+            "Souin-Cache-Control",
         ] {
             for name in [name.to_owned(), name.to_lowercase(), name.to_uppercase()] {
                 assert!(is_targeted(&name), "{name}");
@@ -531,8 +539,8 @@ mod tests {
         for name in [
             "",
             "Cache-Control",
-            "X-Cache-Control",
-            "xCDN-Cache-Control",
+            "XCache-Control",
+            "-Cache-Contro",
             "CDN-Cache-Control-X",
             "CDN-Cache-Contro",
             "X-Surrogate-Control",
@@ -540,7 +548,8 @@ mod tests {
             "X-Accel-Expire",
             "Expires",
             "Edge-Controls",
-            "\u{e9}\u{2000}CDN-Cache-Control",
+            "\u{e9}\u{2000}Cache-Control",
+            "CDN\u{2010}Cache-Control",
             "\u{2000}\u{2000}\u{2000}\u{2000}\u{2000}\u{2000}\u{2000}",
         ] {
             assert!(!is_targeted(name), "{name}");
@@ -628,6 +637,15 @@ mod tests {
                 "\u{2000}no-store",
                 "no-store\u{e9}",
                 "no-store, \u{e9}",
+                "no-store, must-understand",
+                "Must-Understand, no-store, no-cache",
+                "no-store, !no-store",
+                "no-store, cache-maxage=1d",
+                "no-store, no-store=0",
+                "no-store, private=\"x\"",
+                "no-store, no-cache=\"Set-Cookie\"",
+                "no-store, stale-if-error=60",
+                "no-store, public",
             ] {
                 assert_forbids(name, &[value], false);
                 assert_forbids(name, &["no-store", value], false);
@@ -641,7 +659,7 @@ mod tests {
     /// has no `private` either.
     #[test]
     fn where_private_is_no_directive_it_forbids_nothing() {
-        for name in ["Surrogate-Control", "edge-control"] {
+        for name in ["Surrogate-Control", "edge-control", "X-Litespeed-Cache-Control"] {
             for value in ["private", "Private, no-cache", "no-cache, private, content=\"ESI/1.0\""] {
                 assert_forbids(name, &[value], false);
                 assert_forbids(name, &["no-store", value], false);

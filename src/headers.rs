@@ -217,7 +217,9 @@ impl Patch {
             headers.append(SET_COOKIE, line.clone(), true);
         }
         if self.clear_site_data {
-            replace(headers, CLEAR_SITE_DATA, "\"cache\", \"storage\"".to_owned());
+            // Beside what the application asks to be cleared, which may be more.
+            headers.retain(CLEAR_SITE_DATA, &mut |line| line != CLEARED.as_bytes());
+            headers.append(CLEAR_SITE_DATA, CLEARED.to_owned(), false);
         }
         if !self.cookies.is_empty() {
             let mut bytes = 0;
@@ -294,6 +296,7 @@ const SET_COOKIE: &str = "Set-Cookie";
 const CACHE_CONTROL: &str = "Cache-Control";
 const VARY: &str = "Vary";
 const CLEAR_SITE_DATA: &str = "Clear-Site-Data";
+const CLEARED: &str = "\"cache\", \"storage\"";
 
 /// Stock nginx gives an upstream 4 KiB for its whole header block; above this, little is left of it.
 const LARGE_HEADER_BLOCK: usize = 3 * 1024;

@@ -26,6 +26,28 @@ impl<T> Clone for Slot<T> {
     }
 }
 
+/// The session of a request that is being served, until it is taken to be finished.
+pub(crate) struct Running<T: 'static>(Option<Session<T>>);
+
+impl<T: 'static> Running<T> {
+    pub(crate) fn new(session: Option<Session<T>>) -> Self {
+        Self(session)
+    }
+
+    pub(crate) fn take(&mut self) -> Option<Session<T>> {
+        self.0.take()
+    }
+}
+
+impl<T: 'static> Drop for Running<T> {
+    /// A request that is cancelled or panics gets no response: what was done to its session is lost, and later writes are errors.
+    fn drop(&mut self) {
+        if let Some(session) = self.0.take() {
+            session.abandon();
+        }
+    }
+}
+
 /// The cookie names of the session middlewares around a request, the innermost first.
 #[derive(Clone, Default)]
 pub(crate) struct Layers(Option<Arc<(Arc<str>, Layers)>>);

@@ -291,13 +291,23 @@ impl<T: 'static> Session<T> {
 
     /// Closes the session: no write follows, and no first read.
     pub(crate) fn close(&self) -> Result<Ending<'_, T>, SealError> {
+        self.close_with(|news| self.shared.keeper.open(news))
+    }
+
+    /// Closes the session of a request that gets no response: what nobody opened stays unopened.
+    #[cfg(any(feature = "tower", feature = "actix"))]
+    pub(crate) fn close_unopened(&self) -> Result<Ending<'_, T>, SealError> {
+        self.close_with(|_| Current::None(State::Rejected(Reason::TooLate)))
+    }
+
+    fn close_with(&self, open: impl FnOnce(&mut News) -> Current<T>) -> Result<Ending<'_, T>, SealError> {
         let before = self.shared.phase.fetch_or(FINISHED, Ordering::AcqRel);
         if before & FINISHED != 0 {
             return Err(SealError::TooLate);
         }
         let first = self.first(|news| match before & READ {
             0 => Current::None(State::Rejected(Reason::TooLate)),
-            _ => self.shared.keeper.open(news),
+            _ => open(news),
         });
         let mut last = first.last();
         while last.next.set(Next::Closed).is_err() {

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::layers::{LayerError, Layers, Slot};
+use crate::layers::{LayerError, Layers, Running, Slot};
 use crate::{RequestFields, SealError, Session, Sessions};
 
 /// Gives every request its [`Session<T>`] and every response its cookies and cache header fields.
@@ -22,8 +22,9 @@ use crate::{RequestFields, SealError, Session, Sessions};
 /// A request that does not look at its session costs no cryptography. The layer belongs inside any response cache,
 /// `ETag` or compression layer, so that those see what it says.
 ///
-/// If sealing fails, the response becomes an empty 500. If the inner service itself fails there is no response to
-/// carry a cookie: what was written is dropped, a sign-out too, so turn errors into responses inside the layer.
+/// If sealing fails, the response becomes an empty 500. If the inner service itself fails, panics or is cancelled (by a
+/// timeout outside the layer, or because the client is gone), there is no response to carry a cookie: what was written is
+/// dropped, a sign-out too. So turn errors, panics and timeouts into responses inside the layer.
 pub struct SessionLayer<T> {
     sessions: Sessions<T>,
     sign_in: Option<Arc<str>>,
@@ -44,6 +45,7 @@ impl<T> SessionLayer<T> {
     }
 
     /// Where the guard extractor sends visitors without a session (303 See Other). Default: nowhere, they get a 401.
+    /// A location with control or non-ASCII characters is no field value, and counts as none: percent-encode it.
     #[must_use]
     pub fn sign_in_at(self, location: impl Into<Arc<str>>) -> Self {
         Self {
@@ -148,21 +150,21 @@ where
         request.extensions_mut().insert(layers);
         ResponseFuture {
             inner: self.inner.call(request),
-            session: session.ok(),
+            session: Running::new(session.ok()),
         }
     }
 }
 
 pin_project! {
     /// The response of a [`SessionService`].
-    pub struct ResponseFuture<F, T> {
+    pub struct ResponseFuture<F, T: 'static> {
         #[pin]
         inner: F,
-        session: Option<Session<T>>,
+        session: Running<T>,
     }
 }
 
-impl<F, T> fmt::Debug for ResponseFuture<F, T> {
+impl<F, T: 'static> fmt::Debug for ResponseFuture<F, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ResponseFuture(..)")
     }

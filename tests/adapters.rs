@@ -1,10 +1,11 @@
 //! What is the tower layer's own: what it asks of a service, what becomes of a service that fails, and axum middlewares
 //! that share the handler's session. What all frameworks promise is in `middlewares.rs`.
 
-use std::future::{Ready, ready};
+use std::future::{Future, Ready, pending, poll_fn, ready};
 use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use axum::Router;
 use axum::body::Body;
@@ -246,6 +247,69 @@ async fn a_failing_inner_service_is_never_reported_as_a_sign_in_or_a_sign_out() 
         let failed = service.oneshot(request(path, &cookies)).await;
         assert_eq!(failed.err(), Some("the database is gone"));
         assert_eq!(taken(&events), expected, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_cancelled_request_closes_its_session_and_says_what_is_lost() {
+    for (path, expected) in [
+        ("/sign-out", vec![Event::WriteDiscarded { status: 500 }]),
+        ("/read", vec![]),
+        ("/", vec![]),
+    ] {
+        let (sessions, events) = observed();
+        let cookies = signed_in(&sessions, 7);
+        taken(&events);
+        let kept = Arc::new(Mutex::new(None));
+        let keeping = Arc::clone(&kept);
+        let inner = service_fn(move |request: Request| {
+            let mut session = Session::<Login>::from_extensions(request.extensions()).expect("the layer is there");
+            match request.uri().path() {
+                "/sign-out" => session.clear().expect("nothing hinders a sign-out"),
+                "/read" => assert!(session.get().is_some()),
+                _ => {}
+            }
+            *keeping.lock().expect("no panic before") = Some(session);
+            pending::<Result<Response, &'static str>>()
+        });
+        let service = SessionLayer::new(sessions).layer(inner);
+        let mut serving = Box::pin(service.oneshot(request(path, &cookies)));
+        let waiting = serving.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        assert!(waiting.is_pending() && taken(&events).is_empty());
+        drop(serving);
+        assert_eq!(taken(&events), expected, "{path}");
+        let mut session = kept.lock().expect("no panic before").take().expect("it was called");
+        assert_eq!(session.start(Login { user: 8 }), Err(SealError::TooLate), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_panicking_request_closes_its_session() {
+    for is_caught_inside in [true, false] {
+        let (sessions, events) = observed();
+        let kept = Arc::new(Mutex::new(None));
+        let keeping = Arc::clone(&kept);
+        let inner = service_fn(move |request: Request| {
+            let mut session = Session::<Login>::from_extensions(request.extensions()).expect("the layer is there");
+            session.start(Login { user: 7 }).expect("a small session is kept");
+            *keeping.lock().expect("no panic before") = Some(session);
+            poll_fn(|_| -> Poll<Result<Response, &'static str>> { panic!("the handler has a bug") })
+        });
+        let service = SessionLayer::new(sessions).layer(inner);
+        let mut serving = Box::pin(service.oneshot(request("/", "")));
+        let mut context = Context::from_waker(Waker::noop());
+        if is_caught_inside {
+            let panicked = catch_unwind(AssertUnwindSafe(|| serving.as_mut().poll(&mut context)));
+            assert!(panicked.is_err() && taken(&events).is_empty());
+            drop(serving);
+            assert_eq!(taken(&events), [Event::WriteDiscarded { status: 500 }]);
+        } else {
+            let panicked = catch_unwind(AssertUnwindSafe(move || _ = serving.as_mut().poll(&mut context)));
+            assert!(panicked.is_err());
+            assert_eq!(taken(&events), [], "no observer is called while a panic unwinds");
+        }
+        let mut session = kept.lock().expect("no panic before").take().expect("it was called");
+        assert_eq!(session.clear(), Err(SealError::TooLate));
     }
 }
 

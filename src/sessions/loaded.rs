@@ -4,6 +4,8 @@ use std::any::Any;
 use std::error;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
+#[cfg(any(feature = "tower", feature = "actix"))]
+use std::thread;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -288,27 +290,30 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Session<T> {
         }
     }
 
-    /// Ends the session's part in a request that gets no response from here: what was done to it is lost, a sign-out
-    /// too, so nothing is sealed and no event says that it was sent.
-    #[cfg(feature = "tower")]
-    pub(crate) fn abandon(&self) {
-        const FAILED: u16 = 500;
-        let Ok(ending) = self.close() else {
-            return;
-        };
-        match Outcome::of(&ending, FAILED, false) {
-            Outcome::Cleared | Outcome::Discarded => {
-                self.loaded().observe(&Event::WriteDiscarded { status: FAILED });
-            }
-            _ => {}
-        }
-    }
-
     fn loaded(&self) -> &Loaded<T> {
         let keeper: &dyn Any = self.keeper();
         keeper
             .downcast_ref::<Loaded<T>>()
             .expect("only `Sessions` makes sessions, with this keeper")
+    }
+}
+
+#[cfg(any(feature = "tower", feature = "actix"))]
+impl<T: 'static> Session<T> {
+    /// Ends the session's part in a request that gets no response from here: what was done to it is lost, a sign-out
+    /// too, so nothing is sealed and no event says that it was sent.
+    pub(crate) fn abandon(&self) {
+        const FAILED: u16 = 500;
+        let Ok(ending) = self.close_unopened() else {
+            return;
+        };
+        match Outcome::of(&ending, FAILED, false) {
+            // An observer that panics while a panic unwinds would end the process.
+            Outcome::Cleared | Outcome::Discarded if !thread::panicking() => {
+                self.keeper().observe(&Event::WriteDiscarded { status: FAILED });
+            }
+            _ => {}
+        }
     }
 }
 

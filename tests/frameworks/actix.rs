@@ -161,9 +161,10 @@ impl MessageBody for Late {
     }
 }
 
+/// With a status that `status_code` does not know, as many errors of applications.
 impl ResponseError for Broken {
-    fn status_code(&self) -> StatusCode {
-        StatusCode::from_u16(self.0).expect("a status")
+    fn error_response(&self) -> HttpResponse {
+        HttpResponse::build(StatusCode::from_u16(self.0).expect("a status")).body(self.to_string())
     }
 }
 

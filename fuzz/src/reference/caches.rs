@@ -10,10 +10,11 @@ type Cache = fn(&Lines) -> bool;
 
 /// A cache that would store the response, if there is one.
 pub fn who_stores(lines: &Lines) -> Option<&'static str> {
-    let caches: [(&str, Cache); 5] = [
+    let caches: [(&str, Cache); 6] = [
         ("a cache of RFC 9111", rfc_9111),
         ("a CDN of RFC 9213", rfc_9213),
         ("Akamai", akamai),
+        ("LiteSpeed", litespeed),
         ("nginx", nginx),
         ("Varnish", varnish),
     ];
@@ -28,17 +29,25 @@ fn rfc_9111(lines: &Lines) -> bool {
     stores(&directives(&all(lines, "Cache-Control")))
 }
 
-/// RFC 9213: the first targeted field that there is replaces `Cache-Control`; each could be the one.
+/// RFC 9213: the first targeted field that there is replaces `Cache-Control`; each could be the one. Every vendor chooses
+/// its own name with this end, as Akamai did with `Akamai-Cache-Control`.
 fn rfc_9213(lines: &Lines) -> bool {
     let names = lines.iter().map(|(name, _)| name.to_ascii_lowercase());
-    let mut targeted = names.filter(|name| name == "cdn-cache-control" || name.ends_with("-cdn-cache-control"));
+    let mut targeted = names.filter(|name| name.ends_with("-cache-control"));
     targeted.any(|name| stores(&directives(&all(lines, &name))))
 }
 
-/// `Edge-Control` replaces `Cache-Control`; of what forbids storing it knows `no-store`.
+/// `Edge-Control` replaces `Cache-Control`; of what forbids storing it knows `no-store`, which others take back.
 fn akamai(lines: &Lines) -> bool {
     let edge = all(lines, "Edge-Control");
-    !edge.is_empty() && !directives(&edge).iter().any(|(name, _)| name == "no-store")
+    let edge_has = |wanted| directives(&edge).iter().any(|(name, _)| name == wanted);
+    !edge.is_empty() && (!edge_has("no-store") || edge_has("!no-store") || edge_has("cache-maxage"))
+}
+
+/// `X-LiteSpeed-Cache-Control` replaces `Cache-Control`; its `private` stores for each visitor it can tell from others.
+fn litespeed(lines: &Lines) -> bool {
+    let control = all(lines, "X-LiteSpeed-Cache-Control");
+    !control.is_empty() && !directives(&control).iter().any(|(name, _)| name == "no-store")
 }
 
 /// `ngx_http_upstream.c`: `X-Accel-Expires` makes it forget `Cache-Control`, which it searches as text; `Set-Cookie`
@@ -73,10 +82,12 @@ fn varnish(lines: &Lines) -> bool {
     all(lines, "Set-Cookie").is_empty() && !is_kept_out && all(lines, "Vary").join(", ") != "*"
 }
 
+/// `must-understand` suspends `no-store` (RFC 9111, section 5.2.2.3); of a member that comes twice, the last counts
+/// (RFC 9213 by way of RFC 8941, section 3.2).
 fn stores(directives: &[(String, Option<String>)]) -> bool {
-    !directives
-        .iter()
-        .any(|(name, argument)| name == "no-store" || (name == "private" && argument.is_none()))
+    let last = |wanted| directives.iter().rfind(|(name, _)| name == wanted);
+    let is_bare = |wanted| last(wanted).is_some_and(|(_, argument)| argument.is_none());
+    !is_bare("private") && (!is_bare("no-store") || last("must-understand").is_some())
 }
 
 /// The values of all lines of this name, without white space at both ends.
@@ -151,7 +162,19 @@ mod tests {
         );
         assert_stored(&[private, ("x-cdn-cache-control", "")], Some("a CDN of RFC 9213"));
         assert_stored(&[private, ("CDN-Cache-Control", "no-store")], None);
+        for stored in [
+            "must-understand, no-store",
+            "no-store, no-store=0",
+            "private, private=\"x\"",
+        ] {
+            assert_stored(&[private, ("CDN-Cache-Control", stored)], Some("a CDN of RFC 9213"));
+            assert_stored(&[private, ("Akamai-Cache-Control", stored)], Some("a CDN of RFC 9213"));
+        }
+        assert_stored(&[("Cache-Control", "private, must-understand, no-store")], None);
+        assert_stored(&[private, ("X-LiteSpeed-Cache-Control", "private")], Some("LiteSpeed"));
+        assert_stored(&[private, ("X-LiteSpeed-Cache-Control", "no-store")], None);
         assert_stored(&[private, ("Edge-Control", "private")], Some("Akamai"));
+        assert_stored(&[private, ("Edge-Control", "no-store, !no-store")], Some("Akamai"));
         assert_stored(&[private, ("X-Accel-Expires", "60")], Some("nginx"));
         assert_stored(&[private, ("X-Accel-Expires", "0")], None);
         assert_stored(&[private, ("X-Accel-Expires", "60"), ("Set-Cookie", "a=b")], None);

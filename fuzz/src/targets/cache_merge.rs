@@ -183,14 +183,7 @@ fn is_merged(name: &str) -> bool {
 
 fn is_targeted(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    [
-        "x-accel-expires",
-        "surrogate-control",
-        "edge-control",
-        "cdn-cache-control",
-    ]
-    .contains(&&*name)
-        || name.ends_with("-cdn-cache-control")
+    ["x-accel-expires", "surrogate-control", "edge-control"].contains(&&*name) || name.ends_with("-cache-control")
 }
 
 /// Every state with header blocks of every kind; the tokens of the vectors come as lines that somebody set before.
@@ -205,6 +198,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
         "Edge-Control: private\nCache-Control: public",
         "Surrogate-Control: no-store, content=\"ESI/1.0\"\nEdge-Control: !no-store, max-age=1d\nExpires: 0",
         "Set-Cookie: id=1\nSet-Cookie: id=2; Path=/\nset-cookie: id =3\nSet-Cookie: id-seen=4\nSet-Cookie: id-seen=5",
+        "Akamai-Cache-Control: max-age=60\nX-LiteSpeed-Cache-Control: private\nCDN-Cache-Control: no-store, must-understand",
     ];
     let mut seeds = Vec::new();
     for state in 0..14u8 {
