@@ -33,11 +33,13 @@ export function latestActivity(idle, now) {
 
 /**
  * Whether moving the activity's end from `old` to `next` is worth a cookie: at least a tenth of the idle timeout, no
- * less than a minute, no more than a day, never more than half the idle timeout.
- * @type {(idle: number, old: number, next: number) => boolean}
+ * less than a minute, no more than a day, never more than half the idle timeout. The last one, to where the session
+ * `expires`, is worth it however little it moves.
+ * @type {(idle: number, old: number, next: number, expires: number) => boolean}
  */
-export function isWorthRenewing(idle, old, next) {
+export function isWorthRenewing(idle, old, next, expires) {
   const tenth = Math.min(Math.max(Math.floor(idle / 10), 60), DAY)
+  if (next > old && next === expires) return true
   return next >= old + Math.max(Math.min(tenth, Math.floor(idle / 2)), 1)
 }
 

@@ -97,7 +97,7 @@ export async function createSessions(options) {
       const lifetime = lifetimeOf(config.lifetimes, session.remembered)
       const next = activeUntil(lifetime, instant(now), session.expiresAt)
       if (lifetime.idle === null || next === null || session.activeUntil === null) return false
-      return isWorthRenewing(lifetime.idle, session.activeUntil, next)
+      return isWorthRenewing(lifetime.idle, session.activeUntil, next, session.expiresAt)
     },
 
     clear: () => names.map(writeRemoval),

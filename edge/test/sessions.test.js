@@ -113,6 +113,12 @@ test('a renewal is due after a tenth of the idle timeout, within its bounds', as
     assert.equal(some.renewalIsDue(session, { now: NOW + worth }), true, `${idle}`)
     assert.equal(some.renewalIsDue(session, { now: NOW - 100 }), false, 'a clock that steps back renews nothing')
   }
+  const some = await createSessions({ keys: SECRET, idle: 1800, absolute: 1900 })
+  const { session: short } = await some.start(1, at)
+  assert.equal(some.renewalIsDue(short, { now: NOW + 99 }), false)
+  assert.equal(some.renewalIsDue(short, { now: NOW + 100 }), true, 'the last one, however little it moves')
+  const { session: ended } = await some.renew(short, { now: NOW + 100 })
+  assert.equal(some.renewalIsDue(ended, { now: NOW + 1800 }), false, 'once')
   const none = await createSessions({ keys: SECRET, idle: null })
   const { session, setCookie } = await none.start(1, at)
   assert.equal(setCookie.length, 1)

@@ -193,8 +193,11 @@ impl Fleet {
         if !is_well_dated {
             fault = Some(Fault::Misdated);
         }
-        let is_early =
-            |activity: Sealed| before.is_some_and(|before| activity.expires < before.activity.expires + RENEWAL);
+        // A renewal that moves less than this is sent once, when it reaches the session's own end.
+        let is_early = |activity: Sealed| {
+            activity.expires != end
+                && before.is_some_and(|before| activity.expires < before.activity.expires + RENEWAL)
+        };
         let is_needless = !starts && (activity.is_some_and(is_early) || (visit == Visit::Read && session.is_some()));
         self.jars.entry(after).or_insert(jar);
         Response {

@@ -73,9 +73,6 @@ pub struct Visitor {
 #[derive(PartialEq)]
 pub enum Ought {
     Live,
-    /// It is used, and within one renewal of its absolute timeout. A renewal moves the activity's end by at least a
-    /// tenth of the idle timeout and never beyond the absolute one, so the last bit may be missing.
-    LiveButForTheLastRenewal,
     /// Activity is noted only when it moves the end by a tenth of the idle timeout, at least a minute, at most a day.
     Either,
     End,
@@ -91,7 +88,6 @@ pub fn ought(visitor: &Visitor, clock: u32) -> Ought {
     match () {
         () if age >= absolute || unused >= idle => Ought::End,
         () if unused + unnoted > idle => Ought::Either,
-        () if age + unnoted > absolute => Ought::LiveButForTheLastRenewal,
         () => Ought::Live,
     }
 }

@@ -86,8 +86,6 @@ pub struct Tally {
     /// Of those that ended for want of activity or by age: used so long ago that a renewal may or may not have
     /// noted it.
     pub open: u64,
-    /// Of those that ended for want of activity: in use, but less than one renewal before the absolute timeout.
-    pub without_last_renewal: u64,
     /// Refused although both timeouts were certainly not reached, or for another reason than those.
     pub unwanted: u64,
     /// Accepted although a timeout was certainly over.
@@ -112,7 +110,6 @@ impl AddAssign for Tally {
         self.signed_out += other.signed_out;
         self.alive += other.alive;
         self.open += other.open;
-        self.without_last_renewal += other.without_last_renewal;
         self.unwanted += other.unwanted;
         self.outlived += other.outlived;
         self.resealed += other.resealed;
@@ -296,7 +293,6 @@ impl<'a> Run<'a> {
     fn refused(&mut self, visitor: &Visitor, reason: Reason, ought: &Ought, clock: u32, server: usize) {
         let is_timeout = matches!(reason, Reason::Idle | Reason::Expired | Reason::TooOld);
         let is_unwanted = *ought == Ought::Live || !is_timeout;
-        self.tally.without_last_renewal += u64::from(*ought == Ought::LiveButForTheLastRenewal);
         let by = match reason {
             _ if is_unwanted => &mut self.tally.unwanted,
             Reason::Idle => &mut self.tally.idle,

@@ -24,11 +24,12 @@ impl Lifetime {
     }
 
     /// Whether moving the activity's end from `old` to `new` is worth a cookie: at least a tenth of the idle timeout,
-    /// no less than a minute, no more than a day, never more than half the idle timeout.
-    pub(crate) fn renewal_is_due(&self, old: u64, new: u64) -> bool {
+    /// no less than a minute, no more than a day, never more than half the idle timeout. The last one, to where the
+    /// session `expires`, is worth it however little it moves, or a session in use would end before its time.
+    pub(crate) fn renewal_is_due(&self, old: u64, new: u64, expires: u64) -> bool {
         self.idle.is_some_and(|idle| {
             let worth = (idle / 10).clamp(60, DAY).min(idle / 2).max(1);
-            new >= old.saturating_add(worth)
+            new >= old.saturating_add(worth) || (new > old && new == expires)
         })
     }
 }
@@ -124,11 +125,11 @@ mod tests {
                 idle: Some(idle),
                 absolute: 400 * DAY,
             };
-            assert!(!lifetime.renewal_is_due(1000, 1000 + worth - 1), "{idle}");
-            assert!(lifetime.renewal_is_due(1000, 1000 + worth), "{idle}");
+            assert!(!lifetime.renewal_is_due(1000, 1000 + worth - 1, u64::MAX), "{idle}");
+            assert!(lifetime.renewal_is_due(1000, 1000 + worth, u64::MAX), "{idle}");
         }
         assert!(
-            !ORDINARY.renewal_is_due(1000, 900),
+            !ORDINARY.renewal_is_due(1000, 900, u64::MAX),
             "a clock that steps back renews nothing"
         );
         assert!(
@@ -136,8 +137,16 @@ mod tests {
                 idle: None,
                 absolute: 1
             }
-            .renewal_is_due(0, u64::MAX)
+            .renewal_is_due(0, u64::MAX, u64::MAX)
         );
+    }
+
+    #[test]
+    fn the_last_renewal_is_due_however_little_it_moves() {
+        assert!(ORDINARY.renewal_is_due(1000, 1001, 1001));
+        assert!(!ORDINARY.renewal_is_due(1001, 1001, 1001), "once");
+        assert!(!ORDINARY.renewal_is_due(1002, 1001, 1001));
+        assert!(!ORDINARY.renewal_is_due(1000, 1001, 1002));
     }
 
     #[test]

@@ -121,10 +121,11 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Loaded<T> {
             return true;
         }
         let lifetime = config.lifetimes.of(live.facts.remembered);
-        let (Some(old), Some(new)) = (live.facts.active_until, lifetime.active_until(now, live.facts.expires)) else {
+        let expires = live.facts.expires;
+        let (Some(old), Some(new)) = (live.facts.active_until, lifetime.active_until(now, expires)) else {
             return false;
         };
-        lifetime.renewal_is_due(old, new)
+        lifetime.renewal_is_due(old, new, expires)
             && !self.fields.is_prefetch()
             && config.renew_when.as_ref().is_none_or(|counts| counts(&self.fields))
     }

@@ -195,9 +195,10 @@ impl Server {
         let activity = lifetime.idle.and_then(|idle| {
             let new = (now + idle).min(expires);
             let step = (idle / 10).clamp(60, DAY).min(idle / 2).max(1);
+            let next = (now + idle).min(live.expires);
             let is_due = live
                 .active_until
-                .is_some_and(|old| (now + idle).min(live.expires) >= old + step);
+                .is_some_and(|old| next >= old + step || (next > old && next == live.expires));
             let is_renewed = has_place && (request.renew || (is_due && !request.is_prefetch));
             (has_new_id || is_renewed).then_some(Seen {
                 id: live.id,
