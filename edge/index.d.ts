@@ -177,6 +177,13 @@ export interface Sessions {
   clear(): string[]
 }
 
+/**
+ * Reads a snapshot or a delta of a server's revocation list: the options `cutOff` and `revoked` of `createSessions`.
+ * Entries that are over at `now` (Unix seconds, default: the clock) are left out. Throws a `RevocationsError` for any other
+ * bytes.
+ */
+export function readRevocations(bytes: Uint8Array, at?: { now?: number }): { cutOff: number; revoked: Set<string> }
+
 /** What a token says in clear: verified by nothing. */
 export interface Claims {
   kind: 'session' | 'activity'
@@ -214,6 +221,8 @@ export function isClaim(reason: Reason): boolean
 export class KeyError extends Error {}
 /** A configuration was refused; the message says what to change. */
 export class ConfigError extends Error {}
+/** Bytes were refused as a revocation list. */
+export class RevocationsError extends Error {}
 /** Session state could not be sealed. */
 export class SealError extends Error {}
 /** The one outside error. */

@@ -62,6 +62,11 @@ pub enum KeyError {
         /// The operating system's kind of error.
         kind: io::ErrorKind,
     },
+    /// Another source of keys gave no ring.
+    Source {
+        /// What its implementation says: it goes into logs, so it must not hold a secret.
+        problem: String,
+    },
 }
 
 impl fmt::Display for KeyError {
@@ -96,6 +101,7 @@ impl fmt::Display for KeyError {
                 write!(f, "the environment variable {variable} is not set to a key ring; set it to a written key")
             }
             Self::File { kind } => write!(f, "the key ring's file could not be read: {kind}"),
+            Self::Source { problem } => write!(f, "the source of keys gave no ring: {problem}"),
         }
     }
 }
@@ -189,6 +195,43 @@ impl fmt::Display for SealError {
 
 impl error::Error for SealError {}
 
+/// Why bytes were refused as a revocation list; nothing of them was taken over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RevocationsError {
+    /// They do not begin as a revocation list does.
+    NotAList,
+    /// They are of another version of the format.
+    UnknownVersion {
+        /// The version that they name.
+        version: u8,
+    },
+    /// They are shorter or longer than the number of entries that they claim.
+    Length,
+    /// The entries do not ascend, or an id stands twice.
+    Order,
+}
+
+impl fmt::Display for RevocationsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAList => f.write_str("the bytes are no revocation list; is this the right file or channel?"),
+            Self::UnknownVersion { version } => write!(
+                f,
+                "the revocation list is of version {version}, and only version 1 is known; update this server first"
+            ),
+            Self::Length => {
+                f.write_str("the revocation list is cut off or has something behind it; send it whole again")
+            }
+            Self::Order => {
+                f.write_str("the entries of the revocation list do not ascend; it was not written by this crate")
+            }
+        }
+    }
+}
+
+impl error::Error for RevocationsError {}
+
 /// A token did not open: to the outside all failures look the same, [`reason`](Self::reason) is for logs and tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpenError {
@@ -248,6 +291,8 @@ pub enum Reason {
     Idle,
     /// The payload does not deserialise into the session's type.
     Payload,
+    /// The application's own check ([`reject_if`](crate::Builder::reject_if)) refused the opened session.
+    Refused,
     /// First read after the header block was sent.
     TooLate,
 }
@@ -276,6 +321,7 @@ impl Reason {
             Self::Revoked => "revoked",
             Self::Idle => "idle",
             Self::Payload => "payload",
+            Self::Refused => "refused",
             Self::TooLate => "too late",
         }
     }
@@ -299,6 +345,7 @@ impl fmt::Display for Reason {
             Self::Revoked => "the session started before the cut-off or its id is revoked",
             Self::Idle => "the session was not used within the idle timeout",
             Self::Payload => "the session data does not fit the session's type",
+            Self::Refused => "the application's own check (`reject_if`) refused the session",
             Self::TooLate => "the session was read for the first time after the header block was sent",
         })
     }
@@ -308,7 +355,7 @@ impl fmt::Display for Reason {
 mod tests {
     use super::*;
 
-    const REASONS: [Reason; 14] = [
+    const REASONS: [Reason; 15] = [
         Reason::Malformed,
         Reason::UnknownVersion,
         Reason::Expired,
@@ -322,6 +369,7 @@ mod tests {
         Reason::Revoked,
         Reason::Idle,
         Reason::Payload,
+        Reason::Refused,
         Reason::TooLate,
     ];
 
@@ -358,6 +406,9 @@ mod tests {
             KeyError::File {
                 kind: io::ErrorKind::NotFound,
             },
+            KeyError::Source {
+                problem: "the key service is away".into(),
+            },
         ];
         keys.iter().for_each(|error| assert_sentence(&error.to_string()));
         let sealing = [
@@ -375,6 +426,13 @@ mod tests {
             SealError::RandomSource,
         ];
         sealing.iter().for_each(|error| assert_sentence(&error.to_string()));
+        let lists = [
+            RevocationsError::NotAList,
+            RevocationsError::UnknownVersion { version: 2 },
+            RevocationsError::Length,
+            RevocationsError::Order,
+        ];
+        lists.iter().for_each(|error| assert_sentence(&error.to_string()));
         let size = sealing[0].to_string();
         assert!(
             size.contains("5000") && size.contains("4096") && size.contains("`basket` with 4000"),

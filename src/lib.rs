@@ -15,6 +15,8 @@ mod token;
 mod key;
 mod keyring;
 
+mod key_source;
+
 mod day_keys;
 
 // Column 2: meaning and time.
@@ -33,6 +35,8 @@ mod sealer;
 mod sessions;
 
 mod edge;
+
+mod reload;
 
 #[cfg(any(feature = "tower", feature = "actix"))]
 mod layers;
@@ -54,15 +58,17 @@ mod tracing;
 
 pub use crate::cookie::SameSite;
 pub use crate::edge::{Checked, Checker, EdgeRights};
-pub use crate::error::{ConfigError, KeyError, OpenError, Reason, SealError};
+pub use crate::error::{ConfigError, KeyError, OpenError, Reason, RevocationsError, SealError};
 pub use crate::headers::{Patch, RequestFields, ResponseHeaders};
 pub use crate::ids::{KeyId, NotAnId, SessionId};
 pub use crate::key::{Key, SecretText};
+pub use crate::key_source::{KeySource, RingFile};
 pub use crate::keyring::{KeyDescription, KeyRing, Role};
-pub use crate::revocation::{RevocationList, RevokedIds};
+pub use crate::reload::{KeyReloader, KeyReloading, Reload};
+pub use crate::revocation::{RevocationCursor, RevocationList, Revocations};
 pub use crate::sealer::{SealedValue, Sealer};
 pub use crate::session::event::{Event, Observer};
-pub use crate::session::{Session, State};
+pub use crate::session::{Opened, Session, State};
 pub use crate::sessions::builder::Builder;
 pub use crate::sessions::{FinishError, Sessions};
 pub use crate::token::Claims;

@@ -20,8 +20,8 @@ use time::OffsetDateTime;
 use crate::buffer::Buffer;
 use crate::error::{Reason, SealError};
 use crate::ids::SessionId;
-pub use crate::session::content::State;
 pub(crate) use crate::session::content::{Content, Current, Facts, Live, Payload, from_payload};
+pub use crate::session::content::{Opened, State};
 use crate::session::event::Event;
 use crate::session::lifetime::Lifetimes;
 use crate::time::from_seconds;
@@ -64,8 +64,8 @@ pub(crate) trait Keeper<T>: Any + Send + Sync {
     /// Whether a cookie with this payload fits.
     fn check_size(&self, payload: &[u8]) -> Result<(), SealError>;
     fn observe(&self, event: &Event);
-    /// A session of this id was cleared.
-    fn cleared(&self, id: SessionId);
+    /// This session was cleared.
+    fn cleared(&self, facts: &Facts);
 }
 
 struct Shared<T, K: ?Sized> {
@@ -476,7 +476,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Session<T> {
         if let Some(live) = came
             && !before.done.cleared
         {
-            self.shared.keeper.cleared(live.facts.id);
+            self.shared.keeper.cleared(&live.facts);
         }
         Ok(())
     }

@@ -20,8 +20,8 @@ use crate::headers::RequestFields;
 use crate::ids::SessionId;
 use crate::keyring::KeyRing;
 use crate::revocation::RevocationList;
-use crate::session::Session;
 use crate::session::event::{Event, Observer};
+use crate::session::{Opened, Session};
 use crate::time::{LEEWAY, from_seconds, to_seconds, to_seconds_rounded_up};
 use crate::token::PlacedRing;
 use crate::token::aead::{self, NoRandomness};
@@ -29,7 +29,7 @@ use crate::token::envelope::Frame;
 
 pub use self::loaded::FinishError;
 
-use self::builder::{Builder, Clock, Config};
+use self::builder::{Builder, Clock, Config, RejectIf};
 use self::loaded::Loaded;
 
 /// The sessions of an application: configuration, keys, cut-off and revoked ids. Cheap to clone, shared by all threads.
@@ -52,6 +52,7 @@ use self::loaded::Loaded;
 /// ```
 pub struct Sessions<T> {
     shared: Arc<Shared>,
+    reject_if: Option<Arc<RejectIf<T>>>,
     data: PhantomData<fn() -> T>,
 }
 
@@ -118,20 +119,35 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Sessions<T> {
     }
 
     /// Replaces the key ring while requests run. Every later opening and sealing uses the new one.
+    ///
+    /// A ring without the key that sealed until now is taken too, since this is how a stolen secret is dropped; it is an
+    /// [`Event::SealingKeyDropped`].
     pub fn replace_keys(&self, keys: impl Into<Arc<KeyRing>>) {
+        let ring = keys.into();
         // `build` has checked the same names, so placing them again cannot fail.
-        if let Ok(keys) = Keys::new(&self.shared.config, &keys.into()) {
-            *self.shared.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
-            self.observe(&Event::KeysReplaced);
+        let Ok(keys) = Keys::new(&self.shared.config, &ring) else {
+            return;
+        };
+        let keys = Arc::new(keys);
+        let old = std::mem::replace(
+            &mut *self.shared.keys.write().unwrap_or_else(PoisonError::into_inner),
+            keys,
+        );
+        self.observe(&Event::KeysReplaced);
+        let id = old.session.ring().sealing((self.shared.clock)()).key.id();
+        if ring.get(id).is_none() {
+            self.observe(&Event::SealingKeyDropped { id });
         }
     }
 
     /// Refuses all sessions that started before `instant` (rounded up to a whole second): the cut-off, which ends every
-    /// session at once. It can only be raised, and it lasts as long as this process: give it again after a restart.
+    /// session at once. It can only be raised. It holds in this process, and wherever the revocation list carries it
+    /// ([`Revocations`](crate::Revocations) does, and brings it back after a restart).
     ///
     /// Sessions that start before that second has passed are refused too.
     pub fn reject_started_before(&self, instant: OffsetDateTime) {
         let to = to_seconds_rounded_up(instant);
+        self.shared.revocations.reject_started_before(instant);
         if self.shared.cut_off.fetch_max(to, Ordering::AcqRel) < to {
             self.observe(&Event::CutOffRaised { to });
         }
@@ -141,11 +157,14 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Sessions<T> {
     /// for the longest absolute timeout and 10 minutes: the session may have started on a server that is 5 minutes ahead,
     /// and another that is as much behind must still refuse it.
     pub fn revoke(&self, id: SessionId) {
-        self.revoke_at(id, (self.shared.clock)());
+        // When it started is not known here, but it was not later than now by the clock that is furthest ahead.
+        let now = (self.shared.clock)();
+        self.revoke_started(id, now.saturating_add(LEEWAY), now);
     }
 
-    fn revoke_at(&self, id: SessionId, now: u64) {
-        let until = now.saturating_add(self.shared.config.lifetimes.longest() + 2 * LEEWAY);
+    /// Revokes a session that started at this Unix second.
+    fn revoke_started(&self, id: SessionId, started: u64, now: u64) {
+        let until = started.saturating_add(self.shared.config.lifetimes.longest() + LEEWAY);
         self.shared
             .revocations
             .revoke(id, from_seconds(until), from_seconds(now));
@@ -187,6 +206,8 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Sessions<T> {
     /// Step 7 of opening, but for the flags.
     fn judge(&self, frame: &Frame, id: SessionId, now: u64) -> Result<(), Reason> {
         let cut_off = self.shared.cut_off.load(Ordering::Acquire);
+        let of_list = self.shared.revocations.cut_off().map_or(0, to_seconds_rounded_up);
+        let cut_off = cut_off.max(of_list);
         self.shared
             .config
             .lifetimes
@@ -197,10 +218,22 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Sessions<T> {
         Ok(())
     }
 
+    /// Whether the application's own check refuses a session.
+    fn refuses(&self, data: &T, id: SessionId, started: u64) -> bool {
+        self.reject_if.as_ref().is_some_and(|reject_if| {
+            reject_if(&Opened {
+                data,
+                id,
+                started_at: from_seconds(started),
+            })
+        })
+    }
+
     fn new(
         config: Config,
         ring: Arc<KeyRing>,
         revocations: Box<dyn RevocationList>,
+        reject_if: Option<Arc<RejectIf<T>>>,
         observer: Option<Arc<dyn Observer>>,
         clock: Clock,
     ) -> Result<Self, ConfigError> {
@@ -217,6 +250,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Sessions<T> {
         };
         Ok(Self {
             shared: Arc::new(shared),
+            reject_if,
             data: PhantomData,
         })
     }
@@ -233,6 +267,7 @@ impl<T> Clone for Sessions<T> {
     fn clone(&self) -> Self {
         Self {
             shared: Arc::clone(&self.shared),
+            reject_if: self.reject_if.clone(),
             data: PhantomData,
         }
     }

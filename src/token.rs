@@ -79,6 +79,10 @@ impl PlacedRing {
         Ok(Screened { bytes, head, key })
     }
 
+    pub(crate) fn ring(&self) -> &Arc<KeyRing> {
+        &self.ring
+    }
+
     /// The keys of one day under every secret of the ring, as bytes.
     pub(crate) fn export_day(&self, day: u32) -> impl Iterator<Item = (KeyId, RawDayKeys)> {
         self.ring

@@ -15,7 +15,7 @@ use std::thread;
 use std::time::Duration;
 
 use sealed_session::{
-    Builder, Claims, Event, KeyRing, Patch, Reason, RequestFields, RevocationList, RevokedIds, SealError, Session,
+    Builder, Claims, Event, KeyRing, Patch, Reason, RequestFields, RevocationList, Revocations, SealError, Session,
     SessionId, Sessions, State,
 };
 use serde::de::DeserializeOwned;
@@ -461,7 +461,7 @@ fn an_observer_may_look_at_the_session_that_it_hears_of() {
 
 /// A list that panics when it is told to, once.
 #[derive(Clone, Default)]
-struct Panicking(Arc<RevokedIds>, Arc<AtomicBool>);
+struct Panicking(Arc<Revocations>, Arc<AtomicBool>);
 
 impl RevocationList for Panicking {
     fn is_revoked(&self, id: SessionId) -> bool {

@@ -28,6 +28,7 @@ const FLOORS: &[(Floor, &[&str])] = &[
             "token/envelope",
             "key",
             "keyring",
+            "key_source",
             "day_keys",
             "token",
         ],
@@ -35,6 +36,8 @@ const FLOORS: &[(Floor, &[&str])] = &[
     (
         Floor::Column(2),
         &[
+            "revocation/snapshot",
+            "revocation/shards",
             "revocation",
             "session/event",
             "session/lifetime",
@@ -53,6 +56,7 @@ const FLOORS: &[(Floor, &[&str])] = &[
             "sessions/loaded",
             "sessions",
             "edge",
+            "reload",
             "layers",
             "http",
             "tower",
@@ -73,7 +77,7 @@ const SPLIT: &[&str] = &["session", "sessions"];
 const ADAPTERS: &[&str] = &["layers", "http", "tower", "axum", "actix", "tracing"];
 
 /// Files that only tests declare.
-const TEST_ONLY: &[&str] = &["token/vectors", "token/laws", "sessions/tests"];
+const TEST_ONLY: &[&str] = &["token/vectors", "token/laws", "sessions/tests", "revocation/tests"];
 
 const CRYPTO: &[&str] = &["aes_gcm", "hkdf", "sha2", "getrandom"];
 const SERDE: &[&str] = &["serde", "serde_json"];

@@ -445,7 +445,7 @@ fn the_page_stands_for_itself() {
     }
 }
 
-const REASONS: [Reason; 14] = [
+const REASONS: [Reason; 15] = [
     Reason::Malformed,
     Reason::UnknownVersion,
     Reason::Expired,
@@ -459,5 +459,6 @@ const REASONS: [Reason; 14] = [
     Reason::Revoked,
     Reason::Idle,
     Reason::Payload,
+    Reason::Refused,
     Reason::TooLate,
 ];

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sealed_session::{Key, KeyRing, RequestFields, Sessions, TracingObserver};
+use sealed_session::{Key, KeyError, KeyRing, RequestFields, Sessions, TracingObserver};
 use time::OffsetDateTime;
 
 #[derive(Clone, Default)]
@@ -69,6 +69,14 @@ fn events_are_logged_with_level_and_reason_and_without_data() {
     session.clear().unwrap_err();
     let late = log.take();
     assert!(late.contains("WARN") && late.contains("WriteTooLate"), "{late}");
+
+    assert!(sessions.reload_from(|| Err(KeyError::EmptyRing)).poll().is_err());
+    sessions.replace_keys(KeyRing::new(Key::generate().unwrap()));
+    let keys = log.take();
+    for event in ["KeysReloadFailed", "SealingKeyDropped"] {
+        let line = keys.lines().find(|line| line.contains(event));
+        assert!(line.is_some_and(|line| line.contains("WARN")), "{event}: {keys}");
+    }
 
     let token = cookie.split(['=', ';']).nth(1).unwrap();
     for text in [started, rejected, late] {

@@ -15,6 +15,11 @@ export class SealError extends Error {
   name = 'SealError'
 }
 
+/** Bytes were refused as a revocation list. */
+export class RevocationsError extends Error {
+  name = 'RevocationsError'
+}
+
 /** The one outside error: there is no session, for whatever reason. */
 export class NoSession extends Error {
   name = 'NoSession'

@@ -1,9 +1,11 @@
 //! What a session is: its data with the bytes that it was read from, its facts, or why there is none.
 
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
+use time::OffsetDateTime;
 
 use crate::buffer::Buffer;
 use crate::error::Reason;
@@ -22,6 +24,26 @@ pub enum State {
     Rejected(Reason),
     /// It was cleared during this request.
     Cleared,
+}
+
+/// An opened session as the application's own check sees it ([`reject_if`](crate::Builder::reject_if)).
+#[non_exhaustive]
+pub struct Opened<'a, T> {
+    /// The session data.
+    pub data: &'a T,
+    /// The id under which it was opened.
+    pub id: SessionId,
+    /// When it started, in whole seconds UTC.
+    pub started_at: OffsetDateTime,
+}
+
+impl<T> fmt::Debug for Opened<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opened")
+            .field("id", &self.id)
+            .field("started_at", &self.started_at)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A session, or why there is none.

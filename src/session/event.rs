@@ -1,7 +1,7 @@
 //! What happened to sessions, for logs and metrics: ids and reasons, never session data.
 
-use crate::error::Reason;
-use crate::ids::SessionId;
+use crate::error::{KeyError, Reason};
+use crate::ids::{KeyId, SessionId};
 
 /// Receives an [`Event`] whenever something happens to a session.
 ///
@@ -95,6 +95,16 @@ pub enum Event {
     },
     /// The key ring was replaced.
     KeysReplaced,
+    /// The new ring does not have the key that sealed until now: all sessions under it are over.
+    SealingKeyDropped {
+        /// The key that went.
+        id: KeyId,
+    },
+    /// A source of keys gave no ring; the one in use stays. Reported once, until it gives one or fails for another reason.
+    KeysReloadFailed {
+        /// Why.
+        error: KeyError,
+    },
     /// A `public` directive of the application was taken away, since the response depends on the session.
     PublicRemoved,
     /// The response's header block is so large that proxies with 4 KiB buffers (stock nginx) answer 502.

@@ -13,7 +13,8 @@ use crate::cookie::{self, Attributes, SameSite};
 use crate::error::ConfigError;
 use crate::headers::RequestFields;
 use crate::keyring::KeyRing;
-use crate::revocation::{RevocationList, RevokedIds};
+use crate::revocation::{RevocationList, Revocations};
+use crate::session::Opened;
 use crate::session::event::{Event, Observer};
 use crate::session::lifetime::{Lifetime, Lifetimes};
 use crate::sessions::Sessions;
@@ -53,12 +54,14 @@ pub struct Builder<T> {
     renew_when: Option<RenewWhen>,
     development: bool,
     revocations: Box<dyn RevocationList>,
+    reject_if: Option<Arc<RejectIf<T>>>,
     observer: Option<Arc<dyn Observer>>,
     clock: Clock,
     data: PhantomData<fn() -> T>,
 }
 
 pub(crate) type RenewWhen = Box<dyn Fn(&RequestFields) -> bool + Send + Sync>;
+pub(crate) type RejectIf<T> = dyn Fn(&Opened<'_, T>) -> bool + Send + Sync;
 pub(crate) type Clock = Box<dyn Fn() -> u64 + Send + Sync>;
 
 /// A checked configuration.
@@ -105,7 +108,8 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Builder<T> {
             revoke_on_clear: false,
             renew_when: None,
             development: false,
-            revocations: Box::new(RevokedIds::new()),
+            revocations: Box::new(Revocations::new()),
+            reject_if: None,
             observer: None,
             clock: Box::new(now),
             data: PhantomData,
@@ -284,10 +288,54 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Builder<T> {
         }
     }
 
-    /// Where revoked session ids are kept. Default: [`RevokedIds`], in this process's memory.
+    /// What is revoked. Default: [`Revocations`] of its own, in this process's memory. Keep a clone of the one given here to
+    /// send it to other servers, or to write it down for the next start.
     pub fn revocation_list(self, list: impl RevocationList + 'static) -> Self {
         Self {
             revocations: Box::new(list),
+            ..self
+        }
+    }
+
+    /// The application's own check of an opened session: `true` refuses it, as [`Reason::Refused`](crate::Reason::Refused).
+    /// Default: none.
+    ///
+    /// For what ends all sessions of one user: keep an instant (`valid_from`) or a generation number in the user's record,
+    /// raise it at a change of password or at "sign out everywhere", and refuse what is older. Compare an instant in whole
+    /// seconds, since that is what sessions have: round it down where it is kept.
+    ///
+    /// It is called when a session is opened, and again in [`finish`](crate::Session::finish) with the data that would be
+    /// written, unless the request started a new session. So a request that raises the generation in the record keeps its own
+    /// session if it read it before and writes the new number into it; or it starts a new one. The check cannot wait: answer from memory. A record that must be
+    /// fetched is better compared in the handler that fetches it anyway.
+    ///
+    /// ```
+    /// use std::collections::HashMap;
+    /// use std::sync::{Arc, RwLock};
+    /// use sealed_session::{Key, KeyRing, Reason, RequestFields, Sessions, State};
+    /// # use serde::{Deserialize, Serialize};
+    /// # use time::OffsetDateTime;
+    /// #[derive(Serialize, Deserialize)]
+    /// struct Login { user: u64, generation: u32 }
+    ///
+    /// let generations = Arc::new(RwLock::new(HashMap::from([(7, 1)])));
+    /// let known = Arc::clone(&generations);
+    /// let sessions = Sessions::<Login>::builder(KeyRing::new(Key::generate()?))
+    ///     .reject_if(move |opened| {
+    ///         let known = known.read().expect("nothing panics while it is written");
+    ///         known.get(&opened.data.user) != Some(&opened.data.generation)
+    ///     })
+    ///     .build()?;
+    ///
+    /// let cookie = sessions.cookie_for(Login { user: 7, generation: 1 }, OffsetDateTime::now_utc())?;
+    /// assert_eq!(sessions.load(RequestFields::new([cookie.clone()])).state(), State::Valid);
+    /// generations.write().expect("nothing panics while it is read").insert(7, 2);
+    /// assert_eq!(sessions.load(RequestFields::new([cookie])).state(), State::Rejected(Reason::Refused));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn reject_if(self, refuses: impl Fn(&Opened<'_, T>) -> bool + Send + Sync + 'static) -> Self {
+        Self {
+            reject_if: Some(Arc::new(refuses)),
             ..self
         }
     }
@@ -355,7 +403,14 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Builder<T> {
             revoke_on_clear: self.revoke_on_clear,
             renew_when: self.renew_when,
         };
-        let sessions = Sessions::new(config, self.keys, self.revocations, self.observer, self.clock)?;
+        let sessions = Sessions::new(
+            config,
+            self.keys,
+            self.revocations,
+            self.reject_if,
+            self.observer,
+            self.clock,
+        )?;
         if development {
             sessions.observe(&Event::DevelopmentCookie);
         }

@@ -72,9 +72,9 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Keeper<T> for Load
         self.sessions.observe(event);
     }
 
-    fn cleared(&self, id: SessionId) {
+    fn cleared(&self, facts: &Facts) {
         if self.sessions.shared.config.revoke_on_clear {
-            self.sessions.revoke_at(id, self.now());
+            self.sessions.revoke_started(facts.id, facts.started, self.now());
         }
     }
 }
@@ -147,7 +147,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Loaded<T> {
         }
         if let Some(live) = live
             && !matches!(outcome, Outcome::Discarded | Outcome::Cleared)
-            && (live.facts.expires <= now || self.was_revoked_meanwhile(ending, outcome))
+            && (live.facts.expires <= now || self.was_refused_meanwhile(ending, live, outcome))
         {
             if done != Change::None {
                 self.observe(&Event::EndedMeanwhile { id: live.facts.id });
@@ -182,9 +182,13 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Loaded<T> {
         Ok(patch)
     }
 
-    /// Whether the session that this request opened was revoked while it was served: what it wrote, and a new id above
-    /// all, must not carry the session past its revocation. A session that it started is another one.
-    fn was_revoked_meanwhile(&self, ending: &Ending<'_, T>, outcome: Outcome) -> bool {
+    /// Whether the session that this request opened was revoked while it was served, or is now refused by the application:
+    /// what it wrote, and a new id above all, must not carry the session past its revocation. A session that it started
+    /// is another one.
+    ///
+    /// The application's check sees the data as they would be written: a request that raised the generation in the user's
+    /// record and in its own session keeps that session, and the others lose theirs.
+    fn was_refused_meanwhile(&self, ending: &Ending<'_, T>, last: &Live<T>, outcome: Outcome) -> bool {
         let Ending::Touched {
             first: Current::Live(opened),
             ..
@@ -192,7 +196,10 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Loaded<T> {
         else {
             return false;
         };
-        outcome != Outcome::Started && self.sessions.shared.revocations.is_revoked(opened.facts.id)
+        let id = opened.facts.id;
+        outcome != Outcome::Started
+            && (self.sessions.shared.revocations.is_revoked(id)
+                || self.sessions.refuses(&last.content.data, id, last.facts.started))
     }
 
     /// Seals what the row says is sent.

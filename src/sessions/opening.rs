@@ -55,6 +55,9 @@ pub(crate) fn open<T: Serialize + DeserializeOwned + Send + Sync + 'static>(
             continue;
         }
         match live(sessions, token, active_until.flatten(), now) {
+            Some(live) if sessions.refuses(&live.content.data, id, live.facts.started) => {
+                opening.reject(Reason::Refused, Some(id));
+            }
             Some(live) => return Current::Live(live),
             None => opening.reject(Reason::Payload, Some(id)),
         }

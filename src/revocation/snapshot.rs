@@ -1,0 +1,159 @@
+//! A revocation list as bytes (SPEC.md, *Revocation list*): one canonical form, read strictly.
+//!
+//! ```text
+//! "SSRL" | u8 version = 1 | u32 cut-off | u64 count | count times: 8 bytes session id | u32 until
+//! ```
+
+use crate::error::RevocationsError;
+use crate::ids::SessionId;
+
+/// A revoked id, and the Unix second after which its entry may go: 12 bytes in memory as on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) id: SessionId,
+    pub(crate) until: u32,
+}
+
+/// A list that was read: checked as a whole, and still in the bytes that it came in.
+pub(crate) struct Snapshot<'a> {
+    pub(crate) cut_off: u32,
+    entries: &'a [[u8; ENTRY]],
+}
+
+impl<'a> Snapshot<'a> {
+    /// Checked: the mark, the version, a length that is exactly that of the count, ids that strictly ascend. Nothing is
+    /// allocated, whatever the bytes claim.
+    pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self, RevocationsError> {
+        let after_mark = bytes.strip_prefix(MARK).ok_or(RevocationsError::NotAList)?;
+        match after_mark.first() {
+            Some(&VERSION) => {}
+            Some(&version) => return Err(RevocationsError::UnknownVersion { version }),
+            None => return Err(RevocationsError::Length),
+        }
+        let (Some(cut_off), Some(count)) = (array(bytes, CUT_OFF), array(bytes, COUNT)) else {
+            return Err(RevocationsError::Length);
+        };
+        let (entries, rest) = bytes.get(HEAD..).unwrap_or_default().as_chunks::<ENTRY>();
+        if !rest.is_empty() || u64::from_be_bytes(count) != entries.len() as u64 {
+            return Err(RevocationsError::Length);
+        }
+        if !entries.is_sorted_by(|one, next| one[..ID] < next[..ID]) {
+            return Err(RevocationsError::Order);
+        }
+        let cut_off = u32::from_be_bytes(cut_off);
+        Ok(Self { cut_off, entries })
+    }
+
+    /// The entries in groups that share the first byte of their ids; no group is empty.
+    pub(crate) fn by_first_byte(&self) -> impl Iterator<Item = (u8, impl Iterator<Item = Entry> + 'a)> + 'a {
+        let groups = self.entries.chunk_by(|one, next| one[0] == next[0]);
+        groups.map(|group| (group[0][0], group.iter().map(read)))
+    }
+}
+
+/// Writes a list; entries are given in strictly ascending order of their ids.
+pub(crate) struct Writer {
+    bytes: Vec<u8>,
+}
+
+impl Writer {
+    /// With room for this many entries.
+    pub(crate) fn new(cut_off: u32, room: usize) -> Self {
+        let mut bytes = Vec::with_capacity(HEAD + ENTRY * room);
+        bytes.extend_from_slice(MARK);
+        bytes.push(VERSION);
+        bytes.extend_from_slice(&cut_off.to_be_bytes());
+        bytes.extend_from_slice(&0u64.to_be_bytes());
+        Self { bytes }
+    }
+
+    pub(crate) fn push(&mut self, entry: Entry) {
+        self.bytes.extend_from_slice(&entry.id.0);
+        self.bytes.extend_from_slice(&entry.until.to_be_bytes());
+    }
+
+    pub(crate) fn finish(mut self) -> Vec<u8> {
+        let count = (self.bytes.len() - HEAD) / ENTRY;
+        self.bytes[COUNT..HEAD].copy_from_slice(&(count as u64).to_be_bytes());
+        self.bytes
+    }
+}
+
+fn read(bytes: &[u8; ENTRY]) -> Entry {
+    let [id @ .., a, b, c, d] = *bytes;
+    Entry {
+        id: SessionId(id),
+        until: u32::from_be_bytes([a, b, c, d]),
+    }
+}
+
+fn array<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
+    bytes.get(at..)?.first_chunk().copied()
+}
+
+const MARK: &[u8; 4] = b"SSRL";
+const VERSION: u8 = 1;
+const CUT_OFF: usize = MARK.len() + 1;
+const COUNT: usize = CUT_OFF + 4;
+const HEAD: usize = COUNT + 8;
+const ID: usize = 8;
+const ENTRY: usize = ID + 4;
+
+const _: () = assert!(HEAD == 17 && size_of::<Entry>() == ENTRY);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(cut_off: u32, entries: &[(u64, u32)]) -> Vec<u8> {
+        let mut writer = Writer::new(cut_off, entries.len());
+        for &(id, until) in entries {
+            let id = SessionId(id.to_be_bytes());
+            writer.push(Entry { id, until });
+        }
+        writer.finish()
+    }
+
+    fn refused(bytes: &[u8]) -> RevocationsError {
+        Snapshot::parse(bytes).err().expect("it is refused")
+    }
+
+    #[test]
+    fn what_is_written_reads_back() {
+        let bytes = written(7, &[(1, 10), (2, 20), (1 << 60, 30)]);
+        let read = Snapshot::parse(&bytes).unwrap();
+        let groups: Vec<_> = read
+            .by_first_byte()
+            .map(|(first, entries)| (first, entries.map(|entry| entry.until).collect::<Vec<_>>()))
+            .collect();
+        assert_eq!((read.cut_off, groups), (7, vec![(0, vec![10, 20]), (16, vec![30])]));
+        assert_eq!(Snapshot::parse(&written(0, &[])).unwrap().by_first_byte().count(), 0);
+    }
+
+    #[test]
+    fn whatever_is_not_that_one_form_is_refused() {
+        let good = written(7, &[(1, 10), (2, 20)]);
+        for length in 0..good.len() {
+            let expected = match length {
+                0..4 => RevocationsError::NotAList,
+                _ => RevocationsError::Length,
+            };
+            assert_eq!(refused(&good[..length]), expected, "{length}");
+        }
+        for more in [1, 11, 12, 24] {
+            let longer = [&good[..], &vec![0xff; more]].concat();
+            assert_eq!(refused(&longer), RevocationsError::Length, "{more}");
+        }
+        // The last one is the right count, were it cut to fewer bits.
+        for claim in [0, 1, 3, 1 << 60, u64::MAX, (1 << 32) + 2, (1 << 61) + 2] {
+            let mut bytes = good.clone();
+            bytes[COUNT..HEAD].copy_from_slice(&u64::to_be_bytes(claim));
+            assert_eq!(refused(&bytes), RevocationsError::Length, "{claim}");
+        }
+        assert_eq!(refused(&written(7, &[(2, 10), (1, 20)])), RevocationsError::Order);
+        assert_eq!(refused(&written(7, &[(1, 10), (1, 20)])), RevocationsError::Order);
+        let other = [&good[..4], &[2], &good[5..]].concat();
+        assert_eq!(refused(&other), RevocationsError::UnknownVersion { version: 2 });
+        assert_eq!(refused(b"ssrl"), RevocationsError::NotAList);
+    }
+}

@@ -1,0 +1,306 @@
+//! The list against a model of it: a map from id to instant, and one cut-off.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn id(number: u64) -> SessionId {
+    SessionId::from_bytes(number.to_be_bytes())
+}
+
+fn at(seconds: u64) -> OffsetDateTime {
+    from_seconds(seconds)
+}
+
+fn revoked(list: &Revocations, numbers: impl Iterator<Item = u64>, until: u64, now: u64) {
+    numbers.for_each(|number| list.revoke(id(number), at(until), at(now)));
+}
+
+fn merge(into: &Revocations, bytes: &[u8], now: u64) -> usize {
+    into.merge(bytes, at(now)).unwrap()
+}
+
+#[test]
+fn a_revoked_id_stays_revoked_until_its_instant() {
+    let list = Revocations::new();
+    assert!(list.is_empty() && !list.is_revoked(id(1)));
+    list.revoke(id(1), at(100), at(0));
+    list.revoke(id(1), at(50), at(0));
+    revoked(&list, 2..200, 200, 99);
+    assert!(
+        list.is_revoked(id(1)),
+        "a later, shorter revocation does not shorten the first"
+    );
+    assert!(!list.is_revoked(id(500)));
+    revoked(&list, 200..400, 300, 100);
+    assert!(!list.is_revoked(id(1)), "its instant has come, and so has its pruning");
+}
+
+#[test]
+fn entries_that_outlived_every_session_go_by_themselves() {
+    let list = Revocations::new();
+    // One run of the 256: the others would do the same.
+    for number in 0..100_000 {
+        list.revoke(id(number), at(number + 10), at(number));
+    }
+    assert!(list.len() < 20, "{}", list.len());
+    assert!(list.is_revoked(id(99_999)));
+    assert_eq!(list.snapshot(at(200_000)), Revocations::new().snapshot(at(0)));
+    assert!(list.is_empty(), "a snapshot prunes");
+}
+
+#[test]
+fn what_is_over_is_neither_sent_nor_taken() {
+    let (one, other) = (Revocations::new(), Revocations::new());
+    one.revoke(id(1), at(100), at(0));
+    one.revoke(id(2), at(200), at(0));
+    one.revoke(id(3), at(50), at(60));
+    assert!(!one.is_revoked(id(3)));
+    let early = one.snapshot(at(0));
+    assert_eq!(merge(&other, &early, 100), 1);
+    assert!(!other.is_revoked(id(1)) && other.is_revoked(id(2)));
+    assert_eq!(one.snapshot(at(100)), other.snapshot(at(100)));
+    let delta = one.delta_since(&mut RevocationCursor::default(), at(100)).unwrap();
+    assert_eq!(delta, one.snapshot(at(100)));
+}
+
+#[test]
+fn a_later_end_holds_wherever_it_comes_from() {
+    let (one, other) = (Revocations::new(), Revocations::new());
+    one.revoke(id(1), at(100), at(0));
+    other.revoke(id(1), at(200), at(0));
+    assert_eq!(merge(&one, &other.snapshot(at(0)), 0), 1);
+    assert_eq!(merge(&other, &one.snapshot(at(0)), 0), 0);
+    assert_eq!(one.snapshot(at(150)), other.snapshot(at(150)));
+    assert_ne!(one.snapshot(at(150)), Revocations::new().snapshot(at(150)));
+}
+
+#[test]
+fn an_instant_beyond_32_bits_is_the_last_one() {
+    let list = Revocations::new();
+    list.revoke(id(1), at(1 << 40), at(0));
+    list.reject_started_before(at(1 << 40));
+    assert_eq!(list.cut_off(), Some(at(u32::MAX.into())));
+    let again = Revocations::new();
+    assert_eq!(merge(&again, &list.snapshot(at(0)), u64::from(u32::MAX) - 1), 2);
+    assert!(again.is_revoked(id(1)));
+}
+
+#[test]
+fn a_delta_has_what_is_new_and_an_own_delta_what_is_new_from_here() {
+    let (one, other) = (Revocations::new(), Revocations::new());
+    let (mut all, mut own) = (RevocationCursor::default(), RevocationCursor::default());
+    assert_eq!(one.delta_since(&mut all, at(0)), None);
+    one.revoke(id(1), at(100), at(0));
+    let first = one.delta_since(&mut all, at(0)).unwrap();
+    assert_eq!(merge(&other, &first, 0), 1);
+    one.revoke(id(1), at(100), at(0));
+    assert_eq!(one.delta_since(&mut all, at(0)), None, "known already");
+
+    other.revoke(id(2), at(100), at(0));
+    other.reject_started_before(at(40));
+    let theirs = other.delta_since(&mut RevocationCursor::default(), at(0)).unwrap();
+    assert_eq!(merge(&one, &theirs, 0), 2);
+    assert_eq!(one.cut_off(), Some(at(40)));
+    assert_eq!(
+        one.own_delta_since(&mut own.clone(), at(0)).map(|delta| delta.len()),
+        Some(17 + 12)
+    );
+    let before = all;
+    assert_eq!(one.delta_since(&mut all, at(0)).map(|delta| delta.len()), Some(17 + 12));
+    assert_eq!((all, own == all), (one.cursor(), false));
+    _ = one.own_delta_since(&mut own, at(0));
+    assert_eq!(own, all, "it moves past what is not sent");
+    assert_eq!(one.own_delta_since(&mut before.clone(), at(0)), None);
+
+    one.reject_started_before(at(50));
+    let cut = one.own_delta_since(&mut own, at(0)).unwrap();
+    assert_eq!(
+        (cut.len(), merge(&other, &cut, 0), other.cut_off()),
+        (17, 1, Some(at(50)))
+    );
+}
+
+#[test]
+fn a_cursor_that_is_too_far_behind_or_foreign_gets_the_whole_list() {
+    let list = Revocations::new();
+    let mut behind = RevocationCursor::default();
+    revoked(&list, 0..LONGEST_LOG as u64, 100, 0);
+    assert_eq!(list.log(|log| log.dropped), 0);
+    list.revoke(id(1 << 60), at(100), at(0));
+    assert_eq!(list.log(|log| log.changes.len()), LONGEST_LOG, "the log is bounded");
+    let whole = list.snapshot(at(0));
+    assert_eq!(list.delta_since(&mut behind, at(0)).as_ref(), Some(&whole));
+    assert_eq!(behind, list.cursor());
+    let mut foreign = RevocationCursor(u64::MAX);
+    assert_eq!(list.own_delta_since(&mut foreign, at(0)).as_ref(), Some(&whole));
+    assert_eq!(foreign, list.cursor());
+}
+
+#[test]
+fn a_list_that_is_refused_changes_nothing() {
+    let (list, other) = (Revocations::new(), Revocations::new());
+    other.revoke(id(1), at(100), at(0));
+    other.reject_started_before(at(5));
+    let mut bytes = other.snapshot(at(0));
+    bytes.push(0);
+    assert_eq!(list.merge(&bytes, at(0)), Err(RevocationsError::Length));
+    assert_eq!(
+        (list.len(), list.cut_off(), list.cursor()),
+        (0, None, RevocationCursor(0))
+    );
+}
+
+/// What happens among three servers.
+#[derive(Clone, Debug)]
+enum Act {
+    Revoke {
+        server: usize,
+        id: u8,
+        valid_for: u8,
+    },
+    CutOff {
+        server: usize,
+        to: u8,
+    },
+    /// What one has sends as a snapshot, into the post.
+    Snapshot {
+        server: usize,
+    },
+    /// The next delta of one, all or own, into the post.
+    Delta {
+        server: usize,
+        own: bool,
+    },
+    /// One of the letters arrives: late, twice or never as it happens.
+    Deliver {
+        letter: usize,
+        server: usize,
+    },
+    Wait {
+        seconds: u8,
+    },
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    let server = 0..3usize;
+    prop_oneof![
+        4 => (server.clone(), 0..12u8, any::<u8>()).prop_map(|(server, id, valid_for)| Act::Revoke { server, id, valid_for }),
+        1 => (server.clone(), any::<u8>()).prop_map(|(server, to)| Act::CutOff { server, to }),
+        1 => server.clone().prop_map(|server| Act::Snapshot { server }),
+        3 => (server.clone(), any::<bool>()).prop_map(|(server, own)| Act::Delta { server, own }),
+        4 => (any::<usize>(), server).prop_map(|(letter, server)| Act::Deliver { letter, server }),
+        1 => any::<u8>().prop_map(|seconds| Act::Wait { seconds }),
+    ]
+}
+
+/// Ids that share runs, and ids that do not.
+fn spread(number: u8) -> SessionId {
+    id(u64::from(number) << if number.is_multiple_of(2) { 0 } else { 56 })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    /// Any interleaving of writes, snapshots and deltas, with letters lost, repeated and out of order, comes to one list as
+    /// soon as snapshots went round; and it is the list of all that was revoked.
+    #[test]
+    fn any_interleaving_comes_to_the_same_list(acts in prop::collection::vec(act(), 0..80)) {
+        let servers = [(); 3].map(|()| Revocations::new());
+        let mut cursors = [[RevocationCursor::default(); 2]; 3];
+        let mut post: Vec<Vec<u8>> = Vec::new();
+        let (mut model, mut cut_off, mut now) = (BTreeMap::new(), 0, 1000);
+        for act in acts {
+            match act {
+                Act::Revoke { server, id, valid_for } => {
+                    let until = now + u64::from(valid_for);
+                    servers[server].revoke(spread(id), at(until), at(now));
+                    let entry = model.entry(spread(id)).or_insert(until);
+                    *entry = until.max(*entry);
+                }
+                Act::CutOff { server, to } => {
+                    servers[server].reject_started_before(at(to.into()));
+                    cut_off = cut_off.max(u32::from(to));
+                }
+                Act::Snapshot { server } => post.push(servers[server].snapshot(at(now))),
+                Act::Delta { server, own } => {
+                    let cursor = &mut cursors[server][usize::from(own)];
+                    post.extend(match own {
+                        true => servers[server].own_delta_since(cursor, at(now)),
+                        false => servers[server].delta_since(cursor, at(now)),
+                    });
+                }
+                Act::Deliver { letter, server } if !post.is_empty() => {
+                    merge(&servers[server], &post[letter % post.len()], now);
+                }
+                Act::Deliver { .. } => {}
+                Act::Wait { seconds } => now += u64::from(seconds),
+            }
+        }
+        for from in &servers {
+            let snapshot = from.snapshot(at(now));
+            servers.iter().for_each(|to| { merge(to, &snapshot, now); });
+        }
+        // The first ones have not heard of the last ones' last news yet.
+        let last = servers[2].snapshot(at(now));
+        let mut expected = Writer::new(cut_off, model.len());
+        for (&id, &until) in model.iter().filter(|&(_, &until)| until > now) {
+            expected.push(Entry { id, until: until as u32 });
+            prop_assert!(servers[2].is_revoked(id));
+        }
+        prop_assert_eq!(&expected.finish(), &last);
+        for server in &servers[..2] {
+            merge(server, &last, now);
+            prop_assert_eq!(&server.snapshot(at(now)), &last);
+            prop_assert_eq!(merge(server, &last, now), 0, "merging twice is merging once");
+        }
+    }
+
+    /// Every delta, delivered once and in any order, is as good as a snapshot.
+    #[test]
+    fn deltas_alone_are_enough_if_none_is_lost(
+        ids in prop::collection::vec((0..40u8, 1..100u64), 0..60),
+        every in 1..7usize,
+        reverse in any::<bool>(),
+    ) {
+        let (one, other, mut cursor) = (Revocations::new(), Revocations::new(), RevocationCursor::default());
+        let mut post = Vec::new();
+        for (index, (number, until)) in ids.into_iter().enumerate() {
+            one.revoke(spread(number), at(until), at(0));
+            if index % every == 0 {
+                post.extend(one.delta_since(&mut cursor, at(0)));
+            }
+        }
+        post.extend(one.delta_since(&mut cursor, at(0)));
+        if reverse {
+            post.reverse();
+        }
+        post.iter().for_each(|delta| { merge(&other, delta, 0); });
+        prop_assert_eq!(one.snapshot(at(0)), other.snapshot(at(0)));
+    }
+
+    /// No bytes make it panic, and what it takes is what a model of the format reads.
+    #[test]
+    fn arbitrary_bytes_are_refused_or_read_exactly(
+        head in prop_oneof![8 => Just(&b"SSRL\x01"[..]), 1 => Just(&b"SSRL"[..]), 1 => Just(&b""[..])],
+        mut entries in prop::collection::vec(any::<[u8; 12]>(), 0..6),
+        sorted in any::<bool>(),
+        claim in prop_oneof![3 => Just(None), 1 => any::<u64>().prop_map(Some)],
+        tail in prop_oneof![3 => Just(vec![]), 1 => prop::collection::vec(any::<u8>(), 0..14)],
+    ) {
+        if sorted {
+            entries.sort_unstable();
+        }
+        let count = claim.unwrap_or(entries.len() as u64).to_be_bytes();
+        let bytes = [head, &[0, 0, 0, 9], &count, entries.as_flattened(), &tail].concat();
+        let list = Revocations::new();
+        let taken = list.merge(&bytes, at(0)).is_ok();
+        let ascend = entries.windows(2).all(|pair| pair[0][..8] < pair[1][..8]);
+        if tail.is_empty() {
+            prop_assert_eq!(taken, head.len() == 5 && ascend && claim.is_none_or(|claim| claim == entries.len() as u64));
+        }
+        if taken {
+            prop_assert_eq!(list.snapshot(at(0)), bytes);
+        }
+    }
+}

@@ -1,0 +1,336 @@
+//! Revocation as an application and a fleet see it: lists that travel, a sign-out that is real, the application's own check.
+#![allow(clippy::unwrap_used, reason = "all of this is tests")]
+
+mod common;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use sealed_session::{
+    Builder, Event, Reason, RequestFields, RevocationCursor, RevocationList, Revocations, Session, SessionId, Sessions,
+    State,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use time::OffsetDateTime;
+
+use common::{START, Seen, after, at, ring};
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Login {
+    user: u32,
+    generation: u32,
+}
+
+const LONGEST: u64 = 12 * 3600 + 5 * 60;
+
+/// A server of the fleet: all have one ring.
+fn server(configure: impl FnOnce(Builder<Login>) -> Builder<Login>) -> Sessions<Login> {
+    configure(Sessions::builder(ring()).clock(|| after(100)))
+        .build()
+        .unwrap()
+}
+
+fn with_list() -> (Sessions<Login>, Revocations) {
+    let list = Revocations::new();
+    (
+        server(|builder| builder.revocation_list(list.clone()).revoke_on_clear(true)),
+        list,
+    )
+}
+
+fn sign_in(sessions: &Sessions<Login>, generation: u32, at: u64) -> String {
+    sessions.cookie_for(Login { user: 7, generation }, after(at)).unwrap()
+}
+
+fn load(sessions: &Sessions<Login>, cookie: &str) -> Session<Login> {
+    sessions.load_at(RequestFields::new([cookie.to_owned()]), after(100))
+}
+
+#[track_caller]
+fn assert_rejected(sessions: &Sessions<Login>, cookie: &str, reason: Reason) {
+    assert_eq!(load(sessions, cookie).state(), State::Rejected(reason));
+}
+
+fn sent(session: &Session<Login>) -> usize {
+    session.finish(200).unwrap().set_cookies().count()
+}
+
+// ---- lists that travel
+
+#[test]
+fn a_sign_out_and_a_cut_off_reach_other_servers_and_survive_a_restart() {
+    let ((one, here), (other, there)) = (with_list(), with_list());
+    let cookie = sign_in(&one, 0, 0);
+    let neighbour = sign_in(&one, 0, 0);
+    let mut cursor = RevocationCursor::default();
+    load(&one, &cookie).clear().unwrap();
+    assert_eq!(
+        load(&other, &cookie).state(),
+        State::Valid,
+        "it has not heard of it yet"
+    );
+    let delta = here.own_delta_since(&mut cursor, after(100)).unwrap();
+    assert_eq!(there.merge(&delta, after(100)), Ok(1));
+    assert_rejected(&other, &cookie, Reason::Revoked);
+    assert_eq!(load(&other, &neighbour).state(), State::Valid);
+
+    one.reject_started_before(after(50));
+    let delta = here.own_delta_since(&mut cursor, after(100)).unwrap();
+    assert_eq!(there.merge(&delta, after(100)), Ok(1));
+    assert_rejected(&other, &neighbour, Reason::Revoked);
+    let later = sign_in(&other, 0, 50);
+    assert_eq!(load(&other, &later).state(), State::Valid);
+
+    let (restarted, again) = with_list();
+    assert_eq!(again.merge(&there.snapshot(after(100)), after(100)), Ok(2));
+    for over in [&cookie, &neighbour] {
+        assert_rejected(&restarted, over, Reason::Revoked);
+    }
+    assert_eq!(load(&restarted, &later).state(), State::Valid);
+}
+
+#[test]
+fn an_entry_lasts_until_no_session_of_its_id_can_be_valid_and_no_longer() {
+    let (sessions, list) = with_list();
+    let entries = |now: u64| (list.snapshot(after(now)).len() - 17) / 12;
+    load(&sessions, &sign_in(&sessions, 0, 40)).clear().unwrap();
+    assert_eq!((entries(40 + LONGEST - 1), entries(40 + LONGEST)), (1, 0));
+    // Of a mere id it is not known when it started; so it is kept from now on.
+    sessions.revoke(SessionId::from_bytes([7; 8]));
+    assert_eq!((entries(100 + LONGEST - 1), entries(100 + LONGEST)), (1, 0));
+}
+
+/// A list of one's own that knows nothing of cut-offs.
+struct IdsAlone;
+
+impl RevocationList for IdsAlone {
+    fn is_revoked(&self, _id: SessionId) -> bool {
+        false
+    }
+
+    fn revoke(&self, _id: SessionId, _until: OffsetDateTime, _now: OffsetDateTime) {}
+}
+
+#[test]
+fn the_cut_off_holds_in_this_process_whatever_the_list_does_with_it() {
+    let sessions = server(|builder| builder.revocation_list(IdsAlone));
+    let cookie = sign_in(&sessions, 0, 0);
+    sessions.reject_started_before(after(1));
+    assert_rejected(&sessions, &cookie, Reason::Revoked);
+}
+
+#[test]
+fn the_vectors_are_read_as_they_say() {
+    let file: Value = serde_json::from_str(include_str!("data/revocations.json")).unwrap();
+    let now = at(file["now"].as_u64().unwrap());
+    let rows = file["rows"].as_array().unwrap();
+    assert!(rows.len() > 10);
+    for row in rows {
+        let list = Revocations::new();
+        let outcome = match list.merge(&bytes(row["hex"].as_str().unwrap()), now) {
+            Ok(_) => "ok",
+            Err(error) => match error {
+                sealed_session::RevocationsError::NotAList => "not a list",
+                sealed_session::RevocationsError::UnknownVersion { .. } => "unknown version",
+                sealed_session::RevocationsError::Length => "length",
+                sealed_session::RevocationsError::Order => "order",
+                _ => "another",
+            },
+        };
+        assert_eq!(row["expect"], outcome, "{row}");
+        let ids = row["ids"].as_array().cloned().unwrap_or_default();
+        let ids = ids.iter().map(|id| id.as_str().unwrap().parse::<SessionId>().unwrap());
+        assert_eq!(ids.clone().count(), list.len(), "{row}");
+        assert!(ids.into_iter().all(|id| list.is_revoked(id)), "{row}");
+        let cut_off = list.cut_off().map_or(0, OffsetDateTime::unix_timestamp);
+        assert_eq!(row["cut_off"].as_i64().unwrap_or(0), cut_off, "{row}");
+    }
+}
+
+#[test]
+fn the_example_of_the_specification_is_a_vector() {
+    let spec = include_str!("../SPEC.md");
+    let (_, block) = spec.split_once("```revocations\n").unwrap();
+    let (block, _) = block.split_once("```").unwrap();
+    let hex: String = block
+        .lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    assert_eq!(bytes(&hex).len(), 17 + 2 * 12);
+    let vectors = include_str!("data/revocations.json");
+    assert!(vectors.contains(&format!("\"{hex}\"")), "{hex}");
+}
+
+fn bytes(hex: &str) -> Vec<u8> {
+    let digits = hex.as_bytes().chunks(2);
+    digits
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+        .collect()
+}
+
+// ---- a sign-out that is real
+
+#[test]
+fn a_sign_out_ends_the_session_that_came_whatever_the_request_did_to_it_before() {
+    let acts: [fn(&mut Session<Login>); 3] = [
+        |session| session.cycle_id().unwrap(),
+        |session| {
+            session.start(Login { user: 8, generation: 0 }).unwrap();
+        },
+        |session| session.clear().unwrap(),
+    ];
+    for act in acts {
+        let (sessions, list) = with_list();
+        let cookie = sign_in(&sessions, 0, 0);
+        let mut session = load(&sessions, &cookie);
+        act(&mut session);
+        session.clear().unwrap();
+        assert_rejected(&sessions, &cookie, Reason::Revoked);
+        assert!((1..=2).contains(&list.len()));
+    }
+}
+
+#[test]
+fn a_second_clear_revokes_nothing_again() {
+    let seen = Seen::default();
+    let sessions = server(|builder| builder.revoke_on_clear(true).observer(seen.observer()));
+    let cookie = sign_in(&sessions, 0, 0);
+    seen.take();
+    let mut session = load(&sessions, &cookie);
+    let id = session.id().unwrap();
+    session.clear().unwrap();
+    session.clear().unwrap();
+    assert_eq!(seen.take(), [Event::Revoked { id }]);
+}
+
+/// A write that was running when its session ended on another server is not sent: what ended it is asked for again in
+/// `finish`.
+#[test]
+fn a_running_write_does_not_bring_back_what_another_server_ended() {
+    let seen = Seen::default();
+    let list = Revocations::new();
+    let other = server(|builder| builder.revocation_list(list.clone()).observer(seen.observer()));
+    let (one, here) = with_list();
+    for write in [
+        |session: &mut Session<Login>| session.update(|login| login.user += 1).map(|_| ()).unwrap(),
+        |session: &mut Session<Login>| session.cycle_id().unwrap(),
+        |session: &mut Session<Login>| session.renew().unwrap(),
+    ] {
+        let cookie = sign_in(&one, 0, 0);
+        let mut running = load(&other, &cookie);
+        write(&mut running);
+        let mut untold = load(&other, &cookie);
+        write(&mut untold);
+        assert!(sent(&untold) > 0);
+        load(&one, &cookie).clear().unwrap();
+        _ = list.merge(&here.snapshot(after(100)), after(100)).unwrap();
+        seen.take();
+        assert_eq!(sent(&running), 0);
+    }
+    // What the new session of a sign-in writes is another session.
+    let cookie = sign_in(&one, 0, 0);
+    let mut running = load(&other, &cookie);
+    running.start(Login { user: 8, generation: 0 }).unwrap();
+    load(&one, &cookie).clear().unwrap();
+    _ = list.merge(&here.snapshot(after(100)), after(100)).unwrap();
+    assert_eq!(sent(&running), 2);
+}
+
+// ---- the application's own check
+
+/// Refuses sessions of another generation than the one of the (one) user's record.
+fn with_generation(seen: &Seen) -> (Sessions<Login>, Arc<AtomicU32>) {
+    let record = Arc::new(AtomicU32::new(1));
+    let known = Arc::clone(&record);
+    let sessions = server(|builder| {
+        builder
+            .observer(seen.observer())
+            .reject_if(move |opened| opened.data.generation != known.load(Ordering::SeqCst))
+    });
+    (sessions, record)
+}
+
+#[test]
+fn the_applications_check_refuses_a_session_with_its_own_reason_and_an_event() {
+    let seen = Seen::default();
+    let (sessions, record) = with_generation(&seen);
+    let cookie = sign_in(&sessions, 1, 0);
+    let session = load(&sessions, &cookie);
+    let id = session.id();
+    assert_eq!(session.state(), State::Valid);
+    record.store(2, Ordering::SeqCst);
+    seen.take();
+    assert_rejected(&sessions, &cookie, Reason::Refused);
+    let reason = Reason::Refused;
+    assert_eq!(seen.take(), [Event::Rejected { reason, id }]);
+    assert_eq!(load(&sessions, &sign_in(&sessions, 2, 0)).state(), State::Valid);
+}
+
+#[test]
+fn the_applications_check_sees_data_start_and_id() {
+    let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let told = Arc::clone(&seen);
+    let sessions = server(|builder| {
+        builder.reject_if(move |opened| {
+            let told = &mut told.lock().unwrap();
+            told.push((opened.data.user, opened.id, opened.started_at));
+            false
+        })
+    });
+    let cookie = sign_in(&sessions, 0, 30);
+    assert!(seen.lock().unwrap().is_empty(), "a new session is not asked for");
+    let mut session = load(&sessions, &cookie);
+    let id = session.id().unwrap();
+    session.update(|login| login.user = 8).unwrap();
+    session.cycle_id().unwrap();
+    assert_eq!(sent(&session), 2);
+    assert_eq!(
+        *seen.lock().unwrap(),
+        [(7, id, after(30)), (8, id, after(30))],
+        "at the end: what would be written, under the id that came"
+    );
+    _ = load(&sessions, "theme=dark").get();
+    _ = load(&sessions, "__Host-id=AZ5I").get();
+    assert_eq!(seen.lock().unwrap().len(), 2, "only what opened is asked for");
+}
+
+#[test]
+fn a_refused_session_gives_way_to_another_one_of_the_same_request() {
+    let seen = Seen::default();
+    let (sessions, _) = with_generation(&seen);
+    let newer = sign_in(&sessions, 2, 50);
+    let older = sign_in(&sessions, 1, 10);
+    let session = load(&sessions, &format!("{newer}; {older}"));
+    assert_eq!(session.get().map(|login| login.generation), Some(1));
+}
+
+#[test]
+fn signing_out_everywhere_else_keeps_the_session_that_did_it() {
+    let seen = Seen::default();
+    let (sessions, record) = with_generation(&seen);
+    let (own, other) = (sign_in(&sessions, 1, 0), sign_in(&sessions, 1, 0));
+    let mut changes_password = load(&sessions, &own);
+    let mut running = load(&sessions, &other);
+    running.update(|login| login.user = 9).unwrap();
+    let id = running.id().unwrap();
+    assert_eq!(changes_password.get().map(|login| login.user), Some(7));
+
+    record.store(2, Ordering::SeqCst);
+    changes_password.update(|login| login.generation = 2).unwrap();
+    assert_eq!(sent(&changes_password), 1);
+    seen.take();
+    assert_eq!(sent(&running), 0);
+    assert_eq!(seen.take(), [Event::EndedMeanwhile { id }]);
+    assert_rejected(&sessions, &other, Reason::Refused);
+}
+
+#[test]
+fn an_instant_in_the_record_works_in_whole_seconds() {
+    let valid_from = after(50);
+    let sessions = server(|builder| builder.reject_if(move |opened| opened.started_at < valid_from));
+    assert_rejected(&sessions, &sign_in(&sessions, 0, 49), Reason::Refused);
+    let cookie = sign_in(&sessions, 0, 50);
+    assert_eq!(load(&sessions, &cookie).state(), State::Valid);
+    assert_eq!(valid_from.unix_timestamp(), i64::try_from(START + 50).unwrap());
+}
