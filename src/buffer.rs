@@ -33,6 +33,8 @@ impl Buffer {
 
     // Serialising calls this for every comma, from the crate of the session's type.
     #[inline]
+    // Serialising calls this for every comma, from the crate of the session's type.
+    #[inline]
     pub(crate) fn extend(&mut self, bytes: &[u8]) {
         self.reserve(bytes.len());
         self.0.extend_from_slice(bytes);
@@ -49,18 +51,21 @@ impl Buffer {
         &mut self.0
     }
 
+    #[inline]
     fn reserve(&mut self, more: usize) {
         if self.0.capacity() - self.0.len() < more {
-            let capacity = self
-                .0
-                .len()
-                .saturating_add(more)
-                .max(self.0.capacity().saturating_mul(2));
-            let mut larger = Vec::with_capacity(capacity);
-            larger.extend_from_slice(&self.0);
-            self.0.as_mut_slice().zeroize();
-            self.0 = larger;
+            self.grow(more);
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn grow(&mut self, more: usize) {
+        let capacity = self.0.capacity().saturating_mul(2);
+        let mut larger = Vec::with_capacity(capacity.max(self.0.len().saturating_add(more)));
+        larger.extend_from_slice(&self.0);
+        self.0.as_mut_slice().zeroize();
+        self.0 = larger;
     }
 }
 
@@ -80,11 +85,13 @@ impl DerefMut for Buffer {
 
 impl io::Write for Buffer {
     #[inline]
+    #[inline]
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.extend(bytes);
         Ok(bytes.len())
     }
 
+    #[inline]
     #[inline]
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.extend(bytes);
