@@ -33,8 +33,6 @@ impl Buffer {
 
     // Serialising calls this for every comma, from the crate of the session's type.
     #[inline]
-    // Serialising calls this for every comma, from the crate of the session's type.
-    #[inline]
     pub(crate) fn extend(&mut self, bytes: &[u8]) {
         self.reserve(bytes.len());
         self.0.extend_from_slice(bytes);
@@ -85,13 +83,11 @@ impl DerefMut for Buffer {
 
 impl io::Write for Buffer {
     #[inline]
-    #[inline]
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.extend(bytes);
         Ok(bytes.len())
     }
 
-    #[inline]
     #[inline]
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.extend(bytes);

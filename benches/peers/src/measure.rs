@@ -79,8 +79,3 @@ pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
 pub fn ratio(above: &[f64], below: &[f64]) -> f64 {
     median(above.iter().zip(below).map(|(above, below)| above / below))
 }
-
-/// What is left of every batch without its neighbour.
-pub fn without(all: &[f64], part: &[f64]) -> Vec<f64> {
-    all.iter().zip(part).map(|(all, part)| (all - part).max(1.0)).collect()
-}

@@ -39,8 +39,18 @@ fn main() {
     };
     let mut rows = Vec::new();
     for size in SIZES {
-        rows.push(measured(&format!("open, {size} bytes"), open(size), open_parts(size), effort));
-        rows.push(measured(&format!("seal, {size} bytes"), seal(size), seal_parts(size), effort));
+        rows.push(measured(
+            &format!("open, {size} bytes"),
+            open(size),
+            open_parts(size),
+            effort,
+        ));
+        rows.push(measured(
+            &format!("seal, {size} bytes"),
+            seal(size),
+            seal_parts(size),
+            effort,
+        ));
     }
     for row in &rows {
         let parts: Vec<String> = row.parts.iter().map(|(name, ns)| format!("{name} {ns:.0}")).collect();
@@ -211,7 +221,14 @@ fn picture(rows: &[Row]) -> String {
     for (index, row) in rows.iter().enumerate() {
         let y = 20 + index * 58;
         draw(&mut svg, format!(r#"<text x="10" y="{}">{}</text>"#, y + 16, row.name));
-        draw(&mut svg, format!(r##"<text x="10" y="{}" fill="#555555">{:.0} ns</text>"##, y + 33, row.total));
+        draw(
+            &mut svg,
+            format!(
+                r##"<text x="10" y="{}" fill="#555555">{:.0} ns</text>"##,
+                y + 33,
+                row.total
+            ),
+        );
         let sum: f64 = row.parts.iter().map(|(_, ns)| ns).sum();
         let mut x = LEFT;
         for (part, ns) in &row.parts {
@@ -247,8 +264,17 @@ fn picture(rows: &[Row]) -> String {
     ];
     let mut x = 10;
     for name in names {
-        draw(&mut svg, format!(r#"<rect x="{x}" y="{y}" width="14" height="14" fill="{}"/>"#, colour(name)));
-        draw(&mut svg, format!(r#"<text x="{}" y="{}">{name}</text>"#, x + 20, y + 12));
+        draw(
+            &mut svg,
+            format!(
+                r#"<rect x="{x}" y="{y}" width="14" height="14" fill="{}"/>"#,
+                colour(name)
+            ),
+        );
+        draw(
+            &mut svg,
+            format!(r#"<text x="{}" y="{}">{name}</text>"#, x + 20, y + 12),
+        );
         x += 44 + name.len() * 7;
     }
     svg.push_str("</svg>\n");
