@@ -169,7 +169,7 @@ const SECRET: usize = 32;
 /// Fewest distinct byte values of a raw secret. 32 random bytes have fewer once in 4 * 10^14 draws.
 const DISTINCT: usize = 17;
 /// Starts a written key; the digit is the format's version.
-const PREFIX: &str = "sealed1_";
+pub(crate) const PREFIX: &str = "sealed1_";
 /// Characters of a written key.
 pub(crate) const WRITTEN: usize = PREFIX.len() + 8 + 1 + 64;
 

@@ -173,7 +173,7 @@ impl KeyRing {
     /// error contains the variable's content.
     pub fn from_env(variable: &str) -> Result<Self, KeyError> {
         let text = std::env::var(variable).map_err(|_| KeyError::Environment {
-            variable: variable.to_owned(),
+            variable: shown_name(variable).to_owned(),
         })?;
         Self::parse(&Zeroizing::new(text))
     }
@@ -377,6 +377,21 @@ fn in_entry(entry: usize, error: &KeyError) -> KeyError {
         problem: key_problem(error),
     }
 }
+
+/// The variable's name for an error. Whoever hands over the ring itself must not find it in a log.
+fn shown_name(variable: &str) -> &str {
+    let is_name = variable
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if is_name && variable.len() <= LONGEST_NAME && !variable.contains(key::PREFIX) {
+        variable
+    } else {
+        "(not a variable's name)"
+    }
+}
+
+/// Longest name of a variable that is shown, in bytes: shorter than a key.
+const LONGEST_NAME: usize = 64;
 
 #[cfg(test)]
 mod tests {

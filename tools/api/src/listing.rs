@@ -1,0 +1,101 @@
+//! Lines of a listing: the same with every compiler, their foreign crates, and how two listings differ.
+
+use std::collections::BTreeSet;
+
+/// The line as it is compared; `None` if it says nothing that a user can rely on.
+///
+/// What the standard library moves between its own crates is all `std`, and its unstable traits do not count.
+pub(crate) fn normalised(line: &str) -> Option<String> {
+    const UNSTABLE: [&str; 3] = [
+        "impl core::marker::Freeze ",
+        "impl core::marker::UnsafeUnpin ",
+        "impl core::marker::StructuralPartialEq ",
+    ];
+    let generic = line.replacen("impl<T> ", "impl ", 1);
+    if UNSTABLE.iter().any(|start| generic.starts_with(start)) {
+        return None;
+    }
+    let mut text = String::with_capacity(line.len());
+    for (word, is_root) in words(line) {
+        text.push_str(if is_root && ["core", "alloc"].contains(&word) {
+            "std"
+        } else {
+            word
+        });
+    }
+    Some(text)
+}
+
+/// The crates that the line names, but for this one. A path is written out in full, so its first part is a crate unless
+/// it is a type: types and type parameters begin with a capital.
+pub(crate) fn foreign_crates(line: &str) -> BTreeSet<&str> {
+    let roots = words(line)
+        .into_iter()
+        .filter(|&(_, is_root)| is_root)
+        .map(|(word, _)| word);
+    roots
+        .filter(|root| {
+            *root != "sealed_session" && root.starts_with(|first: char| first.is_lowercase() || first == '_')
+        })
+        .collect()
+}
+
+/// The line in pieces, names and what stands between them, and of each whether a path begins with it.
+fn words(line: &str) -> Vec<(&str, bool)> {
+    let is_name = |character: char| character.is_alphanumeric() || character == '_';
+    let mut pieces = Vec::new();
+    let mut rest = line;
+    let mut after_colons = false;
+    while let Some(first) = rest.chars().next() {
+        let length = rest.find(|next| is_name(next) != is_name(first)).unwrap_or(rest.len());
+        let (piece, tail) = rest.split_at(length);
+        pieces.push((piece, is_name(first) && !after_colons && tail.starts_with("::")));
+        after_colons = piece.ends_with("::");
+        rest = tail;
+    }
+    pieces
+}
+
+/// Lines that only one of them has, marked with `-` and `+`.
+pub(crate) fn differences(old: &str, new: &str) -> String {
+    let (old_lines, new_lines): (BTreeSet<&str>, BTreeSet<&str>) = (old.lines().collect(), new.lines().collect());
+    let gone = old_lines.difference(&new_lines).map(|line| format!("- {line}\n"));
+    let added = new_lines.difference(&old_lines).map(|line| format!("+ {line}\n"));
+    gone.chain(added).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_the_same_wherever_std_keeps_its_items() {
+        let line = "pub x::E::kind: std::io::error::ErrorKind";
+        assert_eq!(normalised(line).as_deref(), Some(line));
+        assert_eq!(
+            normalised("pub x::E::kind: core::io::error::ErrorKind").as_deref(),
+            Some(line)
+        );
+        let own = "pub fn x::core::f(&mut alloc::vec::Vec<T>)";
+        assert_eq!(
+            normalised(own).as_deref(),
+            Some("pub fn x::core::f(&mut std::vec::Vec<T>)")
+        );
+        assert_eq!(normalised("impl core::marker::Freeze for x::E"), None);
+        assert_eq!(normalised("impl<T> core::marker::Freeze for x::E<T>"), None);
+        assert!(normalised("impl<T> core::marker::Send for x::E<T> where T: core::marker::Freeze").is_some());
+    }
+
+    #[test]
+    fn foreign_crates_are_the_roots_of_paths() {
+        let line = "pub fn sealed_session::S<T>::f(&self, impl std::ops::Fn(&http::Map<T>)) -> <T as serde_core::S>::Ok where T::http: a";
+        assert_eq!(foreign_crates(line), BTreeSet::from(["http", "serde_core", "std"]));
+        assert_eq!(foreign_crates("pub mod sealed_session"), BTreeSet::new());
+    }
+
+    #[test]
+    fn differences_name_both_sides() {
+        assert_eq!(differences("a\nb\n", "b\nc\n"), "- a\n+ c\n");
+        assert_eq!(differences("a\n", "a\n"), "");
+    }
+}
