@@ -8,7 +8,7 @@ use std::panic::{self, AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 
 use sealed_session::{
-    Checker, EdgeRights, Event, Key, KeyRing, RequestFields, RevokedIds, SealError, Sealer, Sessions,
+    Checker, EdgeRights, Event, Key, KeyRing, RequestFields, Revocations, SealError, Sealer, Sessions,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -81,7 +81,7 @@ fn no_key_is_in_any_debug_or_event() {
     let seen = Seen::default();
     let builder = Sessions::<String>::builder(ring())
         .observer(seen.observer())
-        .revocation_list(RevokedIds::new());
+        .revocation_list(Revocations::new());
     shown.debug(&builder);
     let sessions = builder.build().unwrap();
     shown.debug(&sessions);
