@@ -31,18 +31,14 @@ pub(crate) fn open<T: Serialize + DeserializeOwned + Send + Sync + 'static>(
         duplicates,
     };
     let keys = sessions.keys();
-    let opened = opening.open_tokens(sessions, &keys, fields, now);
-    let Some(mut opened) = opened else {
+    let mut opened = Vec::new();
+    if opening.open_tokens(sessions, &keys, fields, now, &mut opened) == 0 {
         return Current::None(State::Absent);
-    };
+    }
     // A stable sort: of equals the first one in the header stays first.
-    opened.sort_by_key(|token| {
-        token
-            .as_ref()
-            .map(|token| Reverse((token.frame.started, token.frame.sealed)))
-    });
+    opened.sort_by_key(|token| Reverse((token.frame.started, token.frame.sealed)));
     let activity = open_activity(sessions, &keys, fields, &opened, now);
-    for token in opened.into_iter().flatten() {
+    for token in opened {
         let id = token.head.session_id;
         let lifetime = sessions.config().lifetimes.of(token.frame.remembered);
         let active_until = lifetime.latest_activity(now).map(|latest| {
@@ -80,18 +76,17 @@ impl Opening<'_> {
         }
     }
 
-    /// Steps 1 to 7 for every session cookie; `None` if there is none.
+    /// Steps 1 to 7 for every session cookie: what opens, and how many there are.
     fn open_tokens<T: Serialize + DeserializeOwned + Send + Sync + 'static>(
         &mut self,
         sessions: &Sessions<T>,
         keys: &Keys,
         fields: &RequestFields,
         now: u64,
-    ) -> Option<[Option<OpenedToken>; MOST_OPENED]> {
+        opened: &mut Vec<OpenedToken>,
+    ) -> usize {
         let config = sessions.config();
-        let mut opened: [Option<OpenedToken>; MOST_OPENED] = Default::default();
-        // What came, and what of it is still worth cryptography: the work for one request is bounded.
-        let (mut count, mut places) = (0, opened.iter_mut());
+        let (mut count, mut screened) = (0, 0);
         for value in fields.cookies(&config.name) {
             count += 1;
             let token = match keys.session.screen_session(value, config.longest_value(), now) {
@@ -101,13 +96,15 @@ impl Opening<'_> {
                     continue;
                 }
             };
-            let Some(place) = places.next() else {
+            screened += 1;
+            if screened > MOST_OPENED {
+                // As good as the ones before it, but the work for one request is bounded.
                 continue;
-            };
+            }
             let id = token.head.session_id;
             match keys.session.open_session(token, fields.bind()) {
                 Ok(token) => match sessions.judge(&token.frame, id, now) {
-                    Ok(()) => *place = Some(token),
+                    Ok(()) => opened.push(token),
                     Err(reason) => self.reject(reason, Some(id)),
                 },
                 // Past its check, a head is genuine.
@@ -117,7 +114,7 @@ impl Opening<'_> {
         if count > 1 {
             *self.duplicates = Some(Event::DuplicatesSeen { count });
         }
-        (count > 0).then_some(opened)
+        count
     }
 }
 
@@ -126,19 +123,25 @@ fn open_activity<T: Serialize + DeserializeOwned + Send + Sync + 'static>(
     sessions: &Sessions<T>,
     keys: &Keys,
     fields: &RequestFields,
-    opened: &[Option<OpenedToken>],
+    opened: &[OpenedToken],
     now: u64,
 ) -> [Option<Head>; MOST_OPENED] {
     let lifetimes = sessions.config().lifetimes;
-    let opened = || opened.iter().flatten();
     let mut heads = [None; MOST_OPENED];
-    if opened().all(|token| lifetimes.of(token.frame.remembered).idle.is_none()) {
+    if opened
+        .iter()
+        .all(|token| lifetimes.of(token.frame.remembered).idle.is_none())
+    {
         return heads;
     }
     let tokens = fields
         .cookies(&sessions.config().activity_name)
         .filter_map(|value| keys.activity.screen_activity(value, now).ok())
-        .filter(|token| opened().any(|session| session.head.session_id == token.head.session_id));
+        .filter(|token| {
+            opened
+                .iter()
+                .any(|session| session.head.session_id == token.head.session_id)
+        });
     for (place, token) in heads.iter_mut().zip(tokens) {
         *place = keys.activity.open_activity(&token, fields.bind()).ok();
     }
