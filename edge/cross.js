@@ -10,7 +10,8 @@
 //   cut_off, revoked           Unix seconds; list of ids in hexadecimal
 //
 //   {"op":"open", "session":[token ..], "activity":[token ..]}      or "cookies":[field ..] in their place
-//      {"outcome":"ok", "id", "key_id", "started", "sealed", "expires", "active_until", "flags", "payload":hex}
+//      {"outcome":"ok", "id", "key_id", "started", "sealed", "expires", "active_until", "flags", "payload":hex,
+//       "json": the data as JSON.stringify writes it}
 //      {"outcome":"absent"} or {"outcome":"<reason>"}
 //   {"op":"check", "cookies":[field ..]}
 //      {"outcome":"live"|"unknown"|"dead"|"absent", "reason", "ids":[id ..]}
@@ -60,9 +61,11 @@ async function answer(line) {
     case 'open': {
       const { state, session, reason } = await openTokens(config, tokens, bind, now)
       if (session === null) return { outcome: reason ?? state }
-      const { id, keyId, startedAt, sealedAt, expiresAt, activeUntil, remembered, payload } = session
+      const { id, keyId, startedAt, sealedAt, expiresAt, activeUntil, remembered, payload, data } = session
       const times = { started: startedAt, sealed: sealedAt, expires: expiresAt, active_until: activeUntil }
-      return { outcome: 'ok', id, key_id: keyId, ...times, flags: remembered ? 1 : 0, payload: toHex(payload) }
+      const flags = remembered ? 1 : 0
+      const read = { payload: toHex(payload), json: JSON.stringify(data) }
+      return { outcome: 'ok', id, key_id: keyId, ...times, flags, ...read }
     }
     case 'check': {
       const { state, reason, ids } = await checkTokens(config, tokens, bind, now)

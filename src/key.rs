@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::error::KeyError;
 use crate::ids::KeyId;
@@ -97,7 +97,7 @@ impl Key {
     pub fn write_with_secret(&self) -> SecretText {
         let mut text = String::with_capacity(WRITTEN);
         self.write_to(&mut text);
-        SecretText(text)
+        SecretText::new(text)
     }
 
     /// Appends the written form; `text` has room for it, so that no copy is left behind by growing.
@@ -138,23 +138,17 @@ impl fmt::Debug for Key {
 }
 
 /// A text that contains secrets: shown only through [`expose`](Self::expose), cleared from memory when dropped.
-pub struct SecretText(String);
+pub struct SecretText(Zeroizing<String>);
 
 impl SecretText {
     pub(crate) fn new(text: String) -> Self {
-        Self(text)
+        Self(Zeroizing::new(text))
     }
 
     /// The text, secrets included.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
-    }
-}
-
-impl Drop for SecretText {
-    fn drop(&mut self) {
-        self.0.zeroize();
     }
 }
 

@@ -438,6 +438,10 @@ mod tests {
             "entry 2 of the key ring: its role is unknown",
         );
         refused("seal", "entry 1");
+        refused(
+            &format!("seal {a}\nopne"),
+            "entry 2 of the key ring: its role is unknown",
+        );
         refused("seal ; open x", "entry 1 of the key ring: the key is missing");
         refused(&format!("seal {a} from=tomorrow"), "its instant is written");
         refused(&format!("seal {a} 2026-12-01T00:00:00Z"), "its instant is written");
@@ -455,6 +459,15 @@ mod tests {
             "`open` takes a key and nothing else",
         );
         refused(&a[..a.len() - 1], "entry 1 of the key ring: the key is not written");
+        let mistyped = format!("{}{}", &a[..a.len() - 1], if a.ends_with('0') { '1' } else { '0' });
+        refused(
+            &mistyped,
+            "entry 1 of the key ring: the key id is not the one of the secret",
+        );
+        refused(
+            &format!("seal {b}\nopen {mistyped}"),
+            "entry 2 of the key ring: the key id is not the one of the secret",
+        );
         let from = "from=2026-12-01T00:00:00Z";
         refused(
             &format!("seal {a}\nseal {b} {from}\nseal {} {from}", written(202)),
@@ -572,7 +585,16 @@ mod tests {
         std::fs::write(&path, format!("# ring\nseal {}\n", written(1))).unwrap();
         assert_eq!(KeyRing::from_file(&path).unwrap().describe()[0].id, key(1).id());
         std::fs::write(&path, vec![b' '; LARGEST_FILE + 1]).unwrap();
-        assert!(matches!(KeyRing::from_file(&path), Err(KeyError::File { .. })));
+        assert_eq!(
+            KeyRing::from_file(&path).unwrap_err(),
+            KeyError::File {
+                kind: std::io::ErrorKind::FileTooLarge
+            }
+        );
+        let ring = format!("seal {}\n", written(1));
+        let padding = "#".repeat(LARGEST_FILE - ring.len());
+        std::fs::write(&path, ring + &padding).unwrap();
+        assert_eq!(KeyRing::from_file(&path).unwrap().describe().len(), 1);
         std::fs::write(&path, b"\xff").unwrap();
         assert!(matches!(KeyRing::from_file(&path), Err(KeyError::File { .. })));
         std::fs::remove_file(&path).unwrap();

@@ -2,6 +2,9 @@
 
 pub mod caches;
 pub mod cookie_field;
+pub mod javascript;
+pub mod json;
+pub mod seal;
 pub mod set_cookie;
 pub mod table;
 pub mod token;
