@@ -1106,7 +1106,12 @@ fn renewal_does_not_go_beyond_the_absolute_timeout() {
     let read = |session: &mut Session<Login>| assert!(session.get().is_some());
     house.visit(179).gives(read, PRIVATE, &[]);
     house.visit(1000).gives(read, PRIVATE, &[&activity(2000)]);
+    // The last one is due however little it moves: a session in use lasts until its absolute timeout.
     let house = house_with(|_| Sessions::builder(ring()).absolute_timeout(Duration::from_secs(1979)));
+    house.visit(178).gives(read, PRIVATE, &[]);
+    house.visit(179).gives(read, PRIVATE, &[&activity(1979)]);
+    house.visit(1799).gives(read, PRIVATE, &[&activity(1979)]);
+    let house = house_with(|_| Sessions::builder(ring()).absolute_timeout(Duration::from_secs(1800)));
     house.visit(1799).gives(read, PRIVATE, &[]);
 }
 

@@ -933,3 +933,25 @@ fn session_data_is_in_no_debug_display_or_event() {
 fn the_instant_of_these_tests_is_in_reach_of_the_format() {
     assert!(START + 400 * DAY < u64::from(u32::MAX));
 }
+
+#[test]
+fn a_session_in_use_lasts_until_its_absolute_timeout() {
+    let at = |seconds: i64| OffsetDateTime::from_unix_timestamp(1_800_000_000 + seconds).unwrap();
+    let sessions = Sessions::<u8>::builder(KeyRing::new(Key::generate().unwrap()))
+        .build()
+        .unwrap();
+    let mut cookies = sessions.cookie_for(7, at(0)).unwrap();
+    for second in (0..12 * 3600).step_by(70).chain([12 * 3600 - 1]) {
+        let session = sessions.load_at(RequestFields::new([cookies.clone()]), at(second));
+        assert_eq!(
+            session.state(),
+            State::Valid,
+            "{second} s after its start, used 70 s before"
+        );
+        for line in session.finish(200).unwrap().set_cookies() {
+            let pair = line.split(';').next().unwrap();
+            let (id, _) = cookies.split_once("; ").unwrap();
+            cookies = format!("{id}; {pair}");
+        }
+    }
+}
