@@ -11,8 +11,8 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sealed_session::{
-    Claims, Event, KeyRing, Reason, RequestFields, RevocationList, SealError, Sealer, Session, SessionId, Sessions,
-    State,
+    Claims, Event, Key, KeyRing, Reason, RequestFields, RevocationList, SealError, Sealer, Session, SessionId,
+    Sessions, State,
 };
 use serde::ser::{Error as _, SerializeStruct};
 use serde::{Deserialize, Serialize, Serializer};
