@@ -88,13 +88,23 @@ const OPERATIONS: [What; 9] = [
     What::Garbage,
 ];
 
-/// The random calls of one of our seals: 8 bytes of id and 12 of salt, as two calls.
+/// The random call of one of our seals: 8 bytes of id and 12 of salt at once.
 fn random() -> Operation {
     operation(|| {
-        let (mut id, mut salt) = ([0u8; 8], [0u8; 12]);
-        let is_there = getrandom::fill(&mut id).is_ok() && getrandom::fill(&mut salt).is_ok();
-        std::hint::black_box((id, salt));
-        is_there
+        let mut bytes = [0u8; 20];
+        getrandom::fill(&mut bytes).is_ok() && std::hint::black_box(bytes) != [0; 20]
+    })
+}
+
+/// What format v1 asks of a salt from a user-space generator instead: an HMAC over 32 random bytes and the whole frame.
+fn derived_salt(size: usize) -> Operation {
+    use hkdf::hmac::{Hmac, KeyInit, Mac};
+    let state = <Hmac<sha2::Sha256> as KeyInit>::new_from_slice(&[7; 32]).expect("any length");
+    let input = vec![7; b"salt".len() + 32 + 9 + size + 1];
+    operation(move || {
+        let mut hmac = state.clone();
+        hmac.update(std::hint::black_box(&input));
+        hmac.finalize().into_bytes()[..12] != [0; 12]
     })
 }
 
@@ -341,20 +351,19 @@ pub fn print_further(effort: Effort) {
             "- opening {size} bytes under the last of 64 keys by under the only one: {ratio:.3} of at most 1.02, {verdict}"
         );
     }
-    let [once, twice] = interleave(
-        [
-            &operation(|| {
-                let mut bytes = [0u8; 20];
-                getrandom::fill(&mut bytes).is_ok() && std::hint::black_box(bytes) != [0; 20]
-            }),
-            &random(),
-        ],
-        effort,
-    );
+    let derived = SIZES.map(|size| {
+        let [call, derived] = interleave([&random(), &derived_salt(size)], effort);
+        (size, median(call.batches), median(derived.batches))
+    });
+    let call = median(derived.iter().map(|&(_, call, _)| call));
+    let derived: Vec<String> = derived
+        .iter()
+        .map(|&(size, _, derived)| format!("{} for {size} bytes", time(derived)))
+        .collect();
     println!(
-        "- the operating system's random call: {} for 20 bytes at once, {} for 8 and 12 bytes as our seal draws them",
-        time(median(once.batches)),
-        time(median(twice.batches))
+        "- the operating system's random call, one per seal: {}; a salt from a user-space generator, without the generator: {}",
+        time(call),
+        derived.join(", ")
     );
 }
 
