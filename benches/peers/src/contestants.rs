@@ -351,7 +351,13 @@ pub fn private_jar_request(size: usize) -> Contestant {
     };
     let (sealing, data) = (ours.clone(), visit(size));
     Contestant::new("cookie `PrivateJar` + serde_json")
-        .with(What::Seal, operation(move || !set_cookie(&sealing, &data).is_empty()))
+        .with(
+            What::Seal,
+            prepared(
+                move || data.clone(),
+                move |data| !set_cookie(&sealing, &data).is_empty(),
+            ),
+        )
         .with(What::Open, opens(&genuine, true))
         .with(What::FlippedBit, opens(&flipped_cookie(&genuine), false))
         .with(What::UnknownKey, opens(&foreign, false))
@@ -442,7 +448,13 @@ pub fn biscotti_request(size: usize) -> Contestant {
     };
     let (sealing, data) = (Rc::clone(&ours), visit(size));
     Contestant::new("biscotti + serde_json")
-        .with(What::Seal, operation(move || !set_cookie(&sealing, &data).is_empty()))
+        .with(
+            What::Seal,
+            prepared(
+                move || data.clone(),
+                move |data| !set_cookie(&sealing, &data).is_empty(),
+            ),
+        )
         .with(What::Open, opens(&genuine, true))
         .with(What::FlippedBit, opens(&flipped_cookie(&genuine), false))
         .with(What::UnknownKey, opens(&foreign, false))

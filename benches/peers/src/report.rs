@@ -19,7 +19,7 @@ struct Level {
 const LEVELS: [Level; 4] = [
     Level {
         title: "Typed JSON, from the Cookie header to the data and from the data to `Set-Cookie`",
-        note: "What an application calls. `PrivateJar` and biscotti parse the header too; `Sessions` also reads back what it seals if that holds a null.",
+        note: "What an application calls. `PrivateJar` and biscotti parse the header too; `Sessions` also reads back what it seals if that holds a null. All of them own the data that they seal, and drop it.",
         ours: all::ours_request,
         peers: &[all::private_jar_request, all::biscotti_request],
     },
