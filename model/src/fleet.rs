@@ -195,8 +195,7 @@ impl Fleet {
         }
         // A renewal that moves less than this is sent once, when it reaches the session's own end.
         let is_early = |activity: Sealed| {
-            activity.expires != end
-                && before.is_some_and(|before| activity.expires < before.activity.expires + RENEWAL)
+            activity.expires != end && before.is_some_and(|before| activity.expires < before.activity.expires + RENEWAL)
         };
         let is_needless = !starts && (activity.is_some_and(is_early) || (visit == Visit::Read && session.is_some()));
         self.jars.entry(after).or_insert(jar);
