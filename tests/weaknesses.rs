@@ -11,8 +11,8 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sealed_session::{
-    Claims, Event, Key, KeyRing, Reason, RequestFields, RevocationList, SealError, Sealer, Session, SessionId,
-    Sessions, State,
+    Claims, Event, KeyRing, Reason, RequestFields, RevocationList, SealError, Sealer, Session, SessionId, Sessions,
+    State,
 };
 use serde::ser::{Error as _, SerializeStruct};
 use serde::{Deserialize, Serialize, Serializer};
@@ -937,9 +937,7 @@ fn the_instant_of_these_tests_is_in_reach_of_the_format() {
 #[test]
 fn a_session_in_use_lasts_until_its_absolute_timeout() {
     let at = |seconds: i64| OffsetDateTime::from_unix_timestamp(1_800_000_000 + seconds).unwrap();
-    let sessions = Sessions::<u8>::builder(KeyRing::new(Key::generate().unwrap()))
-        .build()
-        .unwrap();
+    let sessions = Sessions::<u8>::builder(ring()).build().unwrap();
     let mut cookies = sessions.cookie_for(7, at(0)).unwrap();
     for second in (0..12 * 3600).step_by(70).chain([12 * 3600 - 1]) {
         let session = sessions.load_at(RequestFields::new([cookies.clone()]), at(second));

@@ -593,12 +593,12 @@ proptest! {
                 None => Reason::Malformed,
             };
             prop_assert_eq!(open(&ring, longer, &it.bind, it.at), Err(expected), "character {}", byte);
-            let longer = encode(&[bytes_of(&session), vec![byte]].concat());
+            let longer = encode([bytes_of(&session), vec![byte]].concat());
             prop_assert_eq!(open(&ring, longer, &it.bind, it.at), Err(Reason::Damaged), "byte {}", byte);
 
             let longer = [activity.as_bytes(), &[byte]].concat();
             prop_assert_eq!(open_activity(&ring, longer, &it.bind, it.at), Err(Reason::Malformed));
-            let longer = encode(&[bytes_of(&activity), vec![byte]].concat());
+            let longer = encode([bytes_of(&activity), vec![byte]].concat());
             prop_assert_eq!(open_activity(&ring, longer, &it.bind, it.at), Err(Reason::Malformed));
         }
     }
