@@ -1,5 +1,7 @@
 // The README is the front page of the documentation; its axum program is compiled where axum is there.
 #![cfg_attr(any(not(doctest), feature = "axum"), doc = include_str!("../README.md"))]
+// The operator's page is compiled with it.
+#![cfg_attr(doctest, doc = include_str!("../docs/operating.md"))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(missing_debug_implementations)]
 

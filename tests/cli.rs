@@ -191,6 +191,28 @@ fn a_new_ring_has_one_key_and_is_never_made_twice() {
 }
 
 #[test]
+fn an_id_alone_is_printed_for_scripts() {
+    let place = Place::new("id");
+    place.does("ring new ring.txt");
+    let first = place.does("ring show ring.txt --id").out;
+    let added = place.does("ring add ring.txt --id").out;
+    let ids = KeyRing::parse(&place.read("ring.txt")).unwrap();
+    let ids: Vec<String> = ids.describe().iter().map(|key| format!("{}\n", key.id)).collect();
+    assert_eq!([first.clone(), added.clone()], *ids);
+    assert_eq!(place.does("ring show ring.txt --id").out, first, "the one that seals");
+    place.does(&format!("ring seal ring.txt {added} --from 2026-11-25T00:00:00Z"));
+    assert_eq!(place.does("ring show ring.txt --id").out, first);
+    assert_eq!(
+        place.does("ring show ring.txt --id --at 2026-11-25T00:00:00Z").out,
+        added
+    );
+    // Machines are told everything, with it or without.
+    let json = place.does("ring add ring.txt --id --json").json();
+    assert_eq!(json["keys"].as_array().unwrap().len(), 3);
+    place.refuses("ring add nothing.txt --id", 3, "nothing.txt");
+}
+
+#[test]
 fn changes_keep_comments_blank_lines_order_and_line_ends() {
     let place = Place::new("comments");
     let [second, third] = others();

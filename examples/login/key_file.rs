@@ -20,24 +20,28 @@ pub(crate) struct KeyFile {
 const KEPT: usize = 4;
 
 impl KeyFile {
-    /// The file and its ring; the first run makes both. `LOGIN_KEYS` names another file than the one next to the
-    /// executable.
-    pub(crate) fn open() -> Result<(Self, KeyRing), Box<dyn Error>> {
+    /// The file and its ring; the first run makes both, unless it has to be there. `LOGIN_KEYS` names another file than the
+    /// one next to the executable.
+    pub(crate) fn open(must_exist: bool) -> Result<(Self, KeyRing), Box<dyn Error>> {
         let path = match std::env::var_os("LOGIN_KEYS") {
             Some(path) => PathBuf::from(path),
             None => std::env::current_exe()?.with_file_name("login-keys.txt"),
         };
-        let ring = if path.exists() {
+        let ring = if must_exist || path.exists() {
             let ring = KeyRing::from_file(&path).map_err(|error| in_file(&path, &error))?;
             say("keys", &format!("the ring of the last run is in {}", path.display()));
             ring
         } else {
             let ring = KeyRing::new(Key::generate()?);
-            write(&path, ring.write_with_secrets().expose())?;
+            write(&path, ring.write_with_secrets().expose().as_bytes())?;
             say("keys", &format!("a new ring was made in {}", path.display()));
             ring
         };
         Ok((Self { path }, ring))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Puts a new key that seals in front; all others only open, and the oldest goes.
@@ -53,7 +57,7 @@ impl KeyFile {
             }
         }
         let ring = KeyRing::parse(&rotated)?;
-        write(&self.path, &rotated)?;
+        write(&self.path, rotated.as_bytes())?;
         Ok(ring)
     }
 }
@@ -66,8 +70,8 @@ fn written_keys(text: &str) -> impl Iterator<Item = &str> {
         .filter(|word| word.starts_with("sealed1_"))
 }
 
-/// Writes beside the file and renames, so that no crash leaves half a ring; readable by its owner alone.
-fn write(path: &Path, text: &str) -> Result<(), Box<dyn Error>> {
+/// Writes beside the file and renames, so that nobody ever reads half of it; readable by its owner alone.
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Box<dyn Error>> {
     let beside = path.with_extension("new");
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);
@@ -78,7 +82,7 @@ fn write(path: &Path, text: &str) -> Result<(), Box<dyn Error>> {
     }
     let written = options
         .open(&beside)
-        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .and_then(|mut file| file.write_all(bytes))
         .and_then(|()| fs::rename(&beside, path));
     written.map_err(|error| in_file(path, &error))
 }

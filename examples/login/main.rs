@@ -5,14 +5,17 @@
 //! ```
 //!
 //! There is nothing to configure. The key ring is generated on the first run and kept in a file next to the executable,
-//! so that a restart keeps everybody signed in. Two environment variables change where things are:
+//! so that a restart keeps everybody signed in. Environment variables change where things are:
 //!
 //! - `PORT`: the port on 127.0.0.1, `0` for any free one. Default: 3000, or the first free one after it.
 //! - `LOGIN_KEYS`: the file of the key ring.
+//! - `LOGIN_SHARED`: a name for this server's files in a directory that it shares with others, such as `/tmp/fleet/one`. Then
+//!   a sign-out holds on all of them and after a restart, and the ring, which has to be there, is followed while it changes.
 //!
 //! This file holds all that has to do with sessions; the pages are in `page.rs`, the picture of a token in
 //! `token_view.rs`.
 
+mod fleet;
 mod key_file;
 mod page;
 mod server;
@@ -32,10 +35,11 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
-use sealed_session::{ConfigError, KeyDescription, KeyRing, SealError, Session, SessionLayer, Sessions};
+use sealed_session::{ConfigError, KeyDescription, KeyRing, RingFile, SealError, Session, SessionLayer, Sessions};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
+use crate::fleet::Fleet;
 use crate::key_file::KeyFile;
 use crate::page::{Home, Visitor};
 use crate::terminal::say;
@@ -61,7 +65,7 @@ enum Item {
 }
 
 /// The sessions of this application: everything that there is to decide about them.
-fn sessions(ring: KeyRing) -> Result<Sessions<Login>, ConfigError> {
+fn sessions(ring: KeyRing, fleet: Arc<Fleet>) -> Result<Sessions<Login>, ConfigError> {
     const DAY: u64 = 86_400;
     Sessions::builder(ring)
         .audience("login-demo")
@@ -69,6 +73,10 @@ fn sessions(ring: KeyRing) -> Result<Sessions<Login>, ConfigError> {
         // is called `__Host-id` and is `Secure`.
         .insecure_development_cookie("login-demo")
         .remembered(Duration::from_secs(14 * DAY), Duration::from_secs(90 * DAY))
+        // A copy of the cookie is worthless after signing out, here and wherever the list is known.
+        .revocation_list(fleet.revocations())
+        .revoke_on_clear(true)
+        .reject_if(move |opened| fleet.refuses(opened))
         .observer(terminal::print_event)
         .build()
 }
@@ -79,6 +87,7 @@ fn app(demo: Demo) -> Router {
         .route("/public", get(public))
         .route("/sign-in", post(sign_in))
         .route("/sign-out", post(sign_out))
+        .route("/sign-out-everywhere", post(sign_out_everywhere))
         .route("/basket", post(change_basket))
         .route("/flip", post(flip))
         .route("/rotate", post(rotate))
@@ -93,6 +102,7 @@ fn app(demo: Demo) -> Router {
 struct Demo {
     sessions: Sessions<Login>,
     keys: Arc<Mutex<Keys>>,
+    fleet: Arc<Fleet>,
 }
 
 struct Keys {
@@ -115,6 +125,7 @@ async fn home(State(demo): State<Demo>, session: Session<Login>, headers: Header
         activity_token: cookie(&headers, &format!("{name}-seen")),
         keys: &keys.now,
         keys_before: keys.before_rotation.as_deref(),
+        is_shared: demo.fleet.is_shared(),
     });
     // The crate makes it `private` by itself. Without `no-store`, browsers keep the page alive and show it again to whoever
     // goes back after signing out.
@@ -188,13 +199,41 @@ async fn change_basket(mut session: Session<Login>, Form(form): Form<ChangeBaske
     Ok(Redirect::to("/"))
 }
 
-async fn sign_out(State(demo): State<Demo>, mut session: Session<Login>) -> Result<Redirect, SealError> {
-    // Clearing empties this browser; revoking makes the copies worthless that somebody may have kept.
-    if let Some(id) = session.id() {
-        demo.sessions.revoke(id);
+async fn sign_out(State(demo): State<Demo>, mut session: Session<Login>) -> Result<Response, SealError> {
+    // Empties this browser; `revoke_on_clear` makes the copies worthless that somebody may have kept.
+    session.clear()?;
+    Ok(told(&demo))
+}
+
+/// Ends every session of this user, in whatever browser it is.
+async fn sign_out_everywhere(State(demo): State<Demo>, mut session: Session<Login>) -> Result<Response, SealError> {
+    let now = OffsetDateTime::now_utc();
+    if let Some(login) = session.get() {
+        demo.fleet.end_sessions_of(&login.name, now.unix_timestamp() + 1);
     }
     session.clear()?;
-    Ok(Redirect::to("/"))
+    let response = told(&demo);
+    until_next_second(now).await;
+    Ok(response)
+}
+
+/// The way home, once the other servers are told: what is answered here holds there.
+fn told(demo: &Demo) -> Response {
+    match demo.fleet.tell() {
+        Ok(()) => Redirect::to("/").into_response(),
+        // The cookies go with this response too.
+        Err(error) => trouble(&*error, "signed out here, but the other servers could not be told"),
+    }
+}
+
+fn trouble(error: &dyn Error, text: &'static str) -> Response {
+    say("trouble", &error.to_string());
+    (StatusCode::INTERNAL_SERVER_ERROR, text).into_response()
+}
+
+/// Tokens count whole seconds: who signs in before this second is over would be refused too, so wait it out.
+async fn until_next_second(now: OffsetDateTime) {
+    tokio::time::sleep(Duration::from_nanos(1_000_000_000 - u64::from(now.nanosecond()))).await;
 }
 
 /// `SameSite=Lax` keeps the session out of the POSTs of other sites; this refuses the POSTs themselves, those of other
@@ -213,6 +252,11 @@ async fn refuse_cross_site(request: Request, next: Next) -> Response {
 
 /// The new key seals from now on, the one before only opens: nobody is signed out.
 async fn rotate(State(demo): State<Demo>) -> Response {
+    if demo.fleet.is_shared() {
+        // A key that seals here before the others open with it would sign visitors out there.
+        let text = "several servers: rotate the ring file with `sealed-session ring`, as docs/operating.md says";
+        return (StatusCode::CONFLICT, text).into_response();
+    }
     let mut keys = demo.keys.lock().unwrap_or_else(PoisonError::into_inner);
     match keys.file.rotate() {
         Ok(ring) => {
@@ -221,20 +265,17 @@ async fn rotate(State(demo): State<Demo>) -> Response {
             keys.before_rotation = Some(std::mem::replace(&mut keys.now, now));
             Redirect::to("/").into_response()
         }
-        Err(error) => {
-            say("trouble", &error.to_string());
-            (StatusCode::INTERNAL_SERVER_ERROR, "the key ring could not be written").into_response()
-        }
+        Err(error) => trouble(&*error, "the key ring could not be written"),
     }
 }
 
-/// Raises the cut-off to now. It lasts as long as this process; a real server keeps it and gives it again at its start.
-async fn sign_everybody_out(State(demo): State<Demo>) -> Redirect {
+/// Raises the cut-off to now. It lasts as long as this process, unless it is written down in `LOGIN_SHARED`.
+async fn sign_everybody_out(State(demo): State<Demo>) -> Response {
     let now = OffsetDateTime::now_utc();
     demo.sessions.reject_started_before(now);
-    // Tokens count whole seconds: who signs in before this second is over would be refused too, so wait it out.
-    tokio::time::sleep(Duration::from_nanos(1_000_000_000 - u64::from(now.nanosecond()))).await;
-    Redirect::to("/")
+    let response = told(&demo);
+    until_next_second(now).await;
+    response
 }
 
 // ---- What attackers do.
@@ -280,15 +321,24 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<(), Box<dyn Error>> {
-    let (file, ring) = KeyFile::open()?;
-    let now = ring.describe();
+    let fleet = Fleet::open()?;
+    let (file, ring) = KeyFile::open(fleet.is_shared())?;
+    let path = file.path().to_owned();
     let keys = Arc::new(Mutex::new(Keys {
         file,
-        now,
+        now: ring.describe(),
         before_rotation: None,
     }));
-    let sessions = sessions(ring)?;
-    server::run(app(Demo { sessions, keys })).await?;
+    let sessions = sessions(ring, Arc::clone(&fleet))?;
+    if fleet.is_shared() {
+        let (shown, source) = (Arc::clone(&keys), RingFile::new(&path));
+        Arc::clone(&fleet).follow(sessions.reload_from(source), move || {
+            if let Ok(ring) = KeyRing::from_file(&path) {
+                shown.lock().unwrap_or_else(PoisonError::into_inner).now = ring.describe();
+            }
+        });
+    }
+    server::run(app(Demo { sessions, keys, fleet })).await?;
     say(
         "stopped",
         "the key ring stays in its file: start again, and you are still signed in",

@@ -31,6 +31,7 @@ pub(crate) struct Home<'a> {
     pub(crate) activity_token: Option<&'a str>,
     pub(crate) keys: &'a [KeyDescription],
     pub(crate) keys_before: Option<&'a [KeyDescription]>,
+    pub(crate) is_shared: bool,
 }
 
 /// Somebody who is signed in.
@@ -147,9 +148,10 @@ characters. Only the server has the key to it.</p>
 <div><dt>Over at the latest</dt><dd>{over}</dd></div>
 <div><dt>Remembered</dt><dd>{remembered}</dd></div>
 </dl>
-<form method="post" action="/sign-out"><button>Sign out</button></form>
+<form class="buttons" method="post" action="/sign-out"><button>Sign out</button>
+<button formaction="/sign-out-everywhere">Sign out everywhere</button></form>
 <p class="small">Signing out is real: both cookies go, and the session’s id is revoked, so that a copy of them is
-worthless too.</p>
+worthless too. <em>Everywhere</em> ends every session of this name, in all browsers.</p>
 </div>
 {basket}</section>
 "#,
@@ -325,31 +327,38 @@ fn operations(home: &Home<'_>, session_token: Option<&TokenView>) -> String {
         rings += &ring("Before the rotation", before, yours);
     }
     rings += &ring("The ring now", home.keys, yours);
+    let rotate = if home.is_shared { SHARED } else { ROTATE };
     format!(
         r#"<section>
 <h2>Be the operator</h2>
 <div class="pair">
 <div class="card stack">
 <h3>Rotate the secret</h3>
-<p>A new key seals from now on, those before only open. Nobody is signed out, and nothing is sealed again until it
-changes. This ring keeps four keys; what an older one sealed is over.</p>
-<div class="rings">
+{rotate}<div class="rings">
 {rings}</div>
-<form method="post" action="/rotate"><button>Rotate the secret</button></form>
 </div>
 <div class="card stack">
 <h3>Sign everybody out</h3>
 <p>Raises the cut-off to this moment: every session that started earlier is over, wherever its cookie is, and no list
 was kept of them. It takes up to a second, since tokens count whole seconds.</p>
 <form method="post" action="/sign-everybody-out"><button class="danger">Sign everybody out</button></form>
-<p class="small">Cut-off and revoked ids are in this process’s memory and end with it; a real server keeps both and
-gives them again at its start.</p>
+<p class="small">Cut-off and revoked ids are in this process’s memory and end with it, unless <code>LOGIN_SHARED</code>
+names files for them: a real server keeps both and has them again at its start.</p>
 </div>
 </div>
 </section>
 "#
     )
 }
+
+const ROTATE: &str = r#"<p>A new key seals from now on, those before only open. Nobody is signed out, and nothing is sealed
+again until it changes. This ring keeps four keys; what an older one sealed is over.</p>
+<form method="post" action="/rotate"><button>Rotate the secret</button></form>
+"#;
+
+const SHARED: &str = r#"<p>Several servers read this ring, so it is rotated in steps, with <code>sealed-session ring</code>, as
+<code>docs/operating.md</code> says. The page shows what this server has.</p>
+"#;
 
 fn ring(title: &str, keys: &[KeyDescription], yours: Option<&[u8]>) -> String {
     let mut lines = String::new();

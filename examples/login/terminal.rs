@@ -20,7 +20,7 @@ pub(crate) fn print_event(event: &Event) {
             let instant = instant.map_or_else(|_| to.to_string(), date_time);
             say("cut-off", &format!("sessions that started before {instant} are over"));
         }
-        Event::KeysReplaced => say("rotated", "a new key seals, the others open"),
+        Event::KeysReplaced => say("rotated", "the key ring was replaced"),
         Event::DevelopmentCookie => say(
             "cookie",
             "plain http: a development cookie without Secure and without the __Host- prefix, for this machine only",

@@ -36,6 +36,12 @@ impl Answer {
         }
     }
 
+    /// The same answer, of which people are shown this alone.
+    pub(crate) fn for_people(self, human: impl Display) -> Self {
+        let human = Zeroizing::new(human.to_string());
+        Self { human, ..self }
+    }
+
     fn and(self, yes: bool) -> Self {
         Self { yes, ..self }
     }

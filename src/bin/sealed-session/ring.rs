@@ -27,10 +27,14 @@ pub(crate) enum Ring {
 Examples:
   sealed-session ring show ring.txt
   sealed-session ring show ring.txt --json
+  OLD=$(sealed-session ring show ring.txt --id)
   kubectl get secret shop -o jsonpath={.data.ring} | base64 -d | sealed-session ring show -")]
     Show {
         /// The ring file, or - for standard input
         file: PathBuf,
+        /// Print nothing but the id of the key that seals now
+        #[arg(long)]
+        id: bool,
     },
     /// Make a new ring file of mode 600 with a new key, which seals
     #[command(after_help = "\
@@ -46,6 +50,7 @@ Examples:
     #[command(after_help = "\
 Examples:
   sealed-session ring add ring.txt
+  NEW=$(sealed-session ring add ring.txt --id)
   sealed-session key new | sealed-session ring add ring.txt --stdin")]
     Add {
         /// The ring file
@@ -53,6 +58,9 @@ Examples:
         /// Read the written key from standard input
         #[arg(long)]
         stdin: bool,
+        /// Print nothing but the id of the key
+        #[arg(long)]
+        id: bool,
     },
     /// Let a key seal, at once or from an instant on
     ///
@@ -79,9 +87,14 @@ Examples:
 impl Ring {
     pub(crate) fn run(self, now: OffsetDateTime) -> Result<Answer, Failure> {
         match self {
-            Self::Show { file } => {
+            Self::Show { file, id } => {
                 let ring = files::read_ring(&file)?;
-                Ok(answer(&file, None, ring.ring(), now, None))
+                let answer = answer(&file, None, ring.ring(), now, None);
+                Ok(if id {
+                    answer.for_people(ring.ring().sealing_key(now))
+                } else {
+                    answer
+                })
             }
             Self::New { file } => {
                 let key = Key::generate().map_err(Failure::refused)?;
@@ -92,14 +105,17 @@ impl Ring {
                 files::create(&file, &ring)?;
                 Ok(answer(&file, Some(id), ring.ring(), now, Some("made, with one key")))
             }
-            Self::Add { file, stdin } => add(&file, stdin, now),
+            Self::Add { file, stdin, id } => {
+                let (key, answer) = add(&file, stdin, now)?;
+                Ok(if id { answer.for_people(key) } else { answer })
+            }
             Self::Seal { file, id, from } => seal(&file, &id, from, now),
             Self::Retire(retire) => retire.run(now),
         }
     }
 }
 
-fn add(file: &Path, stdin: bool, now: OffsetDateTime) -> Result<Answer, Failure> {
+fn add(file: &Path, stdin: bool, now: OffsetDateTime) -> Result<(KeyId, Answer), Failure> {
     let key = if stdin {
         let text = files::read_stdin()?;
         Key::parse(text.trim()).map_err(|error| Failure::usage(format_args!("standard input: {error}")))?
@@ -110,7 +126,7 @@ fn add(file: &Path, stdin: bool, now: OffsetDateTime) -> Result<Answer, Failure>
     let ring = editing.read()?.with_open(&key)?;
     editing.replace(&ring)?;
     let what = "added, it only opens; deploy the file to every server before this key seals";
-    Ok(answer(file, Some(key.id()), ring.ring(), now, Some(what)))
+    Ok((key.id(), answer(file, Some(key.id()), ring.ring(), now, Some(what))))
 }
 
 fn seal(file: &Path, id: &str, from: Option<OffsetDateTime>, now: OffsetDateTime) -> Result<Answer, Failure> {

@@ -1,0 +1,144 @@
+//! What servers of the demo tell each other through a directory, and know again after a restart: who signed out everywhere,
+//! which sessions are revoked, and the cut-off.
+//!
+//! Every server writes files of its own and reads those of all: nobody overwrites what another one knows, and any order of
+//! reading comes to the same. Without `LOGIN_SHARED` there is one server, whose memory is all there is.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::error::Error;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::thread;
+use std::time::Duration;
+
+use sealed_session::{KeyReloader, Opened, Reload, Revocations};
+use time::OffsetDateTime;
+
+use crate::Login;
+use crate::key_file::write;
+use crate::terminal::say;
+
+/// What has ended before its time.
+pub(crate) struct Fleet {
+    revocations: Revocations,
+    /// By name: that user's sessions that started before this Unix second are over. An application keeps it in its user record.
+    valid_from: RwLock<BTreeMap<String, i64>>,
+    /// This server's files without their extension; locked while they are written.
+    files: Option<Mutex<PathBuf>>,
+}
+
+impl Fleet {
+    /// What all servers knew when this one starts: what it refused before, it refuses from its first request on.
+    pub(crate) fn open() -> Result<Arc<Self>, Box<dyn Error>> {
+        let fleet = Self {
+            revocations: Revocations::new(),
+            valid_from: RwLock::default(),
+            files: env::var_os("LOGIN_SHARED").map(|path| Mutex::new(PathBuf::from(path))),
+        };
+        fleet.read()?;
+        Ok(Arc::new(fleet))
+    }
+
+    /// Whether there may be other servers.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.files.is_some()
+    }
+
+    /// A handle to the list, for `Sessions`.
+    pub(crate) fn revocations(&self) -> Revocations {
+        self.revocations.clone()
+    }
+
+    /// Ends all sessions of a user that started before this Unix second.
+    pub(crate) fn end_sessions_of(&self, name: &str, before: i64) {
+        let mut known = self.valid_from.write().unwrap_or_else(PoisonError::into_inner);
+        let from = known.entry(name.to_owned()).or_default();
+        *from = before.max(*from);
+    }
+
+    /// Whether the user has signed out everywhere since this session started: the check for `reject_if`.
+    pub(crate) fn refuses(&self, opened: &Opened<'_, Login>) -> bool {
+        let known = self.valid_from.read().unwrap_or_else(PoisonError::into_inner);
+        let from = known.get(&opened.data.name);
+        from.is_some_and(|&from| opened.started_at.unix_timestamp() < from)
+    }
+
+    /// Writes down what this server knows. Call it before the answer to a sign-out, which then holds whatever happens to this
+    /// process.
+    pub(crate) fn tell(&self) -> Result<(), Box<dyn Error>> {
+        let Some(files) = &self.files else {
+            return Ok(());
+        };
+        let files = files.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = OffsetDateTime::now_utc();
+        write(&files.with_extension(REVOKED), &self.revocations.snapshot(now))?;
+        let users = {
+            let mut known = self.valid_from.write().unwrap_or_else(PoisonError::into_inner);
+            // Sessions that started before are over by themselves.
+            known.retain(|_, from| now.unix_timestamp() - *from < LONGEST);
+            serde_json::to_vec(&*known)?
+        };
+        write(&files.with_extension(USERS), &users)
+    }
+
+    /// Reads what every server has written, this one before its restart included.
+    fn read(&self) -> Result<(), Box<dyn Error>> {
+        let Some(files) = &self.files else {
+            return Ok(());
+        };
+        let own = files.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let directory = own
+            .parent()
+            .filter(|path| *path != Path::new(""))
+            .unwrap_or(Path::new("."));
+        fs::create_dir_all(directory)?;
+        for entry in fs::read_dir(directory)? {
+            let path = entry?.path();
+            let in_file = |error: &dyn Error| format!("{}: {error}", path.display());
+            match path.extension().and_then(|extension| extension.to_str()) {
+                Some(REVOKED) => {
+                    let news = self.revocations.merge(&fs::read(&path)?, OffsetDateTime::now_utc());
+                    news.map_err(|error| in_file(&error))?;
+                }
+                Some(USERS) => {
+                    let users: BTreeMap<String, i64> =
+                        serde_json::from_slice(&fs::read(&path)?).map_err(|error| in_file(&error))?;
+                    users.iter().for_each(|(name, &from)| self.end_sessions_of(name, from));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Follows the ring file and the other servers on a thread, as long as the process lives. `replaced` is called when there
+    /// is a new ring.
+    pub(crate) fn follow(self: Arc<Self>, mut keys: KeyReloader<Login>, replaced: impl Fn() + Send + 'static) {
+        thread::spawn(move || {
+            let mut trouble = String::new();
+            loop {
+                thread::sleep(LOOK);
+                // An error was printed as an event.
+                if let Ok(Reload::Replaced) = keys.poll() {
+                    replaced();
+                }
+                let now = self.read().map_or_else(|error| error.to_string(), |()| String::new());
+                if now != trouble && !now.is_empty() {
+                    say("trouble", &now);
+                }
+                trouble = now;
+            }
+        });
+    }
+}
+
+const REVOKED: &str = "revoked";
+const USERS: &str = "users";
+
+/// Seconds are usual; this is a demo on one machine, and nobody likes to wait.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// The longest absolute timeout and 5 minutes for clocks.
+const LONGEST: i64 = 90 * 86_400 + 300;
