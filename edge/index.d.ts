@@ -87,6 +87,8 @@ export interface Session {
   readonly startedAt: number
   /** When this state was written. */
   readonly sealedAt: number
+  /** The instant at which it was opened; not there for one that was started and not opened since. */
+  readonly openedAt?: number
   /** When it is over whatever happens. */
   readonly expiresAt: number
   /** When it is over without another request; null without an idle timeout. */

@@ -57,6 +57,7 @@ export async function openTokens(config, tokens, bind, now) {
       keyId: token.keyId,
       startedAt: token.started,
       sealedAt: token.sealed,
+      openedAt: now,
       // Configured limits only shorten what a token says.
       expiresAt: Math.min(token.expires, token.started + absolute),
       activeUntil: active,

@@ -27,8 +27,9 @@ export function newSessionId() {
 export async function writeSession(config, session, data, bind, now, salt) {
   const { absolute } = lifetimeOf(config.lifetimes, session.remembered)
   if (now > LAST_SECOND) throw new SealError('the format ends in 2106')
-  // Whoever seals again writes min(started, now). Configured limits only shorten what a token says.
-  const startedAt = Math.min(session.startedAt, now)
+  // A start ahead of the clock moves back to the opening, so that a cut-off raised meanwhile is not passed. Configured limits
+  // only shorten what a token says.
+  const startedAt = Math.min(session.startedAt, session.openedAt ?? now, now)
   const expiresAt = Math.min(session.expiresAt, startedAt + absolute)
   const parsed = readData(data)
   const payload = padded(parsed.payload, config.padTo)

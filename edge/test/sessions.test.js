@@ -22,7 +22,12 @@ test('a session starts, is written, renewed and ends', async () => {
   assert.match(started.setCookie[0], /^__Host-id=[\w-]+; Path=\/; Secure; HttpOnly; SameSite=Lax$/)
   assert.match(started.setCookie[1], /^__Host-id-seen=[\w-]{44}; Path=\/; Secure; HttpOnly; SameSite=Lax$/)
   const opened = await sessions.open(cookieOf(started), { now: NOW + 60 })
-  assert.deepEqual(opened, { state: 'valid', session: started.session, reason: null, duplicates: false })
+  assert.deepEqual(opened, {
+    state: 'valid',
+    session: { ...started.session, openedAt: NOW + 60 },
+    reason: null,
+    duplicates: false,
+  })
   assert.deepEqual(
     { ...opened.session, id: '', payload: '' },
     {
@@ -30,6 +35,7 @@ test('a session starts, is written, renewed and ends', async () => {
       keyId: '9e4859a4',
       startedAt: NOW,
       sealedAt: NOW,
+      openedAt: NOW + 60,
       expiresAt: NOW + 43200,
       activeUntil: NOW + 1800,
       remembered: false,
@@ -322,4 +328,14 @@ test('no two sealings share a salt', async () => {
   const tokens = new Set()
   for (let round = 0; round < 200; round++) tokens.add((await sessions.seal(session, 1, at)).token)
   assert.equal(tokens.size, 200)
+})
+
+test('a start ahead of the clock moves back to the opening when it is written', async () => {
+  const ahead = await createSessions({ keys: SECRET })
+  const { setCookie } = await ahead.start(1, { now: NOW + 200 })
+  const cookies = setCookie.map(line => line.split(';')[0]).join('; ')
+  const { session } = await ahead.open(cookies, { now: NOW })
+  assert.equal(session.startedAt, NOW + 200)
+  const written = await ahead.seal(session, 2, { now: NOW + 150 })
+  assert.equal(written.session.startedAt, NOW, 'not the later instant of the write')
 })
