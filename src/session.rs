@@ -1,11 +1,11 @@
 //! `Session<T>`: what it is (absent, valid, rejected) and what was done to it during one request.
 //!
-//! All handles of a request share an append-only chain of versions. A version is never changed once it is there, so it
-//! can be lent without a lock; a write appends one, and finishing the session closes the chain.
+//! All handles of a request share one chain of versions.
 
 pub(crate) mod content;
 pub(crate) mod event;
 pub(crate) mod lifetime;
+pub(crate) mod versions;
 
 use std::any::Any;
 use std::fmt;
@@ -24,6 +24,8 @@ pub(crate) use crate::session::content::{Content, Current, Facts, Live, Payload,
 pub use crate::session::content::{Opened, State};
 use crate::session::event::Event;
 use crate::session::lifetime::Lifetimes;
+pub(crate) use crate::session::versions::{Change, Done, Ending};
+use crate::session::versions::{Next, Version};
 use crate::time::from_seconds;
 
 /// The session of one request, typed and synchronous.
@@ -77,76 +79,6 @@ struct Shared<T, K: ?Sized> {
 
 const READ: u8 = 1;
 const FINISHED: u8 = 2;
-
-struct Version<T> {
-    current: Current<T>,
-    done: Done,
-    next: OnceLock<Next<T>>,
-}
-
-enum Next<T> {
-    Version(Box<Version<T>>),
-    /// The header block is sent: nothing follows.
-    Closed,
-}
-
-/// What was done to the session so far; of several changes the one that matters most to the response.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Done {
-    pub(crate) change: Change,
-    /// `renew` was called.
-    pub(crate) renew: bool,
-    /// `clear` was called, whatever came after it.
-    pub(crate) cleared: bool,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Change {
-    #[default]
-    None,
-    Written,
-    Cycled,
-    Started,
-    Cleared,
-}
-
-/// How a request left its session.
-pub(crate) enum Ending<'a, T> {
-    Untouched,
-    Touched {
-        first: &'a Current<T>,
-        last: &'a Current<T>,
-        done: Done,
-    },
-}
-
-impl<T> Version<T> {
-    fn new(current: Current<T>, done: Done) -> Self {
-        Self {
-            current,
-            done,
-            next: OnceLock::new(),
-        }
-    }
-
-    fn last(&self) -> &Self {
-        let mut version = self;
-        while let Some(Next::Version(next)) = version.next.get() {
-            version = next;
-        }
-        version
-    }
-}
-
-impl<T> Drop for Version<T> {
-    /// One version after the other: the compiler's own drop would recurse once per write.
-    fn drop(&mut self) {
-        let mut next = self.next.take();
-        while let Some(Next::Version(mut version)) = next {
-            next = version.next.take();
-        }
-    }
-}
 
 impl<T: 'static> Session<T> {
     pub(crate) fn new(keeper: impl Keeper<T>) -> Self {
@@ -523,15 +455,6 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Session<T> {
 /// everything. What depends on the data is a float without a JSON spelling: NaN and the infinities become `null`.
 fn is_doubtful(payload: &[u8]) -> bool {
     cfg!(debug_assertions) || memmem::find(payload, b"null").is_some()
-}
-
-impl Done {
-    fn and(self, change: Change) -> Self {
-        Self {
-            change: self.change.max(change),
-            ..self
-        }
-    }
 }
 
 impl<T> Clone for Session<T> {

@@ -42,6 +42,7 @@ const FLOORS: &[(Floor, &[&str])] = &[
             "session/event",
             "session/lifetime",
             "session/content",
+            "session/versions",
             "session",
         ],
     ),
