@@ -183,7 +183,8 @@ fn serve(browser: &Browser, acts: &[Act], status: u16, now: u64, ids: &mut u32) 
         let until = (now + idle(session.remembered)).min(session.ends());
         let old = browser.seen.map_or(0, |seen| seen.until);
         let worth = (idle(session.remembered) / 10).max(60);
-        if is_new || renews || until >= old + worth {
+        let is_last = until > old && until == session.ends();
+        if is_new || renews || is_last || until >= old + worth {
             effect.seen = Some(Seen {
                 id: session.id,
                 until,
