@@ -7,7 +7,8 @@ use std::ops::{Deref, DerefMut};
 use zeroize::Zeroize;
 
 /// Bytes that are cleared on drop. Growing leaves no copy behind, and in a thread that has opened or sealed before,
-/// none is allocated.
+/// none is allocated. The default has no room yet.
+#[derive(Default)]
 pub(crate) struct Buffer(Vec<u8>);
 
 thread_local! {
@@ -104,7 +105,7 @@ impl Drop for Buffer {
         let mut bytes = std::mem::take(&mut self.0);
         bytes.as_mut_slice().zeroize();
         bytes.clear();
-        if bytes.capacity() <= LARGEST_SPARE {
+        if (SMALLEST..=LARGEST_SPARE).contains(&bytes.capacity()) {
             // An error means that the thread ends: then this one is freed.
             let _ = SPARE.try_with(|spare| {
                 let mut spare = spare.borrow_mut();

@@ -152,6 +152,9 @@ pub enum SealError {
     TooLate,
     /// Another handle of the same request wrote while `update` ran; nothing was changed.
     Conflict,
+    /// A callback of the opening (the application's own check, a revocation list, the clock, `Deserialize`) wrote to the very
+    /// session that was being opened.
+    NotOpenedYet,
     /// The session is to be remembered, but the builder was given no lifetime for that.
     RememberOff,
     /// The sealed value would expire now or earlier, more than 400 days from now, or beyond the format's 32 bits.
@@ -184,6 +187,7 @@ impl fmt::Display for SealError {
             ),
             Self::TooLate => f.write_str("the header block was already sent; write to the session before responding"),
             Self::Conflict => f.write_str("another handle of this request wrote during `update`; nothing was changed"),
+            Self::NotOpenedYet => f.write_str("the session is only being opened; write to it once it is"),
             Self::RememberOff => {
                 f.write_str("this application remembers no sessions; set `remembered` on the builder first")
             }

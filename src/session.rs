@@ -8,11 +8,11 @@ pub(crate) mod lifetime;
 pub(crate) mod versions;
 
 use std::any::Any;
+use std::cell::RefCell;
 use std::fmt;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use memchr::memmem;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
@@ -20,12 +20,12 @@ use time::OffsetDateTime;
 use crate::buffer::Buffer;
 use crate::error::{Reason, SealError};
 use crate::ids::SessionId;
-pub(crate) use crate::session::content::{Content, Current, Facts, Live, Payload, from_payload};
+pub(crate) use crate::session::content::{Content, Current, Facts, Genuine, Live, Opening, Payload, from_payload};
 pub use crate::session::content::{Opened, State};
 use crate::session::event::Event;
 use crate::session::lifetime::Lifetimes;
 pub(crate) use crate::session::versions::{Change, Done, Ending};
-use crate::session::versions::{Next, Version};
+use crate::session::versions::{Refused, Version, Versions};
 use crate::time::from_seconds;
 
 /// The session of one request, typed and synchronous.
@@ -52,29 +52,31 @@ pub struct Session<T> {
     shared: Arc<Shared<T, dyn Keeper<T>>>,
 }
 
-/// What observers are to hear of one opening: duplicates, and a rejection.
-pub(crate) type News = [Option<Event>; 2];
-
 /// What a session needs of the house around it: the composition above implements it.
 pub(crate) trait Keeper<T>: Any + Send + Sync {
-    /// Opens what the request brought. What there is to tell of it is told once it is kept: an observer that panics or
-    /// looks at this very session then finds it.
-    fn open(&self, news: &mut News) -> Current<T>;
+    /// Opens what the request brought.
+    fn open(&self) -> Opening<T>;
     fn now(&self) -> u64;
     fn new_id(&self) -> Result<SessionId, SealError>;
     fn lifetimes(&self) -> &Lifetimes;
     /// Whether a cookie with this payload fits.
     fn check_size(&self, payload: &[u8]) -> Result<(), SealError>;
     fn observe(&self, event: &Event);
-    /// This session was cleared.
-    fn cleared(&self, facts: &Facts);
+    /// The browser is to forget these: so must everybody who has a copy.
+    fn end(&self, genuine: &[Genuine]);
 }
 
 struct Shared<T, K: ?Sized> {
     /// The bits `READ` and `FINISHED`, together, so that a read and the finish of a request are in one order for all.
     phase: AtomicU8,
-    first: OnceLock<Version<T>>,
+    came: OnceLock<Came<T>>,
     keeper: K,
+}
+
+/// What the request brought, and what was made of it.
+struct Came<T> {
+    genuine: Vec<Genuine>,
+    versions: Versions<T>,
 }
 
 const READ: u8 = 1;
@@ -85,7 +87,7 @@ impl<T: 'static> Session<T> {
         Self {
             shared: Arc::new(Shared {
                 phase: AtomicU8::new(0),
-                first: OnceLock::new(),
+                came: OnceLock::new(),
                 keeper,
             }),
         }
@@ -102,7 +104,8 @@ impl<T: 'static> Session<T> {
     /// A response that shows any of it would be served to somebody else. Use [`get`](Self::get) for those.
     #[must_use]
     pub fn peek(&self) -> Option<&T> {
-        self.last().current.live().map(|live| &live.content.data)
+        let last = self.came()?.versions.last();
+        last.current.live().map(|live| &live.content.data)
     }
 
     /// Whether there is a session, or why there is none.
@@ -141,12 +144,12 @@ impl<T: 'static> Session<T> {
 
     /// The one choke point of every tracked read.
     fn read(&self) -> Result<&Live<T>, State> {
-        if self.mark_read() {
-            let current = &self.last().current;
-            return current.live().ok_or_else(|| current.state());
+        if !self.mark_read() {
+            self.shared.keeper.observe(&Event::ReadTooLate);
+            return Err(State::Rejected(Reason::TooLate));
         }
-        self.shared.keeper.observe(&Event::ReadTooLate);
-        Err(State::Rejected(Reason::TooLate))
+        let current = &self.came().ok_or(State::NotOpenedYet)?.versions.last().current;
+        current.live().ok_or_else(|| current.state())
     }
 
     /// Marks the session as read, unless the request is finished and nothing was read before.
@@ -158,33 +161,46 @@ impl<T: 'static> Session<T> {
             .is_ok()
     }
 
-    fn last(&self) -> &Version<T> {
-        self.first(|news| self.shared.keeper.open(news)).last()
+    /// What came, opened now if it was not before; `None` to a callback of the opening itself, which would wait for its own
+    /// end.
+    fn came(&self) -> Option<&Came<T>> {
+        self.came_by(|| self.shared.keeper.open())
     }
 
-    fn first(&self, open: impl FnOnce(&mut News) -> Current<T>) -> &Version<T> {
-        let mut news = News::default();
-        let version = self
-            .shared
-            .first
-            .get_or_init(|| Version::new(open(&mut news), Done::default()));
-        news.iter()
+    fn came_by(&self, open: impl FnOnce() -> Opening<T>) -> Option<&Came<T>> {
+        if let Some(came) = self.shared.came.get() {
+            return Some(came);
+        }
+        let mark = OpeningHere::mark(Arc::as_ptr(&self.shared).addr())?;
+        let mut events = [None, None];
+        let came = self.shared.came.get_or_init(|| {
+            let opening = open();
+            events = [opening.duplicates, opening.rejection];
+            Came {
+                genuine: opening.genuine,
+                versions: Versions::new(opening.current),
+            }
+        });
+        drop(mark);
+        events
+            .iter()
             .flatten()
             .for_each(|event| self.shared.keeper.observe(event));
-        version
+        Some(came)
     }
 
-    /// Where a write continues, or the error that the request is finished.
-    fn writable(&self) -> Result<&Version<T>, SealError> {
+    /// Where a write continues, or why it cannot.
+    fn writable(&self) -> Result<(&Came<T>, &Version<T>), SealError> {
         let mark = |phase| (phase & FINISHED == 0).then_some(phase | READ);
-        match self
+        let marked = self
             .shared
             .phase
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, mark)
-        {
-            Ok(_) => Ok(self.last()),
-            Err(_) => Err(self.too_late()),
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, mark);
+        if marked.is_err() {
+            return Err(self.too_late());
         }
+        let came = self.came().ok_or(SealError::NotOpenedYet)?;
+        Ok((came, came.versions.last()))
     }
 
     fn too_late(&self) -> SealError {
@@ -192,28 +208,20 @@ impl<T: 'static> Session<T> {
         SealError::TooLate
     }
 
-    /// Appends behind `base`, and returns what it followed. Another handle may have been faster: then its writes are kept
-    /// and this one follows them if `replaces` says that it does not depend on them.
+    /// Appends a version, and returns what it followed.
     fn append<'a>(
-        &'a self,
-        mut base: &'a Version<T>,
+        &self,
+        came: &'a Came<T>,
+        base: &'a Version<T>,
         current: Current<T>,
         done: impl Fn(Done) -> Done,
         replaces: bool,
     ) -> Result<&'a Version<T>, SealError> {
-        let mut version = Box::new(Version::new(current, done(base.done)));
-        loop {
-            match base.next.set(Next::Version(version)) {
-                Err(Next::Version(back)) => version = back,
-                Ok(()) | Err(Next::Closed) => return Ok(base),
-            }
-            base = match base.next.get() {
-                Some(Next::Version(_)) if replaces => base.last(),
-                Some(Next::Version(_)) => return Err(SealError::Conflict),
-                Some(Next::Closed) | None => return Err(self.too_late()),
-            };
-            version.done = done(base.done);
-        }
+        let appended = came.versions.append(base, current, done, replaces);
+        appended.map_err(|refused| match refused {
+            Refused::Conflict => SealError::Conflict,
+            Refused::Closed => self.too_late(),
+        })
     }
 
     /// The keeper, for the composition that made it.
@@ -223,35 +231,38 @@ impl<T: 'static> Session<T> {
 
     /// Closes the session: no write follows, and no first read.
     pub(crate) fn close(&self) -> Result<Ending<'_, T>, SealError> {
-        self.close_with(|news| self.shared.keeper.open(news))
+        self.close_by(|| self.shared.keeper.open())
     }
 
     /// Closes the session of a request that gets no response: what nobody opened stays unopened.
     #[cfg(any(feature = "tower", feature = "actix"))]
     pub(crate) fn close_unopened(&self) -> Result<Ending<'_, T>, SealError> {
-        self.close_with(|_| Current::None(State::Rejected(Reason::TooLate)))
+        self.close_by(|| Opening::none(State::Rejected(Reason::TooLate)))
     }
 
-    fn close_with(&self, open: impl FnOnce(&mut News) -> Current<T>) -> Result<Ending<'_, T>, SealError> {
+    fn close_by(&self, open: impl FnOnce() -> Opening<T>) -> Result<Ending<'_, T>, SealError> {
+        if self.shared.came.get().is_none() && OpeningHere::is_marked(Arc::as_ptr(&self.shared).addr()) {
+            return Err(SealError::NotOpenedYet);
+        }
         let before = self.shared.phase.fetch_or(FINISHED, Ordering::AcqRel);
         if before & FINISHED != 0 {
             return Err(SealError::TooLate);
         }
-        let first = self.first(|news| match before & READ {
-            0 => Current::None(State::Rejected(Reason::TooLate)),
-            _ => open(news),
+        let was_read = before & READ != 0;
+        let came = self.came_by(|| match was_read {
+            true => open(),
+            false => Opening::none(State::Rejected(Reason::TooLate)),
         });
-        let mut last = first.last();
-        while last.next.set(Next::Closed).is_err() {
-            last = last.last();
-        }
-        if before & READ == 0 {
+        let came = came.ok_or(SealError::NotOpenedYet)?;
+        let last = came.versions.close();
+        if !was_read {
             return Ok(Ending::Untouched);
         }
         Ok(Ending::Touched {
-            first: &first.current,
+            first: &came.versions.first().current,
             last: &last.current,
             done: last.done,
+            genuine: &came.genuine,
         })
     }
 }
@@ -260,14 +271,17 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Session<T> {
     /// Begins a session with a new id, whatever was there: call it after every authentication, so that an id from
     /// before it is worth nothing (session fixation).
     ///
-    /// Copies of an older token stay valid until they expire, unless their id is revoked.
+    /// The session that came with the request is revoked when this one is sent (see
+    /// [`revoke_on_clear`](crate::Builder::revoke_on_clear)). If that session was revoked or cut off while the request was
+    /// served, by anybody but this request's own [`clear`](Self::clear), nothing is sent: who was signed out meanwhile does
+    /// not come back by a request that was running.
     ///
     /// # Errors
     /// [`SealError::TooLarge`], [`SealError::NotSerializable`], [`SealError::NotReadable`], [`SealError::TooLate`],
     /// [`SealError::Expiry`] or [`SealError::RandomSource`]; the session is then as it was.
     pub fn start(&mut self, data: T) -> Result<(), SealError> {
-        let base = self.writable()?;
-        let content = Arc::new(self.content(data)?);
+        let (came, base) = self.writable()?;
+        let content = Arc::new(self.content(&data)?);
         let keeper = &self.shared.keeper;
         let started = keeper.now();
         let expires = keeper.lifetimes().expires(started, false);
@@ -288,7 +302,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Session<T> {
             renew: false,
             cleared: before.cleared,
         };
-        self.append(base, Current::Live(Live { content, facts }), done, true)?;
+        self.append(came, base, Current::Live(Live { content, facts }), done, true)?;
         Ok(())
     }
 
@@ -313,16 +327,18 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Session<T> {
         &mut self,
         change: impl FnOnce(&mut T) -> Result<R, E>,
     ) -> Result<Option<R>, E> {
-        let base = self.writable()?;
+        let (came, base) = self.writable()?;
         let Current::Live(live) = &base.current else {
             return Ok(None);
         };
-        let mut data = from_payload(live.content.payload.as_bytes()).ok_or(SealError::NotReadable)?;
+        // It was given back if another handle has written by now.
+        let payload = live.content.payload().copy().ok_or(SealError::Conflict)?;
+        let mut data = from_payload(&payload).ok_or(SealError::NotReadable)?;
         let result = change(&mut data)?;
-        let content = Arc::new(self.content(data)?);
+        let content = Arc::new(self.content(&data)?);
         let facts = live.facts.written(self.shared.keeper.lifetimes());
         let done = |before: Done| before.and(Change::Written);
-        self.append(base, Current::Live(Live { content, facts }), done, false)?;
+        self.append(came, base, Current::Live(Live { content, facts }), done, false)?;
         Ok(Some(result))
     }
 
@@ -332,42 +348,54 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Session<T> {
     /// # Errors
     /// [`SealError::TooLate`], [`SealError::Conflict`] or [`SealError::RandomSource`].
     pub fn cycle_id(&mut self) -> Result<(), SealError> {
-        self.change_facts(Change::Cycled, |keeper, facts| {
-            Ok(Facts {
-                id: keeper.new_id()?,
-                active_until: None,
-                ..facts
-            })
+        self.change_facts(|keeper, facts, _is_sent| {
+            let id = keeper.new_id()?;
+            let active_until = None;
+            Ok((
+                Change::Cycled,
+                Facts {
+                    id,
+                    active_until,
+                    ..facts
+                },
+            ))
         })
     }
 
     /// Makes the session a remembered one (or, with `false`, an ordinary one again): its own lifetimes, counted from
     /// the same start, and cookies that outlive the browser's session. Without a session nothing happens.
     ///
+    /// An id never changes its kind: a session that came with the request gets a new id, and the old one is revoked when the
+    /// new one is sent (see [`revoke_on_clear`](crate::Builder::revoke_on_clear)).
+    ///
     /// # Errors
     /// [`SealError::RememberOff`] if the builder was given no [`remembered`](crate::Builder::remembered) lifetimes,
     /// [`SealError::Expiry`] if the session is already older than the lifetime that it would get ([`clear`](Self::clear)
-    /// ends it), [`SealError::TooLate`] or [`SealError::Conflict`].
+    /// ends it), [`SealError::TooLate`], [`SealError::Conflict`] or [`SealError::RandomSource`].
     pub fn remember(&mut self, remembered: bool) -> Result<(), SealError> {
         let lifetimes = *self.shared.keeper.lifetimes();
         if remembered && lifetimes.remembered.is_none() {
             self.writable()?;
             return Err(SealError::RememberOff);
         }
-        self.change_facts(Change::Written, |keeper, facts| {
+        self.change_facts(|keeper, facts, is_sent| {
             if facts.remembered == remembered {
-                return Ok(facts);
+                return Ok((Change::Written, facts));
             }
             let expires = lifetimes.expires(facts.started, remembered);
             // The response could not carry such a session: the browser would keep the one that it has.
             if expires <= keeper.now() || u32::try_from(expires).is_err() {
                 return Err(SealError::Expiry);
             }
-            Ok(Facts {
+            let id = if is_sent { keeper.new_id()? } else { facts.id };
+            let facts = Facts {
+                id,
                 remembered,
                 expires,
+                active_until: None,
                 ..facts
-            })
+            };
+            Ok((Change::Replaced, facts))
         })
     }
 
@@ -377,63 +405,63 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Session<T> {
     /// # Errors
     /// [`SealError::TooLate`] or [`SealError::Conflict`].
     pub fn renew(&mut self) -> Result<(), SealError> {
-        let base = self.writable()?;
+        let (came, base) = self.writable()?;
         let Current::Live(live) = &base.current else {
             return Ok(());
         };
         let done = |before: Done| Done { renew: true, ..before };
-        self.append(base, Current::Live(live.clone()), done, false)?;
+        self.append(came, base, Current::Live(live.clone()), done, false)?;
         Ok(())
     }
 
-    /// Ends the session in this browser: the response removes both cookies, whether they came or not.
+    /// Ends the session: the response removes both cookies, whether they came or not, and every session whose genuine token
+    /// came with the request is revoked, so that no copy of it opens any more. That holds where the revocation list is known
+    /// (see [`revoke_on_clear`](crate::Builder::revoke_on_clear), which can switch it off).
     ///
-    /// A copy of the cookie that somebody else kept stays valid until it expires: [`Sessions::revoke`] the
-    /// [`id`](Self::id) to end it everywhere, or let [`Builder::revoke_on_clear`](crate::Builder::revoke_on_clear) do so.
-    ///
-    /// [`Sessions::revoke`]: crate::Sessions::revoke
+    /// Also a session that did not open is revoked if its token is genuine: whoever was idle too long can still sign out a
+    /// thief who was not.
     ///
     /// # Errors
     /// [`SealError::TooLate`].
     pub fn clear(&mut self) -> Result<(), SealError> {
-        let base = self.writable()?;
+        let (came, base) = self.writable()?;
         let done = |_| Done {
             change: Change::Cleared,
             renew: false,
             cleared: true,
         };
-        let before = self.append(base, Current::None(State::Cleared), done, true)?;
-        // What browsers hold is the session that came with the request: a new id that was given since then was never sent.
-        let came = self.shared.first.get().and_then(|first| first.current.live());
-        if let Some(live) = came
-            && !before.done.cleared
-        {
-            self.shared.keeper.cleared(&live.facts);
+        let before = self.append(came, base, Current::None(State::Cleared), done, true)?;
+        if !before.done.cleared {
+            self.shared.keeper.end(&came.genuine);
         }
         Ok(())
     }
 
+    /// Changes the facts of a session, if there is one. `facts` hears whether browsers hold its id, that is whether it came
+    /// with the request.
     fn change_facts(
         &self,
-        change: Change,
-        facts: impl FnOnce(&dyn Keeper<T>, Facts) -> Result<Facts, SealError>,
+        facts: impl FnOnce(&dyn Keeper<T>, Facts, bool) -> Result<(Change, Facts), SealError>,
     ) -> Result<(), SealError> {
-        let base = self.writable()?;
+        let (came, base) = self.writable()?;
         let Current::Live(live) = &base.current else {
             return Ok(());
         };
         let keeper = &self.shared.keeper;
-        let facts = facts(keeper, live.facts.written(keeper.lifetimes()))?;
+        let first = came.versions.first().current.live();
+        let is_sent = first.is_some_and(|first| first.facts.id == live.facts.id);
+        let (change, facts) = facts(keeper, live.facts.written(keeper.lifetimes()), is_sent)?;
         let content = Arc::clone(&live.content);
         let done = |before: Done| before.and(change);
-        self.append(base, Current::Live(Live { content, facts }), done, false)?;
+        self.append(came, base, Current::Live(Live { content, facts }), done, false)?;
         Ok(())
     }
 
-    /// Serialises at once: what does not fit or does not read back is refused here.
-    fn content(&self, data: T) -> Result<Content<T>, SealError> {
+    /// Serialises at once and reads it back: what does not fit, or is not what the next request could read, is refused here,
+    /// and what is lent after a write is what that request will read.
+    fn content(&self, data: &T) -> Result<Content<T>, SealError> {
         let mut buffer = Buffer::take();
-        serde_json::to_writer(&mut buffer, &data).map_err(|_| SealError::NotSerializable)?;
+        serde_json::to_writer(&mut buffer, data).map_err(|_| SealError::NotSerializable)?;
         let length = buffer.len();
         let payload = Payload::new(buffer, 0..length);
         let keeper = &self.shared.keeper;
@@ -442,19 +470,41 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Session<T> {
                 keeper.observe(&Event::TooLarge { size, limit });
             }
         })?;
-        if is_doubtful(payload.as_bytes()) && from_payload::<T>(payload.as_bytes()).is_none() {
-            return Err(SealError::NotReadable);
-        }
-        Ok(Content { data, payload })
+        let data = from_payload(payload.as_bytes()).ok_or(SealError::NotReadable)?;
+        Ok(Content::new(data, payload))
     }
 }
 
-/// Whether this payload has to be read once to know that the next request can read it.
-///
-/// A type whose two derives contradict each other fails at its first test, so builds with debug assertions read
-/// everything. What depends on the data is a float without a JSON spelling: NaN and the infinities become `null`.
-fn is_doubtful(payload: &[u8]) -> bool {
-    cfg!(debug_assertions) || memmem::find(payload, b"null").is_some()
+thread_local! {
+    /// The sessions that this thread is opening, by their addresses.
+    static OPENING_HERE: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Says, until it is dropped, that this thread is opening a session: a callback of the opening that looked at it again would
+/// wait for its own end.
+struct OpeningHere;
+
+impl OpeningHere {
+    /// `None` if this thread is opening it already.
+    fn mark(session: usize) -> Option<Self> {
+        if Self::is_marked(session) {
+            return None;
+        }
+        // An error means that the thread ends, and dropping finds nothing either.
+        let _ = OPENING_HERE.try_with(|opening| opening.borrow_mut().push(session));
+        Some(Self)
+    }
+
+    fn is_marked(session: usize) -> bool {
+        let is_marked = OPENING_HERE.try_with(|opening| opening.borrow().contains(&session));
+        is_marked.unwrap_or(false)
+    }
+}
+
+impl Drop for OpeningHere {
+    fn drop(&mut self) {
+        let _ = OPENING_HERE.try_with(|opening| opening.borrow_mut().pop());
+    }
 }
 
 impl<T> Clone for Session<T> {

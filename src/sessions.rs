@@ -21,8 +21,8 @@ use crate::ids::SessionId;
 use crate::keyring::KeyRing;
 use crate::revocation::RevocationList;
 use crate::session::event::{Event, Observer};
-use crate::session::{Opened, Session};
-use crate::time::{LEEWAY, from_seconds, to_seconds, to_seconds_rounded_up};
+use crate::session::{Genuine, Opened, Session};
+use crate::time::{LEEWAY, LONGEST_LIFE, from_seconds, to_seconds, to_seconds_rounded_up};
 use crate::token::PlacedRing;
 use crate::token::aead::{self, NoRandomness};
 use crate::token::envelope::Frame;
@@ -154,21 +154,47 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Sessions<T> {
     }
 
     /// Refuses sessions of this id from now on, wherever a copy of their cookie is. The revocation list keeps the entry
-    /// for the longest absolute timeout and 10 minutes: the session may have started on a server that is 5 minutes ahead,
-    /// and another that is as much behind must still refuse it.
+    /// for the longest absolute timeout and 10 minutes, since nothing more is known of the session than its id: it may have
+    /// started on a server that is 5 minutes ahead, and another that is as much behind must still refuse it.
     pub fn revoke(&self, id: SessionId) {
-        // When it started is not known here, but it was not later than now by the clock that is furthest ahead.
         let now = (self.shared.clock)();
-        self.revoke_started(id, now.saturating_add(LEEWAY), now);
+        self.revoke_until(id, self.end_of_any(now), now);
     }
 
-    /// Revokes a session that started at this Unix second.
-    fn revoke_started(&self, id: SessionId, started: u64, now: u64) {
-        let until = started.saturating_add(self.shared.config.lifetimes.longest() + LEEWAY);
+    /// Revokes what came with a request whose session ends, if sign-outs revoke.
+    fn end(&self, genuine: &[Genuine], now: u64) {
+        if self.shared.config.revoke_on_clear {
+            for &Genuine { id, until } in genuine {
+                self.revoke_until(id, until, now);
+            }
+        }
+    }
+
+    fn revoke_until(&self, id: SessionId, until: u64, now: u64) {
+        // No token that any server takes now lasts longer.
+        let until = until.min(now.saturating_add(LONGEST_LIFE + LEEWAY));
         self.shared
             .revocations
             .revoke(id, from_seconds(until), from_seconds(now));
         self.observe(&Event::Revoked { id });
+    }
+
+    /// When no server takes a token of this session any more: neither one with the `expires` of the token that came, nor one
+    /// that is sealed anew. Its frame tells, if this version can read it.
+    fn end_of(&self, expires: u32, frame: Option<&Frame>, now: u64) -> u64 {
+        let lifetimes = &self.shared.config.lifetimes;
+        match frame {
+            Some(frame) => {
+                let absolute = lifetimes.expires(frame.started.into(), frame.remembered);
+                absolute.max(expires.into()).saturating_add(LEEWAY)
+            }
+            None => self.end_of_any(now).max(u64::from(expires) + LEEWAY),
+        }
+    }
+
+    /// The same for any session that there can be: it started at the latest now, by the clock that is furthest ahead.
+    fn end_of_any(&self, now: u64) -> u64 {
+        now.saturating_add(LEEWAY + self.shared.config.lifetimes.longest() + LEEWAY)
     }
 
     /// The value of a `Cookie` header field with a session that started at `now`, for an application's own tests.
@@ -205,17 +231,19 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Sessions<T> {
 
     /// Step 7 of opening, but for the flags.
     fn judge(&self, frame: &Frame, id: SessionId, now: u64) -> Result<(), Reason> {
-        let cut_off = self.shared.cut_off.load(Ordering::Acquire);
-        let of_list = self.shared.revocations.cut_off().map_or(0, to_seconds_rounded_up);
-        let cut_off = cut_off.max(of_list);
-        self.shared
-            .config
-            .lifetimes
-            .judge(frame.started.into(), frame.remembered, now, cut_off)?;
-        if self.shared.revocations.is_revoked(id) {
+        let started = frame.started.into();
+        self.shared.config.lifetimes.judge(started, frame.remembered, now)?;
+        if self.is_revoked(id, started) {
             return Err(Reason::Revoked);
         }
         Ok(())
+    }
+
+    /// Whether a session of this id, which started at this Unix second, is revoked or lies before the cut-off.
+    fn is_revoked(&self, id: SessionId, started: u64) -> bool {
+        let cut_off = self.shared.cut_off.load(Ordering::Acquire);
+        let of_list = self.shared.revocations.cut_off().map_or(0, to_seconds_rounded_up);
+        started < cut_off.max(of_list) || self.shared.revocations.is_revoked(id)
     }
 
     /// Whether the application's own check refuses a session.

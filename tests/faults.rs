@@ -459,6 +459,82 @@ fn an_observer_may_look_at_the_session_that_it_hears_of() {
     assert_eq!(told.load(Ordering::SeqCst), 2);
 }
 
+/// What a callback of the opening of a session finds if it looks at that session, and may write to it.
+#[derive(Clone, Default)]
+struct Looking(Arc<Mutex<Option<Session<Curious>>>>, Arc<Mutex<Vec<State>>>);
+
+impl Looking {
+    fn look(&self) {
+        let session = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(mut session) = session else {
+            return;
+        };
+        assert!(session.get().is_none() && session.peek().is_none() && session.id().is_none());
+        assert_eq!(session.clear(), Err(SealError::NotOpenedYet));
+        assert_eq!(session.start(Curious), Err(SealError::NotOpenedYet));
+        assert_eq!(session.finish(200).unwrap_err().seal_error(), &SealError::NotOpenedYet);
+        self.1
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(session.state());
+    }
+}
+
+thread_local! {
+    static LOOKING: std::cell::RefCell<Looking> = std::cell::RefCell::default();
+}
+
+/// Session data whose `Deserialize` looks at the session.
+#[derive(Debug, PartialEq, Serialize)]
+struct Curious;
+
+impl<'de> Deserialize<'de> for Curious {
+    fn deserialize<D: serde::Deserializer<'de>>(data: D) -> Result<Self, D::Error> {
+        LOOKING.with_borrow(Clone::clone).look();
+        <()>::deserialize(data).map(|()| Self)
+    }
+}
+
+#[test]
+fn a_callback_of_the_opening_that_looks_at_the_session_finds_it_not_opened_yet() {
+    struct List(Looking);
+    impl RevocationList for List {
+        fn is_revoked(&self, _id: SessionId) -> bool {
+            self.0.look();
+            false
+        }
+        fn revoke(&self, _id: SessionId, _until: OffsetDateTime, _now: OffsetDateTime) {}
+    }
+    let looking = Looking::default();
+    let (check, clock) = (looking.clone(), looking.clone());
+    let sessions = Sessions::<Curious>::builder(ring())
+        .revocation_list(List(looking.clone()))
+        .reject_if(move |_| {
+            check.look();
+            false
+        })
+        .clock(move || {
+            clock.look();
+            after(1)
+        })
+        .build()
+        .unwrap();
+    let cookies = sessions.cookie_for(Curious, after(0)).unwrap();
+    let session = sessions.load(RequestFields::new([cookies]));
+    *looking.0.lock().unwrap() = Some(session.clone());
+    let found = Arc::clone(&looking.1);
+    let opened = returns(move || {
+        LOOKING.set(looking.clone());
+        let opened = session.get().is_some();
+        looking.0.lock().unwrap().take();
+        assert_eq!(session.finish(200).unwrap().set_cookies().count(), 0);
+        opened
+    });
+    assert!(opened, "it opens all the same");
+    // The clock, the list, the data's type, the application's own check.
+    assert_eq!(*found.lock().unwrap(), [State::NotOpenedYet; 4]);
+}
+
 /// A list that panics when it is told to, once.
 #[derive(Clone, Default)]
 struct Panicking(Arc<Revocations>, Arc<AtomicBool>);
@@ -622,17 +698,18 @@ fn sealing_keys<'a>(pairs: impl IntoIterator<Item = &'a str>) -> Vec<sealed_sess
 #[test]
 fn a_ring_that_is_replaced_within_a_request_seals_what_is_sent_and_nothing_else() {
     let (old, new) = (key(1).id(), key(2).id());
-    let writes: [(Write, usize); 6] = [
-        (|session| assert_eq!(session.get(), Some(&SEVEN)), 0),
-        (CARRIED_ON[0], 1),
-        (CARRIED_ON[1], 2),
-        (CARRIED_ON[2], 2),
-        (CARRIED_ON[3], 1),
-        (|session| session.start(SEVEN).unwrap(), 2),
+    // How many cookies are sent, and whether the session that came ends with them.
+    let writes: [(Write, usize, bool); 6] = [
+        (|session| assert_eq!(session.get(), Some(&SEVEN)), 0, false),
+        (CARRIED_ON[0], 1, false),
+        (CARRIED_ON[1], 2, false),
+        (CARRIED_ON[2], 2, true),
+        (CARRIED_ON[3], 1, false),
+        (|session| session.start(SEVEN).unwrap(), 2, true),
     ];
     // With the old secret still in it, and without.
     for keeps_old in [true, false] {
-        for (write, sent) in writes {
+        for (write, sent, ends) in writes {
             let (sessions, _) = clocked();
             let cookies = sessions.cookie_for(SEVEN, after(0)).unwrap();
             let mut session = load(&sessions, &cookies);
@@ -648,7 +725,7 @@ fn a_ring_that_is_replaced_within_a_request_seals_what_is_sent_and_nothing_else(
             let is_whole = keeps_old || !keys.contains(&old);
             assert_eq!(load(&sessions, &browser).get().is_some(), is_whole, "{keys:?}");
             // The first access decides: a request that had not looked yet opens with the new ring.
-            assert_eq!(load(&sessions, &cookies).get().is_some(), keeps_old);
+            assert_eq!(load(&sessions, &cookies).get().is_some(), keeps_old && !ends);
         }
     }
 }

@@ -5,6 +5,7 @@ mod common;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use sealed_session::{
     Builder, Event, Reason, RequestFields, RevocationCursor, RevocationList, Revocations, Session, SessionId, Sessions,
@@ -14,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::OffsetDateTime;
 
-use common::{START, Seen, after, at, ring};
+use common::{DAY, START, Seen, after, at, ring};
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Login {
@@ -93,13 +94,62 @@ fn a_sign_out_and_a_cut_off_reach_other_servers_and_survive_a_restart() {
 #[test]
 fn an_entry_lasts_until_no_session_of_its_id_can_be_valid_and_no_longer() {
     let (sessions, list) = with_list();
-    let entries = |now: u64| (list.snapshot(after(now)).len() - 17) / 12;
     load(&sessions, &sign_in(&sessions, 0, 40)).clear().unwrap();
-    assert_eq!((entries(40 + LONGEST - 1), entries(40 + LONGEST)), (1, 0));
+    assert_lasts(&list, 40 + LONGEST);
     // Of a mere id it is not known when it started: at the latest now, by a clock that is 5 minutes ahead.
     sessions.revoke(SessionId::from_bytes([7; 8]));
-    let over = 100 + 300 + LONGEST;
+    assert_lasts(&list, 100 + 300 + LONGEST);
+}
+
+/// It has one entry, which goes at this second.
+#[track_caller]
+fn assert_lasts(list: &Revocations, over: u64) {
+    let entries = |now: u64| (list.snapshot(after(now)).len() - 17) / 12;
     assert_eq!((entries(over - 1), entries(over)), (1, 0));
+}
+
+#[test]
+fn an_entry_lasts_as_long_as_sessions_of_its_kind() {
+    let days = |days| Duration::from_secs(days * DAY);
+    let with = |absolute: Duration| {
+        let list = Revocations::new();
+        let configured = list.clone();
+        let sessions = server(|builder| {
+            let builder = builder.absolute_timeout(absolute).remembered(days(14), days(90));
+            builder.revocation_list(configured)
+        });
+        (sessions, list)
+    };
+    let twelve_hours = Duration::from_secs(12 * 3600);
+    // An ordinary session of an application that also remembers: 180 times shorter than 90 days.
+    let (sessions, list) = with(twelve_hours);
+    let ordinary = sign_in(&sessions, 0, 40);
+    load(&sessions, &ordinary).clear().unwrap();
+    assert_lasts(&list, 40 + LONGEST);
+
+    let (sessions, list) = with(twelve_hours);
+    let mut session = sessions.load_at(RequestFields::default(), after(40));
+    session.start(Login { user: 7, generation: 0 }).unwrap();
+    session.remember(true).unwrap();
+    let patch = session.finish(200).unwrap();
+    let pairs: Vec<_> = patch.set_cookies().filter_map(|line| line.split(';').next()).collect();
+    load(&sessions, &pairs.join("; ")).clear().unwrap();
+    assert_lasts(&list, 40 + 90 * DAY + 300);
+
+    // A token from before the timeout was shortened opens on a server that has not heard of that yet.
+    let longer = sign_in(&with(days(3)).0, 0, 40);
+    let (sessions, list) = with(twelve_hours);
+    load(&sessions, &longer).clear().unwrap();
+    assert_lasts(&list, 40 + 3 * DAY + 300);
+    // And one from before it was lengthened may be written anew.
+    let (sessions, list) = with(days(3));
+    load(&sessions, &ordinary).clear().unwrap();
+    assert_lasts(&list, 40 + 3 * DAY + 300);
+
+    // No token lasts longer than this.
+    let (sessions, list) = with(days(400));
+    sessions.revoke(SessionId::from_bytes([7; 8]));
+    assert_lasts(&list, 100 + 400 * DAY + 300);
 }
 
 /// A list of one's own that knows nothing of cut-offs.
@@ -172,6 +222,119 @@ fn bytes(hex: &str) -> Vec<u8> {
 
 // ---- a sign-out that is real
 
+/// The thief was active all the time; the visitor comes back with cookies that no longer open here, and signs out.
+#[test]
+fn a_sign_out_revokes_a_genuine_token_whatever_is_wrong_with_its_session() {
+    #[derive(Debug, Serialize, Deserialize)]
+    struct NewLogin {
+        user: u32,
+        name: String,
+    }
+    let list = Revocations::new();
+    let (accepting, here) = (server(|builder| builder), list.clone());
+    let with_list = |builder: Builder<Login>| builder.revocation_list(here.clone());
+    let cookie = || sign_in(&accepting, 0, 0);
+    let mut seconds = 0;
+    let mut revoked = |cookie: String, reason, sign_out: &dyn Fn(RequestFields)| {
+        seconds += 1;
+        let copy = accepting.load_at(RequestFields::new([cookie.clone()]), after(seconds));
+        assert_eq!(copy.state(), State::Valid, "{reason:?}");
+        let id = copy.id().unwrap();
+        sign_out(RequestFields::new([cookie]));
+        assert!(list.is_revoked(id), "{reason:?}");
+    };
+    let signed_out = |sessions: Sessions<Login>, seconds, reason| {
+        move |fields: RequestFields| {
+            let mut session = sessions.load_at(fields, at(START) + time::Duration::seconds(seconds));
+            assert_eq!(session.state(), State::Rejected(reason));
+            session.clear().unwrap();
+            assert_eq!(session.finish(200).unwrap().set_cookies().count(), 2);
+        }
+    };
+    let after_lunch = signed_out(server(with_list), 1900, Reason::Idle);
+    revoked(cookie(), Reason::Idle, &after_lunch);
+    let slow_clock = signed_out(server(with_list), -301, Reason::StartedInFuture);
+    revoked(cookie(), Reason::StartedInFuture, &slow_clock);
+    let shortened = server(|builder| with_list(builder.absolute_timeout(Duration::from_secs(60))));
+    revoked(cookie(), Reason::TooOld, &signed_out(shortened, 60, Reason::TooOld));
+    let refusing = server(|builder| with_list(builder.reject_if(|_| true)));
+    revoked(cookie(), Reason::Refused, &signed_out(refusing, 60, Reason::Refused));
+    let deployed = Sessions::<NewLogin>::builder(ring())
+        .revocation_list(list.clone())
+        .build()
+        .unwrap();
+    revoked(cookie(), Reason::Payload, &|fields| {
+        let mut session = deployed.load_at(fields, after(60));
+        assert_eq!(session.state(), State::Rejected(Reason::Payload));
+        session.clear().unwrap();
+    });
+    // Without its activity cookie.
+    let (session, _) = cookie()
+        .split_once("; ")
+        .map(|(one, two)| (one.to_owned(), two.to_owned()))
+        .unwrap();
+    let no_idle = server(|builder| builder.no_idle_timeout());
+    let id = load(&no_idle, &session).id().unwrap();
+    load(&server(with_list), &session).clear().unwrap();
+    assert!(list.is_revoked(id));
+}
+
+#[test]
+fn a_start_and_a_change_of_kind_revoke_the_session_that_came_once_they_are_sent() {
+    let acts: [fn(&mut Session<Login>); 2] = [
+        |session| session.start(Login { user: 8, generation: 0 }).unwrap(),
+        |session| session.remember(true).unwrap(),
+    ];
+    for act in acts {
+        for (revokes, status) in [(true, 200), (true, 500), (false, 200)] {
+            let days = |days| Duration::from_secs(days * DAY);
+            let sessions = server(|builder| builder.remembered(days(14), days(90)).revoke_on_clear(revokes));
+            let cookie = sign_in(&sessions, 0, 0);
+            let mut session = load(&sessions, &cookie);
+            act(&mut session);
+            assert_eq!(load(&sessions, &cookie).state(), State::Valid, "not sent yet");
+            let is_sent = session.finish(status).unwrap().set_cookies().count() == 2;
+            assert_eq!(is_sent, status == 200);
+            let expected = match is_sent && revokes {
+                true => State::Rejected(Reason::Revoked),
+                false => State::Valid,
+            };
+            assert_eq!(load(&sessions, &cookie).state(), expected);
+        }
+    }
+}
+
+#[test]
+fn a_sign_out_revokes_all_of_the_eight_sessions_that_came_and_no_ninth() {
+    let (sessions, list) = with_list();
+    let cookies: Vec<String> = (0..9)
+        .map(|_| sign_in(&sessions, 0, 0).split_once(';').unwrap().0.to_owned())
+        .collect();
+    let mut session = load(&sessions, &cookies.join("; "));
+    session.clear().unwrap();
+    session.clear().unwrap();
+    assert_eq!(list.len(), 8);
+}
+
+#[test]
+fn a_damaged_token_is_no_token_of_its_id() {
+    let seen = Seen::default();
+    let list = Revocations::new();
+    let sessions = server(|builder| builder.revocation_list(list.clone()).observer(seen.observer()));
+    let cookie = sign_in(&sessions, 0, 0);
+    seen.take();
+    let (session, rest) = cookie.split_once(';').unwrap();
+    let last = if session.ends_with('A') { "Q" } else { "A" };
+    let damaged = format!("{}{last};{rest}", &session[..session.len() - 1]);
+    let mut session = load(&sessions, &damaged);
+    assert_eq!(session.state(), State::Rejected(Reason::Damaged));
+    session.clear().unwrap();
+    // Who holds check keys can make such a head, with the id of anybody.
+    let reason = Reason::Damaged;
+    assert_eq!(seen.take(), [Event::Rejected { reason, id: None }]);
+    assert!(list.is_empty());
+}
+
 #[test]
 fn a_sign_out_ends_the_session_that_came_whatever_the_request_did_to_it_before() {
     let acts: [fn(&mut Session<Login>); 3] = [
@@ -229,13 +392,13 @@ fn a_running_write_does_not_bring_back_what_another_server_ended() {
         seen.take();
         assert_eq!(sent(&running), 0);
     }
-    // What the new session of a sign-in writes is another session.
+    // Nor does a sign-in over it, which may carry on what it read.
     let cookie = sign_in(&one, 0, 0);
     let mut running = load(&other, &cookie);
     running.start(Login { user: 8, generation: 0 }).unwrap();
     load(&one, &cookie).clear().unwrap();
     _ = list.merge(&here.snapshot(after(100)), after(100)).unwrap();
-    assert_eq!(sent(&running), 2);
+    assert_eq!(sent(&running), 0);
 }
 
 // ---- the application's own check

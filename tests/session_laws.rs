@@ -166,8 +166,14 @@ fn serve(browser: &Browser, acts: &[Act], status: u16, now: u64, ids: &mut u32) 
                 session.id = *ids;
                 (wrote, is_new) = (true, true);
             }
+            (Act::Remember(remembered), Some(session)) if session.remembered == remembered => wrote = true,
             (Act::Remember(remembered), Some(session)) if now < session.started + absolute(remembered) => {
-                (session.remembered, wrote) = (remembered, true);
+                // An id never changes its kind: one that came gives way to another.
+                if first.is_some_and(|first| first.id == session.id) {
+                    *ids += 1;
+                    session.id = *ids;
+                }
+                (session.remembered, wrote, is_new) = (remembered, true, true);
             }
             (Act::Renew, Some(_)) => renews = true,
             _ => {}
@@ -175,8 +181,6 @@ fn serve(browser: &Browser, acts: &[Act], status: u16, now: u64, ids: &mut u32) 
     }
     let mut effect = Browser::default();
     if let Some(session) = last.filter(|_| !acts.is_empty() && status == 200) {
-        let toggled = first.is_some_and(|first| first.remembered != session.remembered);
-        let is_new = is_new || (wrote && toggled);
         if wrote && (is_new || first != last) {
             effect.session = last;
         }

@@ -360,12 +360,7 @@ fn equal_bytes_are_no_write() {
         house
             .visit(60)
             .gives(|session| session.remember(false).unwrap(), PRIVATE, &[]);
-        let toggled_back = |session: &mut Session<Login>| {
-            session.remember(true).unwrap();
-            session.remember(false).unwrap();
-        };
-        house.visit(60).gives(toggled_back, PRIVATE, &[]);
-        assert_eq!(house.seen.take(), vec![Event::PublicRemoved; 4]);
+        assert_eq!(house.seen.take(), vec![Event::PublicRemoved; 3]);
     }
 }
 
@@ -380,14 +375,41 @@ fn equal_bytes_renew_like_a_read() {
 }
 
 #[test]
-fn lifetimes_toggled_there_and_back_renew_like_a_read() {
+fn an_id_never_changes_its_kind_not_even_there_and_back() {
     let house = house();
     let there_and_back = |session: &mut Session<Login>| {
+        let came = session.id();
         session.remember(true).unwrap();
+        let drawn = session.id();
+        assert_ne!(drawn, came);
         session.remember(false).unwrap();
+        assert_eq!(session.id(), drawn, "nobody has it yet");
     };
-    house.visit(600).gives(there_and_back, PRIVATE, &[&activity(2400)]);
-    house.visit(60).gives(there_and_back, PRIVATE, &[]);
+    house
+        .visit(600)
+        .gives(there_and_back, NO_STORE, &[NEW_SESSION, &new_activity(2400)]);
+    // The one that came is over.
+    house.visit(660).gives(
+        |session| assert_eq!(session.state(), State::Rejected(Reason::Revoked)),
+        PRIVATE,
+        &[],
+    );
+}
+
+#[test]
+fn a_session_that_starts_here_gets_its_kind_with_its_first_id() {
+    let house = house();
+    house.visit_with("", 0).gives(
+        |session| {
+            session.start(login(9)).unwrap();
+            let id = session.id();
+            session.remember(true).unwrap();
+            session.remember(false).unwrap();
+            assert_eq!(session.id(), id);
+        },
+        NO_STORE,
+        &[NEW_SESSION, &new_activity(1800)],
+    );
 }
 
 #[test]
@@ -483,11 +505,11 @@ fn a_remembered_session_sends_both_cookies_to_be_kept() {
     let house = house();
     let until = 90 * DAY;
     let session = format!(
-        "__Host-id=<session of the same id until +{until}>; Path=/; Max-Age={}; Secure; HttpOnly; SameSite=Lax",
+        "__Host-id=<session of a new id until +{until}>; Path=/; Max-Age={}; Secure; HttpOnly; SameSite=Lax",
         until - 60
     );
     let activity = format!(
-        "__Host-id-seen=<activity of the same id until +{}>; Path=/; Max-Age={}; Secure; HttpOnly; SameSite=Lax",
+        "__Host-id-seen=<activity of a new id until +{}>; Path=/; Max-Age={}; Secure; HttpOnly; SameSite=Lax",
         14 * DAY + 60,
         14 * DAY
     );
@@ -514,7 +536,7 @@ fn a_session_that_is_no_longer_remembered_sends_both_cookies_for_this_visit_only
     house.visit(60).gives(
         |session| session.remember(false).unwrap(),
         NO_STORE,
-        &[SESSION, &activity(1860)],
+        &[NEW_SESSION, &new_activity(1860)],
     );
 }
 
@@ -549,7 +571,10 @@ fn a_started_session_sends_both_cookies() {
             .visit_with(cookies, 0)
             .gives(start, NO_STORE, &[NEW_SESSION, &new_activity(1800)]);
         let events = house.seen.take();
-        assert!(matches!(events.last(), Some(Event::Started { .. })), "{events:?}");
+        let started = events.iter().filter(|event| matches!(event, Event::Started { .. }));
+        let revoked = events.iter().filter(|event| matches!(event, Event::Revoked { .. }));
+        let came = usize::from(cookies == house.cookies);
+        assert_eq!((started.count(), revoked.count()), (1, came), "{events:?}");
     }
     let everything = |session: &mut Session<Login>| {
         session.clear().unwrap();
@@ -581,9 +606,10 @@ fn without_an_idle_timeout_there_is_no_second_cookie() {
 
 #[test]
 fn a_cleared_session_removes_both_cookies() {
-    let house = house();
-    for cookies in ["", "__Host-id=rubbish", &house.cookies] {
+    for cookies in [Some(""), Some("__Host-id=rubbish"), None] {
         for status in [200, 303, 304, 500, 103] {
+            let house = house();
+            let cookies = cookies.unwrap_or(&house.cookies);
             house.visit_with(cookies, 0).answered(status).gives(
                 |session| {
                     session.clear().unwrap();
@@ -595,7 +621,7 @@ fn a_cleared_session_removes_both_cookies() {
             );
         }
     }
-    house.seen.take();
+    let house = house();
     house.visit(0).gives(
         |session| {
             update(session);
@@ -606,24 +632,31 @@ fn a_cleared_session_removes_both_cookies() {
         &[ACTIVITY_REMOVED, REMOVED],
     );
     let events = house.seen.take();
-    assert!(matches!(events[..], [Event::Cleared { id: Some(_) }]), "{events:?}");
+    assert!(
+        matches!(events[..], [Event::Revoked { id }, Event::Cleared { id: Some(cleared) }] if id == cleared),
+        "{events:?}"
+    );
 }
 
 #[test]
 fn a_sign_out_is_sent_even_if_what_was_started_after_it_is_not() {
-    let house = house();
     let again = |session: &mut Session<Login>| {
         session.clear().unwrap();
         session.start(login(9)).unwrap();
     };
     for status in [103, 304, 500] {
+        let house = house();
         let visit = house.visit(600).answered(status);
         visit.gives(again, NO_STORE, &[ACTIVITY_REMOVED, REMOVED]);
         let events = house.seen.take();
         assert!(
             matches!(
                 events[..],
-                [Event::WriteDiscarded { .. }, Event::Cleared { id: Some(_) }]
+                [
+                    Event::Revoked { .. },
+                    Event::WriteDiscarded { .. },
+                    Event::Cleared { id: Some(_) }
+                ]
             ),
             "{events:?}"
         );
@@ -650,19 +683,43 @@ fn a_session_revoked_while_the_request_ran_is_not_carried_on() {
             .visit(600)
             .gives(|session| assert!(session.get().is_none()), PRIVATE, &[]);
     }
-    // A new sign-in in the same request is another session.
+}
+
+#[test]
+fn a_start_in_a_request_whose_session_ended_meanwhile_is_sent_only_after_its_own_sign_out() {
+    let ends: [fn(&House, &Session<Login>); 2] = [
+        |house, session| house.sessions.revoke(session.id().unwrap()),
+        |house, _| house.sessions.reject_started_before(after(1)),
+    ];
+    for end in ends {
+        let house = house();
+        let start = |session: &mut Session<Login>| {
+            assert!(session.get().is_some());
+            end(&house, session);
+            session.start(login(9)).unwrap();
+        };
+        house.visit(60).gives(start, PRIVATE, &[]);
+        let events = house.seen.take();
+        let told = |event: &Event| matches!(event, Event::EndedMeanwhile { .. });
+        assert!(events.iter().any(told), "{events:?}");
+    }
     let house = house();
-    let revoke_and_start = |session: &mut Session<Login>| {
-        house.sessions.revoke(session.id().unwrap());
+    let clear_and_start = |session: &mut Session<Login>| {
+        session.clear().unwrap();
         session.start(login(9)).unwrap();
     };
     house
         .visit(0)
-        .gives(revoke_and_start, NO_STORE, &[NEW_SESSION, &new_activity(1800)]);
+        .gives(clear_and_start, NO_STORE, &[NEW_SESSION, &new_activity(1800)]);
+    // A session that was over when the request came is nobody's: the sign-in over it counts.
+    let start = |session: &mut Session<Login>| session.start(login(9)).unwrap();
+    house
+        .visit(0)
+        .gives(start, NO_STORE, &[NEW_SESSION, &new_activity(1800)]);
 }
 
 #[test]
-fn a_sign_out_ends_copies_and_running_writes_only_if_configured() {
+fn a_sign_out_ends_copies_and_running_writes_unless_it_is_switched_off() {
     for revokes in [false, true] {
         let house = house_with(|builder| builder.revoke_on_clear(revokes));
         let load = || {
@@ -705,7 +762,9 @@ fn a_sign_out_asks_for_an_empty_cache_only_if_configured() {
         line("Clear-Site-Data", "\"cache\", \"storage\""),
     ];
     assert_eq!(cleared(&configured), both.concat());
-    configured.visit(60).gives(update, NO_STORE, &[SESSION]);
+    house_with(|builder| builder.clear_site_data(true))
+        .visit(60)
+        .gives(update, NO_STORE, &[SESSION]);
 }
 
 const WRITES: [fn(&mut Session<Login>); 4] = [
@@ -740,7 +799,7 @@ fn a_response_that_fails_or_takes_no_cookie_carries_no_write() {
 
 #[test]
 fn a_server_error_carries_writes_if_configured_but_never_a_renewal() {
-    let house = house_with(|builder| builder.write_on_server_error(true));
+    let house = house_with(|builder| builder.write_on_server_error(true).revoke_on_clear(false));
     let both = [NEW_SESSION, &new_activity(2400)];
     house.visit(600).answered(500).gives(update, NO_STORE, &[SESSION]);
     house

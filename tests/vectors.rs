@@ -3,9 +3,10 @@
 //! `VECTORS=other.json cargo test --test vectors` runs another file. The sealing half, byte for byte, is in
 //! `src/token/vectors.rs`, since it needs a chosen salt.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use sealed_session::{Claims, Key, KeyRing, RequestFields, SessionId, Sessions, State};
+use sealed_session::{Claims, Event, Key, KeyRing, RequestFields, SessionId, Sessions, State};
 use serde_json::Value;
 use time::OffsetDateTime;
 
@@ -62,12 +63,24 @@ fn ring(row: &Value) -> KeyRing {
     keys.fold(first, |ring, key| ring.open(key).expect("different keys"))
 }
 
-fn sessions(row: &Value) -> Sessions<Value> {
+/// What fails before step 6 of opening is complete.
+const NOT_GENUINE: [&str; 7] = [
+    "malformed",
+    "unknown version",
+    "expired",
+    "expires too far",
+    "unknown key",
+    "not ours",
+    "damaged",
+];
+
+fn sessions(row: &Value, observer: impl Fn(&Event) + Send + Sync + 'static) -> Sessions<Value> {
     let limits = &row["limits"];
     let seconds = |field| limits[field].as_u64().map(Duration::from_secs);
     let builder = Sessions::<Value>::builder(ring(row))
         .cookie_name(text(row, "name"))
         .audience(text(row, "audience"))
+        .observer(observer)
         .absolute_timeout(seconds("absolute").expect("an absolute timeout"));
     let builder = match seconds("idle") {
         Some(idle) => builder.idle_timeout(idle),
@@ -93,7 +106,11 @@ fn every_token_opens_or_is_rejected_for_the_named_reason() {
     let rows = rows(&file, "vectors");
     for row in rows {
         let id = &row["id"];
-        let sessions = sessions(row);
+        let events = Arc::new(Mutex::new(Vec::new()));
+        let told = Arc::clone(&events);
+        let sessions = sessions(row, move |event| {
+            told.lock().expect("no panic before").push(event.clone())
+        });
         let name = text(row, "name");
         if !fits_in_a_cookie(text(row, "token")) {
             let reason = Claims::parse(text(row, "token")).expect_err("no token has a space or a semicolon");
@@ -107,7 +124,7 @@ fn every_token_opens_or_is_rejected_for_the_named_reason() {
                 .map(|token| format!("{name}-seen={}", token.as_str().expect("a token"))),
         );
         let fields = RequestFields::new(lines).with_bind(unhex(text(row, "bind")));
-        let session = sessions.load_at(fields, at(number(row, "now")));
+        let mut session = sessions.load_at(fields, at(number(row, "now")));
         let outcome = match session.state() {
             State::Valid => "ok",
             State::Rejected(reason) => reason.name(),
@@ -127,6 +144,18 @@ fn every_token_opens_or_is_rejected_for_the_named_reason() {
         } else {
             assert_eq!(session.get(), None, "row {id}");
         }
+        // A sign-out revokes the id of a genuine token, whatever is wrong with its session, and of no other.
+        let is_genuine = !NOT_GENUINE.contains(&outcome);
+        events.lock().expect("no panic before").clear();
+        session.clear().expect("a sign-out");
+        let revoked = |event: &Event| matches!(event, Event::Revoked { .. });
+        let count = events
+            .lock()
+            .expect("no panic before")
+            .iter()
+            .filter(|event| revoked(event))
+            .count();
+        assert_eq!(count, usize::from(is_genuine), "row {id}: {}", row["comment"]);
     }
     println!("vectors: {} tokens checked", rows.len());
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use crate::buffer::Buffer;
 use crate::error::Reason;
 use crate::ids::SessionId;
+use crate::session::event::Event;
 use crate::session::lifetime::Lifetimes;
 
 /// What a session is at the moment, or why there is none.
@@ -24,6 +25,9 @@ pub enum State {
     Rejected(Reason),
     /// It was cleared during this request.
     Cleared,
+    /// It is being opened, and a callback of the opening looked at it: the application's own check, a revocation list, the
+    /// clock or the data's `Deserialize`.
+    NotOpenedYet,
 }
 
 /// An opened session as the application's own check sees it ([`reject_if`](crate::Builder::reject_if)).
@@ -44,6 +48,36 @@ impl<T> fmt::Debug for Opened<'_, T> {
             .field("started_at", &self.started_at)
             .finish_non_exhaustive()
     }
+}
+
+/// What opening the cookies of a request gave, and what observers are to hear of it. They are told once it is kept: an
+/// observer that panics or looks at this very session then finds it.
+pub(crate) struct Opening<T> {
+    pub(crate) current: Current<T>,
+    /// Every token that is genuine, whether its session is valid or not.
+    pub(crate) genuine: Vec<Genuine>,
+    pub(crate) duplicates: Option<Event>,
+    pub(crate) rejection: Option<Event>,
+}
+
+impl<T> Opening<T> {
+    /// Nothing was opened, for this reason.
+    pub(crate) fn none(state: State) -> Self {
+        Self {
+            current: Current::None(state),
+            genuine: Vec::new(),
+            duplicates: None,
+            rejection: None,
+        }
+    }
+}
+
+/// A session whose token came with the request and passed steps 1 to 6 of opening.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Genuine {
+    pub(crate) id: SessionId,
+    /// The Unix second at which no server takes a token of this id any more.
+    pub(crate) until: u64,
 }
 
 /// A session, or why there is none.
@@ -86,10 +120,24 @@ impl<T> Clone for Live<T> {
 /// Session data as the application sees it, and the very bytes that it was read from.
 pub(crate) struct Content<T> {
     pub(crate) data: T,
-    pub(crate) payload: Payload,
+    /// Empty once it was followed by other data: no JSON is.
+    payload: Mutex<Payload>,
+}
+
+impl<T> Content<T> {
+    pub(crate) fn new(data: T, payload: Payload) -> Self {
+        let payload = Mutex::new(payload);
+        Self { data, payload }
+    }
+
+    /// Call no code of the application while this is held.
+    pub(crate) fn payload(&self) -> MutexGuard<'_, Payload> {
+        self.payload.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The bytes of session data without padding, in the buffer in which they were made or decrypted.
+#[derive(Default)]
 pub(crate) struct Payload {
     buffer: Buffer,
     range: Range<usize>,
@@ -106,6 +154,13 @@ impl Payload {
 
     pub(crate) fn as_bytes(&self) -> &[u8] {
         self.buffer.get(self.range.clone()).unwrap_or_default()
+    }
+
+    /// The bytes in a buffer of their own; `None` if they were given back.
+    pub(crate) fn copy(&self) -> Option<Buffer> {
+        let mut copy = Buffer::take();
+        copy.extend(self.as_bytes());
+        (!copy.is_empty()).then_some(copy)
     }
 }
 

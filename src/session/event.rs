@@ -52,7 +52,7 @@ pub enum Event {
     Rejected {
         /// Of several cookies, the reason of the one that got furthest.
         reason: Reason,
-        /// The id of a token that is genuine; `None` for mere claims.
+        /// The id of a token that is genuine (it passed steps 1 to 6 of SPEC.md, *Opening*); `None` for mere claims.
         id: Option<SessionId>,
     },
     /// Several cookies of the same name came: another subdomain set one, or the `Domain` was changed.

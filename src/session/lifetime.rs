@@ -62,16 +62,13 @@ impl Lifetimes {
         self.ordinary.absolute.max(self.of(true).absolute)
     }
 
-    /// Step 7 of opening, but for flags and revoked ids: is a genuine session within its times?
-    pub(crate) fn judge(&self, started: u64, remembered: bool, now: u64, cut_off: u64) -> Result<(), Reason> {
+    /// Step 7 of opening, but for flags, cut-off and revoked ids: is a genuine session within its times?
+    pub(crate) fn judge(&self, started: u64, remembered: bool, now: u64) -> Result<(), Reason> {
         if started > now.saturating_add(LEEWAY) {
             return Err(Reason::StartedInFuture);
         }
         if self.expires(started, remembered) <= now {
             return Err(Reason::TooOld);
-        }
-        if started < cut_off {
-            return Err(Reason::Revoked);
         }
         Ok(())
     }
@@ -151,15 +148,13 @@ mod tests {
 
     #[test]
     fn sessions_are_judged_in_order_at_their_bounds() {
-        let judge = |started, remembered, now, cut_off| BOTH.judge(started, remembered, now, cut_off);
-        assert_eq!(judge(1300, false, 1000, 0), Ok(()));
-        assert_eq!(judge(1301, false, 1000, 0), Err(Reason::StartedInFuture));
-        assert_eq!(judge(1000, false, 44_199, 0), Ok(()));
-        assert_eq!(judge(1000, false, 44_200, 0), Err(Reason::TooOld));
-        assert_eq!(judge(1000, true, 44_200, 0), Ok(()));
-        assert_eq!(judge(1000, true, 1000 + 90 * DAY, 0), Err(Reason::TooOld));
-        assert_eq!(judge(1000, false, 1000, 1000), Ok(()));
-        assert_eq!(judge(1000, false, 1000, 1001), Err(Reason::Revoked));
+        let judge = |started, remembered, now| BOTH.judge(started, remembered, now);
+        assert_eq!(judge(1300, false, 1000), Ok(()));
+        assert_eq!(judge(1301, false, 1000), Err(Reason::StartedInFuture));
+        assert_eq!(judge(1000, false, 44_199), Ok(()));
+        assert_eq!(judge(1000, false, 44_200), Err(Reason::TooOld));
+        assert_eq!(judge(1000, true, 44_200), Ok(()));
+        assert_eq!(judge(1000, true, 1000 + 90 * DAY), Err(Reason::TooOld));
     }
 
     #[test]
@@ -170,6 +165,6 @@ mod tests {
         };
         assert_eq!(off.of(true), ORDINARY);
         assert_eq!((off.longest(), BOTH.longest()), (43_200, 90 * DAY));
-        assert_eq!(off.judge(0, true, 43_200, 0), Err(Reason::TooOld));
+        assert_eq!(off.judge(0, true, 43_200), Err(Reason::TooOld));
     }
 }

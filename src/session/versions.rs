@@ -1,22 +1,42 @@
-//! What was done to a session during one request: an append-only chain of versions.
+//! What was done to a session during one request: an append-only row of versions.
 //!
 //! A version is never changed once it is there, so it can be lent without a lock; a write appends one, and finishing the
-//! session closes the chain.
+//! session closes the row.
 
-use std::sync::OnceLock;
+use std::array;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
-use crate::session::content::Current;
+use crate::session::content::{Current, Genuine, Payload};
 
-/// One state of the session in this request, and the one that a write put behind it.
-pub(super) struct Version<T> {
-    pub(super) current: Current<T>,
-    pub(super) done: Done,
-    pub(super) next: OnceLock<Next<T>>,
+/// All versions of a session in this request, the one that came first.
+pub(super) struct Versions<T> {
+    first: Version<T>,
+    /// What was appended, on pages that never move: each is sixteen times as long as the one before it.
+    pages: [OnceLock<Page<T>>; PAGES],
+    /// The number of the last version or of one before it, so that nobody looks for it from the beginning.
+    known: AtomicUsize,
 }
 
-pub(super) enum Next<T> {
-    Version(Box<Version<T>>),
+type Page<T> = Box<[OnceLock<Next<T>>]>;
+
+/// One state of the session in this request.
+pub(super) struct Version<T> {
+    number: usize,
+    pub(super) current: Current<T>,
+    pub(super) done: Done,
+}
+
+enum Next<T> {
+    Version(Version<T>),
     /// The header block is sent: nothing follows.
+    Closed,
+}
+
+/// Why nothing was appended.
+pub(super) enum Refused {
+    /// Another handle wrote meanwhile.
+    Conflict,
     Closed,
 }
 
@@ -36,6 +56,8 @@ pub(crate) enum Change {
     None,
     Written,
     Cycled,
+    /// It got another kind of lifetime and another id: the session that came ends with it.
+    Replaced,
     Started,
     Cleared,
 }
@@ -47,6 +69,8 @@ pub(crate) enum Ending<'a, T> {
         first: &'a Current<T>,
         last: &'a Current<T>,
         done: Done,
+        /// What came with the request.
+        genuine: &'a [Genuine],
     },
 }
 
@@ -59,30 +83,190 @@ impl Done {
     }
 }
 
-impl<T> Version<T> {
-    pub(super) fn new(current: Current<T>, done: Done) -> Self {
+impl<T> Versions<T> {
+    pub(super) fn new(first: Current<T>) -> Self {
         Self {
-            current,
-            done,
-            next: OnceLock::new(),
+            first: Version {
+                number: 0,
+                current: first,
+                done: Done::default(),
+            },
+            pages: array::from_fn(|_| OnceLock::new()),
+            known: AtomicUsize::new(0),
         }
     }
 
-    pub(super) fn last(&self) -> &Self {
-        let mut version = self;
-        while let Some(Next::Version(next)) = version.next.get() {
-            version = next;
+    pub(super) fn first(&self) -> &Version<T> {
+        &self.first
+    }
+
+    pub(super) fn last(&self) -> &Version<T> {
+        let mut last = self.get(self.known.load(Ordering::Acquire)).unwrap_or(&self.first);
+        while let Some(next) = self.get(last.number + 1) {
+            last = next;
         }
-        version
+        self.known.fetch_max(last.number, Ordering::AcqRel);
+        last
+    }
+
+    /// Appends after `base`, and returns what it followed. Another handle may have been faster: then its writes are kept, and
+    /// this one follows them if `replaces` says that it does not depend on them.
+    pub(super) fn append<'a>(
+        &'a self,
+        mut base: &'a Version<T>,
+        current: Current<T>,
+        done: impl Fn(Done) -> Done,
+        replaces: bool,
+    ) -> Result<&'a Version<T>, Refused> {
+        let mut version = Version {
+            number: base.number + 1,
+            current,
+            done: done(base.done),
+        };
+        loop {
+            match self.slot(version.number).set(Next::Version(version)) {
+                Err(Next::Version(back)) => version = back,
+                Ok(()) | Err(Next::Closed) => {
+                    self.give_back(base);
+                    return Ok(base);
+                }
+            }
+            base = match self.get(version.number) {
+                Some(_) if replaces => self.last(),
+                Some(_) => return Err(Refused::Conflict),
+                None => return Err(Refused::Closed),
+            };
+            version.number = base.number + 1;
+            version.done = done(base.done);
+        }
+    }
+
+    /// Closes the row and returns its last version.
+    pub(super) fn close(&self) -> &Version<T> {
+        loop {
+            let last = self.last();
+            if self.slot(last.number + 1).set(Next::Closed).is_ok() {
+                return last;
+            }
+        }
+    }
+
+    /// Empties the payload of a version that was followed by other data: it is lent to nobody, unlike the data. The first
+    /// one's stays, since a response that ends with the same bytes writes nothing.
+    fn give_back(&self, superseded: &Version<T>) {
+        let Some(old) = superseded.current.live() else {
+            return;
+        };
+        let is_of = |version: Option<&Version<T>>| {
+            let live = version.and_then(|version| version.current.live());
+            live.is_some_and(|live| Arc::ptr_eq(&live.content, &old.content))
+        };
+        if !is_of(Some(&self.first)) && !is_of(self.get(superseded.number + 1)) {
+            *old.content.payload() = Payload::default();
+        }
+    }
+
+    fn get(&self, number: usize) -> Option<&Version<T>> {
+        if number == 0 {
+            return Some(&self.first);
+        }
+        let (page, at) = place(number);
+        match self.pages[page].get()?[at].get()? {
+            Next::Version(version) => Some(version),
+            Next::Closed => None,
+        }
+    }
+
+    fn slot(&self, number: usize) -> &OnceLock<Next<T>> {
+        let (page, at) = place(number);
+        let slots = || (0..length(page)).map(|_| OnceLock::new()).collect();
+        &self.pages[page].get_or_init(slots)[at]
     }
 }
 
-impl<T> Drop for Version<T> {
-    /// One version after the other: the compiler's own drop would recurse once per write.
-    fn drop(&mut self) {
-        let mut next = self.next.take();
-        while let Some(Next::Version(mut version)) = next {
-            next = version.next.take();
+/// The page of a version that was appended, and its place there.
+fn place(number: usize) -> (usize, usize) {
+    let (mut page, mut at) = (0, number - 1);
+    while at >= length(page) {
+        at -= length(page);
+        page += 1;
+    }
+    (page, at)
+}
+
+const fn length(page: usize) -> usize {
+    1 << (4 * page)
+}
+
+/// Together they have room for more versions than any memory holds: 7 * 10^10.
+const PAGES: usize = 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::buffer::Buffer;
+    use crate::ids::SessionId;
+    use crate::session::content::{Content, Facts, Live};
+
+    fn content(number: u32) -> Arc<Content<u32>> {
+        let mut buffer = Buffer::take();
+        buffer.extend(b"1234");
+        Arc::new(Content::new(number, Payload::new(buffer, 0..4)))
+    }
+
+    fn live(content: &Arc<Content<u32>>) -> Current<u32> {
+        let facts = Facts {
+            id: SessionId([1; 8]),
+            started: 1,
+            opened: 1,
+            expires: 9,
+            remembered: false,
+            active_until: None,
+        };
+        let content = Arc::clone(content);
+        Current::Live(Live { content, facts })
+    }
+
+    fn has_payload(version: &Version<u32>) -> bool {
+        version
+            .current
+            .live()
+            .is_some_and(|live| live.content.payload().copy().is_some())
+    }
+
+    #[test]
+    fn superseded_payloads_are_given_back_and_nobody_looks_for_the_last_version_from_the_beginning() {
+        let first = content(0);
+        let versions = Versions::new(live(&first));
+        let append = |current| {
+            let base = versions.last();
+            assert!(versions.append(base, current, |done| done, false).is_ok());
+            assert_eq!(versions.known.load(Ordering::Relaxed), base.number);
+        };
+        append(live(&first));
+        for number in 1..1000 {
+            append(live(&content(number)));
+        }
+        let renewed = versions.last().current.live().map(|live| Arc::clone(&live.content));
+        append(live(&renewed.expect("just written")));
+        for number in 0..=versions.last().number {
+            let version = versions.get(number).expect("it was appended");
+            let is_kept = !(2..1000).contains(&number);
+            assert_eq!(has_payload(version), is_kept, "{number}");
+        }
+        append(Current::None(crate::session::State::Cleared));
+        assert!(!has_payload(versions.get(1000).expect("it was appended")));
+    }
+
+    #[test]
+    fn every_version_has_a_place_of_its_own() {
+        let mut expected = (0, 0);
+        for number in 1..70_000 {
+            assert_eq!(place(number), expected);
+            expected = match expected {
+                (page, at) if at + 1 == length(page) => (page + 1, 0),
+                (page, at) => (page, at + 1),
+            };
         }
     }
 }

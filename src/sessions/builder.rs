@@ -105,7 +105,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Builder<T> {
             vary_field: "Cookie".to_owned(),
             write_on_server_error: false,
             clear_site_data: false,
-            revoke_on_clear: false,
+            revoke_on_clear: true,
             renew_when: None,
             development: false,
             revocations: Box::new(Revocations::new()),
@@ -261,9 +261,11 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Builder<T> {
         }
     }
 
-    /// Whether [`clear`](crate::Session::clear) revokes the session too: a copied cookie is dead after the sign-out, and a
-    /// request that was running meanwhile cannot bring it back. It holds where the revocation list is known: with the
-    /// default, on this server until it restarts. Default: no.
+    /// Whether a session that ends is revoked, so that no copy of its cookies opens any more and no request that was running
+    /// brings it back: by [`clear`](crate::Session::clear), by a [`start`](crate::Session::start) over it, or by a
+    /// [`remember`](crate::Session::remember) that gives it another id. It holds where the revocation list is known: with the
+    /// default list on this server until it restarts, with a file after a restart too, with a shared list on all servers.
+    /// Default: yes.
     pub fn revoke_on_clear(self, revoke: bool) -> Self {
         Self {
             revoke_on_clear: revoke,

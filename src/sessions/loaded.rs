@@ -16,7 +16,7 @@ use crate::headers::{CacheRule, Finding, Patch, RequestFields};
 use crate::ids::SessionId;
 use crate::session::event::Event;
 use crate::session::lifetime::Lifetimes;
-use crate::session::{Change, Current, Ending, Facts, Keeper, Live, News, Session};
+use crate::session::{Change, Current, Done, Ending, Facts, Genuine, Keeper, Live, Opening, Session};
 use crate::sessions::Sessions;
 use crate::sessions::opening;
 use crate::sessions::table::{self, CookieAction, Outcome, Row};
@@ -35,8 +35,8 @@ pub(crate) struct Loaded<T> {
 }
 
 impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Keeper<T> for Loaded<T> {
-    fn open(&self, news: &mut News) -> Current<T> {
-        opening::open(&self.sessions, &self.fields, self.now(), news)
+    fn open(&self) -> Opening<T> {
+        opening::open(&self.sessions, &self.fields, self.now())
     }
 
     fn now(&self) -> u64 {
@@ -72,10 +72,8 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Keeper<T> for Load
         self.sessions.observe(event);
     }
 
-    fn cleared(&self, facts: &Facts) {
-        if self.sessions.shared.config.revoke_on_clear {
-            self.sessions.revoke_started(facts.id, facts.started, self.now());
-        }
+    fn end(&self, genuine: &[Genuine]) {
+        self.sessions.end(genuine, self.now());
     }
 }
 
@@ -138,8 +136,8 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Loaded<T> {
                 last: Current::Live(live),
                 done,
                 ..
-            } => (Some(live), done.change),
-            _ => (None, Change::None),
+            } => (Some(live), *done),
+            _ => (None, Done::default()),
         };
         let now = self.now();
         if outcome == Outcome::Discarded || (outcome == Outcome::Cleared && live.is_some()) {
@@ -149,7 +147,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Loaded<T> {
             && !matches!(outcome, Outcome::Discarded | Outcome::Cleared)
             && (live.facts.expires <= now || self.was_refused_meanwhile(ending, live, outcome))
         {
-            if done != Change::None {
+            if done.change != Change::None {
                 self.observe(&Event::EndedMeanwhile { id: live.facts.id });
             }
             outcome = Outcome::ReadRejected;
@@ -179,27 +177,39 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Loaded<T> {
             }
         }
         self.report(ending, outcome, row);
+        // Last, so that an observer that panics before leaves the visitor the session that came: this response is lost then.
+        let takes_its_place = matches!(done.change, Change::Replaced | Change::Started) && !done.cleared;
+        if let Ending::Touched { genuine, .. } = ending
+            && matches!(outcome, Outcome::Cycled | Outcome::Started)
+            && takes_its_place
+        {
+            self.sessions.end(genuine, now);
+        }
         Ok(patch)
     }
 
-    /// Whether the session that this request opened was revoked while it was served, or is now refused by the application:
-    /// what it wrote, and a new id above all, must not carry the session past its revocation. A session that it started
-    /// is another one.
+    /// Whether the session that this request opened was revoked or cut off while it was served, or is now refused by the
+    /// application: what it wrote, and a new id above all, must not carry the session past that. Nor must a session that it
+    /// started, perhaps with what it had read in the one that ended; but one that it started after its own sign-out is
+    /// another one.
     ///
     /// The application's check sees the data as they would be written: a request that raised the generation in the user's
     /// record and in its own session keeps that session, and the others lose theirs.
     fn was_refused_meanwhile(&self, ending: &Ending<'_, T>, last: &Live<T>, outcome: Outcome) -> bool {
         let Ending::Touched {
-            first: Current::Live(opened),
+            first: Current::Live(came),
+            done: Done { cleared: false, .. },
             ..
         } = ending
         else {
             return false;
         };
-        let id = opened.facts.id;
-        outcome != Outcome::Started
-            && (self.sessions.shared.revocations.is_revoked(id)
-                || self.sessions.refuses(&last.content.data, id, last.facts.started))
+        let Facts {
+            id, started, opened, ..
+        } = came.facts;
+        // A start that was claimed to lie ahead passes no cut-off that was raised since.
+        self.sessions.is_revoked(id, started.min(opened))
+            || (outcome != Outcome::Started && self.sessions.refuses(&last.content.data, id, last.facts.started))
     }
 
     /// Seals what the row says is sent.
@@ -219,7 +229,8 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Loaded<T> {
                 sealed: instant(now)?,
                 remembered,
             };
-            let payload = live.content.payload.as_bytes();
+            let payload = live.content.payload();
+            let payload = payload.as_bytes();
             let state = State {
                 session_id: id,
                 expires,

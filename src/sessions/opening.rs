@@ -10,7 +10,7 @@ use crate::error::Reason;
 use crate::headers::RequestFields;
 use crate::ids::SessionId;
 use crate::session::event::Event;
-use crate::session::{Content, Current, Facts, Live, News, Payload, State, from_payload};
+use crate::session::{Content, Current, Facts, Genuine, Live, Opening, Payload, State, from_payload};
 use crate::sessions::{Keys, Sessions};
 use crate::token::OpenedToken;
 use crate::token::envelope::Head;
@@ -24,16 +24,12 @@ pub(crate) fn open<T: Serialize + DeserializeOwned + Send + Sync + 'static>(
     sessions: &Sessions<T>,
     fields: &RequestFields,
     now: u64,
-    [duplicates, rejection]: &mut News,
-) -> Current<T> {
-    let mut opening = Opening {
-        rejected: None,
-        duplicates,
-    };
+) -> Opening<T> {
+    let mut attempt = Attempt::default();
     let keys = sessions.keys();
     let mut opened = Vec::new();
-    if opening.open_tokens(sessions, &keys, fields, now, &mut opened) == 0 {
-        return Current::None(State::Absent);
+    if attempt.open_tokens(sessions, &keys, fields, now, &mut opened) == 0 {
+        return Opening::none(State::Absent);
     }
     // A stable sort: of equals the first one in the header stays first.
     opened.sort_by_key(|token| Reverse((token.frame.started, token.frame.sealed)));
@@ -47,32 +43,52 @@ pub(crate) fn open<T: Serialize + DeserializeOwned + Send + Sync + 'static>(
             expiries.filter(|&expires| expires <= latest).max()
         });
         if active_until == Some(None) {
-            opening.reject(Reason::Idle, Some(id));
+            attempt.reject(Reason::Idle, Some(id));
             continue;
         }
         match live(sessions, token, active_until.flatten(), now) {
             Some(live) if sessions.refuses(&live.content.data, id, live.facts.started) => {
-                opening.reject(Reason::Refused, Some(id));
+                attempt.reject(Reason::Refused, Some(id));
             }
-            Some(live) => return Current::Live(live),
-            None => opening.reject(Reason::Payload, Some(id)),
+            Some(live) => return attempt.into_opening(Current::Live(live), None),
+            None => attempt.reject(Reason::Payload, Some(id)),
         }
     }
-    let (reason, id) = opening.rejected.unwrap_or((Reason::Malformed, None));
-    *rejection = Some(Event::Rejected { reason, id });
-    Current::None(State::Rejected(reason))
+    let (reason, id) = attempt.rejected.unwrap_or((Reason::Malformed, None));
+    let rejection = Event::Rejected { reason, id };
+    attempt.into_opening(Current::None(State::Rejected(reason)), Some(rejection))
 }
 
-struct Opening<'a> {
+/// What is found out on the way.
+#[derive(Default)]
+struct Attempt {
     /// Of several rejected tokens, the reason of the one that got furthest, and its id if it is genuine.
     rejected: Option<(Reason, Option<SessionId>)>,
-    duplicates: &'a mut Option<Event>,
+    genuine: Vec<Genuine>,
+    duplicates: Option<Event>,
 }
 
-impl Opening<'_> {
+impl Attempt {
+    fn into_opening<T>(self, current: Current<T>, rejection: Option<Event>) -> Opening<T> {
+        Opening {
+            current,
+            genuine: self.genuine,
+            duplicates: self.duplicates,
+            rejection,
+        }
+    }
+
     fn reject(&mut self, reason: Reason, id: Option<SessionId>) {
         if self.rejected.is_none_or(|(other, _)| other < reason) {
             self.rejected = Some((reason, id));
+        }
+    }
+
+    /// Notes a token that passed steps 1 to 6, and until when any token of its id can be valid.
+    fn note(&mut self, id: SessionId, until: u64) {
+        match self.genuine.iter_mut().find(|genuine| genuine.id == id) {
+            Some(genuine) => genuine.until = genuine.until.max(until),
+            None => self.genuine.push(Genuine { id, until }),
         }
     }
 
@@ -101,18 +117,31 @@ impl Opening<'_> {
                 // As good as the ones before it, but the work for one request is bounded.
                 continue;
             }
-            let id = token.head.session_id;
+            let Head {
+                session_id: id,
+                expires,
+                ..
+            } = token.head;
             match keys.session.open_session(token, fields.bind()) {
-                Ok(token) => match sessions.judge(&token.frame, id, now) {
-                    Ok(()) => opened.push(token),
-                    Err(reason) => self.reject(reason, Some(id)),
-                },
-                // Past its check, a head is genuine.
-                Err(reason) => self.reject(reason, (reason > Reason::NotOurs).then_some(id)),
+                Ok(token) => {
+                    self.note(id, sessions.end_of(expires, Some(&token.frame), now));
+                    match sessions.judge(&token.frame, id, now) {
+                        Ok(()) => opened.push(token),
+                        Err(reason) => self.reject(reason, Some(id)),
+                    }
+                }
+                Err(reason) => {
+                    // Holders of check keys can make a head, so a damaged token proves no id.
+                    let is_genuine = reason > Reason::Damaged;
+                    if is_genuine {
+                        self.note(id, sessions.end_of(expires, None, now));
+                    }
+                    self.reject(reason, is_genuine.then_some(id));
+                }
             }
         }
         if count > 1 {
-            *self.duplicates = Some(Event::DuplicatesSeen { count });
+            self.duplicates = Some(Event::DuplicatesSeen { count });
         }
         count
     }
@@ -159,7 +188,7 @@ fn live<T: Serialize + DeserializeOwned + Send + Sync + 'static>(
     let (buffer, range) = token.into_payload();
     let payload = Payload::new(buffer, range);
     let data = from_payload(payload.as_bytes())?;
-    let content = Arc::new(Content { data, payload });
+    let content = Arc::new(Content::new(data, payload));
     let started = u64::from(frame.started);
     let remembered = frame.remembered;
     // Configured limits only shorten what a token says.

@@ -1,5 +1,7 @@
 //! The table of states: what the end of a request does to its response, as a pure function.
 
+use std::sync::Arc;
+
 use crate::headers::CacheRule;
 use crate::session::{Change, Current, Done, Ending, Live, State};
 
@@ -43,7 +45,7 @@ pub(crate) struct Row {
 impl Outcome {
     /// What the ending of a session means for a response of this status.
     pub(crate) fn of<T>(ending: &Ending<'_, T>, status: u16, write_on_server_error: bool) -> Self {
-        let Ending::Touched { first, last, done } = ending else {
+        let Ending::Touched { first, last, done, .. } = ending else {
             return Self::Untouched;
         };
         let outcome = match (done.change, last) {
@@ -52,9 +54,8 @@ impl Outcome {
             (_, Current::None(_)) => return Self::ReadRejected,
             (Change::None, Current::Live(_)) => return Self::ReadValid,
             (Change::Started, Current::Live(_)) => Self::Started,
-            (Change::Cycled, Current::Live(_)) => Self::Cycled,
+            (Change::Cycled | Change::Replaced, Current::Live(_)) => Self::Cycled,
             (Change::Written, Current::Live(last)) => match first {
-                Current::Live(first) if first.facts.remembered != last.facts.remembered => Self::Cycled,
                 Current::Live(first) if same_payload(first, last) => return Self::ReadValid,
                 _ => Self::Written,
             },
@@ -111,13 +112,12 @@ fn is_server_error(status: u16) -> bool {
 }
 
 fn same_payload<T>(first: &Live<T>, last: &Live<T>) -> bool {
-    first.content.payload.as_bytes() == last.content.payload.as_bytes()
+    Arc::ptr_eq(&first.content, &last.content)
+        || first.content.payload().as_bytes() == last.content.payload().as_bytes()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::buffer::Buffer;
     use crate::error::Reason;
@@ -135,10 +135,7 @@ mod tests {
         };
         let mut buffer = Buffer::take();
         buffer.extend(payload);
-        let content = Arc::new(Content {
-            data: (),
-            payload: Payload::new(buffer, 0..payload.len()),
-        });
+        let content = Arc::new(Content::new((), Payload::new(buffer, 0..payload.len())));
         Current::Live(Live { content, facts })
     }
 
@@ -154,6 +151,7 @@ mod tests {
                 change,
                 ..Done::default()
             },
+            genuine: &[],
         };
         assert_eq!(Outcome::of(&ending, status, false), expected);
     }
@@ -167,7 +165,7 @@ mod tests {
         assert_outcome(&was, &was, Change::None, 200, Outcome::ReadValid);
         assert_outcome(&was, &is, Change::Written, 200, Outcome::Written);
         assert_outcome(&was, &live(b"1", false), Change::Written, 200, Outcome::ReadValid);
-        assert_outcome(&was, &live(b"1", true), Change::Written, 200, Outcome::Cycled);
+        assert_outcome(&was, &live(b"1", true), Change::Replaced, 200, Outcome::Cycled);
         assert_outcome(&was, &was, Change::Cycled, 200, Outcome::Cycled);
         assert_outcome(&ABSENT, &is, Change::Started, 200, Outcome::Started);
         assert_outcome(
@@ -189,6 +187,7 @@ mod tests {
                 change: Change::Written,
                 ..Done::default()
             },
+            genuine: &[],
         };
         for status in [100, 101, 199, 304, 500, 503, 599, 999] {
             assert!(!takes_cookie(status));
@@ -231,6 +230,7 @@ mod tests {
             first: &was,
             last: &is,
             done,
+            genuine: &[],
         };
         assert_eq!(Outcome::of(&ending, 500, false), Outcome::Cleared);
         assert_eq!(Outcome::of(&ending, 200, false), Outcome::Started);

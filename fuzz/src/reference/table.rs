@@ -91,6 +91,7 @@ pub enum Change {
     None,
     Written,
     Cycled,
+    Replaced,
     Started,
     Cleared,
 }
@@ -99,6 +100,8 @@ pub enum Change {
 #[derive(Clone, Debug)]
 pub struct Request {
     pub first: Result<Live, State>,
+    /// The id of the token that came, if it is genuine: ending the session revokes it.
+    pub genuine: Option<SessionId>,
     pub last: Result<Live, State>,
     pub change: Change,
     pub renew: bool,
@@ -109,6 +112,15 @@ pub struct Request {
 impl Server {
     pub fn lifetime(&self, remembered: bool) -> Lifetime {
         self.remembered.filter(|_| remembered).unwrap_or(self.ordinary)
+    }
+
+    /// Steps 1 to 6 of SPEC.md, *Opening*.
+    pub fn genuine(&self, session: Option<Token>, now: u64) -> Option<SessionId> {
+        let is_genuine = |token: &Token| {
+            let is_timely = token.expires > now && token.expires <= now + 400 * DAY + LEEWAY;
+            is_timely && self.keys.contains(&token.key)
+        };
+        session.filter(is_genuine).map(|token| token.id)
     }
 
     /// SPEC.md, *Opening*.
@@ -163,8 +175,7 @@ impl Server {
         };
         let has_place = status >= 200 && status != 304 && status < 500;
         let first = request.first.ok();
-        let flags_changed = first.is_some_and(|first| first.remembered != live.remembered);
-        let has_new_id = request.change >= Change::Cycled || (request.change == Change::Written && flags_changed);
+        let has_new_id = request.change >= Change::Cycled;
         let has_new_data = request.change == Change::Written && first.is_none_or(|first| first.data != live.data);
         let is_written = has_new_id || has_new_data;
         if is_written && !has_place {
@@ -175,9 +186,9 @@ impl Server {
                 Sent::Nothing(Caches::Private)
             };
         }
-        let is_revoked =
-            first.is_some_and(|first| self.revoked.contains(&first.id)) && request.change != Change::Started;
-        if live.expires <= now || is_revoked {
+        let has_ended =
+            |first: Live| self.revoked.contains(&first.id) || first.started.min(first.opened) < self.cut_off;
+        if live.expires <= now || (first.is_some_and(has_ended) && !request.cleared) {
             return Sent::Nothing(Caches::Private);
         }
         let lifetime = self.lifetime(live.remembered);
@@ -222,9 +233,10 @@ impl Server {
 }
 
 impl Request {
-    pub fn new(opened: Result<Live, State>, is_prefetch: bool) -> Self {
+    pub fn new(opened: Result<Live, State>, genuine: Option<SessionId>, is_prefetch: bool) -> Self {
         Self {
             first: opened,
+            genuine,
             last: opened,
             change: Change::None,
             renew: false,
@@ -264,7 +276,19 @@ impl Request {
         }
     }
 
-    pub fn remember(&mut self, server: &Server, remembered: bool, now: u64) -> Result<(), SealError> {
+    /// Whether this request's response, once it is sent, ends the session that came.
+    pub fn takes_its_place(&self) -> bool {
+        matches!(self.change, Change::Replaced | Change::Started) && !self.cleared
+    }
+
+    /// The id is the one that the session has afterwards.
+    pub fn remember(
+        &mut self,
+        server: &Server,
+        remembered: bool,
+        id: Option<SessionId>,
+        now: u64,
+    ) -> Result<(), SealError> {
         if remembered && server.remembered.is_none() {
             return Err(SealError::RememberOff);
         }
@@ -277,6 +301,11 @@ impl Request {
                 return Err(SealError::Expiry);
             }
             (live.remembered, live.expires) = (remembered, expires);
+            live.active_until = None;
+            if self.first.is_ok_and(|first| first.id == live.id) {
+                live.id = id.expect("a session has an id");
+            }
+            self.change = self.change.max(Change::Replaced);
         }
         *last = live;
         self.change = self.change.max(Change::Written);
@@ -313,7 +342,7 @@ mod tests {
     #[test]
     fn a_session_starts_is_used_and_ends() {
         let (server, id) = (server(), SessionId::from_bytes([1; 8]));
-        let mut request = Request::new(server.open(None, None, 1000), false);
+        let mut request = Request::new(server.open(None, None, 1000), None, false);
         assert_eq!(server.finish(&request, 200, 1000), Sent::Nothing(Caches::Vary));
         request.start(&server, id, 7, 1000);
         let Sent::Cookies {
@@ -333,9 +362,9 @@ mod tests {
         assert_eq!(open(2799).map(|live| live.data), Ok(7));
         assert_eq!(open(2800), Err(State::Rejected(Reason::Idle)));
         assert_eq!(open(44_200), Err(State::Rejected(Reason::Expired)));
-        let read = Request::new(open(1179), false);
+        let read = Request::new(open(1179), Some(id), false);
         assert_eq!(server.finish(&read, 200, 1179), Sent::Nothing(Caches::Private));
-        let read = Request::new(open(1180), false);
+        let read = Request::new(open(1180), Some(id), false);
         assert!(matches!(
             server.finish(&read, 200, 1180),
             Sent::Cookies {
@@ -344,7 +373,9 @@ mod tests {
                 ..
             }
         ));
-        let mut request = Request::new(open(1180), false);
+        assert_eq!(server.genuine(session, 44_199), Some(id));
+        assert_eq!(server.genuine(session, 44_200), None);
+        let mut request = Request::new(open(1180), Some(id), false);
         request.clear();
         assert_eq!(server.finish(&request, 500, 1180), Sent::Removed);
     }

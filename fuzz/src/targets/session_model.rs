@@ -171,15 +171,11 @@ impl World {
             let operation = input.below(16);
             // The first access opens, at its own instant.
             if (2..14).contains(&operation) && request.is_none() {
-                let open = |now| {
-                    let (session, seen) = (&browser.session, &browser.activity);
-                    self.server.open(
-                        session.as_ref().map(|(_, token)| *token),
-                        seen.as_ref().map(|(_, seen)| *seen),
-                        now,
-                    )
-                };
-                request = Some(Request::new(open(self.now()), is_prefetch));
+                let token = browser.session.as_ref().map(|(_, token)| *token);
+                let seen = browser.activity.as_ref().map(|(_, seen)| *seen);
+                let opened = self.server.open(token, seen, self.now());
+                let genuine = self.server.genuine(token, self.now());
+                request = Some(Request::new(opened, genuine, is_prefetch));
             }
             is_read |= (3..14).contains(&operation);
             match (operation, &mut request) {
@@ -213,8 +209,13 @@ impl World {
                 }
                 (10 | 11, Some(request)) => {
                     let remembered = operation == 10;
-                    let expected = request.remember(&self.server, remembered, self.now());
-                    assert_eq!(session.remember(remembered), expected);
+                    let before = session.id();
+                    let outcome = session.remember(remembered);
+                    if let Some(id) = session.id().filter(|_| session.id() != before) {
+                        self.is_new(id);
+                    }
+                    let expected = request.remember(&self.server, remembered, session.id(), self.now());
+                    assert_eq!(outcome, expected);
                 }
                 (12, Some(request)) => {
                     session.renew().expect("not finished");
@@ -223,6 +224,7 @@ impl World {
                 (13, Some(request)) => {
                     session.clear().expect("not finished");
                     request.clear();
+                    self.server.revoked.extend(request.genuine);
                 }
                 _ => break,
             }
@@ -232,7 +234,11 @@ impl World {
             Some(request) if is_read => self.server.finish(request, status, self.now()),
             _ => Sent::Nothing(Caches::Leave),
         };
+        let is_sent = matches!(sent, Sent::Cookies { session: Some(_), .. });
         self.receive(usize::from(who & 1), &session, status, sent);
+        if let Some(request) = request.filter(|request| is_sent && request.takes_its_place()) {
+            self.server.revoked.extend(request.genuine);
+        }
         assert_eq!(session.clear(), Err(SealError::TooLate));
     }
 
