@@ -489,7 +489,7 @@ thread_local! {
 struct Curious;
 
 impl<'de> Deserialize<'de> for Curious {
-    fn deserialize<D: serde::Deserializer<'de>>(data: D) -> Result<Self, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(data: D) -> Result<Self, D::Error> {
         LOOKING.with_borrow(Clone::clone).look();
         <()>::deserialize(data).map(|()| Self)
     }

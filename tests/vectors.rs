@@ -109,7 +109,7 @@ fn every_token_opens_or_is_rejected_for_the_named_reason() {
         let events = Arc::new(Mutex::new(Vec::new()));
         let told = Arc::clone(&events);
         let sessions = sessions(row, move |event| {
-            told.lock().expect("no panic before").push(event.clone())
+            told.lock().expect("no panic before").push(event.clone());
         });
         let name = text(row, "name");
         if !fits_in_a_cookie(text(row, "token")) {
