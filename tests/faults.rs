@@ -301,14 +301,11 @@ fn returns<R: Send + 'static>(call: impl FnOnce() -> R + Send + 'static) -> R {
 fn armed() -> (Sessions<Login>, Arc<AtomicBool>) {
     let trap = Arc::new(AtomicBool::new(false));
     let observer = Arc::clone(&trap);
-    let sessions = builder()
-        .clock(|| after(600))
-        .revoke_on_clear(true)
-        .observer(move |_: &Event| {
-            if observer.load(Ordering::SeqCst) {
-                resume_unwind(Box::new("no observer"));
-            }
-        });
+    let sessions = builder().clock(|| after(600)).observer(move |_: &Event| {
+        if observer.load(Ordering::SeqCst) {
+            resume_unwind(Box::new("no observer"));
+        }
+    });
     (sessions.build().unwrap(), trap)
 }
 
@@ -558,10 +555,7 @@ impl RevocationList for Panicking {
 #[test]
 fn a_revocation_list_that_panics_lets_nobody_in_and_stops_nobody_later() {
     let list = Panicking::default();
-    let sessions = builder()
-        .revocation_list(list.clone())
-        .revoke_on_clear(true)
-        .clock(|| after(1));
+    let sessions = builder().revocation_list(list.clone()).clock(|| after(1));
     let sessions = sessions.build().unwrap();
     let cookies = sessions.cookie_for(SEVEN, after(0)).unwrap();
     let mut session = load(&sessions, &cookies);

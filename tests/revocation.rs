@@ -34,10 +34,7 @@ fn server(configure: impl FnOnce(Builder<Login>) -> Builder<Login>) -> Sessions<
 
 fn with_list() -> (Sessions<Login>, Revocations) {
     let list = Revocations::new();
-    (
-        server(|builder| builder.revocation_list(list.clone()).revoke_on_clear(true)),
-        list,
-    )
+    (server(|builder| builder.revocation_list(list.clone())), list)
 }
 
 fn sign_in(sessions: &Sessions<Login>, generation: u32, at: u64) -> String {
@@ -358,7 +355,7 @@ fn a_sign_out_ends_the_session_that_came_whatever_the_request_did_to_it_before()
 #[test]
 fn a_second_clear_revokes_nothing_again() {
     let seen = Seen::default();
-    let sessions = server(|builder| builder.revoke_on_clear(true).observer(seen.observer()));
+    let sessions = server(|builder| builder.observer(seen.observer()));
     let cookie = sign_in(&sessions, 0, 0);
     seen.take();
     let mut session = load(&sessions, &cookie);

@@ -629,9 +629,7 @@ fn a_sign_out_that_revokes_ends_the_session_that_came_whatever_became_of_it() {
     ];
     for change in changes {
         let seen = Seen::default();
-        let builder = Sessions::<Login>::builder(ring())
-            .revoke_on_clear(true)
-            .clock(|| after(60));
+        let builder = Sessions::<Login>::builder(ring()).clock(|| after(60));
         let sessions = builder.observer(seen.observer()).build().unwrap();
         let cookies = sessions.cookie_for(SEVEN, after(0)).unwrap();
         let mut session = load(&sessions, &cookies, 60);

