@@ -109,7 +109,6 @@ fn routes(site: Site) -> Router {
         .route("/slow-read", get(slow_read))
         .route("/slow-change", post(slow_change))
         .route("/sign-out", post(sign_out))
-        .route("/sign-out-everywhere", post(sign_out_everywhere))
         .layer(SessionLayer::new(site.sessions.clone()))
         .with_state(site)
 }
@@ -136,8 +135,7 @@ async fn home(session: Session<Login>) -> Html<String> {
     Html(format!("<title>home</title><p id=who>{name}</p>{FORMS}"))
 }
 
-const FORMS: &str = "<form method=post action=/sign-out><button id=out>Sign out</button></form>\
-                     <form method=post action=/sign-out-everywhere><button id=everywhere>Sign out</button></form>";
+const FORMS: &str = "<form method=post action=/sign-out><button id=out>Sign out</button></form>";
 
 async fn who(session: Session<Login>, headers: HeaderMap) -> Json<Value> {
     report(&session, &headers)
@@ -230,17 +228,6 @@ async fn slow_change(
 }
 
 async fn sign_out(mut session: Session<Login>) -> Result<Html<&'static str>, SealError> {
-    session.clear()?;
-    Ok(Html(SIGNED_OUT))
-}
-
-async fn sign_out_everywhere(
-    mut session: Session<Login>,
-    State(site): State<Site>,
-) -> Result<Html<&'static str>, SealError> {
-    if let Some(id) = session.id() {
-        site.sessions.revoke(id);
-    }
     session.clear()?;
     Ok(Html(SIGNED_OUT))
 }
