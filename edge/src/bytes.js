@@ -3,6 +3,23 @@
 /** @typedef {Uint8Array<ArrayBuffer>} Bytes */
 
 /**
+ * Whether this is a `Uint8Array`, also of another realm: in Next.js or a test's DOM, TextEncoder's is not an instance of the
+ * module's own.
+ * @type {(value: unknown) => value is Uint8Array}
+ */
+export function isBytes(value) {
+  return ArrayBuffer.isView(value) && tag(value) === 'Uint8Array'
+}
+
+/**
+ * What kind of object a built-in is, whatever realm it comes from.
+ * @type {(value: unknown) => string}
+ */
+export function tag(value) {
+  return Object.prototype.toString.call(value).slice(8, -1)
+}
+
+/**
  * One after another, in a new array.
  * @type {(...parts: Uint8Array[]) => Bytes}
  */

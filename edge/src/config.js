@@ -1,5 +1,6 @@
 // The options of an application's sessions, checked once.
 
+import { tag } from './bytes.js'
 import { LARGEST_COOKIE, nameProblem } from './cookie.js'
 import { parseDayKeys, placeDayKeys, placeRing } from './day-keys.js'
 import { ConfigError } from './errors.js'
@@ -106,7 +107,8 @@ function readCutOff(cutOff = 0) {
 /** @type {(revoked: Options['revoked']) => Config['isRevoked']} */
 function readRevoked(revoked = []) {
   if (typeof revoked === 'function') return revoked
-  const ids = revoked instanceof Set ? revoked : new Set(revoked)
+  /** @type {ReadonlySet<string>} */
+  const ids = tag(revoked) === 'Set' ? /** @type {any} */ (revoked) : new Set(revoked)
   for (const id of ids) {
     // An id in capitals would never match, and its session would live on.
     if (!/^[0-9a-f]{16}$/.test(id)) throw new ConfigError('a revoked id has 16 lower-case hexadecimal digits')

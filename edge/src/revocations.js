@@ -1,6 +1,6 @@
 // Revocation lists as bytes (SPEC.md, *Revocation list*): snapshots and deltas of a server's list.
 
-import { readU32, toHex } from './bytes.js'
+import { isBytes, readU32, toHex } from './bytes.js'
 import { RevocationsError } from './errors.js'
 import { instant } from './time.js'
 
@@ -10,7 +10,7 @@ const ENTRY = 12
 
 /** @type {typeof import('../index.d.ts').readRevocations} */
 export function readRevocations(bytes, { now } = {}) {
-  if (!(bytes instanceof Uint8Array)) throw new TypeError('a revocation list is a Uint8Array')
+  if (!isBytes(bytes)) throw new TypeError('a revocation list is a Uint8Array')
   if (toHex(bytes.subarray(0, 4)) !== MARK) throw new RevocationsError('the bytes are no revocation list')
   if (bytes.length > 4 && bytes[4] !== 1) throw new RevocationsError('the revocation list is of an unknown version')
   const entries = (bytes.length - HEAD) / ENTRY

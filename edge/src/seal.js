@@ -1,7 +1,7 @@
 // Session state to cookies: starting, writing and renewing.
 
 import { random } from './crypto.js'
-import { toHex, utf8 } from './bytes.js'
+import { isBytes, toHex, utf8 } from './bytes.js'
 import { LARGEST_COOKIE, writeCookie } from './cookie.js'
 import { SealError } from './errors.js'
 import { activeUntil, lifetimeOf } from './lifetime.js'
@@ -75,7 +75,7 @@ function maxAge(remembered, expires, now) {
  * @type {(data: unknown) => { payload: Bytes, data: unknown }}
  */
 function readData(data) {
-  const parsed = parsePayload(data instanceof Uint8Array ? Uint8Array.from(data) : utf8(serialize(data)))
+  const parsed = parsePayload(isBytes(data) ? Uint8Array.from(data) : utf8(serialize(data)))
   if (parsed === null) throw new SealError('the bytes of the session data are not JSON')
   return parsed
 }

@@ -1,5 +1,6 @@
 // The sessions of an application: options in, functions out.
 
+import { isBytes } from './bytes.js'
 import { checkTokens } from './check.js'
 import { configure } from './config.js'
 import { cookieValues, withoutCookies, writeRemoval } from './cookie.js'
@@ -107,6 +108,6 @@ export async function createSessions(options) {
 /** @type {(bind?: Uint8Array) => Uint8Array} */
 function readBind(bind = NO_BIND) {
   // A text would be taken for bytes that are all zero.
-  if (!(bind instanceof Uint8Array)) throw new TypeError('`bind` is a Uint8Array')
+  if (!isBytes(bind)) throw new TypeError('`bind` is a Uint8Array')
   return bind
 }
