@@ -14,8 +14,20 @@ export type Reason =
   | 'idle'
   | 'payload'
 
-/** One or several `Cookie` header fields, as they came. */
-export type CookieFields = string | readonly string[] | null | undefined
+/** A `Headers` of any runtime. */
+export interface FetchHeaders {
+  get(name: string): string | null
+  getSetCookie(): string[]
+}
+
+/** A request, its header fields, or its one or several `Cookie` fields as they came. */
+export type CookieFields =
+  | string
+  | readonly string[]
+  | FetchHeaders
+  | { readonly headers: FetchHeaders }
+  | null
+  | undefined
 
 /** When, and under which bind. */
 export interface At {
@@ -53,6 +65,10 @@ export interface DayKeys {
   name: string
   audience: string
   rights: 'check' | 'open'
+  /** The server's timeouts, as the options of these names: the defaults of `createSessions` with these keys. */
+  idle?: number | null
+  absolute?: number
+  remembered?: { idle: number | null; absolute: number } | null
   /** With the rights `open` only: which keys seal, from which Unix second on; exactly one from 0. */
   sealing?: { key_id: string; from: number }[]
   keys: {
@@ -75,6 +91,10 @@ export interface ExportOptions {
   rights: 'check' | 'open'
   /** UTC days on which the tokens expire, in days since 1970. */
   days: readonly number[]
+  /** The server's timeouts, if they are not the defaults: written down for the edge. */
+  idle?: number | null
+  absolute?: number
+  remembered?: { idle: number | null; absolute: number } | null
 }
 
 /** A session that opened. */
@@ -113,7 +133,7 @@ export interface Opened {
 export interface Checked {
   /**
    * `live`: a head that a key holder made and that has not expired, which is no proof of a session.
-   * `unknown`: a key or version that is not known here; another server may know it.
+   * `unknown`: a key or version that is not known here, or activity beyond this idle timeout; another server may know it.
    * `dead`: none of the tokens can open anywhere.
    */
   state: 'live' | 'absent' | 'unknown' | 'dead'
@@ -138,11 +158,11 @@ export interface Options {
   name?: string
   /** Application and environment, as on the server. Default: empty. */
   audience?: string
-  /** Idle timeout in seconds; null for none. Default: 1800, or `absolute` if that is shorter. */
+  /** Idle timeout in seconds; null for none. Default: what the day keys say, or 1800; `absolute` if that is shorter. */
   idle?: number | null
-  /** Absolute timeout in seconds. Default: 43200. */
+  /** Absolute timeout in seconds. Default: what the day keys say, or 43200. */
   absolute?: number
-  /** Timeouts of remembered sessions in seconds. Default: null, no session is remembered. */
+  /** Timeouts of remembered sessions in seconds. Default: what the day keys say, or null: no session is remembered. */
   remembered?: { idle: number | null; absolute: number } | null
   /** Sessions that started before this Unix second are refused. Default: 0. */
   cutOff?: number
@@ -152,6 +172,10 @@ export interface Options {
   padTo?: number
 }
 
+/**
+ * Nothing throws because of a cookie. A call throws a `TypeError` for an argument of another kind, a `ConfigError` where check
+ * keys would have to open, and a `SealError` where it cannot seal.
+ */
 export interface Sessions {
   readonly cookieName: string
   readonly activityCookieName: string
@@ -167,11 +191,15 @@ export interface Sessions {
   strip(fields: CookieFields): string
   /** Begins a session with a new id: after every authentication. Both cookies. */
   start(data: unknown, at?: At & { remembered?: boolean }): Promise<Sealed & { token: string }>
-  /** Writes other data (a value, or JSON as bytes) into an open session: same id, same start. The session cookie. */
+  /**
+   * Writes other data (a value, or JSON as bytes) into an open session: same id, same start. The session cookie. Refused, as
+   * `start` and `cycle` do, if the server would refuse to read the data; if `session` or the value has an integer that
+   * JavaScript does not keep exactly; and if the session was revoked after it was opened.
+   */
   seal(session: Session, data: unknown, at?: At): Promise<Sealed & { token: string }>
   /** New id, same data, same start: at a change of privilege. Both cookies. */
   cycle(session: Session, at?: At): Promise<Sealed & { token: string }>
-  /** Says that the session was used: the activity cookie alone. */
+  /** Says that the session was used: the activity cookie alone, and nothing if it was revoked after it was opened. */
   renew(session: Session, at?: At): Promise<Sealed>
   /** Whether a renewal is worth a cookie. */
   renewalIsDue(session: Session, at?: At): boolean
@@ -194,7 +222,7 @@ export interface Claims {
   sessionId: string
 }
 
-/** Checks the options and prepares the keys. Throws `KeyError` or `ConfigError`. */
+/** Checks the options, all of them, and prepares the keys. Rejects with a `KeyError` or `ConfigError`. */
 export function createSessions(options: Options): Promise<Sessions>
 
 /** Reads a written key, `sealed1_…`. */

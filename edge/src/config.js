@@ -4,14 +4,14 @@ import { tag } from './bytes.js'
 import { LARGEST_COOKIE, nameProblem } from './cookie.js'
 import { parseDayKeys, placeDayKeys, placeRing } from './day-keys.js'
 import { ConfigError } from './errors.js'
-import { parseRing } from './ring.js'
-import { DAY, LONGEST_LIFE } from './time.js'
+import { readLifetimes } from './lifetime.js'
+import { isRing, parseRing } from './ring.js'
+import { LAST_SECOND } from './time.js'
 
 /** @typedef {import('../index.d.ts').Options} Options */
 /** @typedef {import('../index.d.ts').Ring} Ring */
 /** @typedef {import('../index.d.ts').DayKeys} DayKeys */
 /** @typedef {import('./day-keys.js').PlacedKeys} PlacedKeys */
-/** @typedef {import('./lifetime.js').Lifetime} Lifetime */
 /** @typedef {import('./lifetime.js').Lifetimes} Lifetimes */
 
 /**
@@ -28,21 +28,24 @@ import { DAY, LONGEST_LIFE } from './time.js'
  * @property {number} padTo
  */
 
-const DEFAULT_IDLE = 30 * 60
-const DEFAULT_ABSOLUTE = 12 * 3600
+const OPTIONS = ['keys', 'name', 'audience', 'idle', 'absolute', 'remembered', 'cutOff', 'revoked', 'padTo']
 
 /** @type {(options: Options) => Promise<Config>} */
 export async function configure(options) {
+  if (typeof options !== 'object' || options === null) throw new ConfigError('the options are an object with `keys`')
+  const unknown = Object.keys(options).find((option) => !OPTIONS.includes(option))
+  // Left out in silence, a misspelt cut-off would refuse nobody.
+  if (unknown !== undefined) throw new ConfigError(`there is no option \`${unknown}\`; there are ${OPTIONS.join(', ')}`)
   const keys = await readKeys(options.keys)
   const exported = 'format' in keys ? keys : null
-  const name = options.name ?? exported?.name ?? '__Host-id'
-  const audience = options.audience ?? exported?.audience ?? ''
+  const { name = exported?.name ?? '__Host-id', audience = exported?.audience ?? '' } = options
+  if (typeof audience !== 'string') throw new ConfigError('`audience` is a text')
   if (exported !== null && (name !== exported.name || audience !== exported.audience)) {
     throw new ConfigError('the day keys were exported for another cookie name or audience; leave both options out')
   }
   const problem = nameProblem(name)
   if (problem !== null) throw new ConfigError(problem)
-  const lifetimes = readLifetimes(options)
+  const lifetimes = readLifetimes(options, exported ?? {})
   const activityName = `${name}-seen`
   const hasIdle = lifetimes.ordinary.idle !== null || (lifetimes.remembered?.idle ?? null) !== null
   if (hasIdle && activityName.length > 255) {
@@ -71,47 +74,35 @@ export async function configure(options) {
 function readKeys(keys) {
   // A written ring never starts with a brace.
   if (typeof keys === 'string') return keys.trimStart().startsWith('{') ? parseDayKeys(keys) : parseRing(keys)
-  if (typeof keys !== 'object' || keys === null) {
-    throw new ConfigError('`keys` is missing; give it the text of a key ring, or exported day keys')
-  }
-  return 'format' in keys ? parseDayKeys(keys) : keys
-}
-
-/** @type {(options: Options) => Lifetimes} */
-function readLifetimes({ idle, absolute = DEFAULT_ABSOLUTE, remembered = null }) {
-  return {
-    ordinary: lifetime(idle === undefined ? Math.min(DEFAULT_IDLE, absolute) : idle, absolute),
-    remembered: remembered === null ? null : lifetime(remembered.idle, remembered.absolute),
-  }
-}
-
-/** @type {(idle: number | null, absolute: number) => Lifetime} */
-function lifetime(idle, absolute) {
-  for (const timeout of idle === null ? [absolute] : [idle, absolute]) {
-    if (!Number.isInteger(timeout) || timeout < 1 || timeout > LONGEST_LIFE) {
-      throw new ConfigError(`a timeout takes whole seconds, at least one, at most ${LONGEST_LIFE / DAY} days`)
-    }
-  }
-  if (idle !== null && idle > absolute) {
-    throw new ConfigError('the idle timeout is longer than the absolute one; shorten the one or lengthen the other')
-  }
-  return { idle, absolute }
+  if (typeof keys === 'object' && keys !== null && 'format' in keys) return parseDayKeys(keys)
+  if (isRing(keys)) return keys
+  throw new ConfigError(
+    '`keys` is neither a text nor a ring or day keys; read files as text, and await what `parseRing` gives',
+  )
 }
 
 /** @type {(cutOff?: number) => number} */
 function readCutOff(cutOff = 0) {
-  if (!Number.isSafeInteger(cutOff) || cutOff < 0) throw new ConfigError('`cutOff` is an instant in whole Unix seconds')
+  // In milliseconds it would refuse everybody.
+  if (!Number.isSafeInteger(cutOff) || cutOff < 0 || cutOff > LAST_SECOND) {
+    throw new ConfigError('`cutOff` is an instant in whole Unix seconds, before 2106')
+  }
   return cutOff
 }
 
 /** @type {(revoked: Options['revoked']) => Config['isRevoked']} */
 function readRevoked(revoked = []) {
   if (typeof revoked === 'function') return revoked
+  if (typeof revoked !== 'object' || revoked === null || !(Symbol.iterator in revoked)) {
+    throw new ConfigError('`revoked` is a list or `Set` of ids, or a function')
+  }
   /** @type {ReadonlySet<string>} */
   const ids = tag(revoked) === 'Set' ? /** @type {any} */ (revoked) : new Set(revoked)
   for (const id of ids) {
     // An id in capitals would never match, and its session would live on.
-    if (!/^[0-9a-f]{16}$/.test(id)) throw new ConfigError('a revoked id has 16 lower-case hexadecimal digits')
+    if (typeof id !== 'string' || !/^[0-9a-f]{16}$/.test(id)) {
+      throw new ConfigError('a revoked id has 16 lower-case hexadecimal digits')
+    }
   }
   return (id) => ids.has(id)
 }

@@ -4,7 +4,7 @@
 // both read alike here. Nothing is percent-decoded, and only space and tab are trimmed: servers that do more let a
 // sibling subdomain get past the `__Host-` prefix.
 
-/** @typedef {string | readonly string[] | null | undefined} CookieFields */
+/** @typedef {import('../index.d.ts').CookieFields} CookieFields */
 
 /** Most bytes of name plus value; browsers drop larger cookies without a word. Attributes do not count. */
 export const LARGEST_COOKIE = 4096
@@ -56,7 +56,7 @@ export function writeRemoval(name) {
  * @type {(name: string) => string | null}
  */
 export function nameProblem(name) {
-  if (!/^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,255}$/.test(name)) {
+  if (typeof name !== 'string' || !/^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,255}$/.test(name)) {
     return 'the cookie name is not a token of 1 to 255 characters; use ASCII letters, digits, `-` and `_`'
   }
   // Browsers compare prefixes without regard to case, most servers with it.
@@ -69,8 +69,35 @@ export function nameProblem(name) {
 
 /** @type {(fields: CookieFields) => string[]} */
 function pairsOf(fields) {
-  const all = typeof fields === 'string' ? [fields] : (fields ?? [])
-  return all.flatMap((field) => field.split(';'))
+  return textsOf(fields).flatMap((field) => field.split(';'))
+}
+
+/**
+ * The `Cookie` fields as texts. Whatever else would be a guest's request is refused: it is the caller's mistake.
+ * @type {(fields: any) => readonly string[]}
+ */
+function textsOf(fields) {
+  if (fields === null || fields === undefined) return []
+  if (typeof fields === 'string') return [fields]
+  if (isTexts(fields)) return fields
+  const headers = isHeaders(fields) ? fields : fields.headers
+  if (!isHeaders(headers)) {
+    throw new TypeError('cookies come as the text of the `Cookie` field, a list of such, or a `Request` or its `Headers`')
+  }
+  return textsOf(headers.get('Cookie'))
+}
+
+/** @type {(value: unknown) => value is readonly string[]} */
+export function isTexts(value) {
+  return Array.isArray(value) && value.every((text) => typeof text === 'string')
+}
+
+/**
+ * Not by its class, which may be another realm's; and a cookie store has `get` too.
+ * @type {(value: any) => boolean}
+ */
+function isHeaders(value) {
+  return typeof value?.get === 'function' && typeof value.getSetCookie === 'function'
 }
 
 /**

@@ -4,6 +4,7 @@
 import { concat, fromHex, toHex, u32, utf8 } from './bytes.js'
 import { expand, expandable } from './crypto.js'
 import { ConfigError, KeyError } from './errors.js'
+import { readLifetimes } from './lifetime.js'
 import { sealingKey } from './ring.js'
 import { dayOf } from './time.js'
 
@@ -128,6 +129,7 @@ export function parseDayKeys(json) {
   if (!isObject(file) || file.format !== FORMAT) throw refused(`their \`format\` is not "${FORMAT}"`)
   const { name, audience, rights } = file
   if (typeof name !== 'string' || typeof audience !== 'string') throw refused('`name` and `audience` are texts')
+  checked(() => place(name, audience))
   if (rights !== 'check' && rights !== 'open') throw refused('`rights` is "check" or "open"')
   if (!Array.isArray(file.keys) || file.keys.length === 0) throw refused('`keys` is a list with at least one entry')
   const seen = new Set()
@@ -138,8 +140,32 @@ export function parseDayKeys(json) {
     seen.add(which)
     return parsed
   })
-  if (rights === 'check') return { format: FORMAT, name, audience, rights, keys }
-  return { format: FORMAT, name, audience, rights, sealing: parseSealing(file.sealing), keys }
+  /** @type {DayKeys} */
+  const said = { format: FORMAT, name, audience, rights, ...parseLifetimes(file), keys }
+  return rights === 'check' ? said : { ...said, sealing: parseSealing(file.sealing) }
+}
+
+/**
+ * The server's timeouts, as far as the file says them.
+ * @type {(file: Record<string, any>) => import('./lifetime.js').Timeouts}
+ */
+function parseLifetimes({ idle, absolute, remembered }) {
+  const said = {
+    ...(idle !== undefined && { idle }),
+    ...(absolute !== undefined && { absolute }),
+    ...(remembered !== undefined && { remembered }),
+  }
+  checked(() => readLifetimes(said))
+  return said
+}
+
+/** @type {(check: () => unknown) => void} */
+function checked(check) {
+  try {
+    check()
+  } catch (error) {
+    throw refused(/** @type {ConfigError} */ (error).message)
+  }
 }
 
 /** @type {(entry: unknown, rights: DayKeys['rights'], what: string) => DayKeys['keys'][number]} */
@@ -171,8 +197,8 @@ function parseSealing(sealing) {
     if (!isObject(entry) || fromHex(entry.key_id, 4) === null) return false
     return Number.isSafeInteger(entry.from) && Number(entry.from) >= 0
   })
-  const instants = new Set(entries.map((entry) => entry.from))
-  if (!good || instants.size !== entries.length || !instants.has(0)) {
+  const instants = new Set(good ? entries.map((entry) => entry.from) : [])
+  if (instants.size !== entries.length || !instants.has(0)) {
     throw refused('`sealing` names the keys that seal, each from another instant on, exactly one of them from 0')
   }
   return entries.map(({ key_id, from }) => ({ key_id, from }))
@@ -183,7 +209,7 @@ function parseSealing(sealing) {
  * others, `open` keys also open sessions and make them.
  * @type {(ring: Ring, options: ExportOptions) => Promise<DayKeys>}
  */
-export async function exportDayKeys(ring, { name = '__Host-id', audience = '', rights, days }) {
+export async function exportDayKeys(ring, { name = '__Host-id', audience = '', rights, days, idle, absolute, remembered }) {
   const session = place(name, audience)
   // A name too long for a second cookie is one for sessions without idle timeout.
   const activity = name.length > 250 ? null : place(`${name}-seen`, audience)
@@ -202,7 +228,8 @@ export async function exportDayKeys(ring, { name = '__Host-id', audience = '', r
     }
   }
   const sealing = [...ring.sealing].map(([from, key_id]) => ({ key_id, from }))
-  return parseDayKeys({ format: FORMAT, name, audience, rights, ...(rights === 'open' && { sealing }), keys })
+  const said = { format: FORMAT, name, audience, rights, idle, absolute, remembered }
+  return parseDayKeys({ ...said, ...(rights === 'open' && { sealing }), keys })
 }
 
 /** @type {(text: string) => unknown} */

@@ -1,6 +1,6 @@
 // A secret, its public id and its written form.
 
-import { fromHex, toHex, utf8 } from './bytes.js'
+import { fromHex, isBytes, toHex, utf8 } from './bytes.js'
 import { expand, expandable, extract } from './crypto.js'
 import { KeyError } from './errors.js'
 
@@ -30,6 +30,7 @@ export async function parseKey(text) {
  * @type {(secret: Uint8Array) => Promise<Key>}
  */
 export async function keyFromRawSecret(secret) {
+  if (!isBytes(secret)) throw new KeyError('a raw secret is a Uint8Array')
   if (secret.length !== 32) throw new KeyError(`a raw secret is 32 bytes long, this one has ${secret.length}`)
   if (secret.every((byte) => byte >= 0x20 && byte <= 0x7e)) {
     throw new KeyError('a raw secret of printable characters looks like a password; generate a random one')

@@ -1,10 +1,46 @@
 // Idle timeout, absolute timeout, remembered sessions and renewal: pure functions of instants in Unix seconds.
 
-import { DAY, LEEWAY } from './time.js'
+import { ConfigError } from './errors.js'
+import { DAY, LEEWAY, LONGEST_LIFE } from './time.js'
 
 /** @typedef {import('../index.d.ts').Reason} Reason */
 /** @typedef {{ idle: number | null, absolute: number }} Lifetime */
 /** @typedef {{ ordinary: Lifetime, remembered: Lifetime | null }} Lifetimes */
+
+const DEFAULT_IDLE = 30 * 60
+const DEFAULT_ABSOLUTE = 12 * 3600
+
+/** @typedef {Pick<import('../index.d.ts').Options, 'idle' | 'absolute' | 'remembered'>} Timeouts */
+
+/**
+ * The timeouts of the options; of those that they leave out, what the server wrote into exported keys.
+ * @type {(options: Timeouts, exported?: Timeouts) => Lifetimes}
+ */
+export function readLifetimes({ idle, absolute, remembered }, exported = {}) {
+  if (absolute === undefined) absolute = exported.absolute ?? DEFAULT_ABSOLUTE
+  if (remembered === undefined) remembered = exported.remembered ?? null
+  if (idle === undefined) {
+    const usual = exported.idle === undefined ? DEFAULT_IDLE : exported.idle
+    idle = usual === null ? null : Math.min(usual, absolute)
+  }
+  return {
+    ordinary: lifetime(idle, absolute),
+    remembered: remembered === null ? null : lifetime(remembered.idle, remembered.absolute),
+  }
+}
+
+/** @type {(idle: number | null, absolute: number) => Lifetime} */
+function lifetime(idle, absolute) {
+  for (const timeout of idle === null ? [absolute] : [idle, absolute]) {
+    if (!Number.isInteger(timeout) || timeout < 1 || timeout > LONGEST_LIFE) {
+      throw new ConfigError(`a timeout takes whole seconds, at least one, at most ${LONGEST_LIFE / DAY} days`)
+    }
+  }
+  if (idle !== null && idle > absolute) {
+    throw new ConfigError('the idle timeout is longer than the absolute one; shorten the one or lengthen the other')
+  }
+  return { idle, absolute }
+}
 
 /**
  * The lifetime that the flag selects. A remembered session of an application that stopped remembering is an ordinary

@@ -1,5 +1,6 @@
 // The keys of an application with their roles, and the written ring.
 
+import { fromHex, tag } from './bytes.js'
 import { KeyError } from './errors.js'
 import { parseKey } from './key.js'
 
@@ -13,11 +14,13 @@ import { parseKey } from './key.js'
  * @type {(entries: RingEntry[]) => Ring}
  */
 export function makeRing(entries) {
+  if (!Array.isArray(entries)) throw new KeyError('a key ring is made from a list of entries')
   if (entries.length === 0) throw new KeyError('the key ring is empty; write at least one key into it')
   const keys = new Map()
   const sealing = new Map()
   for (const { role, key, from = 0 } of entries) {
     if (role !== 'seal' && role !== 'open') throw new KeyError('the role of a key is `seal` or `open`')
+    if (!isKey(key)) throw new KeyError('`key` is what `parseKey` or `keyFromRawSecret` gives; await it')
     if (keys.has(key.id)) throw new KeyError(`key ${key.id} stands in the ring twice; remove one of the two`)
     keys.set(key.id, key)
     if (role === 'open') continue
@@ -35,10 +38,25 @@ export function makeRing(entries) {
 }
 
 /**
+ * Whether this is what `makeRing` and `parseRing` give.
+ * @type {(value: any) => value is Ring}
+ */
+export function isRing(value) {
+  if (tag(value?.keys) !== 'Map' || tag(value.sealing) !== 'Map') return false
+  return value.sealing.has(0) && [...value.keys.values()].every(isKey)
+}
+
+/** @type {(value: any) => value is Key} */
+function isKey(value) {
+  return fromHex(value?.id, 4) !== null && typeof value.root === 'object'
+}
+
+/**
  * Reads a written ring: one entry per line or separated by `;`, `#` starts a comment, roles are named.
  * @type {(text: string) => Promise<Ring>}
  */
 export async function parseRing(text) {
+  if (typeof text !== 'string') throw new KeyError('a written key ring is text; decode its bytes as UTF-8')
   const entries = text
     .split('\n')
     .map((line) => line.replace(/#.*/s, ''))

@@ -4,6 +4,7 @@ import { random } from './crypto.js'
 import { isBytes, toHex, utf8 } from './bytes.js'
 import { LARGEST_COOKIE, writeCookie } from './cookie.js'
 import { SealError } from './errors.js'
+import { changesIntegers, numberProblem, refusedByServers } from './json.js'
 import { activeUntil, lifetimeOf } from './lifetime.js'
 import { parsePayload } from './open.js'
 import { sealActivity, sealSession, sessionTextLength } from './token.js'
@@ -31,6 +32,11 @@ export async function writeSession(config, session, data, bind, now, salt) {
   // only shorten what a token says.
   const startedAt = Math.min(session.startedAt, session.openedAt ?? now, now)
   const expiresAt = Math.min(session.expiresAt, startedAt + absolute)
+  if (!isBytes(data) && changesIntegers(new TextDecoder().decode(session.payload))) {
+    throw new SealError(
+      'the session has an integer that JavaScript does not keep exactly; keep it as a string, or seal JSON as bytes',
+    )
+  }
   const parsed = readData(data)
   const payload = padded(parsed.payload, config.padTo)
   const size = config.name.length + sessionTextLength(payload.length)
@@ -71,23 +77,45 @@ function maxAge(remembered, expires, now) {
 }
 
 /**
+ * A session as `open` or `start` gave it. JSON makes another object of its payload, and an instant that is no number would be
+ * sealed as 1970.
+ * @type {(session: Session) => Session}
+ */
+export function readSession(session) {
+  const { payload, startedAt, sealedAt, expiresAt, openedAt = 0, activeUntil = 0, remembered } = session ?? {}
+  const instants = [startedAt, sealedAt, expiresAt, openedAt, activeUntil ?? 0]
+  if (!isBytes(payload) || typeof remembered !== 'boolean' || !instants.every((time) => Number.isSafeInteger(time))) {
+    throw new SealError('the session is none that `open` or `start` gave; one that went through JSON is opened again')
+  }
+  return session
+}
+
+/**
  * The bytes to seal: JSON as it is, or what `data` serialises to.
  * @type {(data: unknown) => { payload: Bytes, data: unknown }}
  */
 function readData(data) {
   const parsed = parsePayload(isBytes(data) ? Uint8Array.from(data) : utf8(serialize(data)))
   if (parsed === null) throw new SealError('the bytes of the session data are not JSON')
+  const problem = refusedByServers(new TextDecoder().decode(parsed.payload))
+  if (problem !== null) throw new SealError(`the session data has ${problem}`)
   return parsed
 }
 
 /** @type {(data: unknown) => string} */
 function serialize(data) {
   let text
+  /** @type {string | null} */
+  let problem = null
   try {
-    text = JSON.stringify(data)
+    text = JSON.stringify(data, (_, value) => {
+      problem ??= numberProblem(value)
+      return value
+    })
   } catch {
     // A cycle, or a BigInt.
   }
+  if (problem !== null) throw new SealError(`the session data has ${problem}`)
   if (text === undefined) throw new SealError('the session data cannot be serialised as JSON')
   return text
 }

@@ -3,11 +3,11 @@
 import { isBytes } from './bytes.js'
 import { checkTokens } from './check.js'
 import { configure } from './config.js'
-import { cookieValues, withoutCookies, writeRemoval } from './cookie.js'
+import { cookieValues, isTexts, withoutCookies, writeRemoval } from './cookie.js'
 import { ConfigError, NoSession, SealError } from './errors.js'
 import { activeUntil, isWorthRenewing, lifetimeOf } from './lifetime.js'
 import { openTokens } from './open.js'
-import { newSessionId, writeActivity, writeSession } from './seal.js'
+import { newSessionId, readSession, writeActivity, writeSession } from './seal.js'
 import { instant } from './time.js'
 
 /** @typedef {import('../index.d.ts').Sessions} Sessions */
@@ -37,11 +37,14 @@ export async function createSessions(options) {
   /** @type {Sessions['openTokens']} */
   const openValues = async (tokens, { now, bind } = {}) => {
     needsSealKeys()
+    if (!isTexts(tokens?.session) || !isTexts(tokens.activity)) {
+      throw new TypeError('`session` and `activity` are lists of texts')
+    }
     return openTokens(config, tokens, readBind(bind), instant(now))
   }
 
   /** @type {Sessions['open']} */
-  const open = (fields, at) => openValues(scan(fields), at)
+  const open = async (fields, at) => openValues(scan(fields), at)
 
   /** @type {(session: Session, data: unknown, at: At) => ReturnType<Sessions['start']>} */
   const writeBoth = async (session, data, { now, bind }) => {
@@ -49,6 +52,20 @@ export async function createSessions(options) {
     const written = await writeSession(config, session, data, readBind(bind), instant(now))
     const renewed = await writeActivity(config, written.session, readBind(bind), instant(now))
     return { ...written, session: renewed.session, setCookie: [...written.setCookie, ...renewed.setCookie] }
+  }
+
+  /**
+   * Whether the session is refused by now: what is written, and a new id above all, must not carry it past its revocation.
+   * @type {(session: Session) => Promise<boolean>}
+   */
+  const isRevoked = async ({ id, startedAt }) => startedAt < config.cutOff || (await config.isRevoked(id))
+
+  /** @type {(session: Session) => Promise<void>} */
+  const needsSession = async (session) => {
+    needsSealKeys()
+    if (await isRevoked(readSession(session))) {
+      throw new SealError('the session was revoked after it was opened; treat the visitor as a guest')
+    }
   }
 
   return {
@@ -81,16 +98,18 @@ export async function createSessions(options) {
     },
 
     async seal(session, data, { now, bind } = {}) {
-      needsSealKeys()
+      await needsSession(session)
       return writeSession(config, session, data, readBind(bind), instant(now))
     },
 
     async cycle(session, { now, bind } = {}) {
+      await needsSession(session)
       return writeBoth({ ...session, id: newSessionId() }, session.payload, { now: instant(now), bind })
     },
 
     async renew(session, { now, bind } = {}) {
       needsSealKeys()
+      if (await isRevoked(readSession(session))) return { session, token: null, setCookie: [] }
       return writeActivity(config, session, readBind(bind), instant(now))
     },
 

@@ -166,7 +166,7 @@ export async function sealActivity(keys, sessionId, expires, bind, now) {
  *   => { keyId: string, start: Bytes }}
  */
 function sealingHead(keys, version, sessionId, expires, now) {
-  if (expires <= now || expires > now + LONGEST_LIFE || expires > LAST_SECOND) {
+  if (!(expires > now && expires <= Math.min(now + LONGEST_LIFE, LAST_SECOND))) {
     throw new SealError('the expiry must lie in the future, at most 400 days from now and before 2106')
   }
   const id = fromHex(sessionId, 8)

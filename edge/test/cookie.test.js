@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 
 import { cookieValues, nameProblem, withoutCookies, writeCookie, writeRemoval } from '../src/cookie.js'
+import { createSessions } from '../src/index.js'
+import { SECRET } from './support.js'
 
 const values = (fields) => cookieValues(fields, '__Host-id')
 
@@ -43,6 +45,31 @@ test('scanning takes time in proportion to the header', () => {
   assert.deepEqual(values(`${' '.repeat(200_000)}x${' '.repeat(200_000)}; __Host-id=a`), ['a'])
   assert.equal(values('__Host-id=;'.repeat(40_000)).length, 40_000)
   assert(process.hrtime.bigint() - start < 2_000_000_000n)
+})
+
+test('cookies come as texts, or with the request', async () => {
+  const headers = new Headers({ Cookie: 'a=1; __Host-id=x' })
+  const request = new Request('https://shop.example/', { headers })
+  for (const fields of ['a=1; __Host-id=x', ['a=1', '__Host-id=x'], headers, request, { headers }]) {
+    assert.deepEqual(cookieValues(fields, '__Host-id'), ['x'])
+    assert.equal(withoutCookies(fields, ['__Host-id']), 'a=1')
+  }
+  for (const fields of [null, undefined, '', [], new Headers(), new Request('https://shop.example/')]) {
+    assert.deepEqual(cookieValues(fields, '__Host-id'), [])
+  }
+  // A guest for each of them would be a visitor signed out by a mistake in the program.
+  for (const fields of [[undefined], [null], 5, {}, { cookie: '__Host-id=x' }, { headers: { cookie: '__Host-id=x' } }]) {
+    assert.throws(() => cookieValues(fields, '__Host-id'), { name: 'TypeError', message: /^cookies come as/ })
+  }
+  const store = new Map([['__Host-id', { value: 'x' }]])
+  assert.throws(() => cookieValues(store, '__Host-id'), TypeError)
+  const sessions = await createSessions({ keys: SECRET })
+  assert.equal((await sessions.open(request)).state, 'rejected')
+  assert.equal((await sessions.check(request)).state, 'dead')
+  await assert.rejects(sessions.open({ headers: {} }), TypeError)
+  for (const tokens of [undefined, {}, { session: 'x', activity: [] }, { session: ['x'], activity: [undefined] }]) {
+    await assert.rejects(sessions.openTokens(tokens), { name: 'TypeError', message: /lists of texts/ })
+  }
 })
 
 test('stripping leaves the neighbours as they are', () => {

@@ -5,7 +5,17 @@ import { inspect } from 'node:util'
 import test from 'node:test'
 
 import { decode, encode } from '../src/base64url.js'
-import { REASONS, createSessions, describeReason, isClaim, parseRing, readClaims } from '../src/index.js'
+import {
+  REASONS,
+  createSessions,
+  describeReason,
+  isClaim,
+  keyFromRawSecret,
+  makeRing,
+  parseKey,
+  parseRing,
+  readClaims,
+} from '../src/index.js'
 import { cookieValues } from '../src/cookie.js'
 import { NOW, OTHER, SECRET, cookieOf } from './support.js'
 
@@ -268,6 +278,103 @@ test('what cannot be sealed is an error', async () => {
   assert.equal(await state(cookieOf(longest)), 'valid')
 })
 
+test('what servers would refuse to read is refused before it is sealed', async () => {
+  const { session } = await sessions.start(1, at)
+  const deep = (depth) => '['.repeat(depth) + ']'.repeat(depth)
+  for (const [json, problem] of [
+    ['"\\ud83c"', /half a surrogate pair/],
+    ['{"a":{"\\uDC00\\uD800":1}}', /half a surrogate pair/],
+    ['[1e999]', /largest double/],
+    ['{"a":-2e308}', /largest double/],
+    ['9'.repeat(400), /largest double/],
+    [deep(128), /127 arrays/],
+    [`${'{"a":'.repeat(128)}1${'}'.repeat(128)}`, /127 arrays/],
+  ]) {
+    const refused = { name: 'SealError', message: problem }
+    await assert.rejects(sessions.seal(session, new TextEncoder().encode(json), at), refused, json)
+    await assert.rejects(sessions.start(new TextEncoder().encode(json), at), refused, json)
+  }
+  for (const json of [deep(127), '"\\ud83c\\udf6a"', '"\\\\ud83c 1e999 [[["', '[1e308,1e-999,"\\"[\\u0041"]', `[${'[],{},'.repeat(200)}1]`]) {
+    const { token } = await sessions.seal(session, new TextEncoder().encode(json), at)
+    assert.equal(typeof token, 'string', json)
+  }
+  const nested = JSON.parse(deep(128))
+  const values = [
+    [{ name: 'Ann 🍪'.slice(0, 5) }, /half a surrogate pair/],
+    [{ ['🍪'.slice(0, 1)]: 1 }, /half a surrogate pair/],
+    [nested, /127 arrays/],
+    [NaN, /NaN/],
+    [{ a: [-Infinity] }, /NaN/],
+    [{ a: { user: 2 ** 53 } }, /keep it as a string/],
+    [[-(2 ** 60)], /keep it as a string/],
+    [1e300, /keep it as a string/],
+  ]
+  for (const [value, message] of values) {
+    await assert.rejects(sessions.seal(session, value, at), { name: 'SealError', message }, inspect(value))
+  }
+  for (const value of [2 ** 53 - 1, 0.1, -0, null, '🍪', { a: '9007199254740993' }]) {
+    assert.deepEqual((await sessions.seal(session, value, at)).session.data, value === 0 ? 0 : value)
+  }
+})
+
+test('an integer that JavaScript would change turns no user into another', async () => {
+  const bytes = new TextEncoder().encode('{"user":9007199254740993}')
+  const started = await sessions.start(bytes, at)
+  const { session } = await sessions.open(cookieOf(started), at)
+  const refused = { name: 'SealError', message: /keep it as a string/ }
+  await assert.rejects(sessions.seal(session, { ...session.data, theme: 'dark' }, at), refused)
+  await assert.rejects(sessions.seal(session, { user: String(session.data.user) }, at), refused, 'it is another one already')
+  const written = await sessions.seal(session, new TextEncoder().encode('{"user":9007199254740993,"theme":"dark"}'), at)
+  assert.equal(new TextDecoder().decode(written.session.payload), '{"user":9007199254740993,"theme":"dark"}')
+  assert.deepEqual((await sessions.cycle(session, at)).session.payload, bytes, 'as it is')
+  for (const survives of ['[9007199254740992.0,1e30,"9007199254740993"]', '[9007199254740994,-9007199254740991]']) {
+    const { session } = await sessions.start(new TextEncoder().encode(survives), at)
+    assert.deepEqual((await sessions.seal(session, 'new', at)).session.data, 'new', survives)
+  }
+})
+
+test('a session that was revoked after it was opened is neither written nor cycled nor renewed', async () => {
+  const revoked = new Set()
+  const listening = await createSessions({ keys: SECRET, revoked })
+  const started = await listening.start({ user: 7 }, at)
+  const { session } = await listening.open(cookieOf(started), at)
+  const strict = await createSessions({ keys: SECRET, cutOff: NOW + 1 })
+  const later = { now: NOW + 900 }
+  const refused = { name: 'SealError', message: /revoked after it was opened/ }
+  for (const [which, revoke] of [[listening, () => revoked.add(session.id)], [strict, () => {}]]) {
+    revoke()
+    await assert.rejects(which.cycle(session, later), refused)
+    await assert.rejects(which.seal(session, { user: 8 }, later), refused)
+    assert.deepEqual(await which.renew(session, later), { session, token: null, setCookie: [] })
+  }
+  revoked.clear()
+  assert.equal((await listening.cycle(session, later)).setCookie.length, 2)
+})
+
+test('only sessions that were opened or started are written', async () => {
+  const started = await sessions.start({ user: 7 }, at)
+  const { session } = await sessions.open(cookieOf(started), at)
+  const refused = { name: 'SealError', message: /none that `open` or `start` gave/ }
+  for (const other of [
+    null,
+    undefined,
+    {},
+    JSON.parse(JSON.stringify(session)),
+    { ...session, expiresAt: NaN },
+    { ...session, startedAt: '1' },
+    { ...session, openedAt: NaN },
+    { ...session, activeUntil: NaN },
+    { ...session, remembered: undefined },
+  ]) {
+    await assert.rejects(sessions.seal(other, 1, at), refused, inspect(other))
+    await assert.rejects(sessions.cycle(other, at), refused, inspect(other))
+    await assert.rejects(sessions.renew(other, at), refused, inspect(other))
+  }
+  for (const same of [session, started.session, structuredClone(session)]) {
+    assert.deepEqual((await sessions.cycle(same, at)).session.data, { user: 7 })
+  }
+})
+
 test('padding hides the length and is not given back', async () => {
   const padding = await createSessions({ keys: SECRET, padTo: 64 })
   const [short, long] = [await padding.start('a', at), await padding.start('a'.repeat(50), at)]
@@ -302,10 +409,28 @@ test('options that cannot be meant are refused', async () => {
     { keys: undefined },
     { cutOff: NaN },
     { absolute: NaN },
+    { cutOff: NOW * 1000 },
+    { cookieName: 'id' },
+    { audience: 5 },
+    { audience: null },
+    { name: 5 },
+    { revoked: null },
+    { revoked: 5 },
+    { revoked: '' },
+    { revoked: [7477195619338200] },
+    { remembered: true },
+    ...[{}, [], 7, null, new Map(), Buffer.from(SECRET), parseRing(SECRET), await parseKey(SECRET)].map((keys) => ({ keys })),
+    { keys: JSON.parse(JSON.stringify(await parseRing(SECRET))) },
   ]
   for (const options of refused) {
     await assert.rejects(createSessions({ keys: SECRET, ...options }), { name: 'ConfigError' }, JSON.stringify(options))
   }
+  for (const options of [undefined, null, SECRET]) await assert.rejects(createSessions(options), { name: 'ConfigError' })
+  for (const key of [SECRET, parseKey(SECRET), undefined]) {
+    assert.throws(() => makeRing([{ role: 'seal', key }]), { name: 'KeyError' })
+  }
+  for (const text of [Buffer.from(SECRET), undefined]) await assert.rejects(parseRing(text), { name: 'KeyError' })
+  await assert.rejects(keyFromRawSecret('x'.repeat(32)), { name: 'KeyError' })
   await createSessions({ keys: SECRET, name: 'x'.repeat(255), idle: null })
   await createSessions({ keys: SECRET, absolute: 60 })
 })
