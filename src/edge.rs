@@ -15,6 +15,7 @@ use crate::error::{ConfigError, Reason};
 use crate::headers::RequestFields;
 use crate::ids::{KeyId, SessionId};
 use crate::key::{SecretText, parse_hex, push_hex};
+use crate::session::lifetime::Lifetime;
 use crate::sessions::Sessions;
 use crate::time::{DAY, from_seconds, now, to_seconds};
 use crate::token::aead::Prk;
@@ -42,7 +43,7 @@ impl EdgeRights {
 impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Sessions<T> {
     /// The keys of the current UTC day and the `days` after it under every secret of the ring, as JSON for an edge that
     /// holds no secret. A token needs the keys of the day on which it expires, so give at least as many days as the
-    /// longest absolute timeout reaches.
+    /// longest absolute timeout reaches. The timeouts are in it too, so that the edge applies the same.
     ///
     /// With [`EdgeRights::Check`] the holder can make heads that other check-only readers accept, never a session.
     /// With [`EdgeRights::Open`] it can make sessions that expire on those days: treat the text like a secret.
@@ -72,6 +73,14 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Sessions<T> {
         ] {
             text.push_str(&format!(",\"{field}\":{}", quoted(value)));
         }
+        let timeouts = |Lifetime { idle, absolute }| {
+            let idle = idle.map_or("null".to_owned(), |idle| idle.to_string());
+            format!("\"idle\":{idle},\"absolute\":{absolute}")
+        };
+        let remembered = config.lifetimes.remembered.map(timeouts);
+        let remembered = remembered.map_or("null".to_owned(), |timeouts| format!("{{{timeouts}}}"));
+        let ordinary = timeouts(config.lifetimes.ordinary);
+        text.push_str(&format!(",{ordinary},\"remembered\":{remembered}"));
         if rights == EdgeRights::Open {
             let sealing = keys.session.sealing_from().into_iter();
             let entry = |(id, from)| format!("{{\"key_id\":\"{id}\",\"from\":{from}}}");
@@ -161,7 +170,8 @@ pub struct Checked {
 }
 
 impl Checker {
-    /// Takes what [`Sessions::edge_keys`] made, with either rights.
+    /// Takes what [`Sessions::edge_keys`] made, with either rights. An activity cookie is asked for, unless the timeouts in it
+    /// say that a session, be it ordinary or remembered, may have no idle timeout: the check cannot see which kind it is.
     ///
     /// # Errors
     /// [`ConfigError`] if the text is not such JSON, names no key, or one twice for the same day.
@@ -187,13 +197,13 @@ impl Checker {
         Ok(Self {
             name: name.to_owned(),
             activity_name,
-            needs_activity: true,
+            needs_activity: !lacks_idle(parsed) && !lacks_idle(&parsed["remembered"]),
             keys,
         })
     }
 
-    /// For applications in which a session may have no idle timeout, be it ordinary or remembered, and so no activity
-    /// cookie: the check cannot see which kind a session is. Default: an activity cookie is asked for.
+    /// Asks for no activity cookie, whatever the timeouts say that came with the keys: for applications that are about to do
+    /// without an idle timeout.
     #[must_use]
     pub fn without_activity(self) -> Self {
         Self {
@@ -269,8 +279,8 @@ impl fmt::Debug for Checker {
 }
 
 const FORMAT: &str = "sealed-session day keys v1";
-/// Most characters of one entry of `keys`.
-const ENTRY: usize = 320;
+/// Most characters of one entry of `keys`, and of one of `sealing`.
+const ENTRY: usize = 350;
 /// Most session tokens of a request on which cryptography is spent, and most activity tokens for each of them.
 const MOST_CHECKED: u32 = 8;
 
@@ -287,6 +297,11 @@ fn parse_entry(entry: &Value) -> Option<((KeyId, u32), CheckKeys)> {
     };
     let session = key(&entry["session"])?;
     Some(((id, day), CheckKeys { session, activity }))
+}
+
+/// Whether these timeouts say that there is no idle one.
+fn lacks_idle(timeouts: &Value) -> bool {
+    timeouts.get("idle").is_some_and(Value::is_null)
 }
 
 /// Whether this text claims to be an activity token of this session.

@@ -196,12 +196,65 @@ fn a_name_too_long_for_a_second_cookie_has_no_activity_keys() {
         .unwrap();
     let keys = sessions.edge_keys_at(1, EdgeRights::Check, at(0));
     assert!(!keys.expose().contains("activity"));
-    let checker = Checker::from_edge_keys(keys.expose()).unwrap().without_activity();
+    let checker = Checker::from_edge_keys(keys.expose()).unwrap();
     assert!(
         checker
             .check(&fields(sessions.cookie_for(json!(7), at(0)).unwrap()), at(60))
             .is_ok()
     );
+}
+
+#[test]
+fn the_timeouts_come_with_the_keys() {
+    let ring = ring();
+    let (hour, day) = (Duration::from_secs(3600), Duration::from_secs(86_400));
+    let builder = || Sessions::<Value>::builder(KeyRing::parse(&ring).unwrap());
+    // Whether a session may have no idle timeout, and so no activity cookie.
+    for (builder, idle, absolute, remembered, may_lack) in [
+        (builder(), json!(1800), 43_200, Value::Null, false),
+        (
+            builder().idle_timeout(hour).absolute_timeout(2 * hour),
+            json!(3600),
+            7200,
+            Value::Null,
+            false,
+        ),
+        (builder().no_idle_timeout(), Value::Null, 43_200, Value::Null, true),
+        (
+            builder().remembered(14 * day, 90 * day),
+            json!(1800),
+            43_200,
+            json!({"idle": 14 * 86_400, "absolute": 90 * 86_400}),
+            false,
+        ),
+        (
+            builder().remembered_without_idle_timeout(90 * day),
+            json!(1800),
+            43_200,
+            json!({"idle": null, "absolute": 90 * 86_400}),
+            true,
+        ),
+        (
+            builder().no_idle_timeout().remembered(14 * day, 90 * day),
+            Value::Null,
+            43_200,
+            json!({"idle": 14 * 86_400, "absolute": 90 * 86_400}),
+            true,
+        ),
+    ] {
+        let sessions = builder.build().unwrap();
+        let text = sessions.edge_keys_at(1, EdgeRights::Check, at(0));
+        let keys: Value = serde_json::from_str(text.expose()).unwrap();
+        assert_eq!(
+            (&keys["idle"], &keys["absolute"], &keys["remembered"]),
+            (&idle, &json!(absolute), &remembered)
+        );
+        let cookie = sessions.cookie_for(json!(7), at(0)).unwrap();
+        let session_alone = fields(cookie.split("; ").next().unwrap());
+        let checker = Checker::from_edge_keys(text.expose()).unwrap();
+        assert_eq!(checker.check(&session_alone, at(60)).is_ok(), may_lack, "{keys}");
+        assert!(checker.check(&fields(&cookie), at(60)).is_ok(), "{keys}");
+    }
 }
 
 #[test]

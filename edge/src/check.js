@@ -12,8 +12,9 @@ import { ACTIVITY_TEXT, screen, verifyHead } from './token.js'
 
 /**
  * Whether a request's session cookies are dead for certain. Checked: steps 1 to 5 for the session token, that its id is
- * not revoked, and (where every session has an idle timeout) an activity token of the same id. Not checked: the body,
- * when the session started, absolute timeout and cut-off. So what opens is never dead here, but what lives here need
+ * not revoked, and (where every session has an idle timeout) an activity token of the same id; one that ends later than
+ * this configuration allows is a longer timeout's, which another server may have. Not checked: the body, when the session
+ * started, absolute timeout and cut-off. So what opens is never dead here, but what lives here need
  * not open: this drops and routes, it never grants.
  * @type {(config: Config, tokens: Tokens, bind: Uint8Array, now: number) => Promise<Checked>}
  */
@@ -24,15 +25,20 @@ export async function checkTokens(config, tokens, bind, now) {
   let rejected = reasons.reduce(further, /** @type {Reason | null} */ (null))
   /** @type {Set<string>} */
   const ids = new Set()
+  let endsLater = false
   for (const token of screened) {
     const { sessionId } = token.claims
     if (!(await verifyHead(config.session, token, bind, now))) rejected = further(rejected, 'not ours')
     else if (await config.isRevoked(sessionId)) rejected = further(rejected, 'revoked')
-    else if (!(await isActive(config, tokens.activity, sessionId, bind, now))) rejected = further(rejected, 'idle')
-    else ids.add(sessionId)
+    else {
+      const activity = await activityOf(config, tokens.activity, sessionId, bind, now)
+      if (activity === 'active') ids.add(sessionId)
+      else rejected = further(rejected, 'idle')
+      endsLater ||= activity === 'ends later'
+    }
   }
   if (ids.size > 0) return { state: 'live', ids: [...ids], reason: null, duplicates }
-  const unknown = reasons.some(isUnknown) || activityReasons(config, tokens.activity, now).some(isUnknown)
+  const unknown = endsLater || reasons.some(isUnknown) || activityReasons(config, tokens.activity, now).some(isUnknown)
   return { state: unknown ? 'unknown' : 'dead', ids: [], reason: rejected ?? 'malformed', duplicates }
 }
 
@@ -47,13 +53,15 @@ function isUnknown(reason) {
 
 /**
  * The flags are sealed, so the longest idle timeout that the session may have counts.
- * @type {(config: Config, texts: readonly string[], sessionId: string, bind: Uint8Array, now: number) => Promise<boolean>}
+ * @type {(config: Config, texts: readonly string[], sessionId: string, bind: Uint8Array, now: number)
+ *   => Promise<'active' | 'ends later' | 'idle'>}
  */
-async function isActive(config, texts, sessionId, bind, now) {
+async function activityOf(config, texts, sessionId, bind, now) {
   const idle = longestIdle(config.lifetimes)
-  if (idle === null) return true
+  if (idle === null) return 'active'
   const activity = await openActivity(config, texts, [{ sessionId }], bind, now)
-  return latestEnd(activity, sessionId, latestActivity(idle, now)) !== null
+  if (activity.length === 0) return 'idle'
+  return latestEnd(activity, sessionId, latestActivity(idle, now)) === null ? 'ends later' : 'active'
 }
 
 /** @type {(config: Config, texts: readonly string[], now: number) => Reason[]} */

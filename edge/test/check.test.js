@@ -156,7 +156,36 @@ test('the flags are sealed, so the longest idle timeout counts', async () => {
   const without = await holder('check', export91, { remembered: { idle: null, absolute: 90 * 86400 } })
   assert.equal((await without.check(cookieOf(sealed).split('; ')[0], at)).state, 'live')
   const short = await holder('check', export91)
-  assert.equal((await short.check(cookieOf(sealed), at)).reason, 'idle', 'give a checker the lifetimes of the server')
+  const longer = await short.check(cookieOf(sealed), at)
+  assert.deepEqual([longer.state, longer.reason], ['unknown', 'idle'], 'a server with longer timeouts may open it')
+  assert.equal((await short.check(cookieOf(sealed).split('; ')[0], at)).state, 'dead', 'without activity it is idle there too')
+  const revoking = await holder('check', export91, { revoked: [session.id] })
+  assert.equal((await revoking.check(cookieOf(sealed), at)).state, 'dead')
+})
+
+test('day keys say the lifetimes of the server, and options overrule them', async () => {
+  const remembered = { idle: 14 * 86400, absolute: 90 * 86400 }
+  const keeper = await createSessions({ keys: ring, remembered })
+  const long = cookieOf(await keeper.start(1, { ...at, remembered: true }))
+  const some = { audience: '', days: Array.from({ length: 92 }, (_, i) => TODAY + i) }
+  const told = { ...some, idle: 600, absolute: 7200, remembered }
+  const checker = await holder('check', told)
+  assert.equal((await checker.check(long, { now: NOW + 7 * 86400 })).state, 'live')
+  const opener = await holder('open', told)
+  assert.equal((await opener.open(long, { now: NOW + 7 * 86400 })).state, 'valid')
+  assert.equal((await opener.open(long, { now: NOW + 14 * 86400 })).reason, 'idle')
+  const times = async (options) => {
+    const { session } = await (await holder('open', told, options)).start(1, at)
+    return [session.activeUntil - NOW, session.expiresAt - NOW]
+  }
+  assert.deepEqual(await times({}), [600, 7200])
+  assert.deepEqual(await times({ idle: 60 }), [60, 7200])
+  assert.deepEqual(await times({ absolute: 300 }), [300, 300])
+  assert.equal((await (await holder('open', told, { remembered: null })).open(long, at)).reason, 'idle')
+  const never = await holder('check', { ...told, remembered: { idle: null, absolute: 90 * 86400 } })
+  assert.equal((await never.check(long.split('; ')[0], at)).state, 'live', 'a remembered session never goes idle there')
+  const exported = JSON.parse(JSON.stringify(await exportDayKeys(ring, { rights: 'check', days, idle: null })))
+  assert.deepEqual([exported.idle, 'absolute' in exported, 'remembered' in exported], [null, false, false])
 })
 
 test('broken day keys are refused without showing a key', async () => {
@@ -183,6 +212,13 @@ test('broken day keys are refused without showing a key', async () => {
     { ...good, sealing: undefined },
     { ...good, sealing: [{ key_id: '9e4859a4', from: 5 }] },
     { ...good, sealing: [0, -5].map((from) => ({ key_id: '9e4859a4', from })) },
+    { ...good, sealing: [null] },
+    { ...good, audience: 'x'.repeat(256) },
+    { ...good, idle: '1800' },
+    { ...good, idle: 43201 },
+    { ...good, absolute: 401 * 86400 },
+    { ...good, remembered: 5 },
+    { ...good, remembered: { idle: 1 } },
     { ...good, sealing: [0, 5, 5].map((from) => ({ key_id: '9e4859a4', from })) },
   ]
   for (const json of bad) {

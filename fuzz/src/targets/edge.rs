@@ -44,8 +44,8 @@ fn place(row: &'static Value) -> Place {
     let now = number(row, "now");
     let days = sessions.edge_keys_at(DAYS, EdgeRights::Check, at(now));
     let limits = &row["limits"];
-    let has_idle =
-        !limits["idle"].is_null() || !limits["remembered_absolute"].is_null() && !limits["remembered_idle"].is_null();
+    let lacks_idle =
+        limits["idle"].is_null() || !limits["remembered_absolute"].is_null() && limits["remembered_idle"].is_null();
     let checker = Checker::from_edge_keys(days.expose()).expect("what was written");
     let remembered = json!({"idle": limits["remembered_idle"], "absolute": limits["remembered_absolute"]});
     let ring = texts(row, "ring");
@@ -60,12 +60,13 @@ fn place(row: &'static Value) -> Place {
             "remembered": if limits["remembered_absolute"].is_null() { Value::Null } else { remembered },
             "cut_off": row["cut_off"], "revoked": row["revoked"],
         }),
-        // The crate's checker knows no timeouts, so the longest there are.
+        // Whether a session may lack an idle timeout, the crate's checker knows from the keys. It applies none, so the longest
+        // there is.
         check: json!({
             "op": "check", "keys": days.expose(), "bind": row["bind"], "absolute": LONGEST,
-            "idle": has_idle.then_some(LONGEST),
+            "idle": (!lacks_idle).then_some(LONGEST), "remembered": null,
         }),
-        checker: if has_idle { checker } else { checker.without_activity() },
+        checker,
         sessions,
         secret: unhex(&ring[0][17..])
             .try_into()
