@@ -6,7 +6,7 @@
 //   name, audience             default `__Host-id` and empty; with day keys, theirs
 //   bind                       hexadecimal, default empty
 //   idle, absolute             seconds, `idle` may be null; defaults 1800 and 43200
-//   remembered                 {"idle": .., "absolute": ..} or null; default null
+//   remembered                 {"idle": .., "absolute": ..} or null; default null; of all three, what day keys say first
 //   cut_off, revoked           Unix seconds; list of ids in hexadecimal
 //
 //   {"op":"open", "session":[token ..], "activity":[token ..]}      or "cookies":[field ..] in their place
@@ -17,6 +17,8 @@
 //      {"outcome":"live"|"unknown"|"dead"|"absent", "reason", "ids":[id ..]}
 //   {"op":"seal", "id", "started", "sealed" (default now), "expires", "flags" (0 or 1, default 0), "payload":hex,
 //    "salt":hex (default fresh)}
+//      {"token"}
+//   {"op":"write"} with the same but "sealed" and "salt", as an application writes: payloads that servers refuse are refused
 //      {"token"}
 //   {"op":"seal_activity", "id", "expires"}
 //      {"token"}
@@ -30,6 +32,7 @@ import { checkTokens } from './src/check.js'
 import { configure } from './src/config.js'
 import { cookieValues } from './src/cookie.js'
 import { openTokens } from './src/open.js'
+import { writeSession } from './src/seal.js'
 import { sealActivity, sealSession } from './src/token.js'
 
 const bytes = (hex = '') => {
@@ -76,6 +79,12 @@ async function answer(line) {
       const frame = { started, sealed, remembered: flags === 1, payload: bytes(payload) }
       const given = salt === undefined ? undefined : bytes(salt)
       return { token: await sealSession(config.session, id, expires, frame, bind, now, given) }
+    }
+    case 'write': {
+      const { id, started, expires, flags = 0 } = line
+      const times = { startedAt: started, sealedAt: now, expiresAt: expires, activeUntil: null }
+      const session = { id, keyId: '', ...times, remembered: flags === 1, payload: new Uint8Array(), data: null }
+      return { token: (await writeSession(config, session, bytes(line.payload), bind, now)).token }
     }
     case 'seal_activity':
       return { token: await sealActivity(config.activity, line.id, line.expires, bind, now) }
