@@ -885,6 +885,13 @@ fn edge_keys_are_those_of_the_library() {
         "{}",
         said.err
     );
+    let said =
+        run("edge-keys ring.txt --days 90 --idle 10m --absolute 2h --remembered-idle 14d --remembered-absolute 90d");
+    let timeouts = r#""idle":600,"absolute":7200,"remembered":{"idle":1209600,"absolute":7776000},"#;
+    assert!(
+        said.out.contains(timeouts),
+        "the edge applies what the command was told"
+    );
     place.refuses("edge-keys ring.txt --days 401", 2, "401");
     place.refuses("edge-keys ring.txt --name __Host-é", 2, "error");
 }

@@ -41,9 +41,9 @@ before(async () => {
   const ring = await parseRing(await readFile(keys, 'utf8'))
   const today = Math.floor(Date.now() / 86_400_000)
   const days = Array.from({ length: 92 }, (_, ahead) => today + ahead) // remembered sessions last 90 days
-  const dayKeys = await exportDayKeys(ring, { name: NAME, audience: NAME, rights: 'check', days })
   const remembered = { idle: 14 * 86_400, absolute: 90 * 86_400 }
-  const sessions = await createSessions({ keys: dayKeys, name: NAME, audience: NAME, remembered })
+  const dayKeys = await exportDayKeys(ring, { name: NAME, audience: NAME, rights: 'check', days, remembered })
+  const sessions = await createSessions({ keys: dayKeys })
   cache = memoryCache()
   server = serve((request) => handle(request, { sessions, origin, cache }))
   port = await new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(server.address().port)))

@@ -40,7 +40,7 @@ async function prepare(given) {
   const hasOrigin = typeof given === 'object' && given !== null && 'ORIGIN' in given
   /** @type {Env} */
   const env = hasOrigin ? given : (runtime.Deno?.env.toObject() ?? runtime.process.env)
-  // Add here the lifetimes of your server if they are not the defaults, and the ids that it has revoked.
+  // The keys say the timeouts of your server. Add the ids that it has revoked.
   const sessions = await createSessions({ keys: env.SESSION_DAY_KEYS })
   const cache = env.CACHE ?? runtime.caches.default ?? (await runtime.caches.open('pages of guests'))
   return { sessions, origin: env.ORIGIN, cache }

@@ -16,13 +16,14 @@ use crate::settings::{Settings, build};
 ///
 /// By default the edge may check: tell heads that a key holder made from all others, never read or grant a session. With --open it
 /// reads sessions, and can make ones that expire on those days. A token needs the keys of the day on which it expires: give at
-/// least as many days as the longest absolute timeout reaches, and export again before they run out. The output is the JSON that
-/// `Sessions::edge_keys` writes, with or without --json.
+/// least as many days as the longest absolute timeout reaches, and export again before they run out. Name the timeouts that the
+/// application has: the edge applies those of the output. The output is the JSON that `Sessions::edge_keys` writes, with or
+/// without --json.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
   sealed-session edge-keys ring.txt --audience shop-production > edge-keys.json
-  sealed-session edge-keys ring.txt --audience shop-production --days 97 --remembered-absolute 90d > edge-keys.json")]
+  sealed-session edge-keys ring.txt --audience shop-production --days 97 --remembered-idle 14d --remembered-absolute 90d > edge-keys.json")]
 pub(crate) struct EdgeKeys {
     /// The ring file, or - for standard input
     #[arg(value_name = "FILE")]
