@@ -7,7 +7,8 @@ import { createServer } from 'node:net'
 import test, { after } from 'node:test'
 import { pathToFileURL } from 'node:url'
 
-import { REASONS, createSessions, parseDayKeys } from 'sealed-session'
+import { REASONS, createSessions, exportDayKeys, parseDayKeys, parseRing } from 'sealed-session'
+import { memoryCache } from '../worker/serve.js'
 import { SECRET, cookieOf, here } from './support.js'
 
 const readme = readFileSync(here('../README.md'), 'utf8')
@@ -86,6 +87,67 @@ test('day keys are exported, and the worker checks with them', async () => {
     [null, signedIn, 'a=1', ''],
   )
 })
+
+/**
+ * A browser behind a worker: it keeps cookies, and takes from its own cache what is fresh and varies on no field that it sends
+ * otherwise now.
+ */
+function browser(worker, env) {
+  const jar = new Map()
+  const cache = new Map()
+  return async (path) => {
+    const sent = new Headers(jar.size === 0 ? {} : { Cookie: [...jar].map((pair) => pair.join('=')).join('; ') })
+    const stored = cache.get(path)
+    if (stored?.vary.every((name) => stored.sent.get(name) === sent.get(name))) return stored.body
+    const response = await worker.fetch(new Request(`https://shop.example${path}`, { headers: sent }), env)
+    for (const line of response.headers.getSetCookie()) {
+      const [, name, value] = /^([^=]+)=([^;]*)/.exec(line)
+      if (value === '') jar.delete(name)
+      else jar.set(name, value)
+    }
+    const body = await response.text()
+    const vary = (response.headers.get('Vary') ?? '').split(',').map((name) => name.trim())
+    if (/max-age=[1-9]/.test(response.headers.get('Cache-Control'))) cache.set(path, { body, sent, vary: vary.filter(Boolean) })
+    return body
+  }
+}
+
+/** Pages that a browser may keep for a minute, with the crate's fields under `vary_field("X-Session-State")`. */
+async function origin(request) {
+  const { session } = await shop.open(request)
+  const path = new URL(request.url).pathname
+  const headers = new Headers({ 'Vary': 'X-Session-State', 'Cache-Control': `${session ? 'private' : 'public'}, max-age=60` })
+  if (path === '/logo') return new Response('logo', { headers: { Vary: 'Accept-Encoding' } })
+  if (path === '/') return new Response(session ? `hello ${session.data.user}` : 'hello guest', { headers })
+  headers.set('Cache-Control', 'private, no-store')
+  const lines = path === '/sign-in' ? (await shop.start({ user: 7 })).setCookie : shop.clear()
+  for (const line of lines) headers.append('Set-Cookie', line)
+  return new Response('', { headers })
+}
+
+for (const name of ['check-worker.js', '../../worker/worker.js']) {
+  test(`no browser shows a page from before the sign-in or sign-out: ${name}`, async () => {
+    const ring = await parseRing(SECRET)
+    const today = Math.floor(Date.now() / 86_400_000)
+    const keys = await exportDayKeys(ring, { audience: 'shop-production', rights: 'check', days: [today, today + 1] })
+    const env = { SESSION_DAY_KEYS: JSON.stringify(keys), ORIGIN: 'https://origin.example', CACHE: memoryCache() }
+    const real = globalThis.fetch
+    globalThis.fetch = origin
+    try {
+      const { default: worker } = await import(`${pathToFileURL(file(name))}?fresh`)
+      const visit = browser(worker, env)
+      assert.equal(await visit('/'), 'hello guest')
+      await visit('/sign-in')
+      assert.equal(await visit('/'), 'hello 7')
+      await visit('/sign-out')
+      assert.equal(await visit('/'), 'hello guest')
+      const logo = await worker.fetch(new Request('https://shop.example/logo'), env)
+      assert.equal(logo.headers.get('Vary'), 'Accept-Encoding', 'what is the same for all stays so')
+    } finally {
+      globalThis.fetch = real
+    }
+  })
+}
 
 test('Node opens', async () => {
   const get = await started('open.js')
