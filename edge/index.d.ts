@@ -22,12 +22,7 @@ export interface FetchHeaders {
 
 /** A request, its header fields, or its one or several `Cookie` fields as they came. */
 export type CookieFields =
-  | string
-  | readonly string[]
-  | FetchHeaders
-  | { readonly headers: FetchHeaders }
-  | null
-  | undefined
+  string | readonly string[] | FetchHeaders | { readonly headers: FetchHeaders } | null | undefined
 
 /** When, and under which bind. */
 export interface At {

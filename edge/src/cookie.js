@@ -82,7 +82,9 @@ function textsOf(fields) {
   if (isTexts(fields)) return fields
   const headers = isHeaders(fields) ? fields : fields.headers
   if (!isHeaders(headers)) {
-    throw new TypeError('cookies come as the text of the `Cookie` field, a list of such, or a `Request` or its `Headers`')
+    throw new TypeError(
+      'cookies come as the text of the `Cookie` field, a list of such, or a `Request` or its `Headers`',
+    )
   }
   return textsOf(headers.get('Cookie'))
 }

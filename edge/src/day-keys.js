@@ -209,7 +209,10 @@ function parseSealing(sealing) {
  * others, `open` keys also open sessions and make them.
  * @type {(ring: Ring, options: ExportOptions) => Promise<DayKeys>}
  */
-export async function exportDayKeys(ring, { name = '__Host-id', audience = '', rights, days, idle, absolute, remembered }) {
+export async function exportDayKeys(
+  ring,
+  { name = '__Host-id', audience = '', rights, days, idle, absolute, remembered },
+) {
   const session = place(name, audience)
   // A name too long for a second cookie is one for sessions without idle timeout.
   const activity = name.length > 250 ? null : place(`${name}-seen`, audience)

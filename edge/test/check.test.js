@@ -158,7 +158,11 @@ test('the flags are sealed, so the longest idle timeout counts', async () => {
   const short = await holder('check', export91)
   const longer = await short.check(cookieOf(sealed), at)
   assert.deepEqual([longer.state, longer.reason], ['unknown', 'idle'], 'a server with longer timeouts may open it')
-  assert.equal((await short.check(cookieOf(sealed).split('; ')[0], at)).state, 'dead', 'without activity it is idle there too')
+  assert.equal(
+    (await short.check(cookieOf(sealed).split('; ')[0], at)).state,
+    'dead',
+    'without activity it is idle there too',
+  )
   const revoking = await holder('check', export91, { revoked: [session.id] })
   assert.equal((await revoking.check(cookieOf(sealed), at)).state, 'dead')
 })

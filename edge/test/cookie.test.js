@@ -58,7 +58,14 @@ test('cookies come as texts, or with the request', async () => {
     assert.deepEqual(cookieValues(fields, '__Host-id'), [])
   }
   // A guest for each of them would be a visitor signed out by a mistake in the program.
-  for (const fields of [[undefined], [null], 5, {}, { cookie: '__Host-id=x' }, { headers: { cookie: '__Host-id=x' } }]) {
+  for (const fields of [
+    [undefined],
+    [null],
+    5,
+    {},
+    { cookie: '__Host-id=x' },
+    { headers: { cookie: '__Host-id=x' } },
+  ]) {
     assert.throws(() => cookieValues(fields, '__Host-id'), { name: 'TypeError', message: /^cookies come as/ })
   }
   const store = new Map([['__Host-id', { value: 'x' }]])

@@ -107,7 +107,8 @@ function browser(worker, env) {
     }
     const body = await response.text()
     const vary = (response.headers.get('Vary') ?? '').split(',').map((name) => name.trim())
-    if (/max-age=[1-9]/.test(response.headers.get('Cache-Control'))) cache.set(path, { body, sent, vary: vary.filter(Boolean) })
+    if (/max-age=[1-9]/.test(response.headers.get('Cache-Control')))
+      cache.set(path, { body, sent, vary: vary.filter(Boolean) })
     return body
   }
 }
@@ -116,7 +117,10 @@ function browser(worker, env) {
 async function origin(request) {
   const { session } = await shop.open(request)
   const path = new URL(request.url).pathname
-  const headers = new Headers({ 'Vary': 'X-Session-State', 'Cache-Control': `${session ? 'private' : 'public'}, max-age=60` })
+  const headers = new Headers({
+    'Vary': 'X-Session-State',
+    'Cache-Control': `${session ? 'private' : 'public'}, max-age=60`,
+  })
   if (path === '/logo') return new Response('logo', { headers: { Vary: 'Accept-Encoding' } })
   if (path === '/') return new Response(session ? `hello ${session.data.user}` : 'hello guest', { headers })
   headers.set('Cache-Control', 'private, no-store')

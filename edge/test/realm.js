@@ -32,9 +32,15 @@ await rows.link((name, from) => load(new URL(name, from.identifier).href, contex
 await rows.evaluate()
 const counts = await rows.namespace.everyRow(file)
 assert.equal(counts.opened, file.vectors.length)
-console.log(`${process.argv[2]}: ${Object.entries(counts).map((part) => part.join(' ')).join(', ')}`)
+console.log(
+  `${process.argv[2]}: ${Object.entries(counts)
+    .map((part) => part.join(' '))
+    .join(', ')}`,
+)
 
-const { createSessions, readRevocations } = loaded.get(new URL('../src/index.js', `file://${here('rows.js')}`).href).namespace
+const { createSessions, readRevocations } = loaded.get(
+  new URL('../src/index.js', `file://${here('rows.js')}`).href,
+).namespace
 const SECRET = `${file.vectors[0].ring[0]}`
 const revoked = new Set()
 const sessions = await createSessions({ keys: SECRET, revoked })

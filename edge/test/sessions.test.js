@@ -294,7 +294,13 @@ test('what servers would refuse to read is refused before it is sealed', async (
     await assert.rejects(sessions.seal(session, new TextEncoder().encode(json), at), refused, json)
     await assert.rejects(sessions.start(new TextEncoder().encode(json), at), refused, json)
   }
-  for (const json of [deep(127), '"\\ud83c\\udf6a"', '"\\\\ud83c 1e999 [[["', '[1e308,1e-999,"\\"[\\u0041"]', `[${'[],{},'.repeat(200)}1]`]) {
+  for (const json of [
+    deep(127),
+    '"\\ud83c\\udf6a"',
+    '"\\\\ud83c 1e999 [[["',
+    '[1e308,1e-999,"\\"[\\u0041"]',
+    `[${'[],{},'.repeat(200)}1]`,
+  ]) {
     const { token } = await sessions.seal(session, new TextEncoder().encode(json), at)
     assert.equal(typeof token, 'string', json)
   }
@@ -323,7 +329,11 @@ test('an integer that JavaScript would change turns no user into another', async
   const { session } = await sessions.open(cookieOf(started), at)
   const refused = { name: 'SealError', message: /keep it as a string/ }
   await assert.rejects(sessions.seal(session, { ...session.data, theme: 'dark' }, at), refused)
-  await assert.rejects(sessions.seal(session, { user: String(session.data.user) }, at), refused, 'it is another one already')
+  await assert.rejects(
+    sessions.seal(session, { user: String(session.data.user) }, at),
+    refused,
+    'it is another one already',
+  )
   const written = await sessions.seal(session, new TextEncoder().encode('{"user":9007199254740993,"theme":"dark"}'), at)
   assert.equal(new TextDecoder().decode(written.session.payload), '{"user":9007199254740993,"theme":"dark"}')
   assert.deepEqual((await sessions.cycle(session, at)).session.payload, bytes, 'as it is')
@@ -341,7 +351,10 @@ test('a session that was revoked after it was opened is neither written nor cycl
   const strict = await createSessions({ keys: SECRET, cutOff: NOW + 1 })
   const later = { now: NOW + 900 }
   const refused = { name: 'SealError', message: /revoked after it was opened/ }
-  for (const [which, revoke] of [[listening, () => revoked.add(session.id)], [strict, () => {}]]) {
+  for (const [which, revoke] of [
+    [listening, () => revoked.add(session.id)],
+    [strict, () => {}],
+  ]) {
     revoke()
     await assert.rejects(which.cycle(session, later), refused)
     await assert.rejects(which.seal(session, { user: 8 }, later), refused)
@@ -419,13 +432,16 @@ test('options that cannot be meant are refused', async () => {
     { revoked: '' },
     { revoked: [7477195619338200] },
     { remembered: true },
-    ...[{}, [], 7, null, new Map(), Buffer.from(SECRET), parseRing(SECRET), await parseKey(SECRET)].map((keys) => ({ keys })),
+    ...[{}, [], 7, null, new Map(), Buffer.from(SECRET), parseRing(SECRET), await parseKey(SECRET)].map((keys) => ({
+      keys,
+    })),
     { keys: JSON.parse(JSON.stringify(await parseRing(SECRET))) },
   ]
   for (const options of refused) {
     await assert.rejects(createSessions({ keys: SECRET, ...options }), { name: 'ConfigError' }, JSON.stringify(options))
   }
-  for (const options of [undefined, null, SECRET]) await assert.rejects(createSessions(options), { name: 'ConfigError' })
+  for (const options of [undefined, null, SECRET])
+    await assert.rejects(createSessions(options), { name: 'ConfigError' })
   for (const key of [SECRET, parseKey(SECRET), undefined]) {
     assert.throws(() => makeRing([{ role: 'seal', key }]), { name: 'KeyError' })
   }
@@ -458,7 +474,7 @@ test('no two sealings share a salt', async () => {
 test('a start ahead of the clock moves back to the opening when it is written', async () => {
   const ahead = await createSessions({ keys: SECRET })
   const { setCookie } = await ahead.start(1, { now: NOW + 200 })
-  const cookies = setCookie.map(line => line.split(';')[0]).join('; ')
+  const cookies = setCookie.map((line) => line.split(';')[0]).join('; ')
   const { session } = await ahead.open(cookies, { now: NOW })
   assert.equal(session.startedAt, NOW + 200)
   const written = await ahead.seal(session, 2, { now: NOW + 150 })
