@@ -104,8 +104,11 @@ impl<T: 'static> Session<T> {
     /// A response that shows any of it would be served to somebody else. Use [`get`](Self::get) for those.
     #[must_use]
     pub fn peek(&self) -> Option<&T> {
-        let last = self.came()?.versions.last();
-        last.current.live().map(|live| &live.content.data)
+        let came = match self.shared.phase.load(Ordering::Acquire) & FINISHED {
+            0 => self.came(),
+            _ => self.shared.came.get(),
+        };
+        came?.versions.last().current.live().map(|live| &live.content.data)
     }
 
     /// Whether there is a session, or why there is none.
@@ -248,16 +251,11 @@ impl<T: 'static> Session<T> {
         if before & FINISHED != 0 {
             return Err(SealError::TooLate);
         }
-        let was_read = before & READ != 0;
-        let came = self.came_by(|| match was_read {
-            true => open(),
-            false => Opening::none(State::Rejected(Reason::TooLate)),
-        });
-        let came = came.ok_or(SealError::NotOpenedYet)?;
-        let last = came.versions.close();
-        if !was_read {
+        if before & READ == 0 {
             return Ok(Ending::Untouched);
         }
+        let came = self.came_by(open).ok_or(SealError::NotOpenedYet)?;
+        let last = came.versions.close();
         Ok(Ending::Touched {
             first: &came.versions.first().current,
             last: &last.current,

@@ -12,12 +12,13 @@ use crate::session::content::{Current, Genuine, Payload};
 /// All versions of a session in this request, the one that came first.
 pub(super) struct Versions<T> {
     first: Version<T>,
-    /// What was appended, on pages that never move: each is sixteen times as long as the one before it.
-    pages: [OnceLock<Page<T>>; PAGES],
+    appended: OnceLock<Box<Pages<T>>>,
     /// The number of the last version or of one before it, so that nobody looks for it from the beginning.
     known: AtomicUsize,
 }
 
+/// They never move once they are there, and each is sixteen times as long as the one before it.
+type Pages<T> = [OnceLock<Page<T>>; PAGES];
 type Page<T> = Box<[OnceLock<Next<T>>]>;
 
 /// One state of the session in this request.
@@ -91,7 +92,7 @@ impl<T> Versions<T> {
                 current: first,
                 done: Done::default(),
             },
-            pages: array::from_fn(|_| OnceLock::new()),
+            appended: OnceLock::new(),
             known: AtomicUsize::new(0),
         }
     }
@@ -171,7 +172,7 @@ impl<T> Versions<T> {
             return Some(&self.first);
         }
         let (page, at) = place(number);
-        match self.pages[page].get()?[at].get()? {
+        match self.appended.get()?[page].get()?[at].get()? {
             Next::Version(version) => Some(version),
             Next::Closed => None,
         }
@@ -179,8 +180,9 @@ impl<T> Versions<T> {
 
     fn slot(&self, number: usize) -> &OnceLock<Next<T>> {
         let (page, at) = place(number);
+        let pages = || Box::new(array::from_fn(|_| OnceLock::new()));
         let slots = || (0..length(page)).map(|_| OnceLock::new()).collect();
-        &self.pages[page].get_or_init(slots)[at]
+        &self.appended.get_or_init(pages)[page].get_or_init(slots)[at]
     }
 }
 
