@@ -21,9 +21,10 @@ use crate::{FinishError, RequestFields, ResponseHeaders, SealError, Session, Ses
 
 /// Gives every request its [`Session<T>`] and every response its cookies and cache header fields.
 ///
-/// Handlers take the session with the extractor. A request that does not look at its session costs no cryptography. Put
-/// the middleware inside any that caches, compresses or sets an `ETag`: in actix, the one that is wrapped first is the
-/// innermost.
+/// Handlers take the session with the extractor. A request that does not look at its session costs no cryptography.
+///
+/// Put the middleware inside a response cache and outside of `Compress`, `Cors` and whatever sets an `ETag`; in actix, the
+/// one that is wrapped last is the outermost. The documentation of `SessionLayer` draws the order and has the reasons.
 ///
 /// An error that a handler returns becomes a response with the session's cookies and cache header fields too. If sealing
 /// fails, the response becomes an empty 500.

@@ -209,7 +209,8 @@ impl Patch {
     /// Changes the response's header fields: `Set-Cookie`, `Cache-Control`, `Vary`, and the fields that speak to one
     /// cache only (`X-Accel-Expires`, `Surrogate-Control`, `CDN-Cache-Control` and others).
     ///
-    /// Apply it after everything that sets header fields, and inside any response cache, `ETag` or compression layer.
+    /// Apply it after everything that sets header fields or the status, such as compression, CORS and `ETag`, and before a
+    /// response cache stores the response. The documentation of `SessionLayer` draws the order and has the reasons.
     pub fn apply(&self, headers: &mut impl ResponseHeaders) {
         self.apply_cache_rule(headers);
         for (name, line) in &self.cookies {

@@ -19,12 +19,41 @@ use crate::{RequestFields, SealError, Session, Sessions};
 /// Gives every request its [`Session<T>`] and every response its cookies and cache header fields.
 ///
 /// Handlers take the session from the request's extensions ([`Session::from_extensions`]), in axum with the extractor.
-/// A request that does not look at its session costs no cryptography. The layer belongs inside any response cache,
-/// `ETag` or compression layer, so that those see what it says.
+/// A request that does not look at its session costs no cryptography.
 ///
 /// If sealing fails, the response becomes an empty 500. If the inner service itself fails, panics or is cancelled (by a
 /// timeout outside the layer, or because the client is gone), there is no response to carry a cookie: what was written is
-/// dropped, a sign-out too. So turn errors, panics and timeouts into responses inside the layer.
+/// dropped, a sign-out too.
+///
+/// # The order of layers
+///
+/// ```text
+///  request
+///    |  SetSensitiveRequestHeadersLayer |  keeps the `Cookie` field out of the log
+///    |  TraceLayer                      |
+///    |  response cache                  |  has to see what may be stored, and for whom
+///    |  SessionLayer                    |  has to see the other `Vary` fields, and every status
+///    |  CorsLayer                       |  writes `Vary`
+///    |  ETag layer                      |  makes a 304, which takes no cookie
+///    |  CompressionLayer                |  writes `Vary`
+///    |  TimeoutLayer                    |  makes a response, which can carry a sign-out
+///    |  CatchPanicLayer                 |  does the same
+///    v
+///  handlers, and whatever reads the session
+/// ```
+///
+/// The outermost layer stands first: in axum the one that is added last, in a `ServiceBuilder` the first.
+///
+/// - Of several lines of `Vary`, nginx before 1.23 keeps the last one alone. This layer makes one line of those that are
+///   written inside. `CorsLayer` and `CompressionLayer` outside add a line without `Cookie`: then nginx gives the page for
+///   guests to visitors who are signed in.
+/// - A response cache inside gives the page of one visitor to others.
+/// - An `ETag` layer outside makes a 304 that sets cookies, which caches may store with what they freshen. One inside makes
+///   a 304 that brings neither a renewal nor what a GET wrote (a sign-out it does bring): write by POST. A layer
+///   that makes no 304 of a response with `Set-Cookie` may stand outside, and loses nothing.
+/// - `TimeoutLayer` and `CatchPanicLayer` outside lose a sign-out.
+/// - `TraceLayer` logs no header fields by default. With `include_headers` it logs the request's `Cookie` field with the
+///   tokens, unless that is marked sensitive before; the crate marks its `Set-Cookie` lines itself.
 pub struct SessionLayer<T> {
     sessions: Sessions<T>,
     sign_in: Option<Arc<str>>,
