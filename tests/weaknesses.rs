@@ -587,6 +587,21 @@ fn of_sessions_sealed_together_the_first_counts() {
     assert_chosen(&sessions, &seen, &[&two, &one], 2);
 }
 
+/// So without the `__Host-` prefix a sibling subdomain takes a visitor over with tokens of its own account, none of them newer:
+/// browsers send cookies with longer paths first.
+#[test]
+fn eight_older_genuine_tokens_in_front_displace_the_newest() {
+    let seen = Seen::default();
+    let sessions = observed(&seen);
+    let own = sealed(&sessions, 1, 100, 120);
+    let tossed: Vec<_> = (0..8).map(|second| sealed(&sessions, 2, second, second)).collect();
+    let behind = |count: usize| tossed[..count].iter().chain([&own]).collect::<Vec<_>>();
+    assert_chosen(&sessions, &seen, &behind(7), 1);
+    assert_chosen(&sessions, &seen, &behind(8), 2);
+    let eight_times: Vec<_> = [&tossed[0]; 8].into_iter().chain([&own]).collect();
+    assert_chosen(&sessions, &seen, &eight_times, 2);
+}
+
 #[test]
 fn a_tossed_cookie_that_is_no_session_changes_nothing() {
     let seen = Seen::default();
