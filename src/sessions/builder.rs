@@ -189,7 +189,8 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Builder<T> {
     }
 
     /// `Domain` of the cookies: **all** its subdomains then receive the session and can overwrite it. A `__Host-` name
-    /// forbids it. Default: none, the host alone.
+    /// forbids it. Browsers drop the cookies of a public suffix, such as `com`, which is not noticed here. Default: none, the
+    /// host alone.
     pub fn cookie_domain(self, domain: impl Into<String>) -> Self {
         Self {
             attributes: Attributes {
