@@ -270,12 +270,14 @@ FIXED = {
 SHARED = "Cache-Control and Vary are ignored: all visitors get the page of the first"
 NO_VARY = {name: SHARED for name in ("leak", "stored", "targeted", "writes", "cookies", "greeting", "garbage")}
 NO_VARY_SHOWN = {**NO_VARY, "vary": "the cache takes Vary away"}
+# Visitors are told apart by `Vary` alone.
+NGINX_FIXED = Cache("nginx", "fixed", broken=FIXED)
 REWRITTEN = "the browser is told max-age=60 instead of no-store"
 
 HOSTILE = [
     Cache("nginx", "joined"),
     Cache("nginx", "no set-cookie"),
-    Cache("nginx", "fixed", broken=FIXED),
+    NGINX_FIXED,
     Cache("nginx", "fixed, no vary", broken=NO_VARY, perhaps=("304",)),
     VARNISH_HASH,
     Cache("varnish", "fixed", broken=FIXED),

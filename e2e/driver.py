@@ -33,11 +33,11 @@ class Origins:
         self.program, self.directory, self.count = program, directory, 0
         self.lock = threading.Lock()
 
-    def start(self):
+    def start(self, *arguments):
         with self.lock:
             self.count += 1
             number = self.count
-        process = caches.Process([self.program], self.directory / f"origin{number}.log", stdout=subprocess.PIPE)
+        process = caches.Process([self.program, *arguments], self.directory / f"origin{number}.log", stdout=subprocess.PIPE)
         line = process.child.stdout.readline()
         if not line:
             raise SystemExit("the origin did not start")
@@ -121,6 +121,31 @@ def judge(worlds):
             failures.append(f"{cache.name}: stores responses with Vary: Cookie after all")
 
 
+def tell(world, run):
+    """Walks through the story, which what is wrong may break off."""
+    try:
+        story(world, run)
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        world.board.check("status", False, f"the story broke off: {error!r}")
+
+
+def report(name, worlds, is_wrong):
+    """Prints what noticed something; what is wrong has to be noticed, and nothing else."""
+    found = {}
+    for world in worlds:
+        for red in sorted(world.board.reds() - set(world.cache.broken)):
+            found.setdefault(red, []).append(world)
+    said = "; ".join(f"{red}: {', '.join(world.cache.name for world in worlds)}" for red, worlds in found.items())
+    print(f"{name:<42} {said or '-'}", flush=True)
+    if is_wrong and not found:
+        failures.append(f"nothing notices: {name}")
+    if found and not is_wrong:
+        failures.append(f"{name}: something turns red")
+        for red, worlds in found.items():
+            print(*(f"  {world.cache.name}: {message}" for world in worlds
+                    for message in world.board.red[red][:2]), sep="\n")
+
+
 def mutations(origins, directory):
     """Undoes one rule at a time and sees which property of which cache notices."""
     watched = [*caches.DEFAULT, caches.VARNISH_HASH]
@@ -131,33 +156,45 @@ def mutations(origins, directory):
         port, _ = cache.start(place_of(directory, cache, "shim"), shim.port)
         places.append((cache, shim, port, origin))
 
-    def noticed(name, mutation):
-        def one(place):
-            cache, shim, port, origin = place
-            shim.mutation = mutation
-            world = World(cache, port, origin)
-            try:
-                story(world, "m" + "".join(filter(str.isalnum, name)))
-            except (ValueError, LookupError, TypeError, AttributeError) as error:
-                world.board.check("status", False, f"the story broke off: {error!r}")
-            return world
-        found = {}
-        for world in in_parallel([lambda place=place: one(place) for place in places]):
-            for red in sorted(world.board.reds() - set(world.cache.broken)):
-                found.setdefault(red, []).append(world)
-        return found
+    def one(place, name, mutation):
+        cache, shim, port, origin = place
+        shim.mutation = mutation
+        world = World(cache, port, origin)
+        tell(world, "m" + "".join(filter(str.isalnum, name)))
+        return world
 
     for name, mutation in [("nothing undone", None), *MUTATIONS.items()]:
-        found = noticed(name, mutation)
-        said = "; ".join(f"{red}: {', '.join(world.cache.name for world in worlds)}" for red, worlds in found.items())
-        print(f"{name:<42} {said or '-'}", flush=True)
-        if not mutation and found:
-            failures.append("the shim alone turns something red")
-            for red, worlds in found.items():
-                print(*(f"  {world.cache.name}: {message}" for world in worlds
-                        for message in world.board.red[red][:2]), sep="\n")
-        if mutation and not found:
-            failures.append(f"nothing notices the mutation: {name}")
+        report(name, in_parallel([lambda place=place: one(place, name, mutation) for place in places]), mutation)
+
+
+# Each but the first has one layer where it does not belong.
+ORDERS = {
+    "the documented stack": "documented",
+    "CompressionLayer outside": "CompressionLayer, SessionLayer",
+    "CorsLayer outside": "CorsLayer, SessionLayer",
+    "ETag layer outside": "ETag layer, SessionLayer",
+    "response cache inside": "SessionLayer, response cache",
+}
+
+
+def orders(origins, directory):
+    """Puts layers around the application: nothing notices the documented stack, something every other order."""
+    def one(name, cache):
+        place = place_of(directory, cache, name.replace(" ", "-"))
+        origin, origin_process = origins.start(ORDERS[name])
+        port, process = cache.start(place, origin)
+        world = World(cache, port, origin, layered=True)
+        tell(world, "layers")
+        process.stop()
+        origin_process.stop()
+        return world
+
+    nginx = [caches.DEFAULT[0], caches.NGINX_FIXED]
+    for name, order in ORDERS.items():
+        is_wrong = order != "documented"
+        # Before 1.23 nginx is the one that keeps the last line of `Vary` alone.
+        watched = nginx if is_wrong else nginx + caches.DEFAULT[1:]
+        report(name, in_parallel([lambda cache=cache: one(name, cache) for cache in watched]), is_wrong)
 
 
 def table(worlds):
@@ -215,6 +252,9 @@ def main():
     mutations(origins, directory)
     for process in list(caches.Process.running):
         process.stop()
+
+    section("orders of layers, and what notices them")
+    orders(origins, directory)
 
     section("curl, and HTTP/2 with split cookie fields")
     failures.extend(second_agent.run(origins, directory))

@@ -1,7 +1,11 @@
 """How much passes each hop with its default buffers: found by halving, against the origin alone as well."""
 
 import caches
-from properties import NAME, SEEN, payload_bytes, request
+from properties import payload_bytes, request
+
+# The default cookies, which count longer than those of the other sections.
+NAME = "__Host-id"
+SEEN = NAME + "-seen"
 
 MOST = 300_000
 # Bytes of a private page that is read with the largest session.
@@ -72,7 +76,7 @@ class Hop:
 
 
 def run(origins, directory):
-    origin, process = origins.start()
+    origin, process = origins.start("SessionLayer", NAME)
     rows, failures = [], []
     for cache in [None, caches.Cache("nginx", "without cache"), *caches.DEFAULT]:
         if cache is None:

@@ -1,6 +1,7 @@
 """Clients, what every one of their responses is held to, and the stories they walk through."""
 
 import base64
+import gzip
 import http.client
 import json
 import random
@@ -40,6 +41,8 @@ class Answer:
         self.status = response.status
         self.fields = [(name.lower(), value) for name, value in response.getheaders()]
         self.body = response.read()
+        if self.values("content-encoding") == ["gzip"]:
+            self.body = gzip.decompress(self.body)
 
     def values(self, name):
         return [value for other, value in self.fields if other == name]
@@ -89,8 +92,10 @@ class Board:
 class World:
     """One cache in front of one origin, and all that was seen through it."""
 
-    def __init__(self, cache, port, origin):
+    def __init__(self, cache, port, origin, layered=False):
         self.cache, self.port, self.origin = cache, port, origin
+        # Whether the origin compresses and does what else its layers do.
+        self.layered = layered
         self.board = Board()
         self.lock = threading.Lock()
         self.bodies = {}  # nonce -> the client who saw it first
@@ -133,6 +138,8 @@ class Client:
         fields = list(fields)
         if self.slowly:
             fields.append(("X-Delay", "1"))
+        if self.world.layered:
+            fields += [("Accept-Encoding", "gzip"), ("Origin", "https://shop.example")]
         cookie = self.cookie()
         if cookie:
             fields.append(("Cookie", cookie))
@@ -214,7 +221,9 @@ class Client:
 
     def judge_asset(self, answer, first, seen, where):
         board = self.world.board
-        board.check("asset", not answer.values("vary"), f"{where}: Vary {answer.values('vary')}")
+        vary = {member.strip().lower() for member in ",".join(answer.values("vary")).split(",")}
+        wanted = {"accept-encoding", "origin"} if self.world.layered else set()
+        board.check("asset", vary - {""} <= wanted, f"{where}: Vary {answer.values('vary')}")
         board.check("asset", not answer.values("set-cookie"), f"{where}: Set-Cookie on the asset")
         with board.lock:
             board.hits["asset"] += seen

@@ -3,9 +3,17 @@
 //! Every body carries a nonce and says whose it is. The sessions' clock stands still and is moved by `/clock`.
 //! `/counters` says how often a session was opened, sealed or rejected. All other routes live below a prefix that the
 //! driver chooses afresh for every run, so that no run meets what another one left in a cache.
+//!
+//! `origin "CompressionLayer, SessionLayer"` has these layers around the application, the outermost first;
+//! `origin documented` has the stack that the documentation of `SessionLayer` draws. `origin SessionLayer __Host-id` has the
+//! default cookies instead of those for plain http.
+
+// The stacks and the two small layers are those of the crate's tests.
+#[path = "../../../tests/layer_order/stack.rs"]
+mod stack;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use axum::extract::{Path, Query, Request};
@@ -25,6 +33,7 @@ static NOW: AtomicI64 = AtomicI64::new(0);
 static OPENED: AtomicU64 = AtomicU64::new(0);
 static WRITTEN: AtomicU64 = AtomicU64::new(0);
 static EVENTS: AtomicU64 = AtomicU64::new(0);
+static HAS_ETAG_LAYER: AtomicBool = AtomicBool::new(false);
 
 const PUBLIC: HeaderValue = HeaderValue::from_static("public, max-age=60");
 
@@ -131,7 +140,9 @@ async fn etag(Path(run): Path<String>, session: Login, request: HeaderMap) -> Re
             HeaderValue::from_str(&tag).unwrap_or(HeaderValue::from_static("W/\"none\"")),
         ),
     ];
+    // Unless a layer makes the 304.
     let known = request.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+    let known = known.filter(|_| !HAS_ETAG_LAYER.load(Relaxed));
     if known.is_some_and(|known| known.split(',').any(|known| known.trim() == tag)) {
         return (StatusCode::NOT_MODIFIED, fields).into_response();
     }
@@ -207,12 +218,19 @@ fn counters() -> Response {
     .into_response()
 }
 
+fn argument(number: usize) -> Option<String> {
+    std::env::args().nth(number)
+}
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     NOW.store(OffsetDateTime::now_utc().unix_timestamp(), Relaxed);
-    let sessions = Sessions::<Visitor>::builder(Arc::new(KeyRing::new(Key::generate()?)))
-        .audience("e2e")
-        .insecure_development_cookie("e2e-dev")
+    let sessions = Sessions::<Visitor>::builder(Arc::new(KeyRing::new(Key::generate()?))).audience("e2e");
+    let sessions = match argument(2) {
+        Some(name) => sessions.cookie_name(name),
+        None => sessions.insecure_development_cookie("e2e-dev"),
+    };
+    let sessions = sessions
         .clock(|| OffsetDateTime::from_unix_timestamp(NOW.load(Relaxed)).unwrap_or(OffsetDateTime::UNIX_EPOCH))
         .observer(|event: &Event| {
             if !matches!(
@@ -223,6 +241,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
         })
         .build()?;
+    let order = argument(1).unwrap_or_else(|| "SessionLayer".to_owned());
+    let order = match order.as_str() {
+        "documented" => stack::documented(),
+        order => order.split(", ").collect(),
+    };
+    HAS_ETAG_LAYER.store(order.contains(&"ETag layer"), Relaxed);
     let app = Router::new()
         .route("/{run}/asset", get(asset))
         .route("/{run}/greeting", get(greeting))
@@ -234,8 +258,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .route("/{run}/change", get(change).post(change))
         .route("/{run}/leave", get(leave).post(leave))
         .route("/{run}/body/{bytes}", get(body))
-        .route("/{run}/head/{bytes}", get(head))
-        .layer(SessionLayer::new(sessions))
+        .route("/{run}/head/{bytes}", get(head));
+    let app = stack::stack(app, &order, &SessionLayer::new(sessions))
         .layer(from_fn(async |request: Request, next: Next| {
             if request.headers().contains_key("x-delay") {
                 tokio::time::sleep(Duration::from_millis(60)).await;
