@@ -23,7 +23,7 @@ use crate::{RequestFields, SealError, Session, Sessions};
 ///
 /// If sealing fails, the response becomes an empty 500. If the inner service itself fails, panics or is cancelled (by a
 /// timeout outside the layer, or because the client is gone), there is no response to carry a cookie: what was written is
-/// dropped, a sign-out too.
+/// dropped. A sign-out has revoked the session by then, but the browser keeps its cookies.
 ///
 /// # The order of layers
 ///
@@ -51,7 +51,7 @@ use crate::{RequestFields, SealError, Session, Sessions};
 /// - An `ETag` layer outside makes a 304 that sets cookies, which caches may store with what they freshen. One inside makes
 ///   a 304 that brings neither a renewal nor what a GET wrote (a sign-out it does bring): write by POST. A layer
 ///   that makes no 304 of a response with `Set-Cookie` may stand outside, and loses nothing.
-/// - `TimeoutLayer` and `CatchPanicLayer` outside lose a sign-out.
+/// - `TimeoutLayer` and `CatchPanicLayer` outside lose what a sign-out removes from the browser.
 /// - `TraceLayer` logs no header fields by default. With `include_headers` it logs the request's `Cookie` field with the
 ///   tokens, unless that is marked sensitive before; the crate marks its `Set-Cookie` lines itself.
 pub struct SessionLayer<T> {

@@ -73,7 +73,8 @@ pub enum Event {
     WriteTooLate,
     /// Session data was written, but the response failed or has no place for a cookie (1xx, 304, 5xx): not sent.
     WriteDiscarded {
-        /// The response's status; 500 where the inner service failed without a response, which loses a sign-out too.
+        /// The response's status; 500 where the inner service failed without a response: then a sign-out has revoked the session, and the browser
+        /// keeps its cookies.
         status: u16,
     },
     /// The session ended while the request that wrote to it was being served: not sent.
