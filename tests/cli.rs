@@ -317,15 +317,84 @@ fn a_symbolic_link_is_followed_and_a_kubernetes_volume_refused() {
 }
 
 #[test]
-fn a_change_that_is_running_or_was_interrupted_stops_the_next_one() {
+#[cfg(unix)]
+fn a_change_waits_for_no_other_and_clears_up_after_one_that_was_killed() {
     let place = Place::new("lock");
     place.write("ring.txt", &format!("seal {FIRST}\n"));
     place.write(".ring.txt.new", "half a ri");
-    place.refuses("ring add ring.txt", 1, ".ring.txt.new is there");
+    // What another command is writing is locked by it.
+    let other = fs::File::open(place.path(".ring.txt.new")).unwrap();
+    other.lock().unwrap();
+    place.refuses("ring add ring.txt", 1, "another command is changing ring.txt");
     assert_eq!(place.read("ring.txt"), format!("seal {FIRST}\n"));
-    assert_eq!(place.read(".ring.txt.new"), "half a ri", "it may be another command's");
-    fs::remove_file(place.path(".ring.txt.new")).unwrap();
+    assert_eq!(place.read(".ring.txt.new"), "half a ri");
+    drop(other);
     place.does("ring add ring.txt");
+    assert_eq!(place.read("ring.txt").lines().count(), 2);
+    assert_eq!(fs::read_dir(&place.0).unwrap().count(), 1, "nothing is left over");
+    // Somebody else's file by this name is neither written to nor read.
+    place.write("elsewhere", "");
+    place.set_mode("elsewhere", 0o666);
+    std::os::unix::fs::symlink("elsewhere", place.path(".ring.txt.new")).unwrap();
+    place.refuses("ring add ring.txt", 1, "another command");
+    assert_eq!(
+        (place.read("elsewhere"), place.read("ring.txt").lines().count()),
+        (String::new(), 2)
+    );
+}
+
+#[test]
+#[cfg(unix)]
+fn of_many_changes_at_once_none_is_lost() {
+    let place = Place::new("many");
+    place.write("ring.txt", &format!("seal {FIRST}\n"));
+    let codes: Vec<i32> = std::thread::scope(|scope| {
+        let adds: Vec<_> = (0..16)
+            .map(|_| scope.spawn(|| place.run("ring add ring.txt").code))
+            .collect();
+        adds.into_iter().map(|add| add.join().unwrap()).collect()
+    });
+    let done = codes.iter().filter(|&&code| code == 0).count();
+    assert!(done > 0 && codes.iter().all(|&code| code <= 1), "{codes:?}");
+    assert_eq!(
+        KeyRing::parse(&place.read("ring.txt")).unwrap().describe().len(),
+        1 + done
+    );
+    assert_eq!(fs::read_dir(&place.0).unwrap().count(), 1, "nothing is left over");
+}
+
+#[test]
+#[cfg(unix)]
+fn a_ring_that_cannot_be_written_leaves_nothing() {
+    let place = Place::new("enospc");
+    // A file may have 0 bytes here: as on a full disk, it can be made and not be written.
+    let script = format!(
+        "trap '' XFSZ; ulimit -f 0; '{}' ring new ring.txt",
+        env!("CARGO_BIN_EXE_sealed-session")
+    );
+    let new = Command::new("bash")
+        .args(["-c", &script])
+        .current_dir(&place.0)
+        .output()
+        .unwrap();
+    assert_eq!(new.status.code(), Some(3), "{}", String::from_utf8_lossy(&new.stderr));
+    assert!(!place.path("ring.txt").exists());
+    place.does("ring new ring.txt");
+}
+
+#[test]
+fn what_is_removed_by_force_is_kept_beside_the_ring() {
+    let place = Place::new("force");
+    let [second, _] = others();
+    let ring = format!("seal {FIRST}\nopen {second}\n");
+    for _ in 0..2 {
+        place.write("ring.txt", &ring);
+        place.refuses("ring retire ring.txt 56f76705 --force", 0, "ring.txt.with-56f76705");
+        assert_eq!(place.read("ring.txt"), format!("seal {FIRST}\n"));
+        assert_eq!(place.read("ring.txt.with-56f76705"), ring);
+        #[cfg(unix)]
+        assert_eq!(place.mode("ring.txt.with-56f76705"), 0o600);
+    }
 }
 
 #[test]
@@ -346,7 +415,7 @@ fn a_broken_ring_is_refused_and_left_alone() {
             "ring add ring.txt",
             "ring seal ring.txt 56f76705",
             "ring retire ring.txt 9e4859a4 --force",
-            "rehearse ring.txt",
+            "rehearse ring.txt --previous ring.txt",
             "edge-keys ring.txt",
         ];
         for command in commands {
@@ -366,6 +435,18 @@ fn a_key_seals_from_an_instant_that_lies_ahead_or_at_once() {
     place.write("ring.txt", &format!("seal {FIRST}\nopen {second}\nopen {third}\n"));
     place.refuses("ring seal ring.txt 56f76705 --from 2026-11-24T00:00:00Z", 2, "past");
     place.refuses("ring seal ring.txt 9e4859a4", 1, "seals already");
+    // This machine's clock may be wrong: the instant is said.
+    place.refuses(
+        "ring seal ring.txt 56f76705",
+        0,
+        "it seals from 2026-11-24T00:00:00Z, which is now by",
+    );
+    place.does("ring seal ring.txt 56f76705 --at 2026-11-28T00:00:00Z");
+    assert_eq!(
+        place.read("ring.txt"),
+        format!("seal {FIRST}\nseal {second} from=2026-11-28T00:00:00Z\nopen {third}\n"),
+        "again, for a deploy that was put off"
+    );
     place.refuses(
         "ring seal ring.txt 00000000",
         1,
@@ -394,17 +475,21 @@ fn a_key_is_retired_when_its_last_token_is_over_and_not_before() {
     place.write("ring.txt", &rotated);
     place.refuses("ring retire ring.txt 9e4859a4 --force", 1, "seals now");
     for (options, may_go) in [
-        // 400 days, a day for the deploy, 5 minutes for clocks
-        ("", "2028-01-06T00:05:00Z"),
-        ("--longest 12h", "2026-12-02T12:05:00Z"),
-        ("--longest 12h --deploy 1h", "2026-12-01T13:05:00Z"),
+        // 400 days, a day for the deploy, 5 minutes until it begins, 10 for clocks
+        ("", "2028-01-06T00:15:00Z"),
+        ("--longest 12h", "2026-12-02T12:15:00Z"),
+        ("--longest 12h --deploy 1h", "2026-12-01T13:15:00Z"),
     ] {
         let just_before = instant(may_go) - time::Duration::SECOND;
         let just_before = just_before.format(&Rfc3339).unwrap();
         let words = format!("ring retire ring.txt 9e4859a4 {options}");
         place.refuses(&format!("{words} --at {just_before}"), 1, may_go);
-        let said = place.run(&format!("{words} --json --at {just_before}")).json();
-        assert_eq!((&said["may_go"], &said["changed"]), (&may_go.into(), &false.into()));
+        let said = place.run(&format!("{words} --json --at {just_before}"));
+        let error: Value = serde_json::from_str(&said.err).unwrap();
+        assert_eq!(
+            (&error["may_go"], &error["code"], &*said.out),
+            (&may_go.into(), &1.into(), "")
+        );
         assert_eq!(place.read("ring.txt"), rotated);
         place.refuses(&words, 1, may_go);
         place.does(&format!("{words} --at {may_go}"));
@@ -418,7 +503,7 @@ fn a_key_is_retired_when_its_last_token_is_over_and_not_before() {
         "--sealed-until",
     );
     let words = "ring retire ring.txt b303b300 --longest 12h --sealed-until 2026-11-01T00:00:00Z";
-    place.refuses(&format!("{words} --at 2026-11-01T12:04:59Z"), 1, "2026-11-01T12:05:00Z");
+    place.refuses(&format!("{words} --at 2026-11-01T12:09:59Z"), 1, "2026-11-01T12:10:00Z");
     place.does(words);
     assert_eq!(place.read("ring.txt").lines().count(), 2);
 }
@@ -458,8 +543,8 @@ fn the_documented_rotation_passes_every_rehearsal() {
     let said = deploy("ring add ring.txt --stdin", "2026-11-24T00:00:00Z");
     assert_eq!(said["keys"][0]["may_go"], Value::Null);
     let said = deploy("ring seal ring.txt 56f76705", "2026-11-26T00:00:00Z");
-    assert_eq!(said["keys"][0]["may_go"], "2026-11-27T12:05:00Z");
-    let said = deploy("ring retire ring.txt 9e4859a4 --longest 12h", "2026-11-27T12:05:00Z");
+    assert_eq!(said["keys"][0]["may_go"], "2026-11-27T12:15:00Z");
+    let said = deploy("ring retire ring.txt 9e4859a4 --longest 12h", "2026-11-27T12:15:00Z");
     assert_eq!(said["keys"][0]["id"], "56f76705");
 }
 
@@ -495,7 +580,7 @@ fn every_forbidden_shortcut_fails_its_rehearsal() {
         format!("seal {FIRST}\nseal {second} from=2026-11-23T00:00:00Z"),
         format!("seal {second}"),
         "key 9e4859a4: a session of 2026-11-24T00:00:00Z is refused (unknown key); leave it in the ring as `open`, it may go from \
-         2026-11-24T12:05:00Z",
+         2026-11-24T12:15:00Z",
     );
     // Whether an open key may be missed, the ring cannot say; the operator can.
     fails(
@@ -503,9 +588,9 @@ fn every_forbidden_shortcut_fails_its_rehearsal() {
         format!("seal {second}"),
         "--sealed-until",
     );
-    place.does("rehearse ring.txt --previous previous.txt --longest 12h --sealed-until 2026-11-23T11:55:00Z");
+    place.does("rehearse ring.txt --previous previous.txt --longest 12h --sealed-until 2026-11-23T11:50:00Z");
     place.refuses(
-        "rehearse ring.txt --previous previous.txt --longest 12h --sealed-until 2026-11-23T11:55:01Z",
+        "rehearse ring.txt --previous previous.txt --longest 12h --sealed-until 2026-11-23T11:50:01Z",
         1,
         "FAILS",
     );
@@ -516,53 +601,146 @@ fn a_rotation_in_one_deploy_names_the_deadline() {
     let place = Place::new("deadline");
     let [second, _] = others();
     place.write("previous.txt", &format!("seal {FIRST}"));
-    place.write(
-        "ring.txt",
-        &format!("seal {FIRST}\nseal {second} from=2026-12-01T00:00:00Z"),
-    );
-    let said = place.does("rehearse ring.txt --previous previous.txt --json").json();
-    assert_eq!(said["deploy_before"], "2026-12-01T00:00:00Z");
-    let human = place.does("rehearse ring.txt --previous previous.txt").out;
-    assert!(human.contains("before 2026-12-01T00:00:00Z (in 7 days)"), "{human}");
+    let rehearse = "rehearse ring.txt --previous previous.txt --deploy 1h";
+    // A server whose clock is 5 minutes ahead seals 5 minutes early, and the deploy may take its hour.
+    for (from, deadline) in [
+        ("2026-11-24T01:00:01Z", None),
+        ("2026-11-24T01:01:00Z", None),
+        ("2026-11-24T01:05:00Z", None),
+        ("2026-11-24T01:05:01Z", Some("2026-11-24T01:00:01Z")),
+        ("2026-12-01T00:00:00Z", Some("2026-11-30T23:55:00Z")),
+    ] {
+        place.write("ring.txt", &format!("seal {FIRST}\nseal {second} from={from}"));
+        let said = place.run(&format!("{rehearse} --json"));
+        assert_eq!(said.code, i32::from(deadline.is_none()), "{from}: {}", said.out);
+        assert_eq!(said.json()["deploy_before"].as_str(), deadline, "{from}");
+        let human = place.run(rehearse).out;
+        match deadline {
+            Some(deadline) => assert!(human.contains(&format!("before {deadline} (in ")), "{human}"),
+            None => assert!(human.contains("later than the end of the deploy") && !human.contains("Every server")),
+        }
+    }
     // What the rehearsal says is what `ring retire` acts on.
+    let said = place.does(&format!("{rehearse} --json")).json();
     let may_go = said["keys"][0]["may_go"].as_str().unwrap();
-    place.does(&format!("ring retire ring.txt 9e4859a4 --at {may_go}"));
+    place.does(&format!("ring retire ring.txt 9e4859a4 --deploy 1h --at {may_go}"));
 }
 
 #[test]
-fn an_old_key_stays_as_long_as_servers_with_the_previous_ring_seal_with_it() {
+fn a_ring_that_was_changed_long_before_its_deploy_fails_until_the_key_seals_again() {
     let place = Place::new("late");
     let [second, _] = others();
-    place.write("previous.txt", &format!("seal {FIRST}\nopen {second}"));
-    for (ring, at, may_go) in [
-        // Swapped by hand: the ring does not say when, so the deploy that begins now counts.
-        (format!("seal {second}\nopen {FIRST}"), NOW, "2026-11-25T12:05:00Z"),
-        // Promoted four days ago, deployed only now.
-        (
-            format!("seal {FIRST}\nseal {second} from={NOW}"),
-            "2026-11-28T00:00:00Z",
-            "2026-11-29T12:05:00Z",
-        ),
-    ] {
-        place.write("ring.txt", &ring);
-        let words = format!("rehearse ring.txt --previous previous.txt --longest 12h --json --at {at}");
-        let said = place.does(&words).json();
-        let keys = said["keys"].as_array().unwrap();
-        let first = keys.iter().find(|key| key["id"] == "9e4859a4").unwrap();
-        assert_eq!(first["may_go"], may_go, "{ring}");
+    let added = format!("seal {FIRST}\nopen {second}\n");
+    place.write("previous.txt", &added);
+    place.write("ring.txt", &added);
+    place.does("ring seal ring.txt 56f76705");
+    let rehearse = "rehearse ring.txt --previous previous.txt --longest 12h --deploy 1h";
+    let said = place
+        .does(&format!("{rehearse} --json --at 2026-11-24T00:05:00Z"))
+        .json();
+    assert_eq!(said["keys"][0]["may_go"], "2026-11-24T13:15:00Z");
+    assert_eq!(
+        said["deploy_before"], "2026-11-24T01:05:00Z",
+        "the last server keeps to the wait"
+    );
+    for at in ["2026-11-24T00:05:01Z", "2026-11-27T00:00:00Z"] {
+        place.refuses(
+            &format!("{rehearse} --at {at}"),
+            1,
+            "let key 56f76705 seal again by `ring seal`",
+        );
     }
+    place.does("ring seal ring.txt 56f76705 --at 2026-11-27T00:00:00Z");
+    place.does(&format!("{rehearse} --at 2026-11-27T00:00:00Z"));
+    // An hour later the last server has it; what it made until then has expired when the old key goes.
+    let sessions = |ring: &str| {
+        Sessions::<Value>::builder(KeyRing::parse(ring).unwrap())
+            .no_idle_timeout()
+            .build()
+            .unwrap()
+    };
+    let cookie = sessions(&added)
+        .cookie_for(Value::Null, instant("2026-11-27T01:00:00Z"))
+        .unwrap();
+    let retire = "ring retire ring.txt 9e4859a4 --longest 12h --deploy 1h";
+    place.refuses(&format!("{retire} --at 2026-11-27T13:14:59Z"), 1, "must stay");
+    place.write("previous.txt", &place.read("ring.txt"));
+    let gone = "2026-11-27T13:15:00Z";
+    place.does(&format!("{retire} --at {gone}"));
+    place.does(&format!("{rehearse} --at {gone}"));
+    let request = sealed_session::RequestFields::new([cookie]);
+    let state = sessions(&place.read("ring.txt"))
+        .load_at(request, instant(gone))
+        .state();
+    assert_eq!(state, sealed_session::State::Rejected(Reason::Expired));
+    // An instant after a deploy that is days away needs no haste.
+    place.write("previous.txt", &added);
+    place.write("ring.txt", &added);
+    place.does("ring seal ring.txt 56f76705 --from 2026-11-30T00:00:00Z");
+    place.does(&format!("{rehearse} --at 2026-11-27T00:00:00Z"));
+}
+
+#[test]
+fn what_a_ring_says_of_the_past_is_true_of_the_one_before() {
+    let place = Place::new("past");
+    let [second, third] = others();
+    let fails = |previous: &str, ring: &str| {
+        place.write("previous.txt", previous);
+        place.write("ring.txt", ring);
+        let words = "rehearse ring.txt --previous previous.txt --longest 12h --deploy 1h";
+        place.refuses(
+            words,
+            1,
+            "FAILS  nothing under a key is alive when `ring retire` lets it go",
+        );
+    };
+    // The old key sealed later than the new ring says.
+    fails(
+        &format!("seal {FIRST}\nseal {second} from=2026-11-23T20:00:00Z"),
+        &format!("seal {FIRST}\nseal {second} from=2026-11-23T10:00:00Z"),
+    );
+    fails(
+        &format!("seal {second}\nopen {FIRST}"),
+        &format!("seal {FIRST}\nseal {second} from=2026-11-01T00:00:00Z"),
+    );
+    // A clock is behind: this server seals with the third key still, which the others do not have.
+    place.write("previous.txt", &format!("seal {FIRST}\nopen {second}"));
+    place.write(
+        "ring.txt",
+        &format!("seal {third}\nseal {second} from=2026-11-23T23:58:00Z\nopen {FIRST}"),
+    );
+    place.refuses(
+        "rehearse ring.txt --previous previous.txt",
+        1,
+        "key b303b300 seals, which the other",
+    );
+}
+
+#[test]
+fn an_old_key_of_a_ring_that_was_swapped_by_hand_counts_from_the_deploy() {
+    let place = Place::new("swapped");
+    let [second, _] = others();
+    place.write("previous.txt", &format!("seal {FIRST}\nopen {second}"));
+    place.write("ring.txt", &format!("seal {second}\nopen {FIRST}"));
+    let said = place
+        .does("rehearse ring.txt --previous previous.txt --longest 12h --json")
+        .json();
+    let keys = said["keys"].as_array().unwrap();
+    let first = keys.iter().find(|key| key["id"] == "9e4859a4").unwrap();
+    assert_eq!(first["may_go"], "2026-11-25T12:15:00Z");
 }
 
 #[test]
 fn a_ring_is_rehearsed_from_standard_input_too() {
     let place = Place::new("stdin");
-    let said = place.run_with(&["rehearse", "-"], &format!("seal {FIRST}"));
-    assert!(
-        said.code == 0 && said.out.contains("Give --previous"),
-        "{}{}",
-        said.out,
-        said.err
+    place.write("previous.txt", FIRST);
+    let said = place.run_with(
+        &["rehearse", "-", "--previous", "previous.txt"],
+        &format!("seal {FIRST}"),
     );
+    assert_eq!(said.code, 0, "{}{}", said.out, said.err);
+    // Without the ring that servers run it could say nothing.
+    place.refuses("rehearse previous.txt", 2, "--previous");
     let said = place.run_with(&["ring", "show", "-"], &format!("seal {FIRST}"));
     assert!(
         said.code == 0 && said.out.contains("9e4859a4  seals"),
@@ -938,8 +1116,12 @@ fn exit_codes_and_errors_are_as_documented() {
     place.refuses("ring show .", 3, "cannot be read");
     place.refuses("ring new no/ring.txt", 3, "cannot be written");
     place.refuses("inspect --ring missing.txt", 1, "no token");
-    place.refuses("rehearse ring.txt --longest 401d", 2, "at most 400d");
-    place.refuses("rehearse ring.txt --longest 1y", 2, "12h");
+    place.refuses(
+        "rehearse ring.txt --previous ring.txt --longest 401d",
+        2,
+        "at most 400d",
+    );
+    place.refuses("rehearse ring.txt --previous ring.txt --longest 1y", 2, "12h");
     place.refuses("ring show ring.txt --at yesterday", 2, "2026-12-01T00:00:00Z");
     place.refuses("ring", 2, "Usage");
     place.refuses("inspect --payload", 2, "--ring");
@@ -1038,9 +1220,9 @@ fn the_lines_of_the_readme_run_in_their_order() {
                 place.refuses(
                     line.trim_start_matches("sealed-session "),
                     1,
-                    "must stay until 2027-03-02T00:05:00Z",
+                    "must stay until 2027-03-02T00:15:00Z",
                 );
-                format!("{line} --at 2027-03-02T00:05:00Z")
+                format!("{line} --at 2027-03-02T00:15:00Z")
             }
             line if line.contains("inspect") => {
                 let ring = KeyRing::from_file(place.path("ring.txt")).unwrap();

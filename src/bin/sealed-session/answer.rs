@@ -1,10 +1,11 @@
 //! What a command says, and its exit code.
 
-use std::fmt::Display;
+use std::fmt::{Display, Write as _};
 use std::io::{self, Write as _};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 /// Refused, or the answer is no.
@@ -14,17 +15,39 @@ pub(crate) const USAGE: u8 = 2;
 /// A file or stream cannot be read or written.
 const IO: u8 = 3;
 
+/// Version of the objects for machines: a field is never renamed or removed without another one.
+pub(crate) const SCHEMA: u8 = 1;
+
+/// Whether machines read the output: answers, errors and warnings are objects then, one per line.
+static JSON: AtomicBool = AtomicBool::new(false);
+
+/// From now on machines read the output.
+pub(crate) fn speak_json() {
+    JSON.store(true, Ordering::Relaxed);
+}
+
+fn is_json() -> bool {
+    JSON.load(Ordering::Relaxed)
+}
+
 /// The answer of a command: for people and for machines, yes or no.
 pub(crate) struct Answer {
     yes: bool,
     human: Zeroizing<String>,
     machine: Zeroizing<String>,
+    is_secret: bool,
 }
 
 impl Answer {
-    /// `human` has one line or several; a line feed is added behind the last one.
-    pub(crate) fn new(yes: bool, human: String, machine: &Value) -> Self {
-        Self::with_secrets(Zeroizing::new(human), Zeroizing::new(machine.to_string())).and(yes)
+    /// `human` has one line or several; a line feed is added after the last one.
+    pub(crate) fn new(yes: bool, human: String, mut machine: Value) -> Self {
+        machine["schema"] = SCHEMA.into();
+        Self {
+            yes,
+            human: Zeroizing::new(human),
+            machine: Zeroizing::new(machine.to_string()),
+            is_secret: false,
+        }
     }
 
     /// An answer that consists of secrets; it is yes.
@@ -33,6 +56,7 @@ impl Answer {
             yes: true,
             human,
             machine,
+            is_secret: true,
         }
     }
 
@@ -42,13 +66,12 @@ impl Answer {
         Self { human, ..self }
     }
 
-    fn and(self, yes: bool) -> Self {
-        Self { yes, ..self }
-    }
-
     /// Writes it to standard output.
-    pub(crate) fn print(&self, json: bool) -> Result<ExitCode, Failure> {
-        let text = if json { &self.machine } else { &self.human };
+    pub(crate) fn print(&self) -> Result<ExitCode, Failure> {
+        if self.is_secret {
+            warn_if_output_is_readable();
+        }
+        let text = printable(if is_json() { &self.machine } else { &self.human });
         let mut out = io::stdout().lock();
         writeln!(out, "{}", text.trim_end_matches('\n'))
             .and_then(|()| out.flush())
@@ -57,11 +80,29 @@ impl Answer {
     }
 }
 
+/// What a terminal would obey, escaped as in JSON: visitors choose the names of cookies, and the data of sessions.
+fn printable(text: &str) -> Zeroizing<String> {
+    // The whole room at once, so that no copy of a secret is left behind by growing.
+    let mut printable = Zeroizing::new(String::with_capacity(text.len() * 6));
+    for c in text.chars() {
+        let is_bidirectional = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if c.is_control() && c != '\n' || is_bidirectional {
+            // Writing into a `String` cannot fail.
+            let _ = write!(printable, "\\u{:04x}", u32::from(c));
+        } else {
+            printable.push(c);
+        }
+    }
+    printable
+}
+
 /// Why a command has no answer; the text says what to do.
 #[derive(Debug)]
 pub(crate) struct Failure {
     code: u8,
     message: String,
+    /// What machines are told besides.
+    facts: Map<String, Value>,
 }
 
 impl Failure {
@@ -81,23 +122,61 @@ impl Failure {
         Self {
             code,
             message: message.to_string(),
+            facts: Map::new(),
         }
     }
 
+    /// With a fact for machines.
+    pub(crate) fn with(mut self, field: &str, value: impl Into<Value>) -> Self {
+        self.facts.insert(field.into(), value.into());
+        self
+    }
+
     /// Writes it to standard error.
-    pub(crate) fn print(&self, json: bool) -> ExitCode {
-        let text = if json {
-            json!({ "error": self.message, "code": self.code }).to_string()
-        } else {
-            format!("error: {}", self.message)
-        };
-        // Where standard error is closed, the code alone must do.
-        let _ = writeln!(io::stderr(), "{text}");
-        ExitCode::from(self.code)
+    pub(crate) fn print(self) -> ExitCode {
+        let code = self.code;
+        let message = self.message.clone();
+        say("error", &message, self.with("code", code).facts);
+        ExitCode::from(code)
     }
 }
 
 /// A line on standard error that does not change the outcome.
 pub(crate) fn warn(message: impl Display) {
-    let _ = writeln!(io::stderr(), "warning: {message}");
+    say("warning", &message.to_string(), Map::new());
 }
+
+fn say(kind: &str, message: &str, mut facts: Map<String, Value>) {
+    let text = if is_json() {
+        facts.insert("schema".into(), SCHEMA.into());
+        facts.insert(kind.into(), message.into());
+        Value::Object(facts).to_string()
+    } else {
+        format!("{kind}: {message}")
+    };
+    // Where standard error is closed, the exit code alone must do.
+    let _ = writeln!(io::stderr(), "{}", *printable(&text));
+}
+
+#[cfg(unix)]
+fn warn_if_output_is_readable() {
+    use std::fs::File;
+    use std::os::fd::AsFd as _;
+    use std::os::unix::fs::PermissionsExt as _;
+    let Ok(file) = io::stdout().as_fd().try_clone_to_owned() else {
+        return;
+    };
+    let Ok(metadata) = File::from(file).metadata() else {
+        return;
+    };
+    let mode = metadata.permissions().mode() & 0o777;
+    if metadata.is_file() && mode & 0o077 != 0 {
+        warn(format_args!(
+            "a secret goes to a file that is open to its group or to others (mode {mode:o}); `chmod 600` it, and say `umask 077` \
+             before"
+        ));
+    }
+}
+
+#[cfg(not(unix))]
+fn warn_if_output_is_readable() {}

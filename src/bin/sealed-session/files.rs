@@ -1,9 +1,10 @@
 //! Reading rings and cookies, and replacing a ring file as a whole or not at all.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write as _};
 use std::path::{Component, Path, PathBuf};
 
+use sealed_session::KeyId;
 use zeroize::Zeroizing;
 
 use crate::answer::{self, Failure};
@@ -44,7 +45,10 @@ fn read_all(from: impl Read, name: &str) -> Result<Zeroizing<String>, Failure> {
     let mut text = Zeroizing::new(String::with_capacity(LARGEST + 1));
     from.take(LARGEST as u64 + 1)
         .read_to_string(&mut text)
-        .map_err(|error| Failure::io(format_args!("{name} cannot be read as text"), &error))?;
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidData => Failure::usage(format_args!("{name} is no text; save it as UTF-8")),
+            _ => Failure::io(format_args!("{name} cannot be read"), &error),
+        })?;
     if text.len() > LARGEST {
         return Err(Failure::usage(format_args!(
             "{name} has more than {LARGEST} bytes; that is no ring and no cookie"
@@ -62,11 +66,17 @@ pub(crate) fn create(path: &Path, ring: &RingText) -> Result<(), Failure> {
         )),
         _ => Failure::io(format_args!("{} cannot be written", path.display()), &error),
     };
-    let mut file = private(path).map_err(failed)?;
-    file.write_all(ring.expose().as_bytes())
-        .and_then(|()| file.sync_all())
-        .and_then(|()| sync_directory(path))
-        .map_err(failed)
+    let file = private(path).map_err(failed)?;
+    fill(file, ring).and_then(|()| sync_directory(path)).map_err(|error| {
+        // Half a ring is none, and would stand in the way of the next attempt.
+        let _ = fs::remove_file(path);
+        failed(error)
+    })
+}
+
+fn fill(mut file: File, ring: &RingText) -> io::Result<()> {
+    file.write_all(ring.expose().as_bytes())?;
+    file.sync_all()
 }
 
 /// A ring file that this process alone is changing: beside it lies the file that will replace it.
@@ -89,12 +99,11 @@ impl Editing {
                 path.display()
             )));
         }
-        let name = target.file_name().unwrap_or_default().to_string_lossy();
-        let temporary = target.with_file_name(format!(".{name}.new"));
-        let replacement = private(&temporary).map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => Failure::refused(format_args!(
-                "{0} is there: another change is running, or one was interrupted; if none is running, remove {0}",
-                temporary.display()
+        let temporary = beside(&target, |name| format!(".{name}.new"));
+        let replacement = take(&temporary).map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => Failure::refused(format_args!(
+                "another command is changing {}; try again when it has ended",
+                path.display()
             )),
             _ => Failure::io(format_args!("{} cannot be made", temporary.display()), &error),
         })?;
@@ -109,6 +118,17 @@ impl Editing {
     /// The ring as it is.
     pub(crate) fn read(&self) -> Result<RingText, Failure> {
         read_ring(&self.target)
+    }
+
+    /// Keeps the ring as it is in a private file beside it, and says where.
+    pub(crate) fn keep(&self, ring: &RingText, without: KeyId) -> Result<PathBuf, Failure> {
+        let copy = beside(&self.target, |name| format!("{name}.with-{without}"));
+        // Of an earlier removal of the same key.
+        let _ = fs::remove_file(&copy);
+        private(&copy)
+            .and_then(|file| fill(file, ring))
+            .map_err(|error| Failure::io(format_args!("{} cannot be written", copy.display()), &error))?;
+        Ok(copy)
     }
 
     /// Puts the changed ring in the place of the old one, with its mode and owner.
@@ -153,6 +173,52 @@ impl Drop for Editing {
             answer::warn(format_args!("{} is left over; remove it", self.temporary.display()));
         }
     }
+}
+
+fn beside(target: &Path, name: impl FnOnce(&str) -> String) -> PathBuf {
+    let old = target.file_name().unwrap_or_default().to_string_lossy();
+    target.with_file_name(name(&old))
+}
+
+/// Makes the file that will replace a ring, and holds its lock, so that one command at a time changes the ring. What a command
+/// left there that was killed holds no lock any more and is removed.
+fn take(temporary: &Path) -> io::Result<File> {
+    let file = match private(temporary) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let left_over = OpenOptions::new().write(true).open(temporary)?;
+            lock(&left_over, temporary)?;
+            fs::remove_file(temporary)?;
+            private(temporary)?
+        }
+        made => made?,
+    };
+    lock(&file, temporary)?;
+    Ok(file)
+}
+
+/// Locks a file. What no longer has this name belongs to another command, which was faster.
+fn lock(file: &File, path: &Path) -> io::Result<()> {
+    file.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => io::ErrorKind::WouldBlock.into(),
+        TryLockError::Error(error) => error,
+    })?;
+    if is_at(file, path)? {
+        Ok(())
+    } else {
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+}
+
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt as _;
+    let (file, path) = (file.metadata()?, fs::symlink_metadata(path)?);
+    Ok((file.dev(), file.ino()) == (path.dev(), path.ino()))
+}
+
+#[cfg(not(unix))]
+fn is_at(_file: &File, _path: &Path) -> io::Result<bool> {
+    Ok(true)
 }
 
 /// A new file that its owner alone may read.

@@ -11,10 +11,11 @@ use zeroize::Zeroizing;
 use crate::answer::{Answer, Failure};
 use crate::files;
 use crate::header::{Header, Place, Token};
+use crate::instants::written;
 use crate::judge::Judge;
 use crate::ring_text::RingText;
 use crate::settings::Settings;
-use crate::values::{self, relative, unix, written};
+use crate::values::{self, relative, unix};
 
 /// Say what a token or a Cookie header on standard input is, and why it is refused.
 ///
@@ -52,7 +53,7 @@ impl Inspect {
         let input = files::read_stdin()?;
         let header = Header::parse(&input, &self.settings.name, &self.settings.activity_name());
         if header.tokens.is_empty() {
-            return Ok(self.nothing(&header));
+            return Ok(self.nothing(&header, now));
         }
         let ring = self.ring.as_deref().map(files::read_ring).transpose()?;
         let judge = ring.as_ref().map(|ring| self.judge(ring, &header, now)).transpose()?;
@@ -71,7 +72,7 @@ impl Inspect {
             let any = header.tokens.iter().any(|token| token.claims.is_ok());
             human.push("These are claims: without --ring nothing is verified.".into());
             machine["ok"] = any.into();
-            return Ok(Answer::new(any, human.join("\n"), &machine));
+            return Ok(Answer::new(any, human.join("\n"), machine));
         };
         let (yes, verdict, json) = if header.is_bare && header.at(Place::Session).next().is_none() {
             let what = "an activity token says nothing without its session token; give the whole Cookie header";
@@ -82,7 +83,7 @@ impl Inspect {
         human.push(format!("As of {}: {verdict}.", written(now)));
         machine["ok"] = yes.into();
         machine["verdict"] = json;
-        Ok(Answer::new(yes, human.join("\n"), &machine))
+        Ok(Answer::new(yes, human.join("\n"), machine))
     }
 
     fn judge<'a>(&'a self, ring: &'a RingText, header: &'a Header, now: OffsetDateTime) -> Result<Judge<'a>, Failure> {
@@ -101,7 +102,7 @@ impl Inspect {
         })
     }
 
-    fn nothing(&self, header: &Header) -> Answer {
+    fn nothing(&self, header: &Header, now: OffsetDateTime) -> Answer {
         let name = &self.settings.name;
         let human = match &header.names[..] {
             [] => "standard input holds no token and no cookie".to_owned(),
@@ -110,11 +111,8 @@ impl Inspect {
                 names.join(", ")
             ),
         };
-        Answer::new(
-            false,
-            human,
-            &json!({ "ok": false, "tokens": [], "cookies": header.names }),
-        )
+        let machine = json!({ "ok": false, "at": written(now), "tokens": [], "cookies": header.names });
+        Answer::new(false, human, machine)
     }
 }
 

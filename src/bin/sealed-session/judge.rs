@@ -8,9 +8,10 @@ use zeroize::Zeroizing;
 
 use crate::answer::Failure;
 use crate::header::{Header, Place, Token};
+use crate::instants::{LEEWAY, after, before, written};
 use crate::ring_text::RingText;
 use crate::settings::{Settings, build};
-use crate::values::{LEEWAY, after, before, unix, written};
+use crate::values::unix;
 
 /// A server with the application's ring and settings at one instant.
 pub(crate) struct Judge<'a> {

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use zeroize::Zeroizing;
 
-use crate::answer::{Answer, Failure};
+use crate::answer::{Answer, Failure, SCHEMA};
 
 /// Make a key.
 #[derive(Subcommand)]
@@ -26,7 +26,7 @@ impl Key {
         let written = key.write_with_secret();
         let mut json = Zeroizing::new(String::with_capacity(256));
         for piece in [
-            "{\"id\":\"",
+            &format!("{{\"schema\":{SCHEMA},\"id\":\""),
             &key.id().to_string(),
             "\",\"key\":\"",
             written.expose(),

@@ -7,6 +7,7 @@ mod edge_keys;
 mod files;
 mod header;
 mod inspect;
+mod instants;
 mod judge;
 mod key;
 mod rehearse;
@@ -17,6 +18,7 @@ mod schedule;
 mod server;
 mod settings;
 mod stage;
+mod timing;
 mod values;
 
 use std::env;
@@ -35,7 +37,7 @@ use crate::answer::{Answer, Failure};
 struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// Write one JSON object for machines; errors are one on standard error
+    /// Write one JSON object for machines, and on standard error one a line for each error or warning. `schema` is 1
     #[arg(long, global = true, display_order = 100)]
     json: bool,
     /// Take this instant as now: answers as of another day. `ring seal` and `ring retire` trust it too
@@ -73,11 +75,20 @@ enum Command {
 
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = env::args_os().collect();
+    // Known before the arguments are parsed, for what is wrong with them.
+    let is_json = arguments.iter().any(|argument| argument == "--json");
+    if is_json {
+        answer::speak_json();
+    }
     if let Err(failure) = refuse_secrets(&arguments) {
-        return failure.print(false);
+        return failure.print();
     }
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
+        Err(error) if is_json && error.use_stderr() => {
+            let message = error.to_string();
+            return Failure::usage(message.trim_start_matches("error: ").trim_end()).print();
+        }
         Err(error) => {
             // A reader that went away does not change the outcome.
             let _ = error.print();
@@ -87,10 +98,9 @@ fn main() -> ExitCode {
     let now = cli
         .at
         .unwrap_or_else(|| values::whole_second(OffsetDateTime::now_utc()));
-    let json = cli.json;
-    match run(cli.command, now).and_then(|answer| answer.print(json)) {
+    match run(cli.command, now).and_then(|answer| answer.print()) {
         Ok(code) => code,
-        Err(failure) => failure.print(json),
+        Err(failure) => failure.print(),
     }
 }
 

@@ -4,19 +4,21 @@ use std::path::PathBuf;
 
 use clap::Args;
 use sealed_session::{KeyId, KeyRing};
-use serde_json::json;
 use time::OffsetDateTime;
 
 use crate::answer::{Answer, Failure};
 use crate::files::Editing;
+use crate::instants::written;
 use crate::ring::answer;
-use crate::schedule::{Sealing, Timing, sealing};
-use crate::values::{self, find, relative, written};
+use crate::schedule::{Sealing, sealing};
+use crate::timing::TimingOptions;
+use crate::values::{self, find, relative};
 
-/// Remove a key, once the last token under it must be over.
+/// Remove a key, once the last token under it must have expired.
 ///
-/// That is: the instant from which another key seals, + --deploy for the last server to follow, + 5 minutes for its clock, +
-/// --longest. Before that the command refuses and names the instant. The key that seals now is never removed.
+/// That is: the instant from which another key seals, + --deploy for the last server to follow, + --longest, + 15 minutes: 5 between
+/// `ring seal` and the deploy, 5 for the clocks of servers, 5 for the clocks of operators. Before that the command refuses and
+/// names the instant. If a deploy took longer than --deploy, say so here. The key that seals now is never removed.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -31,8 +33,9 @@ pub(crate) struct Retire {
     #[arg(value_name = "ID", value_parser = values::key_id)]
     id: String,
     #[command(flatten)]
-    timing: Timing,
-    /// Remove it now, after a theft: sessions and other sealed values under it end at once
+    timing: TimingOptions,
+    /// Remove it now, after a theft: sessions and other sealed values under it end with the deploy. The ring as it was stays
+    /// beside the file, as FILE.with-ID
     #[arg(long)]
     force: bool,
 }
@@ -48,39 +51,43 @@ impl Retire {
                 "key {id} seals now; let another one seal first: `ring seal`"
             )));
         }
-        let may_go = if self.force {
-            None
-        } else {
-            Some(self.may_go(old.ring(), id)?)
-        };
-        if let Some(may_go) = may_go.filter(|&may_go| now < may_go) {
-            let human = format!(
-                "key {id} must stay until {} ({}): tokens under it may be alive until then; the file was left as it was",
-                written(may_go),
-                relative(may_go, now)
-            );
-            let machine = json!({ "changed": false, "key": id.to_string(), "may_go": written(may_go) });
-            return Ok(Answer::new(false, human, &machine));
-        }
         let ring = old.without(id)?;
+        let what = if self.force {
+            let copy = editing.keep(&old, id)?;
+            format!(
+                "removed; deploy the file to every server; the ring as it was is in {}, delete it when it is not needed",
+                copy.display()
+            )
+        } else {
+            let may_go = self.may_go(old.ring(), id)?;
+            if now < may_go {
+                return Err(Failure::refused(format_args!(
+                    "key {id} must stay until {} ({}): tokens under it may be alive until then; the file was left as it was",
+                    written(may_go),
+                    relative(may_go, now)
+                ))
+                .with("may_go", written(may_go)));
+            }
+            "removed; deploy the file to every server".to_owned()
+        };
         editing.replace(&ring)?;
-        let what = "removed; deploy the file to every server";
-        Ok(answer(&self.file, Some(id), ring.ring(), now, Some(what)))
+        Ok(answer(&self.file, Some(id), ring.ring(), now, Some(&what)))
     }
 
-    /// When the last token under the key is over, if it can be known.
+    /// When the last token under the key has expired, if it can be known.
     fn may_go(&self, ring: &KeyRing, id: KeyId) -> Result<OffsetDateTime, Failure> {
-        let stated = self.timing.last_sealed_as_stated();
-        let last = match sealing(ring, id) {
-            Sealing::Until(until) => Some(self.timing.last_sealed(until).max(stated.unwrap_or(until))),
+        let timing = self.timing.timing();
+        let stated = timing.may_go_as_stated();
+        match sealing(ring, id) {
+            Sealing::Until(until) => Some(timing.may_go(until)).max(stated),
             Sealing::Unknown => stated,
             Sealing::WithoutEnd => {
                 return Err(Failure::refused(format_args!(
                     "key {id} is to seal, from an instant ahead; --force removes it, and with it the plan"
                 )));
             }
-        };
-        last.map(|last| self.timing.may_go(last)).ok_or_else(|| {
+        }
+        .ok_or_else(|| {
             Failure::refused(format_args!(
                 "key {id} is only `open`, and the ring does not say since when it seals nothing; if you know, say so with \
                  --sealed-until INSTANT; if it has never sealed, --force removes it"

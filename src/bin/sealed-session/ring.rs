@@ -4,17 +4,18 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use sealed_session::{Key, KeyId, KeyRing, Role};
+use sealed_session::{Key, KeyDescription, KeyId, KeyRing, Role};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use crate::answer::{Answer, Failure};
 use crate::files::{self, Editing};
+use crate::instants::written;
 use crate::retire::Retire;
 use crate::ring_text::RingText;
-use crate::schedule::{Sealing, sealing, seals_from};
-use crate::values::{self, find, relative, written};
+use crate::schedule::{HASTE, Sealing, sealing, seals_from};
+use crate::values::{self, find, relative};
 
 /// The ring file: which key seals, which ones open.
 ///
@@ -66,7 +67,8 @@ Examples:
     ///
     /// The second half of a rotation: every server must open with the key already, or will before the instant. `rehearse` with
     /// the ring that servers run now shows whether they do. The key that sealed before goes on opening; its entry stays as it is,
-    /// and the `from=` of the new one says until when it sealed.
+    /// and the `from=` of the new one says until when it sealed. `ring retire` counts from there: if the deploy comes later, let
+    /// the key seal again before it, or give it an instant after it.
     #[command(after_help = "\
 Examples:
   sealed-session ring seal ring.txt 56f76705
@@ -138,7 +140,8 @@ fn seal(file: &Path, id: &str, from: Option<OffsetDateTime>, now: OffsetDateTime
     let editing = Editing::begin(file)?;
     let old = editing.read()?;
     let id = find(old.ring(), id)?;
-    if old.ring().sealing_key(now) == id {
+    let is_base = |key: &KeyDescription| key.id == id && key.role == Role::Seal;
+    if old.ring().sealing_key(now) == id && old.ring().describe().iter().any(is_base) {
         return Err(Failure::refused(format_args!(
             "key {id} seals already; the file was left as it was"
         )));
@@ -146,9 +149,14 @@ fn seal(file: &Path, id: &str, from: Option<OffsetDateTime>, now: OffsetDateTime
     let ring = old.promoted(id, from.unwrap_or(now))?;
     editing.replace(&ring)?;
     let what = match from {
-        None => "promoted, it seals at once where this file is read; every server must open with it already".to_owned(),
+        None => format!(
+            "it seals from {}, which is now by this machine's clock; rehearse and deploy within {} minutes, to servers that open \
+             with it already",
+            written(now),
+            HASTE.as_secs() / 60
+        ),
         Some(from) => format!(
-            "promoted, it seals from {}; every server must read this file before then",
+            "it seals from {}; every server must read this file before then",
             written(from)
         ),
     };
@@ -186,7 +194,7 @@ pub(crate) fn answer(
         "sealing_key": ring.sealing_key(now).to_string(),
         "keys": keys.iter().map(|key| key_json(ring, key.id, key.role)).collect::<Vec<_>>(),
     });
-    Answer::new(true, human, &machine)
+    Answer::new(true, human, machine)
 }
 
 /// What a key is for at the moment, in words.

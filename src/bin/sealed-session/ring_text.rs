@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use crate::answer::Failure;
-use crate::values::written;
+use crate::instants::written;
 
 /// A written ring that was read and checked.
 pub(crate) struct RingText {
@@ -33,25 +33,9 @@ impl RingText {
         &self.ring
     }
 
-    /// The same ring once more, for a server that takes it.
+    /// The ring once more, for a server that takes it.
     pub(crate) fn to_ring(&self) -> Result<KeyRing, Failure> {
         KeyRing::parse(&self.text).map_err(Failure::usage)
-    }
-
-    /// The same text once more.
-    pub(crate) fn again(&self) -> Result<Self, Failure> {
-        Self::parse(Zeroizing::new(self.text.to_string())).map_err(Failure::usage)
-    }
-
-    /// A ring of one of its keys alone: what a server had that sealed with it.
-    pub(crate) fn alone(&self, id: KeyId) -> Result<KeyRing, Failure> {
-        let word = self
-            .text
-            .lines()
-            .flat_map(entries)
-            .find_map(|entry| key_of(entry).filter(|key| names(key, id)));
-        let word = word.ok_or_else(|| Failure::usage(format_args!("the ring has no key {id}")))?;
-        KeyRing::parse(word).map_err(Failure::usage)
     }
 
     /// With one more key, which only opens.
@@ -161,11 +145,6 @@ fn give_base(roles: &mut Roles, given: KeyId) {
     if let Some((_, _, id)) = roles.iter().filter_map(from).min() {
         roles.insert(id, Role::Seal);
     }
-}
-
-/// The entries of a line without its comment.
-fn entries(line: &str) -> impl Iterator<Item = &str> {
-    line.split('#').next().unwrap_or_default().split(';').map(str::trim)
 }
 
 /// The written key of an entry.

@@ -1,25 +1,25 @@
-//! Until when a key seals, and from when on nothing under it is alive.
+//! Until when a key seals, and from when on nothing under it is alive. `model/` compiles this file too.
 
 use std::time::Duration;
 
-use clap::Args;
 use sealed_session::{KeyId, KeyRing, Role};
 use time::OffsetDateTime;
 
-use crate::values::{self, LEEWAY, after};
+use super::instants::{LEEWAY, after};
+
+/// How much later than a key's `from` a rehearsal, and with it the deploy, may begin.
+pub(crate) const HASTE: Duration = Duration::from_secs(5 * 60);
+
+/// How far clocks may lengthen what is alive: a server's may be ahead of another's when it seals, and the operator's may be
+/// ahead when a key goes and behind when the deploy began.
+const CLOCKS: Duration = Duration::from_secs(2 * LEEWAY.as_secs());
 
 /// How long tokens live, and how long a deploy takes.
-#[derive(Args, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(crate) struct Timing {
-    /// The longest absolute timeout of every application that uses the ring, remembered sessions and `Sealer` values included.
-    /// The default is the longest that any token can live
-    #[arg(long, value_name = "DURATION", default_value = "400d", value_parser = values::lifetime)]
     pub(crate) longest: Duration,
-    /// Within which time after a key is to seal every server does so, the wait for the deploy included
-    #[arg(long, value_name = "DURATION", default_value = "1d", value_parser = values::duration)]
     pub(crate) deploy: Duration,
-    /// Since when no server seals any more with the keys that are only `open`: the ring does not say so itself
-    #[arg(long, value_name = "INSTANT", value_parser = values::instant)]
+    /// Since when no server seals any more with the keys that are only `open`, if the operator says so.
     pub(crate) sealed_until: Option<OffsetDateTime>,
 }
 
@@ -62,18 +62,18 @@ pub(crate) fn sealing(ring: &KeyRing, id: KeyId) -> Sealing {
 }
 
 impl Timing {
-    /// When the last server whose ring ends sealing at `until` has done so, by the slowest clock.
-    pub(crate) fn last_sealed(&self, until: OffsetDateTime) -> OffsetDateTime {
-        after(after(until, self.deploy), LEEWAY)
+    /// When nothing is alive any more under a key whose sealing ends at `until` in a ring that passed its rehearsal.
+    pub(crate) fn may_go(&self, until: OffsetDateTime) -> OffsetDateTime {
+        self.over(after(after(until, HASTE), self.deploy))
     }
 
-    /// The same, if the operator says since when no server seals with an open key.
-    pub(crate) fn last_sealed_as_stated(&self) -> Option<OffsetDateTime> {
-        self.sealed_until.map(|until| after(until, LEEWAY))
+    /// The same under a key that is only `open`, if the operator says since when no server seals with it.
+    pub(crate) fn may_go_as_stated(&self) -> Option<OffsetDateTime> {
+        self.sealed_until.map(|until| self.over(until))
     }
 
-    /// When the last token is over that was sealed at `last`.
-    pub(crate) fn may_go(&self, last: OffsetDateTime) -> OffsetDateTime {
-        after(last, self.longest)
+    /// When nothing is alive any more that was sealed until `last`.
+    fn over(&self, last: OffsetDateTime) -> OffsetDateTime {
+        after(after(last, CLOCKS), self.longest)
     }
 }

@@ -1,18 +1,17 @@
-//! A server of a rehearsal: the crate's real `Sessions` and `Sealer` with one ring.
+//! A server of a rehearsal: the crate's real `Sessions` and `Sealer` with one ring. `model/` compiles this file too.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sealed_session::{KeyRing, Reason, RequestFields, Sealer, Sessions, State};
-use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use crate::answer::Failure;
-use crate::values::{after, written};
+use super::instants::after;
 
 /// A server with one ring, whose tokens live as long as any of the application's.
 pub(crate) struct Server {
-    sessions: Sessions<Value>,
+    sessions: Sessions<()>,
     values: Sealer,
     longest: Duration,
 }
@@ -24,27 +23,23 @@ pub(crate) struct Made {
 }
 
 impl Server {
-    pub(crate) fn new(ring: KeyRing, longest: Duration) -> Result<Self, Failure> {
+    pub(crate) fn new(ring: KeyRing, longest: Duration) -> Result<Self, Box<dyn Error>> {
         let ring = Arc::new(ring);
         let sessions = Sessions::builder(Arc::clone(&ring))
             .absolute_timeout(longest)
             .idle_timeout(longest)
-            .build();
+            .build()?;
         Ok(Self {
-            sessions: sessions.map_err(Failure::usage)?,
-            values: Sealer::new(ring, "rehearsal", "").map_err(Failure::usage)?,
+            sessions,
+            values: Sealer::new(ring, "rehearsal", "")?,
             longest,
         })
     }
 
     /// A visitor signs in at `at`, and a value is sealed.
-    pub(crate) fn make(&self, at: OffsetDateTime) -> Result<Made, Failure> {
-        let failed = |error| Failure::refused(format_args!("nothing can be sealed at {}: {error}", written(at)));
-        let cookies = self.sessions.cookie_for(json!("rehearsal"), at).map_err(failed)?;
-        let value = self
-            .values
-            .seal_at(b"rehearsal", b"", after(at, self.longest), at)
-            .map_err(failed)?;
+    pub(crate) fn make(&self, at: OffsetDateTime) -> Result<Made, Box<dyn Error>> {
+        let cookies = self.sessions.cookie_for((), at)?;
+        let value = self.values.seal_at(b"rehearsal", b"", after(at, self.longest), at)?;
         Ok(Made { cookies, value })
     }
 

@@ -1,16 +1,15 @@
-//! The two rings of a deploy, on the crate's real servers.
+//! The two rings of a deploy, on the crate's real servers. `model/` compiles this file too, and explores what it says.
 
 use std::collections::BTreeSet;
+use std::error::Error;
 use std::time::Duration;
 
-use sealed_session::{KeyDescription, KeyId, KeyRing, Reason};
+use sealed_session::{KeyDescription, KeyError, KeyId, KeyRing, Reason};
 use time::OffsetDateTime;
 
-use crate::answer::Failure;
-use crate::ring_text::RingText;
-use crate::schedule::{Sealing, Timing, sealing, seals_from};
-use crate::server::Server;
-use crate::values::{after, before, written};
+use super::instants::{LEEWAY, after, before, written};
+use super::schedule::{HASTE, Sealing, Timing, sealing, seals_from};
+use super::server::Server;
 
 /// One thing that was tried.
 pub(crate) struct Check {
@@ -29,38 +28,69 @@ impl Check {
     }
 }
 
-/// The two rings of a deploy.
-pub(crate) struct Stage {
-    pub(crate) previous: RingText,
-    pub(crate) ring: RingText,
+/// The two rings of a deploy that begins now.
+pub(crate) struct Stage<'a> {
+    pub(crate) previous: &'a KeyRing,
+    pub(crate) ring: &'a KeyRing,
     pub(crate) timing: Timing,
     pub(crate) now: OffsetDateTime,
 }
 
-impl Stage {
-    fn server(&self, ring: KeyRing) -> Result<Server, Failure> {
+/// What a rehearsal came to.
+pub(crate) struct Outcome {
+    pub(crate) checks: Vec<Check>,
+    pub(crate) keys: Vec<Retirement>,
+    /// Before which instant every server must have the ring.
+    pub(crate) deadline: Option<OffsetDateTime>,
+}
+
+impl Outcome {
+    pub(crate) fn is_good(&self) -> bool {
+        self.checks.iter().all(|check| check.problems.is_empty())
+    }
+}
+
+/// A key of the ring, and from when on nothing is lost without it, if that can be known.
+pub(crate) struct Retirement {
+    pub(crate) key: KeyDescription,
+    pub(crate) may_go: Option<OffsetDateTime>,
+}
+
+impl Stage<'_> {
+    pub(crate) fn rehearse(&self) -> Result<Outcome, Box<dyn Error>> {
+        let (opens_later, deadline) = self.todays_open_elsewhere()?;
+        let mut checks = vec![self.yesterdays_open_today()?];
+        checks.extend(opens_later);
+        checks.push(self.nothing_is_alive_when_keys_go()?);
+        Ok(Outcome {
+            checks,
+            keys: self.retirements(),
+            deadline: deadline.into_iter().chain(self.counted_until()).min(),
+        })
+    }
+
+    fn server(&self, ring: KeyRing) -> Result<Server, Box<dyn Error>> {
         Server::new(ring, self.timing.longest)
     }
 
+    /// When the deploy has reached the last server.
+    fn deployed(&self) -> OffsetDateTime {
+        after(self.now, self.timing.deploy)
+    }
+
     /// Under every key with which servers may have sealed what is still alive: the newest and the oldest such tokens.
-    pub(crate) fn yesterdays_open_today(&self) -> Result<Check, Failure> {
+    fn yesterdays_open_today(&self) -> Result<Check, Box<dyn Error>> {
         let mut check = Check::new("what was made before opens on a server with this ring");
-        let new = self.server(self.ring.to_ring()?)?;
-        let old = self.previous.ring();
-        let still = self.timing.last_sealed(self.now);
-        for key in old.describe() {
+        let new = self.server(copy(self.ring)?)?;
+        for key in self.previous.describe() {
             if seals_from(key.role).is_some_and(|from| from > self.now) {
                 continue;
             }
-            let last = match sealing(old, key.id) {
-                Sealing::Until(until) => self.timing.last_sealed(until),
-                Sealing::Unknown => self.timing.last_sealed_as_stated().unwrap_or(still),
-                Sealing::WithoutEnd => still,
-            };
-            let newest = last.min(self.now);
+            let may_go = self.may_go(self.previous, key.id);
+            let newest = may_go.map_or(self.now, |go| before(go, self.timing.longest).min(self.now));
             let oldest = after(before(self.now, self.timing.longest), Duration::from_secs(1));
             let yesterday = before(self.now, Duration::from_secs(86_400));
-            let maker = self.server(self.previous.alone(key.id)?)?;
+            let maker = self.server(alone(self.previous, key.id)?)?;
             let alive = BTreeSet::from([oldest, yesterday, newest]).into_iter();
             let mut refused = None;
             for made_at in alive.filter(|at| (oldest..=newest).contains(at)) {
@@ -70,7 +100,7 @@ impl Stage {
                 }
             }
             if let Some((made_at, reason)) = refused {
-                let hint = match sealing(old, key.id) {
+                let hint = match sealing(self.previous, key.id) {
                     Sealing::Unknown if self.timing.sealed_until.is_none() => {
                         "leave it in the ring, or say with --sealed-until since when no server seals with it"
                     }
@@ -81,121 +111,143 @@ impl Stage {
                     key.id,
                     written(made_at),
                     reason.name(),
-                    written(self.timing.may_go(last))
+                    written(may_go.unwrap_or_else(|| self.timing.may_go(self.now)))
                 ));
             }
         }
         Ok(check)
     }
 
-    /// While servers run both rings: what one makes, the other opens.
-    pub(crate) fn todays_open_elsewhere(&self) -> Result<[Check; 2], Failure> {
-        let [old, new] = [
-            self.server(self.previous.to_ring()?)?,
-            self.server(self.ring.to_ring()?)?,
-        ];
+    /// While servers run both rings: what one makes, the other opens. And the first instant after the deploy at which a
+    /// server that was left behind would be sent what it does not open, or would send it.
+    fn todays_open_elsewhere(&self) -> Result<([Check; 2], Option<OffsetDateTime>), Box<dyn Error>> {
+        let [old, new] = [self.server(copy(self.previous)?)?, self.server(copy(self.ring)?)?];
         let mut to_old = Check::new("what this ring makes opens on a server that still runs the previous one");
         let mut to_new = Check::new("what the previous ring makes meanwhile opens on a server with this one");
-        let until = after(self.now, self.timing.deploy);
-        let add = "let every server open with it first: `ring add`, deploy, then `ring seal`, or a later `--from`";
+        let add = "let every server open with it first: `ring add`, deploy, then `ring seal`; or a `--from` that is later than the \
+                   end of the deploy by more than 5 minutes";
         let keep = "keep it in this ring as `open`";
+        let mut deadline = None;
         for (check, ring, maker, opener, hint) in [
-            (&mut to_old, self.ring.ring(), &new, &old, add),
-            (&mut to_new, self.previous.ring(), &old, &new, keep),
+            (&mut to_old, self.ring, &new, &old, add),
+            (&mut to_new, self.previous, &old, &new, keep),
         ] {
-            for at in self.switches(ring).take_while(|&at| at <= until) {
-                check.cookies += 1;
-                if let Err(reason) = opener.opens(&maker.make(at)?, at) {
-                    check.problems.push(format!(
+            for at in self.switches(ring) {
+                // The clock of the server that seals is ahead.
+                let earliest = before(at, LEEWAY);
+                let is_meanwhile = earliest <= self.deployed();
+                if !is_meanwhile && deadline.is_some_and(|first| first <= earliest) {
+                    continue;
+                }
+                check.cookies += usize::from(is_meanwhile);
+                match opener.opens(&maker.make(at)?, at) {
+                    Ok(()) => {}
+                    Err(_) if !is_meanwhile => deadline = Some(earliest),
+                    Err(reason) => check.problems.push(format!(
                         "from {} on key {} seals, which the other ring refuses ({}); {hint}",
-                        written(at),
+                        written(at.max(self.now)),
                         ring.sealing_key(at),
                         reason.name()
-                    ));
+                    )),
                 }
             }
         }
-        Ok([to_old, to_new])
+        Ok(([to_old, to_new], deadline))
     }
 
-    /// The first instant after the deploy's time at which a server that was left behind would seal or open otherwise.
-    pub(crate) fn deadline(&self) -> Result<Option<OffsetDateTime>, Failure> {
-        let [old, new] = [
-            self.server(self.previous.to_ring()?)?,
-            self.server(self.ring.to_ring()?)?,
-        ];
-        let mut first = None;
-        for (ring, maker, opener) in [(&self.ring, &new, &old), (&self.previous, &old, &new)] {
-            for at in self.switches(ring.ring()).skip(1) {
-                if first.is_none_or(|first| at < first) && opener.opens(&maker.make(at)?, at).is_err() {
-                    first = Some(at);
-                }
-            }
-        }
-        Ok(first)
+    /// Every instant from which another key seals, in order, and before them what the slowest clock shows now.
+    fn switches(&self, ring: &KeyRing) -> BTreeSet<OffsetDateTime> {
+        let slowest = before(self.now, LEEWAY);
+        let ahead = ring.describe().into_iter().filter_map(|key| seals_from(key.role));
+        ahead.filter(|&from| from > slowest).chain([slowest]).collect()
     }
 
-    /// Now, and every instant ahead from which another key seals, in order.
-    fn switches(&self, ring: &KeyRing) -> impl Iterator<Item = OffsetDateTime> + use<> {
-        let ahead = ring
-            .describe()
-            .into_iter()
-            .filter_map(|key| seals_from(key.role))
-            .filter(|&from| from > self.now);
-        BTreeSet::from_iter(ahead.chain([self.now])).into_iter()
-    }
-
-    /// What every key is for, and when it may go; tried on the last token under it.
-    pub(crate) fn retirements(&self) -> Result<(Vec<Retirement>, Check), Failure> {
-        let mut check = Check::new("without a key that may go, nothing is lost from that instant on");
-        let mut keys = Vec::new();
-        let second = Duration::from_secs(1);
-        for key in self.ring.ring().describe() {
-            let last = self.last_sealed(key.id);
-            let may_go = last.map(|last| self.timing.may_go(last));
-            keys.push(Retirement { key, may_go });
-            let (Some(last), Some(go)) = (last, may_go) else {
+    /// `ring retire` counts from the instant at which another key takes over by this ring. What the last server seals before
+    /// it has the ring must be over by then: it is not if the ring was changed long before its deploy.
+    fn nothing_is_alive_when_keys_go(&self) -> Result<Check, Box<dyn Error>> {
+        let mut check = Check::new("nothing under a key is alive when `ring retire` lets it go");
+        for key in self.ring.describe() {
+            let (Sealing::Until(until), Some(last)) = (sealing(self.ring, key.id), self.last_sealed(key.id)) else {
                 continue;
             };
-            let with = self.server(self.ring.to_ring()?)?;
-            let made = self.server(self.ring.alone(key.id)?)?.make(last)?;
-            let without = self.server(self.ring.without(key.id)?.to_ring()?)?;
+            // By the fastest clock at the end of the deploy, and again on the day on which the key goes.
+            let made = self.server(alone(self.ring, key.id)?)?.make(after(last, LEEWAY))?;
+            let gone = before(self.timing.may_go(until), LEEWAY);
+            let next = self.ring.sealing_key(until);
             check.cookies += 1;
-            // Over at that instant and not a second earlier: until then it opens with the key, and is lost without it.
-            let nearly = before(go, second);
-            let outcomes = [
-                with.opens(&made, nearly),
-                without.opens(&made, nearly),
-                without.opens(&made, go),
-            ];
-            if outcomes != [Ok(()), Err(Reason::UnknownKey), Err(Reason::Expired)] {
-                check
-                    .problems
-                    .push(format!("key {}: its last token is not over at {}", key.id, written(go)));
+            if self.server(alone(self.ring, next)?)?.opens(&made, gone) != Err(Reason::Expired) {
+                check.problems.push(format!(
+                    "key {}: by this ring nothing is sealed with it after {}, but servers with the previous ring may do so until \
+                     {}; let key {next} seal again by `ring seal`, which counts from now, and deploy within {} minutes",
+                    key.id,
+                    written(until),
+                    written(last),
+                    HASTE.as_secs() / 60
+                ));
             }
         }
-        Ok((keys, check))
+        Ok(check)
     }
 
-    /// When the last server seals for the last time with a key of this ring, if it ever ends and can be known.
+    /// Until when servers with the previous ring seal with a key.
     fn last_sealed(&self, id: KeyId) -> Option<OffsetDateTime> {
-        match (sealing(self.ring.ring(), id), sealing(self.previous.ring(), id)) {
+        match sealing(self.previous, id) {
+            Sealing::WithoutEnd => Some(self.deployed()),
+            Sealing::Until(until) => Some(until.min(self.deployed())),
+            Sealing::Unknown => has(self.previous, id).then(|| self.timing.sealed_until.unwrap_or(self.now)),
+        }
+    }
+
+    /// Until when servers may seal with keys that this ring replaces, so that `ring retire` counts right.
+    fn counted_until(&self) -> impl Iterator<Item = OffsetDateTime> {
+        let keys = self.ring.describe().into_iter();
+        keys.filter_map(
+            |key| match (sealing(self.ring, key.id), sealing(self.previous, key.id)) {
+                (Sealing::Until(until), Sealing::WithoutEnd) => Some(after(after(until, HASTE), self.timing.deploy)),
+                _ => None,
+            },
+        )
+    }
+
+    /// What every key is for, and when it may go.
+    fn retirements(&self) -> Vec<Retirement> {
+        let may_go = |id| match (sealing(self.ring, id), sealing(self.previous, id)) {
             // Servers with the previous ring go on sealing with it until they have this one.
-            (Sealing::Until(until), Sealing::WithoutEnd) => Some(self.timing.last_sealed(until.max(self.now))),
-            (Sealing::Until(until), _) => Some(self.timing.last_sealed(until)),
-            (Sealing::Unknown, Sealing::WithoutEnd) => Some(self.timing.last_sealed(self.now)),
-            (Sealing::Unknown, Sealing::Until(until)) => Some(self.timing.last_sealed(until.min(self.now))),
-            (Sealing::Unknown, Sealing::Unknown) => {
-                let was_there = self.previous.ring().describe().iter().any(|key| key.id == id);
-                self.timing.last_sealed_as_stated().filter(|_| was_there)
-            }
-            (Sealing::WithoutEnd, _) => None,
+            (Sealing::Unknown, Sealing::WithoutEnd) => Some(self.timing.may_go(self.now)),
+            (Sealing::Unknown, Sealing::Until(until)) => Some(self.timing.may_go(until.min(self.now))),
+            (Sealing::Unknown, _) if !has(self.previous, id) => None,
+            _ => self.may_go(self.ring, id),
+        };
+        let keys = self.ring.describe().into_iter();
+        keys.map(|key| Retirement {
+            key,
+            may_go: may_go(key.id),
+        })
+        .collect()
+    }
+
+    /// When a key may go as `ring retire` counts.
+    fn may_go(&self, ring: &KeyRing, id: KeyId) -> Option<OffsetDateTime> {
+        match sealing(ring, id) {
+            Sealing::Until(until) => Some(self.timing.may_go(until)),
+            Sealing::Unknown => self.timing.may_go_as_stated(),
+            Sealing::WithoutEnd => None,
         }
     }
 }
 
-/// A key of the ring, and from when on nothing is lost without it, if that can be known.
-pub(crate) struct Retirement {
-    pub(crate) key: KeyDescription,
-    pub(crate) may_go: Option<OffsetDateTime>,
+fn has(ring: &KeyRing, id: KeyId) -> bool {
+    ring.describe().iter().any(|key| key.id == id)
+}
+
+/// The same ring once more, for a server that takes it.
+fn copy(ring: &KeyRing) -> Result<KeyRing, KeyError> {
+    KeyRing::parse(ring.write_with_secrets().expose())
+}
+
+/// A ring of one of its keys alone.
+fn alone(ring: &KeyRing, id: KeyId) -> Result<KeyRing, KeyError> {
+    let (text, id) = (ring.write_with_secrets(), format!("_{id}_"));
+    let mut words = text.expose().split_whitespace();
+    KeyRing::parse(words.find(|word| word.contains(&id)).unwrap_or_default())
 }

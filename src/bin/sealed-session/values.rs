@@ -8,9 +8,6 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::answer::Failure;
 
-/// How far two honest clocks may be apart (SPEC.md).
-pub(crate) const LEEWAY: Duration = Duration::from_secs(5 * 60);
-
 /// An RFC 3339 instant in whole seconds.
 pub(crate) fn instant(text: &str) -> Result<OffsetDateTime, String> {
     OffsetDateTime::parse(text, &Rfc3339)
@@ -93,25 +90,6 @@ pub(crate) fn whole_second(instant: OffsetDateTime) -> OffsetDateTime {
 /// Unix seconds as an instant; what is out of range becomes 1970.
 pub(crate) fn unix(seconds: i64) -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH)
-}
-
-/// `instant` + `span`, at the end of time at most.
-pub(crate) fn after(instant: OffsetDateTime, span: Duration) -> OffsetDateTime {
-    let span = time::Duration::try_from(span).unwrap_or(time::Duration::MAX);
-    instant.saturating_add(span)
-}
-
-/// `instant` - `span`, 1970 at least.
-pub(crate) fn before(instant: OffsetDateTime, span: Duration) -> OffsetDateTime {
-    let span = time::Duration::try_from(span).unwrap_or(time::Duration::MAX);
-    instant.saturating_sub(span).max(OffsetDateTime::UNIX_EPOCH)
-}
-
-/// RFC 3339 in UTC.
-pub(crate) fn written(instant: OffsetDateTime) -> String {
-    instant
-        .format(&Rfc3339)
-        .unwrap_or_else(|_| instant.unix_timestamp().to_string())
 }
 
 /// `in 12 hours`, `3 days ago`, `now`: the largest unit of which there are at least two.
