@@ -2,8 +2,10 @@
 //! `Sessions`, `KeyRing` and `replace_keys`; the model decides only who does what when.
 //!
 //! - [`explore`] goes through every order of deploys, visits and time of one [`rotation`] by a [`procedure`].
+//! - [`command`] is the rule of the command `sealed-session`, by which two of the procedures go.
 //! - [`year`] runs twelve rotations and many sessions along one [`schedule`].
 
+pub mod command;
 pub mod explore;
 pub mod fleet;
 pub mod habits;

@@ -53,11 +53,34 @@ pub struct Procedure {
     pub notices_falling_back: bool,
     /// The application writes every session that is sealed under another secret than the one that seals.
     pub reseals_on_sight: bool,
+    /// The command decides about sealing, deploys and retirement, and not the rules above.
+    pub command: Option<Command>,
     /// The property that it breaks, if it is a shortcut.
     pub breaks: Option<&'static str>,
     /// How far each server's clock is ahead of the slowest, in seconds: one exploration begins with each row.
     pub clocks: &'static [&'static [u32]],
 }
+
+/// An operator who goes by `sealed-session`, on one machine or several, with clocks within those of the servers.
+#[derive(Clone, Copy, Debug)]
+pub struct Command {
+    /// Seconds that a deploy takes at most after its rehearsal.
+    pub deploy: u32,
+    /// What `--deploy` says.
+    pub stated: u32,
+    /// A ring is deployed only right after a rehearsal that passed.
+    pub rehearses: bool,
+    /// Seconds by which the operator's clock is ahead of all others when the old secret goes.
+    pub ahead: u32,
+}
+
+/// The command, as its help says.
+const AS_HELP_SAYS: Command = Command {
+    deploy: LEEWAY,
+    stated: LEEWAY,
+    rehearses: true,
+    ahead: 0,
+};
 
 /// Two servers.
 pub const TWO: &[&[u32]] = &[&[0, 0], &[0, LEEWAY]];
@@ -77,6 +100,7 @@ impl Procedure {
             falls_back: 1,
             notices_falling_back: true,
             reseals_on_sight: false,
+            command: None,
             breaks: None,
             clocks,
         }
@@ -102,12 +126,34 @@ impl Procedure {
         }
     }
 
+    /// By the command, when every server opens with the new secret: `ring seal` at any time, for now or for later, any number
+    /// of times; `rehearse` and the deploy some time after it, and `ring retire` as soon as it lets the old secret go.
+    pub fn by_command(clocks: &'static [&'static [u32]]) -> Self {
+        Self {
+            name: "by the command: seal, rehearse, deploy late, retire",
+            steps: &[Step::Add, Step::PromoteFrom, Step::Retire],
+            command: Some(AS_HELP_SAYS),
+            ..Self::at_once(clocks)
+        }
+    }
+
+    /// By the command, in one deploy.
+    pub fn by_command_in_one_deploy(clocks: &'static [&'static [u32]]) -> Self {
+        Self {
+            name: "by the command: add with an instant, rehearse, deploy late, retire",
+            steps: &[Step::Before, Step::AddFrom, Step::Retire],
+            ..Self::by_command(clocks)
+        }
+    }
+
     /// The documented procedures.
-    pub fn documented(clocks: &'static [&'static [u32]]) -> [Self; 3] {
+    pub fn documented(clocks: &'static [&'static [u32]]) -> [Self; 5] {
         [
             Self::at_once(clocks),
             Self::from_instant(clocks),
             Self::one_deploy(clocks),
+            Self::by_command(clocks),
+            Self::by_command_in_one_deploy(clocks),
         ]
     }
 
@@ -120,6 +166,13 @@ impl Procedure {
         let at_once = broken(Self::at_once(TWO));
         let from_instant = broken(Self::from_instant(TWO));
         let one_deploy = broken(Self::one_deploy(TWO));
+        let command = broken(Self::by_command(TWO));
+        let in_one_deploy = broken(Self::by_command_in_one_deploy(TWO));
+        let with = |change: fn(&mut Command)| {
+            let mut command = AS_HELP_SAYS;
+            change(&mut command);
+            Some(command)
+        };
         vec![
             Self {
                 name: "promote before every server opens with the new secret",
@@ -185,6 +238,31 @@ impl Procedure {
                 falls_back: 0,
                 clocks: &[&[0, LEEWAY + 1]],
                 ..at_once.clone()
+            },
+            Self {
+                name: "deploy what sealed some time ago without a rehearsal, and retire as the command counts",
+                command: with(|command| command.rehearses = false),
+                ..command.clone()
+            },
+            Self {
+                name: "a deploy that takes a second longer than the command was told",
+                command: with(|command| command.stated -= 1),
+                ..command.clone()
+            },
+            Self {
+                name: "retire by a clock that is a second further ahead than 5 minutes",
+                command: with(|command| command.ahead = 1),
+                ..command
+            },
+            Self {
+                name: "one deploy that takes a second longer than the command was told",
+                command: with(|command| command.stated -= 1),
+                ..in_one_deploy.clone()
+            },
+            Self {
+                name: "one deploy, without 5 minutes for the clock of the server that seals",
+                command: with(|command| command.stated -= LEEWAY),
+                ..in_one_deploy
             },
             Self {
                 name: "an application that writes sessions only because their secret no longer seals",

@@ -1,10 +1,14 @@
 //! One rotation: what can happen in which state. The servers are the crate's `Sessions`.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+
 use sealed_session::State as Verdict;
 
+use crate::command;
 use crate::fleet::{Fault, Fleet, MOST, Request, Visitor};
 use crate::keys::{Ring, Secret};
-use crate::procedure::{LEEWAY, Procedure, Step};
+use crate::procedure::{Command, LEEWAY, Procedure, Step};
 use crate::server::{self, Visit};
 
 pub const VALID_OPENS: &str = "no valid session is refused";
@@ -23,6 +27,8 @@ pub struct Rotation {
     /// Seconds after which time stands still.
     pub horizon: u32,
     pub fleet: Fleet,
+    /// What rehearsals said: a ring, the next one, and what the operator's clock showed.
+    rehearsals: RefCell<HashMap<(Ring, Ring, u32), bool>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -37,6 +43,10 @@ pub struct State {
     pub servers: [u8; MOST],
     /// The instant from which the new secret seals; 0 if there is none.
     pub from: u32,
+    /// The instant in the ring that is not published yet, if the command decides.
+    pub draft: Option<u32>,
+    /// Until when a server may be without the published ring, if the command decides.
+    pub late_until: u32,
     /// When the last server got the published step, if the old secret goes in the next one.
     pub deployed: Option<u32>,
     pub visitor: Option<Visitor>,
@@ -49,6 +59,10 @@ pub struct State {
 pub enum Action {
     /// Until the next instant.
     Wait,
+    /// The operator lets the new secret seal from this instant, in a ring that is not published yet.
+    Draft {
+        from: u32,
+    },
     /// The operator publishes the next step, with this instant if it has one.
     Publish {
         from: u32,
@@ -74,6 +88,7 @@ impl Rotation {
             procedure,
             horizon,
             fleet: Fleet::new(),
+            rehearsals: RefCell::default(),
         }
     }
 
@@ -113,14 +128,58 @@ impl Rotation {
     /// Whether a server may be without the published ring at `instant`. A ring that adds and promotes at once has its
     /// time before its instant, by the slowest clock, which is the operator's here.
     fn may_be_late(&self, state: &State, instant: u32) -> bool {
+        if self.procedure.command.is_some() {
+            return instant <= state.late_until;
+        }
         match (self.step(state), self.procedure.deployed_before_instant) {
             (Step::AddFrom, Some(lead)) => instant + lead < state.from,
             _ => true,
         }
     }
 
+    /// What operators' clocks may show: they are within those of the servers.
+    fn readings(&self, state: &State) -> [u32; 2] {
+        [state.now, state.now + self.spread(state)]
+    }
+
+    /// The instants of a `ring seal`: at once, the last one that a rehearsal in one deploy refuses, and the first that it
+    /// accepts. It may be said again, while the first rehearsals are refused.
+    fn drafts(&self, state: &State, command: Command) -> impl Iterator<Item = Action> {
+        let seals = matches!(self.next_step(state), Some(Step::AddFrom | Step::PromoteFrom));
+        let is_early = seals && self.all_have_it(state) && state.now <= 2 * LEEWAY;
+        let readings = self.readings(state).into_iter().filter(move |_| is_early);
+        let instants = readings
+            .flat_map(move |now| [0, command.stated + LEEWAY, command.stated + LEEWAY + 1].map(|ahead| now + ahead));
+        let drafted = state.draft;
+        instants
+            .filter(move |&from| drafted != Some(from))
+            .map(|from| Action::Draft { from })
+    }
+
+    /// Whether the command lets the operator publish the next step.
+    fn command_lets(&self, state: &State, next: Step, command: Command) -> bool {
+        let (from, ahead) = match (next, state.draft) {
+            (Step::Retire, _) => (state.from, command.ahead),
+            (_, Some(draft)) => (draft, 0),
+            _ => return false,
+        };
+        let rings = [(state.step, state.from), (state.step + 1, from)].map(|(step, from)| self.ring(step, from));
+        let rehearsed = |now| {
+            let [previous, ring] = rings;
+            let mut said = self.rehearsals.borrow_mut();
+            let ask = || command::rehearses(previous, ring, command.stated, now);
+            !command.rehearses || *said.entry((previous, ring, now)).or_insert_with(ask)
+        };
+        let retired = |now| next != Step::Retire || command::may_go(from, command.stated) <= now;
+        let readings = self.readings(state).map(|now| now + ahead);
+        self.all_have_it(state) && readings.into_iter().any(rehearsed) && readings.into_iter().any(retired)
+    }
+
     /// Whether the operator may publish the next step.
     fn may_publish(&self, state: &State, next: Step) -> bool {
+        if let Some(command) = self.procedure.command {
+            return self.command_lets(state, next, command);
+        }
         match next {
             Step::Before => false,
             Step::Add | Step::AddFrom => true,
@@ -179,6 +238,8 @@ impl Rotation {
             step: 0,
             servers: [0; MOST],
             from: 0,
+            draft: None,
+            late_until: 0,
             deployed: None,
             visitor: None,
             turns: 0,
@@ -197,16 +258,21 @@ impl Rotation {
         if next <= self.horizon && (self.all_have_it(state) || self.may_be_late(state, next)) {
             actions.push(Action::Wait);
         }
+        if let Some(command) = self.procedure.command {
+            actions.extend(self.drafts(state, command));
+        }
         match self.next_step(state) {
             Some(step) if !self.may_publish(state, step) => {}
-            Some(Step::AddFrom | Step::PromoteFrom) => {
+            Some(Step::AddFrom | Step::PromoteFrom) if self.procedure.command.is_none() => {
                 // Far enough away for a deploy of one or of two instants.
                 let base = state.now - state.now % LEEWAY;
                 actions.extend([2, 3].map(|leeways| Action::Publish {
                     from: base + leeways * LEEWAY,
                 }));
             }
-            Some(_) => actions.push(Action::Publish { from: state.from }),
+            Some(_) => actions.push(Action::Publish {
+                from: state.draft.unwrap_or(state.from),
+            }),
             None => {}
         }
         for server in 0..self.clocks(state).len() {
@@ -230,10 +296,17 @@ impl Rotation {
     pub fn after(&mut self, last: &State, action: Action) -> State {
         let mut state = last.clone();
         match action {
-            Action::Wait => state.now = next_instant(state.now),
+            Action::Wait => {
+                state.now = next_instant(state.now);
+                if state.late_until < state.now {
+                    state.late_until = 0;
+                }
+            }
+            Action::Draft { from } => state.draft = Some(from),
             Action::Publish { from } => {
                 state.step += 1;
-                (state.from, state.deployed) = (from, None);
+                (state.from, state.draft, state.deployed) = (from, None, None);
+                state.late_until = self.procedure.command.map_or(0, |command| state.now + command.deploy);
             }
             Action::Deploy(server) => state.servers[server] = state.step,
             Action::FallBack(server) => {
@@ -247,7 +320,8 @@ impl Rotation {
         if !matches!(action, Action::Visit(..)) {
             state.turns = 0;
         }
-        if self.all_have_it(&state) && self.next_step(&state) == Some(Step::Retire) {
+        if self.procedure.command.is_none() && self.all_have_it(&state) && self.next_step(&state) == Some(Step::Retire)
+        {
             state.deployed.get_or_insert(state.now);
         }
         state

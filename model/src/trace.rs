@@ -34,6 +34,7 @@ fn line(model: &Rotation, before: &State, action: Action, after: &State) -> Opti
     let ring = |state: &State, step| model.ring(step, state.from);
     Some(match action {
         Action::Wait => return None,
+        Action::Draft { from } => format!("the operator lets the new secret seal from {}", clock(from)),
         Action::Publish { .. } => format!("the operator publishes {}", ring(after, after.step)),
         Action::Deploy(server) => format!("server {} has {}", name(server), ring(after, after.servers[server])),
         Action::FallBack(server) => format!(

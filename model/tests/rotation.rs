@@ -51,6 +51,16 @@ fn three_servers_that_rotate_in_one_deploy_refuse_nobody() {
 }
 
 #[test]
+fn two_servers_that_rotate_by_the_command_refuse_nobody() {
+    assert_holds(Procedure::by_command(TWO), 50, 200_000);
+}
+
+#[test]
+fn two_servers_that_rotate_in_one_deploy_by_the_command_refuse_nobody() {
+    assert_holds(Procedure::by_command_in_one_deploy(TWO), 60, 100_000);
+}
+
+#[test]
 fn every_shortcut_is_found_out() {
     for procedure in Procedure::shortcuts() {
         let breaks = procedure.breaks.expect("a shortcut breaks a property");
