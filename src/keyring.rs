@@ -144,6 +144,10 @@ impl KeyRing {
     /// # Errors
     /// Any [`KeyError`] about entries and rings. The error names the entry, never the secret.
     pub fn parse(text: &str) -> Result<Self, KeyError> {
+        if text.starts_with('\u{feff}') {
+            let problem = "a byte order mark stands before it; save the file as UTF-8 without one";
+            return Err(KeyError::Entry { entry: 1, problem });
+        }
         let entries: Vec<&str> = text
             .lines()
             .map(|line| line.split_once('#').map_or(line, |(entry, _comment)| entry))
@@ -438,6 +442,12 @@ mod tests {
             "entry 2 of the key ring: its role is unknown",
         );
         refused("seal", "entry 1");
+        for ring in [format!("seal {a}"), a.clone(), format!("# comment\nseal {a}")] {
+            refused(
+                &format!("\u{feff}{ring}"),
+                "entry 1 of the key ring: a byte order mark stands before it",
+            );
+        }
         refused(
             &format!("seal {a}\nopne"),
             "entry 2 of the key ring: its role is unknown",

@@ -1074,7 +1074,163 @@ fn edge_keys_are_those_of_the_library() {
     place.refuses("edge-keys ring.txt --name __Host-é", 2, "error");
 }
 
+// ---- revocations
+
+#[test]
+fn a_file_of_revocations_is_shown() {
+    use sealed_session::{RevocationList as _, Revocations};
+    let place = Place::new("revocations");
+    let list = Revocations::new();
+    let write = || fs::write(place.path("revoked"), list.snapshot(instant("2026-01-01T00:00:00Z"))).unwrap();
+    write();
+    let said = place.does("revocations revoked").out;
+    assert_eq!(
+        said,
+        "revoked: no cut-off\nrevoked sessions: 0, of which 0 would have expired by now\n"
+    );
+    for (id, until) in [
+        ("b7477ebeb19cef38", "2026-11-25T00:00:00Z"),
+        ("0000000000000001", "2026-11-24T00:00:00Z"),
+    ] {
+        list.revoke(id.parse().unwrap(), instant(until), instant("2026-01-01T00:00:00Z"));
+    }
+    list.reject_started_before(instant("2026-11-22T00:00:00Z"));
+    write();
+    let said = place.does("revocations revoked --ids").out;
+    assert_eq!(
+        said,
+        "revoked: sessions that started before 2026-11-22T00:00:00Z (2 days ago) are refused\n\
+         revoked sessions: 2, of which 1 would have expired by now\n\
+         \x20 0000000000000001  until 2026-11-24T00:00:00Z (now)\n\
+         \x20 b7477ebeb19cef38  until 2026-11-25T00:00:00Z (in 24 hours)\n"
+    );
+    let json = place.does("revocations revoked --ids --json").json();
+    assert_eq!(
+        (&json["cut_off"], &json["revoked"], &json["expired"], &json["schema"]),
+        (&"2026-11-22T00:00:00Z".into(), &2.into(), &1.into(), &1.into())
+    );
+    assert_eq!(json["sessions"][1]["session_id"], "b7477ebeb19cef38");
+    assert_eq!(place.does("revocations revoked --json").json()["sessions"], Value::Null);
+    place.write("revoked", "no list");
+    place.refuses("revocations revoked", 2, "revoked: the bytes are no revocation list");
+    place.refuses("revocations missing", 3, "missing cannot be read");
+}
+
 // ---- what holds for every command
+
+#[test]
+fn for_machines_every_line_is_an_object() {
+    let place = Place::new("machines");
+    place.write("ring.txt", FIRST);
+    place.set_mode("ring.txt", 0o644);
+    for (words, code) in [
+        ("ring show ring.txt", 0),
+        ("ring show missing.txt", 3),
+        ("ring retire ring.txt 9e4859a4", 1),
+        ("ring sho ring.txt", 2),
+        ("ring show ring.txt --at yesterday", 2),
+        ("ring", 2),
+        ("inspect", 1),
+        ("rehearse ring.txt --previous ring.txt", 0),
+    ] {
+        let said = place.run(&format!("{words} --json"));
+        assert_eq!(said.code, code, "{words}: {}", said.err);
+        let lines: Vec<Value> = [&said.out, &said.err]
+            .iter()
+            .flat_map(|text| text.lines())
+            .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{words}: {error}: {line}")))
+            .collect();
+        assert!(lines.iter().all(|line| line["schema"] == 1), "{lines:?}");
+        assert_eq!(said.out.is_empty(), lines.iter().any(|line| line["error"].is_string()));
+        let codes: Vec<_> = lines.iter().filter_map(|line| line["code"].as_i64()).collect();
+        assert!(codes.iter().all(|&said| said == i64::from(code)), "{codes:?}");
+        #[cfg(unix)]
+        assert_eq!(
+            words.contains(" ring.txt") && code < 2,
+            lines.iter().any(|line| line["warning"].is_string()),
+            "{words}: {lines:?}"
+        );
+    }
+    let said = place.run("ring show nothing.txt ring.txt --json");
+    let error: Value = serde_json::from_str(&said.err).unwrap();
+    assert!(
+        error["error"].as_str().unwrap().starts_with("unexpected argument"),
+        "{error}"
+    );
+    assert_eq!(place.run_with(&["inspect", "--json"], "a=b").json()["at"], NOW);
+    let key = place.run_showing_secrets(&["key", "new", "--json"], "").json();
+    assert_eq!(key["schema"], 1);
+}
+
+#[test]
+fn what_a_terminal_would_obey_is_escaped() {
+    let place = Place::new("terminal");
+    let said = place.run_with(
+        &["inspect"],
+        "Cookie: \u{1b}[31mevil=1; \u{9b}2Jworse=2; \u{202e}live=3",
+    );
+    assert!(
+        said.out
+            .contains("Cookies: \\u001b[31mevil, \\u009b2Jworse, \\u202elive"),
+        "{}",
+        said.out
+    );
+    let said = place.run_with(&["inspect", "--json"], "\u{1b}a=1; \u{9b}b=2").json();
+    assert_eq!(said["cookies"], serde_json::json!(["\u{1b}a", "\u{9b}b"]));
+    let said = place.run_with(&["ring", "show", "\u{1b}[31m.txt"], "");
+    assert!(said.err.contains("\\u001b[31m.txt cannot be read"), "{}", said.err);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_secret_that_goes_to_a_file_open_to_others_is_a_warning() {
+    let place = Place::new("umask");
+    place.write("ring.txt", FIRST);
+    for (command, file) in [("key new", "key.txt"), ("edge-keys ring.txt --open", "edge.json")] {
+        for (umask, is_warned) in [("022", true), ("077", false)] {
+            let _ = fs::remove_file(place.path(file));
+            let script = format!(
+                "umask {umask}; '{}' {command} > {file}",
+                env!("CARGO_BIN_EXE_sealed-session")
+            );
+            let output = Command::new("bash")
+                .args(["-c", &script])
+                .current_dir(&place.0)
+                .output()
+                .unwrap();
+            let error = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(
+                error.contains("open to its group or to others (mode 644)"),
+                is_warned,
+                "{error}"
+            );
+            assert!(output.status.success() && !place.read(file).is_empty());
+        }
+    }
+    place.refuses("ring show ring.txt", 0, "seals");
+}
+
+#[test]
+fn a_ring_that_an_editor_spoiled_is_named() {
+    let place = Place::new("editor");
+    place.write("ring.txt", &format!("\u{feff}seal {FIRST}\n"));
+    place.refuses("ring show ring.txt", 2, "a byte order mark stands before it");
+    let wide: Vec<u8> = FIRST.encode_utf16().flat_map(u16::to_le_bytes).chain([0xff]).collect();
+    fs::write(place.path("ring.txt"), wide).unwrap();
+    place.refuses("ring show ring.txt", 2, "ring.txt is no text; save it as UTF-8");
+    // No more is bound than is read.
+    fs::write(place.path("large"), vec![0; (1 << 20) + 1]).unwrap();
+    place.write("ring.txt", FIRST);
+    let said = place.run_with(
+        &["inspect", "--ring", "ring.txt", "--bind-file", "large"],
+        "__Host-id=&&&",
+    );
+    assert!(
+        said.code == 2 && said.err.contains("large has more than"),
+        "{}",
+        said.err
+    );
+}
 
 #[test]
 fn secrets_among_the_arguments_are_refused_without_being_repeated() {
@@ -1174,6 +1330,7 @@ fn every_example_of_the_help_runs() {
         "inspect",
         "rehearse",
         "edge-keys",
+        "revocations",
     ];
     for command in commands {
         let help = place.does(&format!("{command} --help")).out;
@@ -1194,6 +1351,8 @@ fn every_example_of_the_help_runs() {
                 &format!("seal {FIRST}\nseal {second} from=2025-01-01T00:00:00Z\nopen {third}\n"),
             );
             place.write("cookie.txt", &format!("{session}; {activity}"));
+            let revoked = sealed_session::Revocations::new().snapshot(instant(NOW));
+            fs::write(place.path("revoked"), revoked).unwrap();
             let example = example.replace("--audience shop-production", "--audience shop");
             let example = example.replace("kubectl get secret shop -o jsonpath={.data.ring}", "base64 ring.txt");
             shell(&place, &example);

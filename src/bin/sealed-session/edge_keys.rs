@@ -22,6 +22,7 @@ use crate::settings::{Settings, build};
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
+  umask 077    # what is made here is for your eyes only
   sealed-session edge-keys ring.txt --audience shop-production > edge-keys.json
   sealed-session edge-keys ring.txt --audience shop-production --days 97 --remembered-idle 14d --remembered-absolute 90d > edge-keys.json")]
 pub(crate) struct EdgeKeys {

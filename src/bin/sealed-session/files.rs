@@ -11,7 +11,7 @@ use crate::answer::{self, Failure};
 use crate::ring_text::RingText;
 
 /// Largest input in bytes, as the library's own limit for a ring file.
-const LARGEST: usize = 1 << 20;
+pub(crate) const LARGEST: usize = 1 << 20;
 
 /// Reads standard input.
 pub(crate) fn read_stdin() -> Result<Zeroizing<String>, Failure> {
@@ -31,12 +31,18 @@ pub(crate) fn read_ring(path: &Path) -> Result<RingText, Failure> {
     RingText::parse(text).map_err(|error| Failure::usage(format_args!("{name}: {error}")))
 }
 
-/// Reads the bytes of a small file.
-pub(crate) fn read_bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
+/// Reads the bytes of a file that has no more than `largest`.
+pub(crate) fn read_bytes(path: &Path, largest: u64) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let mut bytes = Zeroizing::new(Vec::new());
-    File::open(path)
-        .and_then(|file| file.take(LARGEST as u64).read_to_end(&mut bytes))
+    let read = File::open(path)
+        .and_then(|file| file.take(largest + 1).read_to_end(&mut bytes))
         .map_err(|error| not_opened(path, &error))?;
+    if read as u64 > largest {
+        return Err(Failure::usage(format_args!(
+            "{} has more than {largest} bytes",
+            path.display()
+        )));
+    }
     Ok(bytes)
 }
 

@@ -88,7 +88,7 @@ impl Inspect {
 
     fn judge<'a>(&'a self, ring: &'a RingText, header: &'a Header, now: OffsetDateTime) -> Result<Judge<'a>, Failure> {
         let bind = match &self.bind_file {
-            Some(path) => files::read_bytes(path)?,
+            Some(path) => files::read_bytes(path, files::LARGEST as u64)?,
             None => Zeroizing::default(),
         };
         Ok(Judge {

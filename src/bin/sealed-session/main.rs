@@ -1,4 +1,4 @@
-//! The command `sealed-session`: key rings, inspection of cookies, rehearsals of a rotation, keys for an edge.
+//! The command `sealed-session`: key rings, inspection of cookies and revocations, rehearsals of a rotation, keys for an edge.
 //!
 //! It uses the crate's public items only. Secrets come from files and standard input, never from arguments.
 
@@ -12,6 +12,7 @@ mod judge;
 mod key;
 mod rehearse;
 mod retire;
+mod revocations;
 mod ring;
 mod ring_text;
 mod schedule;
@@ -55,9 +56,9 @@ Exit codes:
 A rotation from the beginning to the end (each command has --help with examples):
   sealed-session ring new ring.txt                  the first key; every server reads this file
   sealed-session ring add ring.txt                  the next key, which only opens; deploy to every server
-  sealed-session ring seal ring.txt ID              the next key seals; rehearse, then deploy to every server
-  sealed-session rehearse ring.txt --previous OLD   does anything go wrong? and when may the old key go?
-  sealed-session ring retire ring.txt OLD_ID        refused until the last token under the old key is over
+  sealed-session ring seal ring.txt ID              the next key seals
+  sealed-session rehearse ring.txt --previous OLD   right before each deploy: is anybody signed out? when may the old key go?
+  sealed-session ring retire ring.txt OLD_ID        refused until the last token under the old key has expired
 
 Instants are RFC 3339 in whole seconds (2026-12-01T00:00:00Z), durations 90s, 30m, 12h or 400d. Secrets are read from files and
 standard input, never from arguments, which other users of the machine see.";
@@ -71,6 +72,7 @@ enum Command {
     Inspect(inspect::Inspect),
     Rehearse(rehearse::Rehearse),
     EdgeKeys(edge_keys::EdgeKeys),
+    Revocations(revocations::ShowRevocations),
 }
 
 fn main() -> ExitCode {
@@ -111,6 +113,7 @@ fn run(command: Command, now: OffsetDateTime) -> Result<Answer, Failure> {
         Command::Inspect(inspect) => inspect.run(now),
         Command::Rehearse(rehearse) => rehearse.run(now),
         Command::EdgeKeys(edge_keys) => edge_keys.run(now),
+        Command::Revocations(revocations) => revocations.run(now),
     }
 }
 
