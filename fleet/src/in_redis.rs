@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 
 use crate::exchange::{Exchange, Problem, Waker};
 
-/// One snapshot of all that is revoked. It has no expiry, so that a full Redis does not evict it before others.
+/// One snapshot of all that is revoked. It has no expiry, since it would be nothing to a server that starts.
 const KEY: &str = "sealed-session:revocations";
 /// Deltas.
 const NEWS: &str = "sealed-session:news";
