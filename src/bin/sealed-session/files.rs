@@ -107,10 +107,14 @@ impl Editing {
         }
         let temporary = beside(&target, |name| format!(".{name}.new"));
         let replacement = take(&temporary).map_err(|error| match error.kind() {
-            io::ErrorKind::WouldBlock => Failure::refused(format_args!(
-                "another command is changing {}; try again when it has ended",
-                path.display()
-            )),
+            // It is locked, or was made or renamed by another command in between: the directory itself is there.
+            io::ErrorKind::WouldBlock | io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound => {
+                Failure::refused(format_args!(
+                    "another command is changing {} and writes {}; try again when it has ended",
+                    path.display(),
+                    temporary.display()
+                ))
+            }
             _ => Failure::io(format_args!("{} cannot be made", temporary.display()), &error),
         })?;
         Ok(Self {
