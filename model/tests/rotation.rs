@@ -52,7 +52,7 @@ fn three_servers_that_rotate_in_one_deploy_refuse_nobody() {
 
 #[test]
 fn two_servers_that_rotate_by_the_command_refuse_nobody() {
-    assert_holds(Procedure::by_command(TWO), 50, 200_000);
+    assert_holds(Procedure::by_command(TWO), 45, 200_000);
 }
 
 #[test]
