@@ -3,6 +3,7 @@
 //! No error ever carries a secret or a cookie value, and of the session data none but the name of one top-level field
 //! ([`SealError::TooLarge`]).
 
+use std::path::PathBuf;
 use std::{error, fmt, io};
 
 use crate::ids::KeyId;
@@ -236,6 +237,56 @@ impl fmt::Display for RevocationsError {
 
 impl error::Error for RevocationsError {}
 
+/// Why a [`RevocationFile`](crate::RevocationFile) was not opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RevocationFileError {
+    /// Another process has it, or this one a second time.
+    InUse {
+        /// The file.
+        path: PathBuf,
+    },
+    /// What it holds is no revocation list, or is damaged.
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: RevocationsError,
+    },
+    /// The file, its lock file or its directory could not be read or written.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        kind: io::ErrorKind,
+    },
+}
+
+impl fmt::Display for RevocationFileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InUse { path } => write!(
+                f,
+                "the revocation file {} is in use; stop the other process, or give each server a file of its own",
+                path.display()
+            ),
+            Self::Unreadable { path, error } => write!(
+                f,
+                "the revocation file {}: {error}; put the copy of another server in its place, or open it with \
+                 `open_or_put_aside`",
+                path.display()
+            ),
+            Self::File { path, kind } => write!(
+                f,
+                "the revocation file {} or one beside it could not be read or written: {kind}",
+                path.display()
+            ),
+        }
+    }
+}
+
+impl error::Error for RevocationFileError {}
+
 /// A token did not open: to the outside all failures look the same, [`reason`](Self::reason) is for logs and tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpenError {
@@ -437,6 +488,19 @@ mod tests {
             RevocationsError::Order,
         ];
         lists.iter().for_each(|error| assert_sentence(&error.to_string()));
+        let path = PathBuf::from("revoked");
+        let files = [
+            RevocationFileError::InUse { path: path.clone() },
+            RevocationFileError::Unreadable {
+                path: path.clone(),
+                error: RevocationsError::Length,
+            },
+            RevocationFileError::File {
+                path,
+                kind: io::ErrorKind::PermissionDenied,
+            },
+        ];
+        files.iter().for_each(|error| assert_sentence(&error.to_string()));
         let size = sealing[0].to_string();
         assert!(
             size.contains("5000") && size.contains("4096") && size.contains("`basket` with 4000"),

@@ -22,8 +22,9 @@ mod key_source;
 mod day_keys;
 
 // Column 2: meaning and time.
-mod revocation;
 mod session;
+
+mod revocation;
 
 // Column 3: header text.
 mod cookie;
@@ -60,13 +61,14 @@ mod tracing;
 
 pub use crate::cookie::SameSite;
 pub use crate::edge::{Checked, Checker, EdgeRights};
-pub use crate::error::{ConfigError, KeyError, OpenError, Reason, RevocationsError, SealError};
+pub use crate::error::{ConfigError, KeyError, OpenError, Reason, RevocationFileError, RevocationsError, SealError};
 pub use crate::headers::{Patch, RequestFields, ResponseHeaders};
 pub use crate::ids::{KeyId, NotAnId, SessionId};
 pub use crate::key::{Key, SecretText};
 pub use crate::key_source::{KeySource, RingFile};
 pub use crate::keyring::{KeyDescription, KeyRing, Role};
 pub use crate::reload::{KeyReloader, KeyReloading, Reload};
+pub use crate::revocation::file::RevocationFile;
 pub use crate::revocation::{RevocationCursor, RevocationList, Revocations};
 pub use crate::sealer::{SealedValue, Sealer};
 pub use crate::session::event::{Event, Observer};

@@ -1,25 +1,28 @@
 //! What is revoked: a small trait, and the list in memory that prunes itself and travels between servers.
 
+pub(crate) mod file;
 pub(crate) mod shards;
 pub(crate) mod snapshot;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use time::OffsetDateTime;
 
 use crate::error::RevocationsError;
 use crate::ids::SessionId;
-use crate::revocation::shards::Shards;
+use crate::revocation::shards::{Joined, Shards};
 use crate::revocation::snapshot::{Entry, Snapshot, Writer};
+use crate::session::event::{Event, Observer};
 use crate::time::{from_seconds, to_seconds, to_seconds_rounded_up};
 
 /// What is revoked: session ids, and everything that started before the cut-off.
 ///
-/// [`Revocations`] is the one to use; implement the trait over a store of your own. All methods are called while a
-/// request is served: answer from memory, and fetch or publish elsewhere.
+/// [`Revocations`] is the one to use, or a [`RevocationFile`](crate::RevocationFile), which survives a restart; implement the
+/// trait over a store of your own. All methods but the last are called while a request is served: answer from memory, and fetch
+/// or publish elsewhere.
 ///
 /// Only ids of genuine tokens are asked for: what anybody makes up is refused before.
 pub trait RevocationList: Send + Sync {
@@ -38,6 +41,12 @@ pub trait RevocationList: Send + Sync {
     /// The cut-off was raised on this server; it holds here whether the list keeps it or not. Default: nothing is kept.
     fn reject_started_before(&self, instant: OffsetDateTime) {
         let _ = instant;
+    }
+
+    /// Whoever wants to hear what happens to the list itself: called once by [`build`](crate::Builder::build), with the observer
+    /// of these sessions, which live no shorter than it. Default: the list tells nobody.
+    fn report_to(&self, observer: &Arc<dyn Observer>) {
+        let _ = observer;
     }
 }
 
@@ -81,16 +90,27 @@ pub trait RevocationList: Send + Sync {
 /// assert_eq!(again.snapshot(now), here.snapshot(now));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Revocations {
     shared: Arc<Shared>,
 }
 
-#[derive(Default)]
 struct Shared {
     ids: Shards,
+    /// How many ids it is meant to hold.
+    most: usize,
     cut_off: AtomicU32,
     log: Mutex<Log>,
+    is_nearly_full: AtomicBool,
+    reports: Mutex<Reports>,
+}
+
+/// Who hears what happens to the list, and what happened before there was anybody.
+#[derive(Default)]
+struct Reports {
+    /// Weak, since an observer may well hold the list.
+    observer: Option<Weak<dyn Observer>>,
+    waiting: Vec<Event>,
 }
 
 /// The latest changes in the order in which they were made, for deltas.
@@ -116,10 +136,33 @@ struct Change {
 pub struct RevocationCursor(u64);
 
 impl Revocations {
-    /// A list of nothing.
+    /// A list of nothing, with room for 4,194,304 ids: see [`bounded`](Self::bounded).
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        Self::bounded(1 << 22)
+    }
+
+    /// A list with room for `most` ids, at some 20 bytes each: 4,194,304 are 80 MB, once they are there.
+    ///
+    /// When it is full, what has expired goes first, and then the entries that end first: copies of those sessions open again
+    /// until they expire. At 80 % there is an [`Event::RevocationsNearlyFull`], and when entries go before their time an
+    /// [`Event::RevocationsFull`]. docs/operating.md has a table of what how many sign-outs a day take.
+    ///
+    /// The room is divided by the first byte of the ids, which the crate draws at random, and each part has a little to spare
+    /// for what chance does: so there are never more ids than `most` and a 15th if that is a million, and at most 5 times
+    /// `most` if it is small. Ids that begin alike push out each other alone.
+    #[must_use]
+    pub fn bounded(most: usize) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                ids: Shards::new(most),
+                most,
+                cut_off: AtomicU32::default(),
+                log: Mutex::default(),
+                is_nearly_full: AtomicBool::default(),
+                reports: Mutex::default(),
+            }),
+        }
     }
 
     /// The whole list as bytes (SPEC.md, *Revocation list*), without entries that are over at `now`. Lists of the same
@@ -162,12 +205,25 @@ impl Revocations {
     /// [`RevocationsError`] if the bytes are not exactly a list of version 1; then nothing was joined. Whatever they claim,
     /// no more is allocated than they are long.
     pub fn merge(&self, bytes: &[u8], now: OffsetDateTime) -> Result<usize, RevocationsError> {
-        let (read, now) = (Snapshot::parse(bytes)?, to_seconds(now));
-        let mut news = usize::from(self.raise_cut_off(read.cut_off, false));
-        for (first, entries) in read.by_first_byte() {
-            news += self.join(first, entries, now, false);
-        }
-        Ok(news)
+        Ok(self.merge_read(&Snapshot::parse(bytes)?, now))
+    }
+
+    /// As [`merge`](Self::merge), of what a [`RevocationFile`](crate::RevocationFile) holds, such as that of another server: a
+    /// snapshot, and after it deltas. What is cut off after the first whole one, as by a `kill -9` while it was written, is left
+    /// out.
+    ///
+    /// # Errors
+    /// [`RevocationsError`] if any of it is something else; then nothing was joined.
+    pub fn merge_file(&self, bytes: &[u8], now: OffsetDateTime) -> Result<usize, RevocationsError> {
+        let (read, result) = Snapshot::parse_all(bytes);
+        result?;
+        Ok(read.iter().map(|read| self.merge_read(read, now)).sum())
+    }
+
+    /// As [`merge_file`](Self::merge_file), but what stands before anything else is joined.
+    pub(crate) fn merge_readable(&self, bytes: &[u8], now: OffsetDateTime) {
+        let (read, _) = Snapshot::parse_all(bytes);
+        read.iter().for_each(|read| _ = self.merge_read(read, now));
     }
 
     /// How many ids it holds, including those that are over and not dropped yet.
@@ -182,21 +238,73 @@ impl Revocations {
         self.len() == 0
     }
 
-    fn join(&self, first: u8, entries: impl Iterator<Item = Entry>, now: u64, own: bool) -> usize {
-        let news = self.shared.ids.join(first, entries, now);
-        self.log(|log| {
-            let entries = news.iter().map(|&entry| Some(entry));
-            entries.for_each(|entry| log.push(Change { entry, own }));
-        });
-        news.len()
+    fn merge_read(&self, read: &Snapshot<'_>, now: OffsetDateTime) -> usize {
+        let is_raised = self.raise_cut_off(read.cut_off, false);
+        if is_raised {
+            self.report(Event::CutOffRaised {
+                to: read.cut_off.into(),
+            });
+        }
+        let (mut news, mut dropped) = (usize::from(is_raised), 0);
+        for (first, entries) in read.by_first_byte() {
+            let joined = self.join(first, entries, to_seconds(now), false);
+            news += joined.news;
+            dropped += joined.dropped;
+        }
+        self.report_room(dropped);
+        news
+    }
+
+    fn join(&self, first: u8, entries: impl Iterator<Item = Entry>, now: u64, own: bool) -> Joined {
+        self.shared.ids.join(first, entries, now, |news| {
+            self.log(|log| {
+                let entries = news.iter().map(|&entry| Some(entry));
+                entries.for_each(|entry| log.push(Change { entry, own }));
+            });
+        })
     }
 
     fn raise_cut_off(&self, to: u32, own: bool) -> bool {
-        let raised = self.shared.cut_off.fetch_max(to, Ordering::AcqRel) < to;
-        if raised {
-            self.log(|log| log.push(Change { entry: None, own }));
+        self.log(|log| {
+            let raised = self.shared.cut_off.fetch_max(to, Ordering::AcqRel) < to;
+            if raised {
+                log.push(Change { entry: None, own });
+            }
+            raised
+        })
+    }
+
+    /// After a change that dropped so many entries before their time.
+    fn report_room(&self, dropped: usize) {
+        let (entries, most, nearly) = (self.len(), self.shared.most, &self.shared.is_nearly_full);
+        if entries >= most - most / 5 {
+            if !nearly.swap(true, Ordering::AcqRel) {
+                self.report(Event::RevocationsNearlyFull { entries, most });
+            }
+        } else if entries < most - most / 4 && nearly.load(Ordering::Acquire) {
+            nearly.store(false, Ordering::Release);
         }
-        raised
+        if dropped > 0 {
+            self.report(Event::RevocationsFull { dropped, most });
+        }
+    }
+
+    /// Called without any lock: the observer may look at the list.
+    pub(crate) fn report(&self, event: Event) {
+        let observer = self.reports(|reports| {
+            let observer = reports.observer.as_ref().and_then(Weak::upgrade);
+            if observer.is_none() && reports.waiting.len() < MOST_WAITING {
+                reports.waiting.push(event.clone());
+            }
+            observer
+        });
+        if let Some(observer) = observer {
+            observer.event(&event);
+        }
+    }
+
+    fn reports<R>(&self, act: impl FnOnce(&mut Reports) -> R) -> R {
+        act(&mut self.shared.reports.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn changes_since(
@@ -242,7 +350,8 @@ impl RevocationList for Revocations {
 
     fn revoke(&self, id: SessionId, until: OffsetDateTime, now: OffsetDateTime) {
         let until = seconds_on_the_wire(to_seconds_rounded_up(until));
-        self.join(id.0[0], [Entry { id, until }].into_iter(), to_seconds(now), true);
+        let joined = self.join(id.0[0], [Entry { id, until }].into_iter(), to_seconds(now), true);
+        self.report_room(joined.dropped);
     }
 
     fn cut_off(&self) -> Option<OffsetDateTime> {
@@ -254,6 +363,20 @@ impl RevocationList for Revocations {
 
     fn reject_started_before(&self, instant: OffsetDateTime) {
         self.raise_cut_off(seconds_on_the_wire(to_seconds_rounded_up(instant)), true);
+    }
+
+    fn report_to(&self, observer: &Arc<dyn Observer>) {
+        let waiting = self.reports(|reports| {
+            reports.observer = Some(Arc::downgrade(observer));
+            std::mem::take(&mut reports.waiting)
+        });
+        waiting.iter().for_each(|event| observer.event(event));
+    }
+}
+
+impl Default for Revocations {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -289,6 +412,9 @@ fn seconds_on_the_wire(seconds: u64) -> u32 {
 }
 
 const LONGEST_LOG: usize = 65_536;
+
+/// Events that are kept for the first observer.
+const MOST_WAITING: usize = 16;
 
 #[cfg(test)]
 #[path = "revocation/tests.rs"]

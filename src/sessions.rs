@@ -276,6 +276,9 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Sessions<T> {
             clock,
             random: aead::os_random,
         };
+        if let Some(observer) = &shared.observer {
+            shared.revocations.report_to(observer);
+        }
         Ok(Self {
             shared: Arc::new(shared),
             reject_if,

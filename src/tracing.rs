@@ -6,8 +6,8 @@ use crate::session::event::{Event, Observer};
 
 /// Writes every [`Event`] to `tracing`, with ids and reasons and never with session data.
 ///
-/// Target `sealed_session`. Warnings are what an operator should look at, rejections are information, the rest is for
-/// debugging.
+/// Target `sealed_session`. Errors are revocations that will be lost, warnings are what an operator should look at, rejections
+/// are information, the rest is for debugging.
 ///
 /// ```
 /// use sealed_session::{Key, KeyRing, Sessions, TracingObserver};
@@ -28,6 +28,9 @@ impl Observer for TracingObserver {
             }
             Event::CutOffRaised { .. } | Event::KeysReplaced | Event::Revoked { .. } => {
                 event!(target: "sealed_session", Level::INFO, ?event);
+            }
+            Event::RevocationsFull { .. } | Event::RevocationFileNotWritten { .. } => {
+                event!(target: "sealed_session", Level::ERROR, ?event);
             }
             Event::Started { .. }
             | Event::Updated { .. }

@@ -36,10 +36,10 @@ const FLOORS: &[(Floor, &[&str])] = &[
     (
         Floor::Column(2),
         &[
+            "session/event",
             "revocation/snapshot",
             "revocation/shards",
             "revocation",
-            "session/event",
             "session/lifetime",
             "session/content",
             "session/versions",
@@ -50,6 +50,7 @@ const FLOORS: &[(Floor, &[&str])] = &[
     (
         Floor::Composition,
         &[
+            "revocation/file",
             "sealer",
             "sessions/table",
             "sessions/builder",

@@ -1,7 +1,10 @@
 //! Revoked ids in 256 sorted runs, one per first byte of the id: looked up by bisection, so no choice of ids makes a lookup
-//! slow; written and pruned one run at a time, so that no reader waits for the whole list.
+//! slow; written, pruned and bounded one run at a time, so that no reader waits for the whole list, and entries that begin alike
+//! can push out only each other.
 
 use std::array;
+use std::cmp::Ordering::{Equal, Less};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 use crate::ids::SessionId;
@@ -9,6 +12,19 @@ use crate::revocation::snapshot::{Entry, Writer};
 
 pub(crate) struct Shards {
     runs: Box<[RwLock<Run>; 256]>,
+    /// How many entries a run has room for.
+    most_of_run: usize,
+    /// The entries of all runs.
+    len: AtomicUsize,
+}
+
+/// What joining did.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Joined {
+    /// How many entries were news.
+    pub(crate) news: usize,
+    /// How many of these and the older ones made room.
+    pub(crate) dropped: usize,
 }
 
 /// Entries by ascending id, each id once.
@@ -20,41 +36,68 @@ struct Run {
 }
 
 impl Shards {
+    /// With room for `most` entries, if they begin as evenly as random ones do: a run may have 4 standard deviations more than
+    /// its 256th.
+    pub(crate) fn new(most: usize) -> Self {
+        let share = most.div_ceil(256);
+        Self {
+            runs: Box::new(array::from_fn(|_| RwLock::default())),
+            most_of_run: share + 4 * share.isqrt(),
+            len: AtomicUsize::new(0),
+        }
+    }
+
     pub(crate) fn contains(&self, id: SessionId) -> bool {
         let run = self.runs[usize::from(id.0[0])].read();
         run.unwrap_or_else(PoisonError::into_inner).find(id).is_ok()
     }
 
     /// Joins entries with different ids, all beginning with this byte: of two instants for one id the later one holds, and
-    /// what is over at `now` is passed over. Returns what was news.
-    pub(crate) fn join(&self, first: u8, entries: impl Iterator<Item = Entry>, now: u64) -> Vec<Entry> {
-        let run = self.runs[usize::from(first)].write();
-        run.unwrap_or_else(PoisonError::into_inner).join(entries, now)
+    /// what is over at `now` is passed over. If the run is full, the entries that end first make room, be they old or new.
+    ///
+    /// `note` gets what was news before anybody else finds it here.
+    pub(crate) fn join(
+        &self,
+        first: u8,
+        entries: impl Iterator<Item = Entry>,
+        now: u64,
+        note: impl FnOnce(&[Entry]),
+    ) -> Joined {
+        self.change(usize::from(first), |run| {
+            let news = run.join(entries, now);
+            note(&news);
+            if run.entries.len() > self.most_of_run {
+                run.prune(now);
+            }
+            Joined {
+                news: news.len(),
+                dropped: run.make_room(self.most_of_run),
+            }
+        })
     }
 
     /// Drops what is over and writes the rest.
     pub(crate) fn write(&self, writer: &mut Writer, now: u64) {
-        for run in self.runs.iter() {
-            let mut run = run.write().unwrap_or_else(PoisonError::into_inner);
-            run.prune(now);
-            run.entries.iter().for_each(|&entry| writer.push(entry));
+        for run in 0..self.runs.len() {
+            self.change(run, |run| {
+                run.prune(now);
+                run.entries.iter().for_each(|&entry| writer.push(entry));
+            });
         }
     }
 
     pub(crate) fn len(&self) -> usize {
-        let lengths = self
-            .runs
-            .iter()
-            .map(|run| run.read().unwrap_or_else(PoisonError::into_inner).entries.len());
-        lengths.sum()
+        self.len.load(Ordering::Relaxed)
     }
-}
 
-impl Default for Shards {
-    fn default() -> Self {
-        Self {
-            runs: Box::new(array::from_fn(|_| RwLock::default())),
-        }
+    fn change<R>(&self, run: usize, act: impl FnOnce(&mut Run) -> R) -> R {
+        let mut run = self.runs[run].write().unwrap_or_else(PoisonError::into_inner);
+        let before = run.entries.len();
+        let result = act(&mut run);
+        // Adds the difference: both wrap.
+        self.len
+            .fetch_add(run.entries.len().wrapping_sub(before), Ordering::Relaxed);
+        result
     }
 }
 
@@ -94,6 +137,26 @@ impl Run {
             // A stable sort merges two runs in linear time, however many are added.
             self.entries.sort_by_key(|entry| entry.id);
         }
+    }
+
+    /// If there are more than `most`, drops those that end first, and a 16th more, so that the next ones have room for long.
+    fn make_room(&mut self, most: usize) -> usize {
+        if self.entries.len() <= most {
+            return 0;
+        }
+        let excess = self.entries.len() - (most - most / 16);
+        let mut ends: Vec<u32> = self.entries.iter().map(|entry| entry.until).collect();
+        let (earlier, &mut last, _) = ends.select_nth_unstable(excess - 1);
+        let mut at_last = excess - earlier.iter().filter(|&&end| end < last).count();
+        self.entries.retain(|entry| match entry.until.cmp(&last) {
+            Less => false,
+            Equal if at_last > 0 => {
+                at_last -= 1;
+                false
+            }
+            _ => true,
+        });
+        excess
     }
 
     fn prune(&mut self, now: u64) {

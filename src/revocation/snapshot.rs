@@ -37,11 +37,38 @@ impl<'a> Snapshot<'a> {
         if !rest.is_empty() || u64::from_be_bytes(count) != entries.len() as u64 {
             return Err(RevocationsError::Length);
         }
-        if !entries.is_sorted_by(|one, next| one[..ID] < next[..ID]) {
+        if !ascend(entries) {
             return Err(RevocationsError::Order);
         }
         let cut_off = u32::from_be_bytes(cut_off);
         Ok(Self { cut_off, entries })
+    }
+
+    /// Lists one after another, and what is wrong with the first that is none. A last one that is cut off is left out if it
+    /// is not the only one.
+    pub(crate) fn parse_all(mut bytes: &'a [u8]) -> (Vec<Self>, Result<(), RevocationsError>) {
+        let mut lists = Vec::new();
+        loop {
+            let count = array(bytes, COUNT).map(u64::from_be_bytes);
+            let length = count.and_then(|count| usize::try_from(count).ok()?.checked_mul(ENTRY)?.checked_add(HEAD));
+            let whole = length.and_then(|length| bytes.split_at_checked(length));
+            let (list, rest) = whole.unwrap_or((bytes, &[]));
+            match Self::parse(list) {
+                Ok(read) => lists.push(read),
+                // A power cut may also leave zeros where nothing was written yet.
+                Err(_)
+                    if !lists.is_empty()
+                        && (whole.is_none() && is_cut_off(list) || bytes.iter().all(|&byte| byte == 0)) =>
+                {
+                    return (lists, Ok(()));
+                }
+                Err(error) => return (lists, Err(error)),
+            }
+            if rest.is_empty() {
+                return (lists, Ok(()));
+            }
+            bytes = rest;
+        }
     }
 
     /// The entries in groups that share the first byte of their ids; no group is empty.
@@ -77,6 +104,17 @@ impl Writer {
         self.bytes[COUNT..HEAD].copy_from_slice(&(count as u64).to_be_bytes());
         self.bytes
     }
+}
+
+/// Whether these may be the first bytes of a longer list, as far as they tell.
+fn is_cut_off(bytes: &[u8]) -> bool {
+    let head = [&MARK[..], &[VERSION]].concat();
+    let (entries, _) = bytes.get(HEAD..).unwrap_or_default().as_chunks();
+    head.starts_with(&bytes[..bytes.len().min(head.len())]) && ascend(entries)
+}
+
+fn ascend(entries: &[[u8; ENTRY]]) -> bool {
+    entries.is_sorted_by(|one, next| one[..ID] < next[..ID])
 }
 
 fn read(bytes: &[u8; ENTRY]) -> Entry {
@@ -155,5 +193,46 @@ mod tests {
         let other = [&good[..4], &[2], &good[5..]].concat();
         assert_eq!(refused(&other), RevocationsError::UnknownVersion { version: 2 });
         assert_eq!(refused(b"ssrl"), RevocationsError::NotAList);
+    }
+
+    /// How many lists are read, and how they end.
+    fn all(bytes: &[u8]) -> (usize, Result<(), RevocationsError>) {
+        let (lists, result) = Snapshot::parse_all(bytes);
+        (lists.len(), result)
+    }
+
+    #[test]
+    fn of_lists_one_after_another_only_the_end_may_be_missing() {
+        let (one, other) = (
+            written(7, &[(1, 10), (2, 20)]),
+            written(8, &[(1, 30), (3, 40), (5, 50)]),
+        );
+        let both = [&one[..], &other].concat();
+        for length in 0..both.len() {
+            let (count, result) = all(&both[..length]);
+            if length < one.len() {
+                assert_eq!((count, result.is_err()), (0, true), "{length}");
+            } else {
+                assert_eq!((count, result), (1, Ok(())), "{length}");
+            }
+        }
+        assert_eq!(all(&both), (2, Ok(())));
+        assert_eq!(all(&[&both[..], &[0; 40]].concat()), (2, Ok(())));
+        // Anything else is damage, wherever it stands; what precedes it is read.
+        assert_eq!(all(&[&one[..], b"x", &other].concat()).0, 1);
+        for at in one.len()..one.len() + 5 {
+            let mut bytes = both.clone();
+            bytes[at] ^= 0x20;
+            assert!(all(&bytes).0 == 1 && all(&bytes).1.is_err(), "{at}");
+        }
+        let mut bytes = both.clone();
+        bytes[one.len() + HEAD + ENTRY] = 0xff;
+        assert_eq!(all(&bytes), (1, Err(RevocationsError::Order)));
+        // A count that claims more than is there does not swallow the lists that follow.
+        let mut bytes = [&one[..], &one, &other, &other].concat();
+        bytes[one.len() + COUNT + 5] = 1;
+        assert_eq!(all(&bytes), (1, Err(RevocationsError::Length)));
+        bytes[one.len() + COUNT] = 0xff;
+        assert_eq!(all(&bytes), (1, Err(RevocationsError::Length)));
     }
 }

@@ -151,6 +151,163 @@ fn a_list_that_is_refused_changes_nothing() {
     );
 }
 
+// ---- the bound
+
+/// An observer that keeps what it hears. The list holds it weakly.
+#[derive(Default)]
+struct Heard(Mutex<Vec<Event>>);
+
+impl Observer for Heard {
+    fn event(&self, event: &Event) {
+        self.0.lock().unwrap().push(event.clone());
+    }
+}
+
+impl Heard {
+    fn by(list: &Revocations) -> (Arc<Self>, Arc<dyn Observer>) {
+        let heard = Arc::<Self>::default();
+        let observer: Arc<dyn Observer> = heard.clone();
+        list.report_to(&observer);
+        (heard, observer)
+    }
+
+    fn take(&self) -> Vec<Event> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+#[test]
+fn ids_as_the_crate_draws_them_fill_the_room_and_no_more() {
+    let list = Revocations::bounded(20_000);
+    let (heard, _observer) = Heard::by(&list);
+    let random = |number: u64| number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    revoked(&list, (0..16_000).map(random), 100, 0);
+    let nearly = Event::RevocationsNearlyFull {
+        entries: 16_000,
+        most: 20_000,
+    };
+    assert_eq!(heard.take(), [nearly]);
+    revoked(&list, (16_000..20_000).map(random), 100, 0);
+    assert_eq!((list.len(), heard.take()), (20_000, vec![]));
+    revoked(&list, (20_000..40_000).map(random), 100, 0);
+    assert!((18_000..28_417).contains(&list.len()), "{}", list.len());
+    let dropped = heard.take().into_iter().map(|event| match event {
+        Event::RevocationsFull { dropped, most: 20_000 } => dropped,
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(dropped.sum::<usize>(), 40_000 - list.len());
+    // What was dropped is not lost for servers that have more room.
+    assert_eq!(list.log(|log| log.end()), 40_000);
+
+    // A larger list than there is room for: one event.
+    let larger = Revocations::new();
+    revoked(&larger, (0..40_000).map(random), 100, 0);
+    let list = Revocations::bounded(20_000);
+    let (heard, _observer) = Heard::by(&list);
+    assert_eq!(merge(&list, &larger.snapshot(at(0)), 0), 40_000);
+    assert!((18_000..28_417).contains(&list.len()), "{}", list.len());
+    assert!(matches!(
+        heard.take()[..],
+        [Event::RevocationsNearlyFull { .. }, Event::RevocationsFull { .. }]
+    ));
+}
+
+#[test]
+fn what_has_expired_makes_room_before_anything_else() {
+    let list = Revocations::bounded(256 * 100);
+    let (heard, _observer) = Heard::by(&list);
+    // One run, with room for 140.
+    revoked(&list, 0..139, 50, 0);
+    revoked(&list, 139..140, 100, 0);
+    revoked(&list, 140..279, 80, 50);
+    assert!(list.is_revoked(id(139)) && list.is_revoked(id(278)));
+    assert_eq!((list.len(), heard.take()), (140, vec![]));
+    list.revoke(id(279), at(80), at(50));
+    let full = Event::RevocationsFull {
+        dropped: 9,
+        most: 25_600,
+    };
+    assert_eq!((list.len(), heard.take()), (132, vec![full]));
+    assert!(list.is_revoked(id(139)), "it ends last");
+}
+
+#[test]
+fn ids_that_begin_alike_push_out_each_other_alone() {
+    let list = Revocations::bounded(256 * 100);
+    list.revoke(id(1 << 60), at(2), at(0));
+    revoked(&list, 0..100_000, 1000, 0);
+    assert!(list.is_revoked(id(1 << 60)));
+    assert!(list.len() <= 141);
+    // Also by a merge, of which the list takes what it has room for.
+    let hostile = Revocations::new();
+    revoked(&hostile, (0..10_000).map(|number| number << 40), u32::MAX.into(), 0);
+    merge(&list, &hostile.snapshot(at(0)), 0);
+    assert!(list.is_revoked(id(1 << 60)) && list.len() <= 256 * 140);
+}
+
+#[test]
+fn nearly_full_is_said_again_only_after_it_was_better() {
+    let list = Revocations::bounded(1000);
+    let (heard, _observer) = Heard::by(&list);
+    // Four to a run.
+    let spread = |numbers: std::ops::Range<u64>| numbers.map(|number| (number << 56) | number);
+    revoked(&list, spread(0..850), 100, 0);
+    assert_eq!(heard.take().len(), 1);
+    revoked(&list, spread(850..900), 200, 0);
+    _ = list.snapshot(at(100));
+    assert_eq!(list.len(), 50);
+    revoked(&list, spread(900..950), 300, 100);
+    assert_eq!(heard.take(), []);
+    revoked(&list, spread(950..1750), 300, 100);
+    assert!(matches!(
+        heard.take()[..],
+        [Event::RevocationsNearlyFull {
+            entries: 800,
+            most: 1000
+        }]
+    ));
+}
+
+#[test]
+fn a_full_list_stays_bounded_and_counts_right_under_threads() {
+    let list = Revocations::bounded(10_000);
+    let larger = Revocations::new();
+    let random = |number: u64| number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    revoked(&larger, (0..20_000).map(random), 100, 0);
+    let snapshot = larger.snapshot(at(0));
+    std::thread::scope(|scope| {
+        for thread in 1..5 {
+            let (list, snapshot) = (&list, &snapshot);
+            scope.spawn(move || {
+                merge(list, snapshot, 0);
+                revoked(list, (thread * 20_000..(thread + 1) * 20_000).map(random), 100, 0);
+            });
+        }
+    });
+    assert!(list.len() <= 10_000 + 256 * 4 * 6 + 256, "{}", list.len());
+    assert_eq!(list.snapshot(at(0)).len(), 17 + 12 * list.len());
+}
+
+#[test]
+fn a_cut_off_that_is_merged_is_an_event_and_one_from_here_is_not() {
+    let (list, other) = (Revocations::new(), Revocations::new());
+    other.reject_started_before(at(50));
+    let bytes = other.snapshot(at(0));
+    // Before there is anybody to hear it, it waits.
+    merge(&list, &bytes, 0);
+    merge(&list, &bytes, 0);
+    let (heard, observer) = Heard::by(&list);
+    assert_eq!(heard.take(), [Event::CutOffRaised { to: 50 }]);
+    other.reject_started_before(at(60));
+    merge(&list, &other.snapshot(at(0)), 0);
+    assert_eq!(heard.take(), [Event::CutOffRaised { to: 60 }]);
+    list.reject_started_before(at(70));
+    assert_eq!(heard.take(), [], "`Sessions` tells that");
+    // Sessions that are gone hear nothing more, and keep nothing alive.
+    drop(observer);
+    assert_eq!(Arc::strong_count(&heard), 1);
+}
+
 /// What happens among three servers.
 #[derive(Clone, Debug)]
 enum Act {
@@ -253,6 +410,22 @@ proptest! {
             merge(server, &last, now);
             prop_assert_eq!(&server.snapshot(at(now)), &last);
             prop_assert_eq!(merge(server, &last, now), 0, "merging twice is merging once");
+        }
+    }
+
+    /// Whatever comes, the entries that end last are there, as many as a run keeps when it makes room; all others go first.
+    #[test]
+    fn the_entries_that_end_first_make_room(ends in prop::collection::vec(1..500u64, 1..600)) {
+        let list = Revocations::bounded(256 * 100);
+        for (number, &end) in (0..).zip(&ends) {
+            list.revoke(id(number), at(end), at(0));
+            prop_assert!(list.len() <= 140);
+        }
+        let mut last: Vec<_> = ends.iter().zip(0..).collect();
+        last.sort_unstable_by(|one, other| other.cmp(one));
+        let least = last.get(131).map_or(0, |(end, _)| **end);
+        for (&end, number) in last {
+            prop_assert!(list.is_revoked(id(number)) || end <= least, "{number} ends at {end}");
         }
     }
 

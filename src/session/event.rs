@@ -1,6 +1,9 @@
 //! What happened to sessions, for logs and metrics: ids and reasons, never session data.
 
-use crate::error::{KeyError, Reason};
+use std::io;
+use std::path::PathBuf;
+
+use crate::error::{KeyError, Reason, RevocationsError};
 use crate::ids::{KeyId, SessionId};
 
 /// Receives an [`Event`] whenever something happens to a session.
@@ -89,10 +92,41 @@ pub enum Event {
         /// The id.
         id: SessionId,
     },
-    /// The cut-off was raised: sessions that started before this Unix second are refused.
+    /// The cut-off was raised, on this server or by what its [`Revocations`](crate::Revocations) merged: sessions that started
+    /// before this Unix second are refused.
     CutOffRaised {
         /// Unix seconds.
         to: u64,
+    },
+    /// The [`Revocations`](crate::Revocations) hold 80 % of what they have room for. Reported again after they held less than 75 %.
+    RevocationsNearlyFull {
+        /// How many entries they hold.
+        entries: usize,
+        /// How many they have room for.
+        most: usize,
+    },
+    /// The [`Revocations`](crate::Revocations) are full: the entries that end first made room. Copies of those sessions open again.
+    RevocationsFull {
+        /// How many entries went before their time.
+        dropped: usize,
+        /// How many the list has room for.
+        most: usize,
+    },
+    /// A [`RevocationFile`](crate::RevocationFile) could not be read and has another name now; the start went on without what it
+    /// held.
+    RevocationFilePutAside {
+        /// Where it is now.
+        path: PathBuf,
+        /// What was wrong with it.
+        error: RevocationsError,
+    },
+    /// A [`RevocationFile`](crate::RevocationFile) could not be written: what was revoked holds, but not after a restart. The next
+    /// revocation or flush tries again to write all of it.
+    RevocationFileNotWritten {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        kind: io::ErrorKind,
     },
     /// The key ring was replaced.
     KeysReplaced,

@@ -1,0 +1,269 @@
+//! Revocations that survive a restart: a file that one process writes, a snapshot and after it what came since.
+
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::{cmp, fmt};
+
+use time::OffsetDateTime;
+
+use crate::error::{RevocationFileError, RevocationsError};
+use crate::ids::SessionId;
+use crate::revocation::{RevocationCursor, RevocationList, Revocations};
+use crate::session::event::{Event, Observer};
+use crate::time::{from_seconds, now};
+
+/// [`Revocations`] that survive a restart: what is revoked is in the file, on the disk, when the call returns.
+///
+/// That takes some milliseconds, in which the calling thread waits. Those that revoke at the same time share one write. What is
+/// *merged* into the list is written with the next revocation or [`flush`](Self::flush).
+///
+/// The file is for one process: a lock file beside it tells. It begins with a snapshot, and deltas follow until they are
+/// as long as it; then the whole is written beside it and renamed. So whenever the process is killed the file reads, and has all
+/// that was revoked before ([`Revocations::merge_file`] reads it too). A write that fails is an
+/// [`Event::RevocationFileNotWritten`]; the revocation holds in memory, and the next one or a flush writes both.
+///
+/// Clones are handles to one file. It is released when the last one is gone, that in [`Sessions`](crate::Sessions) included.
+///
+/// ```
+/// use sealed_session::{Key, KeyRing, RevocationFile, Revocations, Sessions};
+/// # #[derive(serde::Serialize, serde::Deserialize)]
+/// # struct Login { user: u64 }
+/// # let path = std::env::temp_dir().join(format!("sealed-session-doc-{}", std::process::id()));
+///
+/// let sessions = Sessions::<Login>::builder(KeyRing::new(Key::generate()?))
+///     .revocation_list(RevocationFile::open(&path, Revocations::new())?)
+///     .revoke_on_clear(true)
+///     .build()?;
+/// # std::fs::remove_file(&path)?;
+/// # std::fs::remove_file(path.with_extension("lock"))?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct RevocationFile {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    list: Revocations,
+    path: PathBuf,
+    writer: Mutex<Writer>,
+    /// The lock goes when it is closed, also by `kill -9`.
+    _lock: File,
+}
+
+/// How far the file has followed the list.
+struct Writer {
+    /// At its end. `None`: the last write failed, and nobody knows what it left.
+    file: Option<File>,
+    cursor: RevocationCursor,
+    snapshot: u64,
+    length: u64,
+}
+
+impl RevocationFile {
+    /// Merges the file at `path` into `list` and keeps all later revocations there. If there is none it is made, readable by
+    /// all that the process's umask allows and writable by its owner alone.
+    ///
+    /// # Errors
+    /// [`RevocationFileError::InUse`] if another process has it, [`RevocationFileError::Unreadable`] if it is no
+    /// revocation list or a damaged one, [`RevocationFileError::File`] if the operating system refuses something.
+    pub fn open(path: impl AsRef<Path>, list: Revocations) -> Result<Self, RevocationFileError> {
+        let path = path.as_ref();
+        Self::start(path, list, |error, _| {
+            let path = path.to_owned();
+            Err(RevocationFileError::Unreadable { path, error })
+        })
+    }
+
+    /// As [`open`](Self::open), but a file that is damaged does not stop the start: it gets the name `path` with `.unreadable-`
+    /// and the time, an [`Event::RevocationFilePutAside`] tells, and what stands before the damage is taken over.
+    ///
+    /// What stood after it opens again. Raise the cut-off, or merge the list of another server, if that is too much.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), but never [`RevocationFileError::Unreadable`].
+    pub fn open_or_put_aside(path: impl AsRef<Path>, list: Revocations) -> Result<Self, RevocationFileError> {
+        let path = path.as_ref();
+        let told = list.clone();
+        Self::start(path, list, |error, bytes| {
+            told.merge_readable(bytes, from_seconds(now()));
+            let mut number = now();
+            let aside = loop {
+                let aside = beside(path, &format!(".unreadable-{number}"));
+                if !aside.exists() {
+                    break aside;
+                }
+                number += 1;
+            };
+            fs::rename(path, &aside).map_err(|error| failed(path, &error))?;
+            told.report(Event::RevocationFilePutAside { path: aside, error });
+            Ok(())
+        })
+    }
+
+    fn start(
+        path: &Path,
+        list: Revocations,
+        unreadable: impl FnOnce(RevocationsError, &[u8]) -> Result<(), RevocationFileError>,
+    ) -> Result<Self, RevocationFileError> {
+        let failed = |error: io::Error| failed(path, &error);
+        let mut options = OpenOptions::new();
+        let lock = options.write(true).create(true).truncate(false);
+        let lock = lock.open(beside(path, ".lock")).map_err(failed)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(RevocationFileError::InUse { path: path.to_owned() }),
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
+        }
+        match fs::read(path) {
+            Ok(bytes) => {
+                if let Err(error) = list.merge_file(&bytes, from_seconds(now())) {
+                    unreadable(error, &bytes)?;
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failed(error)),
+        }
+        // Also where there is nothing to write: it shows that it can be written, and cuts off what a kill left.
+        let writer = Writer::rewritten(path, &list, from_seconds(now())).map_err(failed)?;
+        let shared = Shared {
+            list,
+            path: path.to_owned(),
+            writer: Mutex::new(writer),
+            _lock: lock,
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+        })
+    }
+
+    /// Writes whatever of the list is not in the file yet: what was merged, and what could not be written before. For a
+    /// shutdown, a timer, and a handler that has to know whether its revocation survives a restart.
+    ///
+    /// # Errors
+    /// That of the file system. The next revocation or flush tries again.
+    pub fn flush(&self) -> io::Result<()> {
+        self.write(from_seconds(now()))
+    }
+
+    /// Who waits here for another thread's write mostly finds that it has written this one's news as well.
+    fn write(&self, now: OffsetDateTime) -> io::Result<()> {
+        let Shared { list, path, writer, .. } = &*self.shared;
+        let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
+        // Out of its place until all is well.
+        if let Some(mut file) = writer.file.take()
+            // Somebody may have removed the file or put another one in its place.
+            && fs::metadata(path).is_ok_and(|found| found.len() == writer.length)
+        {
+            let mut cursor = writer.cursor;
+            let Some(delta) = list.delta_since(&mut cursor, now) else {
+                writer.file = Some(file);
+                return Ok(());
+            };
+            let length = writer.length + delta.len() as u64;
+            if length - writer.snapshot <= cmp::max(writer.snapshot, SHORTEST_SNAPSHOT) {
+                file.write_all(&delta)?;
+                file.sync_data()?;
+                (writer.file, writer.cursor, writer.length) = (Some(file), cursor, length);
+                return Ok(());
+            }
+        }
+        *writer = Writer::rewritten(path, list, now)?;
+        Ok(())
+    }
+
+    fn write_or_report(&self, now: OffsetDateTime) {
+        if let Err(error) = self.write(now) {
+            let Shared { list, path, .. } = &*self.shared;
+            list.report(Event::RevocationFileNotWritten {
+                path: path.clone(),
+                kind: error.kind(),
+            });
+        }
+    }
+}
+
+impl Writer {
+    /// Writes the whole list beside the file and renames, so that there is a whole file at any moment.
+    fn rewritten(path: &Path, list: &Revocations, now: OffsetDateTime) -> io::Result<Self> {
+        let cursor = list.cursor();
+        let snapshot = list.snapshot(now);
+        let new = beside(path, ".new");
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::OpenOptionsExt as _;
+            // Whoever can write it can sign everybody out.
+            options.mode(0o644);
+        }
+        let mut file = options.open(&new)?;
+        file.write_all(&snapshot)?;
+        file.sync_all()?;
+        fs::rename(new, path)?;
+        #[cfg(unix)]
+        {
+            // The new name is on the disk only when its directory is.
+            let directory = path.parent().filter(|path| *path != Path::new(""));
+            File::open(directory.unwrap_or(Path::new(".")))?.sync_all()?;
+        }
+        let length = snapshot.len() as u64;
+        Ok(Self {
+            file: Some(file),
+            cursor,
+            snapshot: length,
+            length,
+        })
+    }
+}
+
+impl RevocationList for RevocationFile {
+    fn is_revoked(&self, id: SessionId) -> bool {
+        self.shared.list.is_revoked(id)
+    }
+
+    fn revoke(&self, id: SessionId, until: OffsetDateTime, now: OffsetDateTime) {
+        self.shared.list.revoke(id, until, now);
+        self.write_or_report(now);
+    }
+
+    fn cut_off(&self) -> Option<OffsetDateTime> {
+        self.shared.list.cut_off()
+    }
+
+    fn reject_started_before(&self, instant: OffsetDateTime) {
+        self.shared.list.reject_started_before(instant);
+        // Without the time, nothing counts as expired.
+        self.write_or_report(OffsetDateTime::UNIX_EPOCH);
+    }
+
+    fn report_to(&self, observer: &Arc<dyn Observer>) {
+        self.shared.list.report_to(observer);
+    }
+}
+
+impl fmt::Debug for RevocationFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RevocationFile").field(&self.shared.path).finish()
+    }
+}
+
+fn failed(path: &Path, error: &io::Error) -> RevocationFileError {
+    RevocationFileError::File {
+        path: path.to_owned(),
+        kind: error.kind(),
+    }
+}
+
+/// Another file in the same directory.
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(ending);
+    name.into()
+}
+
+/// In bytes: deltas of two thousand sign-outs before the next snapshot, however short that is.
+const SHORTEST_SNAPSHOT: u64 = 65_536;
