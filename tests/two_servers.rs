@@ -196,6 +196,23 @@ fn servers_that_share_neither_make_nor_rotate_a_ring_by_themselves() {
     assert!(!nothing.0.exists());
 }
 
+/// Names of machines have dots in them: each server has files of its own all the same.
+#[test]
+fn servers_whose_names_differ_after_a_dot_alone_keep_files_of_their_own() {
+    let rings = Rotation::new();
+    let fleet = Fleet::start(&rings.before);
+    for server in [0, 1] {
+        let mut ada = browser(&fleet.proxy);
+        ada.address.clone_from(&fleet.server(server).address);
+        ada.sign_in("Ada");
+        ada.post("/sign-out-everywhere", "").is_sent_home();
+    }
+    let named = |name: &str| fleet.directory.join(name).exists();
+    for name in ["web.1.revoked", "web.1.users", "web.2.revoked", "web.2.users"] {
+        assert!(named(name), "{name}");
+    }
+}
+
 /// The rings of a rotation, written.
 struct Rotation {
     before: String,
@@ -307,7 +324,7 @@ impl Drop for Fleet {
 }
 
 fn run(ring: &RingFile, directory: &PathBuf, server: usize) -> Server {
-    let own = PathBuf::from(directory).join(["one", "two"][server]);
+    let own = PathBuf::from(directory).join(["web.1", "web.2"][server]);
     Server::run(command(ring).env("LOGIN_SHARED", own))
 }
 

@@ -7,13 +7,14 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::error::Error;
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread;
 use std::time::Duration;
 
-use sealed_session::{KeyReloader, Opened, Reload, Revocations};
+use sealed_session::{KeyReloader, Opened, Reload, RevocationFile, Revocations};
 use time::OffsetDateTime;
 
 use crate::Login;
@@ -22,20 +23,28 @@ use crate::terminal::say;
 
 /// What has ended before its time.
 pub(crate) struct Fleet {
-    revocations: Revocations,
     /// By name: that user's sessions that started before this Unix second are over. An application keeps it in its user record.
     valid_from: RwLock<BTreeMap<String, i64>>,
-    /// This server's files without their extension; locked while they are written.
-    files: Option<Mutex<PathBuf>>,
+    shared: Option<Shared>,
+}
+
+/// What there is on the disk if there are several servers.
+struct Shared {
+    directory: PathBuf,
+    /// Everything that is revoked, from here or from another server.
+    list: Revocations,
+    /// This server's file of it.
+    revoked: RevocationFile,
+    /// This server's file of `valid_from`; locked while it is written.
+    users: Mutex<PathBuf>,
 }
 
 impl Fleet {
     /// What all servers knew when this one starts: what it refused before, it refuses from its first request on.
     pub(crate) fn open() -> Result<Arc<Self>, Box<dyn Error>> {
         let fleet = Self {
-            revocations: Revocations::new(),
             valid_from: RwLock::default(),
-            files: env::var_os("LOGIN_SHARED").map(|path| Mutex::new(PathBuf::from(path))),
+            shared: env::var_os("LOGIN_SHARED").map(Shared::open).transpose()?,
         };
         fleet.read()?;
         Ok(Arc::new(fleet))
@@ -43,12 +52,12 @@ impl Fleet {
 
     /// Whether there may be other servers.
     pub(crate) fn is_shared(&self) -> bool {
-        self.files.is_some()
+        self.shared.is_some()
     }
 
-    /// A handle to the list, for `Sessions`.
-    pub(crate) fn revocations(&self) -> Revocations {
-        self.revocations.clone()
+    /// The list of revocations that is shared, for `Sessions`; `None` if there is one server alone.
+    pub(crate) fn revocations(&self) -> Option<RevocationFile> {
+        self.shared.as_ref().map(|shared| shared.revoked.clone())
     }
 
     /// Ends all sessions of a user that started before this Unix second.
@@ -66,40 +75,34 @@ impl Fleet {
     }
 
     /// Writes down what this server knows. Call it before the answer to a sign-out, which then holds whatever happens to this
-    /// process.
+    /// process. (What was revoked is written already; this says whether that has failed.)
     pub(crate) fn tell(&self) -> Result<(), Box<dyn Error>> {
-        let Some(files) = &self.files else {
+        let Some(shared) = &self.shared else {
             return Ok(());
         };
-        let files = files.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = OffsetDateTime::now_utc();
-        write(&files.with_extension(REVOKED), &self.revocations.snapshot(now))?;
+        shared.revoked.flush()?;
+        let file = shared.users.lock().unwrap_or_else(PoisonError::into_inner);
         let users = {
             let mut known = self.valid_from.write().unwrap_or_else(PoisonError::into_inner);
             // Sessions that started before are over by themselves.
-            known.retain(|_, from| now.unix_timestamp() - *from < LONGEST);
+            let now = OffsetDateTime::now_utc().unix_timestamp();
+            known.retain(|_, from| now - *from < LONGEST);
             serde_json::to_vec(&*known)?
         };
-        write(&files.with_extension(USERS), &users)
+        write(&file, &users)
     }
 
     /// Reads what every server has written, this one before its restart included.
     fn read(&self) -> Result<(), Box<dyn Error>> {
-        let Some(files) = &self.files else {
+        let Some(shared) = &self.shared else {
             return Ok(());
         };
-        let own = files.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let directory = own
-            .parent()
-            .filter(|path| *path != Path::new(""))
-            .unwrap_or(Path::new("."));
-        fs::create_dir_all(directory)?;
-        for entry in fs::read_dir(directory)? {
+        for entry in fs::read_dir(&shared.directory)? {
             let path = entry?.path();
             let in_file = |error: &dyn Error| format!("{}: {error}", path.display());
             match path.extension().and_then(|extension| extension.to_str()) {
                 Some(REVOKED) => {
-                    let news = self.revocations.merge(&fs::read(&path)?, OffsetDateTime::now_utc());
+                    let news = shared.list.merge_file(&fs::read(&path)?, OffsetDateTime::now_utc());
                     news.map_err(|error| in_file(&error))?;
                 }
                 Some(USERS) => {
@@ -131,6 +134,28 @@ impl Fleet {
                 trouble = now;
             }
         });
+    }
+}
+
+impl Shared {
+    /// `server` is this server's name for its files. It may have dots in it, as names of machines have.
+    fn open(server: OsString) -> Result<Self, Box<dyn Error>> {
+        let named = |ending: &str| {
+            let mut name = server.clone();
+            name.push(".");
+            name.push(ending);
+            PathBuf::from(name)
+        };
+        let directory = Path::new(&server).parent().filter(|path| *path != Path::new(""));
+        let directory = directory.unwrap_or(Path::new(".")).to_owned();
+        fs::create_dir_all(&directory)?;
+        let list = Revocations::new();
+        Ok(Self {
+            directory,
+            revoked: RevocationFile::open(named(REVOKED), list.clone())?,
+            list,
+            users: Mutex::new(named(USERS)),
+        })
     }
 }
 

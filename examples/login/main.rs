@@ -67,14 +67,18 @@ enum Item {
 /// The sessions of this application: everything that there is to decide about them.
 fn sessions(ring: KeyRing, fleet: Arc<Fleet>) -> Result<Sessions<Login>, ConfigError> {
     const DAY: u64 = 86_400;
-    Sessions::builder(ring)
+    let builder = Sessions::builder(ring);
+    // A copy of the cookie is worthless after signing out, here and wherever the list is known.
+    let builder = match fleet.revocations() {
+        Some(file) => builder.revocation_list(file),
+        None => builder,
+    };
+    builder
         .audience("login-demo")
         // Only because this is plain http on one's own machine. A real application leaves this line out, and its cookie
         // is called `__Host-id` and is `Secure`.
         .insecure_development_cookie("login-demo")
         .remembered(Duration::from_secs(14 * DAY), Duration::from_secs(90 * DAY))
-        // A copy of the cookie is worthless after signing out, here and wherever the list is known.
-        .revocation_list(fleet.revocations())
         .reject_if(move |opened| fleet.refuses(opened))
         .observer(terminal::print_event)
         .build()
