@@ -1,25 +1,40 @@
-//! What a large revocation list costs: memory, lookups, revocations, snapshots and merges.
+//! What a large revocation list costs: memory, lookups, revocations, snapshots, merges, and its file.
 //!
 //!     cargo run --release --example revocation_cost              a million entries
 //!     cargo run --release --example revocation_cost -- 10000     another number
+//!     cargo run --release --example revocation_cost -- table     memory by sign-outs a day, as in docs/operating.md
 //!
 //! Times are of the processor, in its ticks of some milliseconds, so that other processes disturb them little; memory is the
 //! growth of the process's resident set (both on Linux; elsewhere times are by the clock).
 
+use std::env;
 use std::error::Error;
+use std::fs;
 use std::hint::black_box;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use sealed_session::{RevocationList, Revocations, SessionId};
+use sealed_session::{RevocationFile, RevocationList, Revocations, SessionId};
 use time::OffsetDateTime;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let count: u64 = std::env::args().nth(1).map_or(Ok(1_000_000), |text| text.parse())?;
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        [] => costs(1_000_000),
+        ["table"] => table(),
+        ["memory", count] => memory(count.parse()?),
+        [count] => costs(count.parse()?),
+        _ => Err("at most one argument: a number of entries, or `table`".into()),
+    }
+}
+
+fn costs(count: u64) -> Result<(), Box<dyn Error>> {
     let now = OffsetDateTime::from_unix_timestamp(1_800_000_000)?;
     let until = now + Duration::from_secs(12 * 3600 + 300);
     let before = resident();
 
-    let list = Revocations::new();
+    let list = with_room(count);
     let revoking = Watch::start();
     (0..count).for_each(|number| list.revoke(id(number), until, now));
     let revoked = revoking.elapsed();
@@ -37,7 +52,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let taking = Watch::start();
     let snapshot = list.snapshot(now);
     println!("snapshot: {} bytes in {:.1?}", snapshot.len(), taking.elapsed());
-    let other = Revocations::new();
+    let other = with_room(count);
     for what in ["merged into an empty list", "merged again"] {
         let merging = Watch::start();
         let news = other.merge(&snapshot, now)?;
@@ -55,7 +70,75 @@ fn main() -> Result<(), Box<dyn Error>> {
     let alike = |number: u64| SessionId::from_bytes((u64::from_be_bytes(id(number).to_bytes()) >> 8).to_be_bytes());
     (0..count).for_each(|number| skewed.revoke(alike(number), until, now));
     println!("{count} ids with one first byte: {}", each(revoking.elapsed(), count));
+
+    // The disk is waited for, so this is by the clock.
+    let path = env::temp_dir().join(format!("revocation-cost-{}", std::process::id()));
+    let starting = Instant::now();
+    let file = RevocationFile::open(&path, list)?;
+    println!("writing the file: {:.1?}", starting.elapsed());
+    let revoking = Instant::now();
+    (0..200).for_each(|number| file.revoke(id(u64::MAX - number), until, now));
+    println!("a sign-out to the disk: {:.1?}", revoking.elapsed() / 200);
+    drop(file);
+    fs::remove_file(&path)?;
+    fs::remove_file(path.with_extension("lock"))?;
     Ok(())
+}
+
+/// How many entries there are at most, if everybody signs out as soon as the session has started, and what memory they take.
+fn table() -> Result<(), Box<dyn Error>> {
+    println!("| sign-outs a day | absolute timeout | entries at most | memory |\n|---|---|---|---|");
+    for (per_day, shown) in [(1_000_000, "1 million"), (10_000_000, "10 million")] {
+        for (seconds, timeout) in [(12 * 3600, "12 hours"), (90 * 86_400, "90 days")] {
+            let entries: u64 = per_day * (seconds + 300) / 86_400;
+            let memory = if entries < LARGEST_MEASURED {
+                // In a process of its own, since memory that was used once may stay with it.
+                let argument = entries.to_string();
+                let output = Command::new(env::current_exe()?).args(["memory", &argument]).output()?;
+                String::from_utf8(output.stdout)?.trim_end().to_owned()
+            } else {
+                format!("not measured; {:.0} GB at 15 bytes each", entries as f64 * 15.0 / 1e9)
+            };
+            println!(
+                "| {shown} | {timeout} | {:.1} million | {memory} |",
+                entries as f64 / 1e6
+            );
+        }
+    }
+    Ok(())
+}
+
+/// The memory of a list that has grown in fifty steps.
+fn memory(count: u64) -> Result<(), Box<dyn Error>> {
+    let before = resident();
+    let list = with_room(count);
+    let now = OffsetDateTime::from_unix_timestamp(1_800_000_000)?;
+    for step in 0..STEPS {
+        let numbers = (step..count).step_by(STEPS as usize);
+        let mut bytes = b"SSRL\x01\0\0\0\0".to_vec();
+        bytes.extend((numbers.clone().count() as u64).to_be_bytes());
+        // Evenly spread and ascending.
+        let ids = numbers.map(|number| number * (u64::MAX / count));
+        ids.for_each(|id| bytes.extend([&id.to_be_bytes()[..], &u32::MAX.to_be_bytes()].concat()));
+        list.merge(&bytes, now)?;
+    }
+    assert_eq!(list.len() as u64, count, "it was given room");
+    println!("{}", growth(before, count));
+    Ok(())
+}
+
+const STEPS: u64 = 50;
+
+const LARGEST_MEASURED: u64 = 100_000_000;
+
+/// At least as much as without a bound of one's own.
+fn with_room(count: u64) -> Revocations {
+    let most = usize::try_from(count).unwrap_or(usize::MAX);
+    if most > 4_000_000 {
+        Revocations::bounded(most)
+    } else {
+        Revocations::new()
+    }
 }
 
 /// Ids as evenly spread as random ones.
@@ -81,7 +164,7 @@ fn growth(before: Option<u64>, count: u64) -> String {
 
 /// The resident set in bytes.
 fn resident() -> Option<u64> {
-    let pages = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages = fs::read_to_string("/proc/self/statm").ok()?;
     pages.split(' ').nth(1)?.parse::<u64>().ok().map(|pages| pages * 4096)
 }
 
@@ -108,7 +191,7 @@ impl Watch {
 
     /// Nanoseconds that this thread has run.
     fn processor() -> Option<u64> {
-        let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+        let text = fs::read_to_string("/proc/thread-self/schedstat").ok()?;
         text.split(' ').next()?.parse().ok()
     }
 }

@@ -205,7 +205,7 @@ impl Revocations {
     /// [`RevocationsError`] if the bytes are not exactly a list of version 1; then nothing was joined. Whatever they claim,
     /// no more is allocated than they are long.
     pub fn merge(&self, bytes: &[u8], now: OffsetDateTime) -> Result<usize, RevocationsError> {
-        Ok(self.merge_read(&Snapshot::parse(bytes)?, now))
+        Ok(self.merge_all(&[Snapshot::parse(bytes)?], now))
     }
 
     /// As [`merge`](Self::merge), of what a [`RevocationFile`](crate::RevocationFile) holds, such as that of another server: a
@@ -217,13 +217,13 @@ impl Revocations {
     pub fn merge_file(&self, bytes: &[u8], now: OffsetDateTime) -> Result<usize, RevocationsError> {
         let (read, result) = Snapshot::parse_all(bytes);
         result?;
-        Ok(read.iter().map(|read| self.merge_read(read, now)).sum())
+        Ok(self.merge_all(&read, now))
     }
 
     /// As [`merge_file`](Self::merge_file), but what stands before anything else is joined.
     pub(crate) fn merge_readable(&self, bytes: &[u8], now: OffsetDateTime) {
         let (read, _) = Snapshot::parse_all(bytes);
-        read.iter().for_each(|read| _ = self.merge_read(read, now));
+        self.merge_all(&read, now);
     }
 
     /// How many ids it holds, including those that are over and not dropped yet.
@@ -238,15 +238,14 @@ impl Revocations {
         self.len() == 0
     }
 
-    fn merge_read(&self, read: &Snapshot<'_>, now: OffsetDateTime) -> usize {
-        let is_raised = self.raise_cut_off(read.cut_off, false);
+    fn merge_all(&self, lists: &[Snapshot<'_>], now: OffsetDateTime) -> usize {
+        let cut_off = lists.iter().map(|list| list.cut_off).max().unwrap_or(0);
+        let is_raised = self.raise_cut_off(cut_off, false);
         if is_raised {
-            self.report(Event::CutOffRaised {
-                to: read.cut_off.into(),
-            });
+            self.report(Event::CutOffRaised { to: cut_off.into() });
         }
         let (mut news, mut dropped) = (usize::from(is_raised), 0);
-        for (first, entries) in read.by_first_byte() {
+        for (first, entries) in lists.iter().flat_map(Snapshot::by_first_byte) {
             let joined = self.join(first, entries, to_seconds(now), false);
             news += joined.news;
             dropped += joined.dropped;

@@ -72,7 +72,7 @@ fn read(path: &Path) -> Revocations {
 }
 
 fn sessions(list: impl RevocationList + 'static, seen: &Seen) -> Sessions<u32> {
-    let builder = Sessions::builder(ring()).revocation_list(list).revoke_on_clear(true);
+    let builder = Sessions::builder(ring()).revocation_list(list);
     builder.observer(seen.observer()).build().unwrap()
 }
 

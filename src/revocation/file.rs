@@ -35,7 +35,6 @@ use crate::time::{from_seconds, now};
 ///
 /// let sessions = Sessions::<Login>::builder(KeyRing::new(Key::generate()?))
 ///     .revocation_list(RevocationFile::open(&path, Revocations::new())?)
-///     .revoke_on_clear(true)
 ///     .build()?;
 /// # std::fs::remove_file(&path)?;
 /// # std::fs::remove_file(path.with_extension("lock"))?;
