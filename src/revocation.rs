@@ -146,11 +146,11 @@ impl Revocations {
     ///
     /// When it is full, what has expired goes first, and then the entries that end first: copies of those sessions open again
     /// until they expire. At 80 % there is an [`Event::RevocationsNearlyFull`], and when entries go before their time an
-    /// [`Event::RevocationsFull`]. docs/operating.md has a table of what how many sign-outs a day take.
+    /// [`Event::RevocationsFull`]. docs/operating.md has a table of memory by sign-outs a day.
     ///
     /// The room is divided by the first byte of the ids, which the crate draws at random, and each part has a little to spare
-    /// for what chance does: so there are never more ids than `most` and a 15th if that is a million, and at most 5 times
-    /// `most` if it is small. Ids that begin alike push out each other alone.
+    /// for what chance does: so there may be more ids than `most`, by 3 % at 4,194,304 and by 6 % at a million. Ids that begin
+    /// alike push out each other alone.
     #[must_use]
     pub fn bounded(most: usize) -> Self {
         Self {

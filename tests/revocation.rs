@@ -89,6 +89,20 @@ fn a_sign_out_and_a_cut_off_reach_other_servers_and_survive_a_restart() {
 }
 
 #[test]
+fn every_server_that_learns_of_a_cut_off_says_so_once() {
+    let (seen, list) = (Seen::default(), Revocations::new());
+    let other = server(|builder| builder.revocation_list(list.clone()).observer(seen.observer()));
+    let (_, here) = with_list();
+    here.reject_started_before(after(50));
+    let snapshot = here.snapshot(after(100));
+    assert_eq!(list.merge(&snapshot, after(100)), Ok(1));
+    assert_eq!(list.merge(&snapshot, after(100)), Ok(0));
+    assert_eq!(seen.take(), [Event::CutOffRaised { to: START + 50 }]);
+    other.reject_started_before(after(60));
+    assert_eq!(seen.take(), [Event::CutOffRaised { to: START + 60 }]);
+}
+
+#[test]
 fn an_entry_lasts_until_no_session_of_its_id_can_be_valid_and_no_longer() {
     let (sessions, list) = with_list();
     load(&sessions, &sign_in(&sessions, 0, 40)).clear().unwrap();
