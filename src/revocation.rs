@@ -43,8 +43,8 @@ pub trait RevocationList: Send + Sync {
         let _ = instant;
     }
 
-    /// Whoever wants to hear what happens to the list itself: called once by [`build`](crate::Builder::build), with the observer
-    /// of these sessions, which live no shorter than it. Default: the list tells nobody.
+    /// [`build`](crate::Builder::build) calls it with the observer of the sessions, if there is one: tell it what happens to the
+    /// list itself. Keep it weakly, since it may hold the list. Default: nothing is told.
     fn report_to(&self, observer: &Arc<dyn Observer>) {
         let _ = observer;
     }
