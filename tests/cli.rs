@@ -1111,6 +1111,18 @@ fn a_file_of_revocations_is_shown() {
     );
     assert_eq!(json["sessions"][1]["session_id"], "b7477ebeb19cef38");
     assert_eq!(place.does("revocations revoked --json").json()["sessions"], Value::Null);
+    // As a server has it that goes on revoking: a snapshot, and what came since.
+    let mut since = list.cursor();
+    let until = instant("2026-11-26T00:00:00Z");
+    list.revoke(
+        "0000000000000002".parse().unwrap(),
+        until,
+        instant("2026-01-01T00:00:00Z"),
+    );
+    let delta = list.delta_since(&mut since, instant("2026-01-01T00:00:00Z")).unwrap();
+    let written = fs::read(place.path("revoked")).unwrap();
+    fs::write(place.path("revoked"), [written, delta].concat()).unwrap();
+    assert_eq!(place.does("revocations revoked --json").json()["revoked"], 3);
     place.write("revoked", "no list");
     place.refuses("revocations revoked", 2, "revoked: the bytes are no revocation list");
     place.refuses("revocations missing", 3, "missing cannot be read");

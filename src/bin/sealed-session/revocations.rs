@@ -25,7 +25,7 @@ Examples:
   sealed-session revocations revoked
   sealed-session revocations revoked --ids")]
 pub(crate) struct ShowRevocations {
-    /// The file, as `Revocations::snapshot` writes it
+    /// The file, as `RevocationFile` or `Revocations::snapshot` writes it
     file: PathBuf,
     /// List the revoked sessions too, with the end of each entry
     #[arg(long)]
@@ -36,10 +36,11 @@ impl ShowRevocations {
     pub(crate) fn run(self, now: OffsetDateTime) -> Result<Answer, Failure> {
         let bytes = files::read_bytes(&self.file, LARGEST)?;
         let name = self.file.display();
-        let list = Revocations::new();
-        list.merge(&bytes, OffsetDateTime::UNIX_EPOCH)
+        // However large the file is, all of it is shown.
+        let list = Revocations::bounded(usize::MAX);
+        list.merge_file(&bytes, OffsetDateTime::UNIX_EPOCH)
             .map_err(|error| Failure::usage(format_args!("{name}: {error}")))?;
-        let entries: Vec<_> = entries(&bytes).collect();
+        let entries: Vec<_> = entries(&list.snapshot(OffsetDateTime::UNIX_EPOCH)).collect();
         let expired = entries.iter().filter(|(_, until)| *until <= now).count();
         let shown = |instant| format!("{} ({})", written(instant), relative(instant, now));
         let cut_off = list.cut_off();
