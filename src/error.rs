@@ -60,8 +60,20 @@ pub enum KeyError {
     },
     /// The file with the ring could not be read.
     File {
+        /// Where it was looked for.
+        path: PathBuf,
         /// The operating system's kind of error.
         kind: io::ErrorKind,
+    },
+    /// What is at the path of the ring is no regular file: reading a pipe or a device may never end, and gives a ring once.
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+    },
+    /// A source of keys has not answered for some time; the ring in use stays.
+    NoAnswer {
+        /// For how many seconds at least.
+        seconds: u64,
     },
     /// Another source of keys gave no ring.
     Source {
@@ -101,7 +113,18 @@ impl fmt::Display for KeyError {
             Self::Environment { variable } => {
                 write!(f, "the environment variable {variable} is not set to a key ring; set it to a written key")
             }
-            Self::File { kind } => write!(f, "the key ring's file could not be read: {kind}"),
+            Self::File { path, kind } => {
+                write!(f, "the key ring's file {} could not be read: {kind}", path.display())
+            }
+            Self::NotAFile { path } => write!(
+                f,
+                "{} is a pipe, a device or a directory; write the key ring into a regular file",
+                path.display()
+            ),
+            Self::NoAnswer { seconds } => write!(
+                f,
+                "the source of keys has not answered for {seconds} seconds; see whether its file system or service hangs"
+            ),
             Self::Source { problem } => write!(f, "the source of keys gave no ring: {problem}"),
         }
     }
@@ -353,6 +376,25 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Every reason, in the order of the checks.
+    pub const ALL: &[Self] = &[
+        Self::Malformed,
+        Self::UnknownVersion,
+        Self::Expired,
+        Self::ExpiresTooFar,
+        Self::UnknownKey,
+        Self::NotOurs,
+        Self::Damaged,
+        Self::UnknownFlags,
+        Self::StartedInFuture,
+        Self::TooOld,
+        Self::Revoked,
+        Self::Idle,
+        Self::Payload,
+        Self::Refused,
+        Self::TooLate,
+    ];
+
     /// Whether this is only what the sender's token claims, because it was refused before its check was verified.
     #[must_use]
     pub fn is_claim(self) -> bool {
@@ -410,24 +452,6 @@ impl fmt::Display for Reason {
 mod tests {
     use super::*;
 
-    const REASONS: [Reason; 15] = [
-        Reason::Malformed,
-        Reason::UnknownVersion,
-        Reason::Expired,
-        Reason::ExpiresTooFar,
-        Reason::UnknownKey,
-        Reason::NotOurs,
-        Reason::Damaged,
-        Reason::UnknownFlags,
-        Reason::StartedInFuture,
-        Reason::TooOld,
-        Reason::Revoked,
-        Reason::Idle,
-        Reason::Payload,
-        Reason::Refused,
-        Reason::TooLate,
-    ];
-
     #[track_caller]
     fn assert_sentence(text: &str) {
         let first = text.chars().next().expect("a sentence has characters");
@@ -459,8 +483,13 @@ mod tests {
                 variable: "SESSION_KEYS".into(),
             },
             KeyError::File {
+                path: "/run/keys".into(),
                 kind: io::ErrorKind::NotFound,
             },
+            KeyError::NotAFile {
+                path: "/dev/stdin".into(),
+            },
+            KeyError::NoAnswer { seconds: 30 },
             KeyError::Source {
                 problem: "the key service is away".into(),
             },
@@ -506,12 +535,14 @@ mod tests {
             size.contains("5000") && size.contains("4096") && size.contains("`basket` with 4000"),
             "{size}"
         );
-        REASONS.iter().for_each(|reason| assert_sentence(&reason.to_string()));
+        Reason::ALL
+            .iter()
+            .for_each(|reason| assert_sentence(&reason.to_string()));
     }
 
     #[test]
     fn outside_all_failures_look_the_same() {
-        let outside: std::collections::HashSet<_> = REASONS
+        let outside: std::collections::HashSet<_> = Reason::ALL
             .iter()
             .map(|&reason| OpenError::new(reason).to_string())
             .collect();
@@ -520,7 +551,7 @@ mod tests {
 
     #[test]
     fn what_is_not_verified_is_worded_as_a_claim() {
-        for reason in REASONS {
+        for reason in Reason::ALL {
             assert_eq!(
                 reason.is_claim(),
                 reason.to_string().starts_with("what was sent"),
@@ -531,6 +562,9 @@ mod tests {
 
     #[test]
     fn reasons_are_ordered_as_they_are_checked() {
-        assert!(REASONS.is_sorted());
+        // The discriminants are consecutive: none is missing before the last one.
+        for (place, &reason) in Reason::ALL.iter().enumerate() {
+            assert_eq!(reason as usize, place, "{reason:?}");
+        }
     }
 }

@@ -1,9 +1,9 @@
 //! The keys of an application with their roles, and the written ring.
 
 use std::fmt::{self, Write as _};
-use std::fs::File;
-use std::io::Read as _;
-use std::path::Path;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use time::OffsetDateTime;
@@ -182,12 +182,19 @@ impl KeyRing {
         Self::parse(&Zeroizing::new(text))
     }
 
-    /// Reads the ring from a file of at most 1 MiB.
+    /// Reads the ring from a regular file of at most 1 MiB, or from where a symbolic link leads to one. A pipe, such as
+    /// `/dev/stdin` or the shell's `<(…)`, is refused without being opened: it gives a ring only once.
     ///
     /// # Errors
-    /// [`KeyError::File`] if it cannot be read, is too large or not UTF-8, otherwise as [`parse`](Self::parse).
+    /// [`KeyError::NotAFile`]; [`KeyError::File`] if it cannot be read, is too large or not UTF-8; otherwise as
+    /// [`parse`](Self::parse).
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, KeyError> {
-        let refused = |error: std::io::Error| KeyError::File { kind: error.kind() };
+        let path = path.as_ref();
+        let refused = |error: io::Error| refused_file(path, error.kind());
+        // Opening a pipe waits until somebody writes to it. Whoever could swap the file for one right now could also write it.
+        if !fs::metadata(path).map_err(refused)?.is_file() {
+            return Err(KeyError::NotAFile { path: shown_path(path) });
+        }
         // The whole room at once, so that no copy of a secret is left behind by growing.
         let mut text = Zeroizing::new(String::with_capacity(LARGEST_FILE + 1));
         let file = File::open(path).map_err(refused)?;
@@ -195,9 +202,7 @@ impl KeyRing {
             .read_to_string(&mut text)
             .map_err(refused)?;
         if text.len() > LARGEST_FILE {
-            return Err(KeyError::File {
-                kind: std::io::ErrorKind::FileTooLarge,
-            });
+            return Err(refused_file(path, io::ErrorKind::FileTooLarge));
         }
         Self::parse(&text)
     }
@@ -394,8 +399,28 @@ fn shown_name(variable: &str) -> &str {
     }
 }
 
+fn refused_file(path: &Path, kind: io::ErrorKind) -> KeyError {
+    KeyError::File {
+        path: shown_path(path),
+        kind,
+    }
+}
+
+/// The path for an error, with the same care: without any part that may be a secret's digits.
+fn shown_path(path: &Path) -> PathBuf {
+    let shown = path.to_string_lossy();
+    let mut words = shown.split(|c: char| !c.is_ascii_hexdigit());
+    if words.any(|digits| digits.len() >= LONGEST_DIGITS) {
+        "(a key for a path)".into()
+    } else {
+        path.to_owned()
+    }
+}
+
 /// Longest name of a variable that is shown, in bytes: shorter than a key.
 const LONGEST_NAME: usize = 64;
+/// Most hexadecimal digits in a row of a path that is shown: fewer than any that give a secret away.
+const LONGEST_DIGITS: usize = 16;
 
 #[cfg(test)]
 mod tests {
@@ -592,28 +617,30 @@ mod tests {
     #[test]
     fn a_ring_comes_from_a_file_or_the_environment() {
         let path = std::env::temp_dir().join(format!("sealed-session-ring-{}", std::process::id()));
-        std::fs::write(&path, format!("# ring\nseal {}\n", written(1))).unwrap();
+        let refused = |kind| KeyError::File {
+            path: path.clone(),
+            kind,
+        };
+        fs::write(&path, format!("# ring\nseal {}\n", written(1))).unwrap();
         assert_eq!(KeyRing::from_file(&path).unwrap().describe()[0].id, key(1).id());
-        std::fs::write(&path, vec![b' '; LARGEST_FILE + 1]).unwrap();
+        fs::write(&path, vec![b' '; LARGEST_FILE + 1]).unwrap();
         assert_eq!(
             KeyRing::from_file(&path).unwrap_err(),
-            KeyError::File {
-                kind: std::io::ErrorKind::FileTooLarge
-            }
+            refused(io::ErrorKind::FileTooLarge)
         );
         let ring = format!("seal {}\n", written(1));
         let padding = "#".repeat(LARGEST_FILE - ring.len());
-        std::fs::write(&path, ring + &padding).unwrap();
+        fs::write(&path, ring + &padding).unwrap();
         assert_eq!(KeyRing::from_file(&path).unwrap().describe().len(), 1);
-        std::fs::write(&path, b"\xff").unwrap();
-        assert!(matches!(KeyRing::from_file(&path), Err(KeyError::File { .. })));
-        std::fs::remove_file(&path).unwrap();
-        assert!(matches!(
-            KeyRing::from_file(&path),
-            Err(KeyError::File {
-                kind: std::io::ErrorKind::NotFound
-            })
-        ));
+        fs::write(&path, b"\xff").unwrap();
+        assert_eq!(
+            KeyRing::from_file(&path).unwrap_err(),
+            refused(io::ErrorKind::InvalidData)
+        );
+        fs::remove_file(&path).unwrap();
+        let missing = KeyRing::from_file(&path).unwrap_err();
+        assert_eq!(missing, refused(io::ErrorKind::NotFound));
+        assert!(missing.to_string().contains(&*path.to_string_lossy()), "{missing}");
         let missing = KeyRing::from_env("SEALED_SESSION_NO_SUCH_VARIABLE").unwrap_err();
         assert_eq!(
             missing.to_string(),
@@ -622,5 +649,18 @@ mod tests {
         // Cargo sets this one; it is no ring, and what it says is not shown.
         let wrong = KeyRing::from_env("CARGO_PKG_NAME").unwrap_err();
         assert!(!wrong.to_string().contains("sealed-session"), "{wrong}");
+    }
+
+    #[test]
+    fn a_ring_that_is_given_for_a_path_is_not_shown() {
+        let wrong = KeyRing::from_file(written(1)).unwrap_err();
+        assert!(matches!(wrong, KeyError::File { .. }));
+        assert!(!format!("{wrong} {wrong:?}").contains(&written(1)[20..]), "{wrong}");
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_refused_unopened() {
+        let path = std::env::temp_dir();
+        assert_eq!(KeyRing::from_file(&path).unwrap_err(), KeyError::NotAFile { path });
     }
 }

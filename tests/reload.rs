@@ -164,8 +164,8 @@ fn what_cannot_be_read_leaves_the_ring_and_is_reported_once_per_reason() {
     assert!(!errors[0].to_string().contains("hunter2"));
     fs::remove_file(directory.path()).unwrap();
     assert!(reloader.poll().is_err() && reloader.reload_now().is_err());
-    let kind = std::io::ErrorKind::NotFound;
-    assert_eq!(reported(), [KeyError::File { kind }]);
+    let (path, kind) = (directory.path(), std::io::ErrorKind::NotFound);
+    assert_eq!(reported(), [KeyError::File { path, kind }]);
     assert_seals(&sessions, 1);
     directory.replace(&written(1));
     assert_eq!(reloader.poll(), Ok(Reload::Unchanged));
