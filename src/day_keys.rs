@@ -18,6 +18,7 @@ pub(crate) struct DayKeys {
 }
 
 /// `lp(name) || lp(audience)`: where a token is valid.
+#[derive(Clone)]
 pub(crate) struct Place(Vec<u8>);
 
 impl Place {
@@ -59,6 +60,11 @@ impl DayKeyCache {
             place,
             keys: (0..keys).map(|_| OnceLock::new()).collect(),
         }
+    }
+
+    /// An empty one for a ring of so many keys at the same place.
+    pub(crate) fn for_another_ring(&self, keys: usize) -> Self {
+        Self::new(self.place.clone(), keys)
     }
 
     /// The keys under which a token that expires at `expires` was sealed with `key`, a key of this cache's ring.

@@ -71,7 +71,7 @@ pub use crate::reload::{KeyReloader, KeyReloading, Reload};
 pub use crate::revocation::file::RevocationFile;
 pub use crate::revocation::{RevocationCursor, RevocationList, Revocations};
 pub use crate::sealer::{SealedValue, Sealer};
-pub use crate::session::event::{Event, Observer};
+pub use crate::session::event::{Event, Level, Observer};
 pub use crate::session::{Opened, Session, State};
 pub use crate::sessions::builder::Builder;
 pub use crate::sessions::{FinishError, Sessions};

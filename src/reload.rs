@@ -3,7 +3,7 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -40,37 +40,45 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Sessions<T> {
     #[must_use = "nothing is looked at before `every`, `poll` or `reload_now`"]
     pub fn reload_from(&self, source: impl KeySource + 'static) -> KeyReloader<T> {
         KeyReloader {
-            sessions: self.clone(),
-            sealers: Vec::new(),
+            follower: Follower {
+                sessions: self.clone(),
+                sealers: Vec::new(),
+                adopted: Arc::clone(self.keys().session.ring()),
+                unsettled: None,
+                failing: None,
+            },
             source: Box::new(source),
-            adopted: Arc::clone(self.keys().session.ring()),
-            unsettled: None,
-            reported: None,
         }
     }
 }
 
 /// Looks at a [`KeySource`] and replaces the ring of [`Sessions`] (and of [`Sealer`]s) when it has changed.
 ///
-/// - **What cannot be read changes nothing.** The ring in use stays, and [`Event::KeysReloadFailed`] says why, once per
-///   reason and not at every look.
+/// - **What cannot be read changes nothing.** The ring in use stays, and [`Event::KeysReloadFailed`] says why: at once, and
+///   every 10 minutes while it lasts. When the source gives a ring again, that is an [`Event::KeysReloadRecovered`].
 /// - **A new ring is adopted when two looks in a row gave it.** A file that somebody is still writing may be a shorter ring
 ///   that parses, and dropping keys would sign visitors out. This bridges writers that are done within one interval; a
 ///   writer that stops halfway for longer is only kept out by writing another file and renaming it over, or by swapping a
 ///   link.
-/// - **A ring without the key that sealed until now is adopted**, since this is how a stolen secret is dropped. All its
-///   sessions are over; [`Event::SealingKeyDropped`] says so.
+/// - **A ring without a key that is in use is adopted**, since this is how a stolen secret is dropped. All sessions under it
+///   are over; [`Event::KeyDropped`] says so. Keys that only a [`Sealer`] had are in no event.
 /// - **Only a change of the source counts.** A ring that [`Sessions::replace_keys`] brought in stays until the source
 ///   gives another one than before.
 pub struct KeyReloader<T> {
+    follower: Follower<T>,
+    source: Box<dyn KeySource>,
+}
+
+/// What follows the source: all but itself, which may hang.
+struct Follower<T> {
     sessions: Sessions<T>,
     sealers: Vec<Arc<Sealer>>,
-    source: Box<dyn KeySource>,
     /// What the source gave last and was adopted.
     adopted: Arc<KeyRing>,
     /// What the last look gave and the look before did not.
     unsettled: Option<KeyRing>,
-    reported: Option<KeyError>,
+    /// A failure that lasts: what was told of it, and when.
+    failing: Option<(KeyError, u64)>,
 }
 
 /// What a look at a [`KeySource`] came to.
@@ -89,7 +97,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> KeyReloader<T> {
     /// Replaces the ring of this sealer together with that of the sessions. It starts with the one that it has.
     #[must_use]
     pub fn with_sealer(mut self, sealer: Arc<Sealer>) -> Self {
-        self.sealers.push(sealer);
+        self.follower.sealers.push(sealer);
         self
     }
 
@@ -98,7 +106,78 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> KeyReloader<T> {
     /// # Errors
     /// What the source says; the ring in use stays.
     pub fn poll(&mut self) -> Result<Reload, KeyError> {
-        let ring = self.load()?;
+        self.follower.settle(look(&*self.source))
+    }
+
+    /// Looks once and adopts what is there without a second look: for a signal or a button, when the writer is done.
+    ///
+    /// # Errors
+    /// As [`poll`](Self::poll).
+    pub fn reload_now(&mut self) -> Result<Reload, KeyError> {
+        self.follower.take(look(&*self.source))
+    }
+
+    /// Looks on threads of its own, for the first time after one interval. 10 seconds are usual; a new ring is then in use
+    /// after 20 at the latest. A source that does not answer within 30 seconds is an [`Event::KeysReloadFailed`] with
+    /// [`KeyError::NoAnswer`]; its answer counts when it comes, and nothing is asked before.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if the interval is zero or the system gives no thread.
+    pub fn every(self, interval: Duration) -> Result<KeyReloading, ConfigError> {
+        if interval.is_zero() {
+            return Err(ConfigError::new(
+                "the interval between two looks at the keys is zero; give it some seconds",
+            ));
+        }
+        self.follow(interval, PATIENCE)
+    }
+
+    fn follow(self, interval: Duration, patience: Duration) -> Result<KeyReloading, ConfigError> {
+        let Self { follower, source } = self;
+        let (mailbox, letters) = mpsc::channel();
+        let (ask, asked) = mpsc::channel();
+        let answers = mailbox.clone();
+        // The source has a thread for itself: one that hangs, as a file of a server that is away does, keeps nobody waiting.
+        spawn("session-keys-source", move || {
+            while let Ok(()) = asked.recv() {
+                // If nobody follows any more, nobody asks again.
+                let _ = answers.send(Letter::Answer(look(&*source)));
+            }
+        })?;
+        let thread = spawn("session-keys", move || follower.run(interval, patience, &ask, &letters))?;
+        Ok(KeyReloading {
+            mailbox,
+            thread: Some(thread),
+        })
+    }
+}
+
+impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Follower<T> {
+    /// Until a letter says that it is enough.
+    fn run(mut self, interval: Duration, patience: Duration, ask: &Sender<()>, letters: &Receiver<Letter>) {
+        while let Err(RecvTimeoutError::Timeout) = letters.recv_timeout(interval) {
+            if ask.send(()).is_err() {
+                return;
+            }
+            loop {
+                match letters.recv_timeout(patience) {
+                    Ok(Letter::Answer(answer)) => {
+                        // An error was reported as an event.
+                        let _ = self.settle(answer);
+                        break;
+                    }
+                    Err(RecvTimeoutError::Timeout) => self.failed(&KeyError::NoAnswer {
+                        seconds: patience.as_secs(),
+                    }),
+                    Ok(Letter::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                }
+            }
+        }
+    }
+
+    /// Adopts a ring that two looks in a row gave.
+    fn settle(&mut self, answer: Result<KeyRing, KeyError>) -> Result<Reload, KeyError> {
+        let ring = self.heard(answer)?;
         if same(&ring, &self.adopted) {
             self.unsettled = None;
             return Ok(Reload::Unchanged);
@@ -110,12 +189,9 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> KeyReloader<T> {
         Ok(self.adopt(ring))
     }
 
-    /// Looks once and adopts what is there without a second look: for a signal or a button, when the writer is done.
-    ///
-    /// # Errors
-    /// As [`poll`](Self::poll).
-    pub fn reload_now(&mut self) -> Result<Reload, KeyError> {
-        let ring = self.load()?;
+    /// Adopts a ring at once.
+    fn take(&mut self, answer: Result<KeyRing, KeyError>) -> Result<Reload, KeyError> {
+        let ring = self.heard(answer)?;
         self.unsettled = None;
         if same(&ring, &self.adopted) {
             return Ok(Reload::Unchanged);
@@ -123,51 +199,25 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> KeyReloader<T> {
         Ok(self.adopt(ring))
     }
 
-    /// Looks on a thread of its own, for the first time after one interval. 10 seconds are usual; a new ring is then in use
-    /// after 20 at the latest.
-    ///
-    /// # Errors
-    /// [`ConfigError`] if the interval is zero or the system gives no thread.
-    pub fn every(mut self, interval: Duration) -> Result<KeyReloading, ConfigError> {
-        if interval.is_zero() {
-            return Err(ConfigError::new(
-                "the interval between two looks at the keys is zero; give it some seconds",
-            ));
+    /// Tells of a failure, and of its end.
+    fn heard(&mut self, answer: Result<KeyRing, KeyError>) -> Result<KeyRing, KeyError> {
+        match &answer {
+            Ok(_) if self.failing.take().is_some() => self.sessions.observe(&Event::KeysReloadRecovered),
+            Ok(_) => {}
+            Err(error) => self.failed(error),
         }
-        let (stop, stopped) = mpsc::channel::<()>();
-        let looks = move || {
-            while stopped.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
-                // An error was reported as an event.
-                let _ = self.poll();
-            }
-        };
-        let thread = thread::Builder::new().name("session-keys".to_owned()).spawn(looks);
-        let thread = thread.map_err(|error| {
-            ConfigError::new(format!(
-                "the system gave no thread to reload keys on ({error}); call `poll` from one of your own"
-            ))
-        })?;
-        Ok(KeyReloading { stop, thread })
+        answer
     }
 
-    fn load(&mut self) -> Result<KeyRing, KeyError> {
-        // A source that panics must not end the thread unnoticed: the keys would never change again.
-        let loaded = catch_unwind(AssertUnwindSafe(|| self.source.load())).unwrap_or_else(|_| {
-            let problem = "it panicked".to_owned();
-            Err(KeyError::Source { problem })
-        });
-        match &loaded {
-            Ok(_) => self.reported = None,
-            Err(error) => {
-                self.unsettled = None;
-                if self.reported.as_ref() != Some(error) {
-                    self.reported = Some(error.clone());
-                    let error = error.clone();
-                    self.sessions.observe(&Event::KeysReloadFailed { error });
-                }
-            }
+    fn failed(&mut self, error: &KeyError) {
+        self.unsettled = None;
+        let now = self.sessions.now();
+        let is_known = |(told, at): &(KeyError, u64)| told == error && now.abs_diff(*at) < REPEATED;
+        if !self.failing.as_ref().is_some_and(is_known) {
+            self.failing = Some((error.clone(), now));
+            let error = error.clone();
+            self.sessions.observe(&Event::KeysReloadFailed { error });
         }
-        loaded
     }
 
     fn adopt(&mut self, ring: KeyRing) -> Reload {
@@ -186,25 +236,102 @@ impl<T> fmt::Debug for KeyReloader<T> {
     }
 }
 
-/// A thread that follows a source of keys. When this is dropped, the thread stops after the look that is under way.
+/// What the thread that follows a source is told.
+enum Letter {
+    Answer(Result<KeyRing, KeyError>),
+    Stop,
+}
+
+/// A thread that follows a source of keys. It stops when this is dropped; a look that is under way then changes nothing.
 #[must_use = "when this is dropped, the keys are no longer followed"]
 #[derive(Debug)]
 pub struct KeyReloading {
-    /// The thread ends when it is dropped.
-    stop: Sender<()>,
-    thread: JoinHandle<()>,
+    mailbox: Sender<Letter>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl KeyReloading {
-    /// Stops the thread and waits for its end: no ring is replaced after it.
-    pub fn stop(self) {
-        drop(self.stop);
+    /// Stops the thread and waits for its end: no ring is replaced after it. It does not wait for the source: one that hangs
+    /// keeps its own thread until it answers or the process ends.
+    pub fn stop(mut self) {
+        let thread = self.thread.take();
+        drop(self);
         // The source's panics are caught, so only an observer's could have ended it.
-        let _ = self.thread.join();
+        let _ = thread.map(JoinHandle::join);
     }
+}
+
+impl Drop for KeyReloading {
+    fn drop(&mut self) {
+        // It fails if the thread has ended.
+        let _ = self.mailbox.send(Letter::Stop);
+    }
+}
+
+/// A source that panics must not end its thread unnoticed: the keys would never change again.
+fn look(source: &dyn KeySource) -> Result<KeyRing, KeyError> {
+    catch_unwind(AssertUnwindSafe(|| source.load())).unwrap_or_else(|_| {
+        let problem = "it panicked".to_owned();
+        Err(KeyError::Source { problem })
+    })
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, ConfigError> {
+    thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(work)
+        .map_err(|error| {
+            ConfigError::new(format!(
+                "the system gave no thread to reload keys on ({error}); call `poll` from one of your own"
+            ))
+        })
 }
 
 /// The same keys in the same roles.
 fn same(one: &KeyRing, other: &KeyRing) -> bool {
     one.write_with_secrets().expose() == other.write_with_secrets().expose()
+}
+
+/// How long a source may take before it is told.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// After how many seconds the same failure is told again.
+const REPEATED: u64 = 10 * 60;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::key::Key;
+
+    /// As when the file is on a server that is away. Nothing here waits for a time to pass but the one that must.
+    #[test]
+    fn a_source_that_hangs_is_told_and_keeps_nobody_waiting() {
+        for answers in [true, false] {
+            let (told, events) = mpsc::channel();
+            let told = Mutex::new(told);
+            let builder = Sessions::<u32>::builder(KeyRing::new(Key::generate().unwrap()));
+            let builder = builder.observer(move |event: &Event| _ = told.lock().unwrap().send(event.clone()));
+            let sessions = builder.build().unwrap();
+            assert!(matches!(events.recv(), Ok(Event::KeysInUse { .. })));
+            let (go_on, hanging) = mpsc::channel::<()>();
+            let hanging = Mutex::new(hanging);
+            let ring = sessions.keys().session.ring().write_with_secrets();
+            let source = move || {
+                _ = hanging.lock().unwrap().recv();
+                KeyRing::parse(ring.expose())
+            };
+            let following = sessions
+                .reload_from(source)
+                .follow(Duration::from_millis(1), Duration::from_millis(1))
+                .unwrap();
+            let error = KeyError::NoAnswer { seconds: 0 };
+            assert_eq!(events.recv(), Ok(Event::KeysReloadFailed { error }));
+            if answers {
+                go_on.send(()).unwrap();
+                assert_eq!(events.recv(), Ok(Event::KeysReloadRecovered));
+            }
+            following.stop();
+        }
+    }
 }

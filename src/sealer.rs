@@ -34,8 +34,6 @@ use crate::token::{OpenedToken, PlacedRing, State, base64url};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Sealer {
-    purpose: String,
-    audience: String,
     keys: RwLock<Arc<PlacedRing>>,
 }
 
@@ -53,22 +51,21 @@ impl Sealer {
                 "the purpose is empty; name what the value is for, such as `magic-link`",
             ));
         }
-        let keys = placed(keys.into(), purpose, audience).ok_or_else(|| {
+        // No cookie name contains `/`, so no such value ever opens as a session.
+        let place = Place::new(&format!("/{purpose}"), audience).ok_or_else(|| {
             ConfigError::new("the purpose takes at most 254 bytes and the audience at most 255; shorten them")
         })?;
+        let keys = PlacedRing::new(keys.into(), place);
         Ok(Self {
-            purpose: purpose.to_owned(),
-            audience: audience.to_owned(),
             keys: RwLock::new(Arc::new(keys)),
         })
     }
 
     /// Replaces the key ring while values are sealed and opened.
     pub fn replace_keys(&self, keys: impl Into<Arc<KeyRing>>) {
-        // `new` has checked the same names, so placing the ring again cannot fail.
-        if let Some(keys) = placed(keys.into(), &self.purpose, &self.audience) {
-            *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
-        }
+        let ring = keys.into();
+        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        *keys = Arc::new(keys.with_ring(ring));
     }
 
     fn keys(&self) -> Arc<PlacedRing> {
@@ -202,11 +199,6 @@ impl fmt::Debug for SealedValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SealedValue({}, expires at {})", self.id(), self.token.head.expires)
     }
-}
-
-fn placed(keys: Arc<KeyRing>, purpose: &str, audience: &str) -> Option<PlacedRing> {
-    // No cookie name contains `/`, so no such value ever opens as a session.
-    Place::new(&format!("/{purpose}"), audience).map(|place| PlacedRing::new(keys, place))
 }
 
 /// Longest sealed value in characters: a link that every mail program and server still passes on is shorter.

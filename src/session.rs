@@ -175,20 +175,17 @@ impl<T: 'static> Session<T> {
             return Some(came);
         }
         let mark = OpeningHere::mark(Arc::as_ptr(&self.shared).addr())?;
-        let mut events = [None, None];
+        let mut news = Vec::new();
         let came = self.shared.came.get_or_init(|| {
             let opening = open();
-            events = [opening.duplicates, opening.rejection];
+            news = opening.news;
             Came {
                 genuine: opening.genuine,
                 versions: Versions::new(opening.current),
             }
         });
         drop(mark);
-        events
-            .iter()
-            .flatten()
-            .for_each(|event| self.shared.keeper.observe(event));
+        news.iter().for_each(|event| self.shared.keeper.observe(event));
         Some(came)
     }
 

@@ -1,5 +1,6 @@
 //! `Sessions<T>`: everything that an application's sessions have in common, and the way of one request through them.
 
+mod alarm;
 pub(crate) mod builder;
 mod loaded;
 mod opening;
@@ -17,8 +18,8 @@ use time::OffsetDateTime;
 use crate::day_keys::Place;
 use crate::error::{ConfigError, Reason, SealError};
 use crate::headers::RequestFields;
-use crate::ids::SessionId;
-use crate::keyring::KeyRing;
+use crate::ids::{KeyId, SessionId};
+use crate::keyring::{KeyAt, KeyRing};
 use crate::revocation::RevocationList;
 use crate::session::event::{Event, Observer};
 use crate::session::{Genuine, Opened, Session};
@@ -29,6 +30,7 @@ use crate::token::envelope::Frame;
 
 pub use self::loaded::FinishError;
 
+use self::alarm::Alarm;
 use self::builder::{Builder, Clock, Config, RejectIf};
 use self::loaded::Loaded;
 
@@ -63,6 +65,7 @@ struct Shared {
     cut_off: AtomicU64,
     revocations: Box<dyn RevocationList>,
     observer: Option<Arc<dyn Observer>>,
+    alarm: Alarm,
     clock: Clock,
     random: fn(&mut [u8]) -> Result<(), NoRandomness>,
 }
@@ -88,6 +91,14 @@ impl Keys {
             ));
         };
         Ok(Self { session, activity })
+    }
+
+    /// Another ring for the same two cookies.
+    fn with_ring(&self, ring: &Arc<KeyRing>) -> Self {
+        Self {
+            session: self.session.with_ring(Arc::clone(ring)),
+            activity: self.activity.with_ring(Arc::clone(ring)),
+        }
     }
 }
 
@@ -120,24 +131,27 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Sessions<T> {
 
     /// Replaces the key ring while requests run. Every later opening and sealing uses the new one.
     ///
-    /// A ring without the key that sealed until now is taken too, since this is how a stolen secret is dropped; it is an
-    /// [`Event::SealingKeyDropped`].
+    /// A ring without a key that is in use is taken too, since this is how a stolen secret is dropped. The new ring is an
+    /// [`Event::KeysInUse`], and every key that it lacks an [`Event::KeyDropped`].
     pub fn replace_keys(&self, keys: impl Into<Arc<KeyRing>>) {
         let ring = keys.into();
-        // `build` has checked the same names, so placing them again cannot fail.
-        let Ok(keys) = Keys::new(&self.shared.config, &ring) else {
-            return;
+        let old = {
+            let mut keys = self.shared.keys.write().unwrap_or_else(PoisonError::into_inner);
+            let new = Arc::new(keys.with_ring(&ring));
+            std::mem::replace(&mut *keys, new)
         };
-        let keys = Arc::new(keys);
-        let old = std::mem::replace(
-            &mut *self.shared.keys.write().unwrap_or_else(PoisonError::into_inner),
-            keys,
-        );
-        self.observe(&Event::KeysReplaced);
-        let id = old.session.ring().sealing((self.shared.clock)()).key.id();
-        if ring.get(id).is_none() {
-            self.observe(&Event::SealingKeyDropped { id });
+        let now = self.now();
+        self.observe_ring(&ring, now);
+        for (key_id, in_use) in old.session.dropped_by(&ring, now) {
+            self.observe(&Event::KeyDropped { key_id, in_use });
         }
+    }
+
+    fn observe_ring(&self, ring: &KeyRing, now: u64) {
+        let seals = ring.sealing(now).key.id();
+        let ids = ring.all().map(|KeyAt { key, .. }| key.id());
+        let opens = ids.filter(|&id| id != seals).collect();
+        self.observe(&Event::KeysInUse { seals, opens });
     }
 
     /// Refuses all sessions that started before `instant` (rounded up to a whole second): the cut-off, which ends every
@@ -157,7 +171,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Sessions<T> {
     /// for the longest absolute timeout and 10 minutes, since nothing more is known of the session than its id: it may have
     /// started on a server that is 5 minutes ahead, and another that is as much behind must still refuse it.
     pub fn revoke(&self, id: SessionId) {
-        let now = (self.shared.clock)();
+        let now = self.now();
         self.revoke_until(id, self.end_of_any(now), now);
     }
 
@@ -223,6 +237,19 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Sessions<T> {
         Arc::clone(&self.shared.keys.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// The time by the sessions' clock.
+    pub(crate) fn now(&self) -> u64 {
+        (self.shared.clock)()
+    }
+
+    /// Counts what a look at the cookies of a request came to, and returns the warnings that are due.
+    fn looked(&self, refused: Option<(Reason, Option<KeyId>)>, now: u64) -> Vec<Event> {
+        match self.shared.observer {
+            Some(_) => self.shared.alarm.looked(refused, now),
+            None => Vec::new(),
+        }
+    }
+
     pub(crate) fn observe(&self, event: &Event) {
         if let Some(observer) = &self.shared.observer {
             observer.event(event);
@@ -273,17 +300,20 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Sessions<T> {
             cut_off,
             revocations,
             observer,
+            alarm: Alarm::new(),
             clock,
             random: aead::os_random,
         };
-        if let Some(observer) = &shared.observer {
-            shared.revocations.report_to(observer);
-        }
-        Ok(Self {
+        let sessions = Self {
             shared: Arc::new(shared),
             reject_if,
             data: PhantomData,
-        })
+        };
+        sessions.observe_ring(&ring, sessions.now());
+        if let Some(observer) = &sessions.shared.observer {
+            sessions.shared.revocations.report_to(observer);
+        }
+        Ok(sessions)
     }
 
     /// The same sessions with another random source, to test that its failure is an error.

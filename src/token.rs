@@ -9,6 +9,7 @@ pub(crate) mod envelope;
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::day_keys::{DayKeyCache, Place, RawDayKeys, day_of};
 use crate::error::{Reason, SealError};
@@ -24,6 +25,9 @@ use crate::buffer::Buffer;
 pub(crate) struct PlacedRing {
     ring: Arc<KeyRing>,
     day_keys: DayKeyCache,
+    /// For each key of the ring, the latest expiry of a session token that it opened or sealed here: until then, dropping it
+    /// ends a session.
+    lives_until: Box<[AtomicU32]>,
 }
 
 /// A token that passed the cheap checks (steps 1 to 4 of opening): all that it says is a claim.
@@ -59,7 +63,45 @@ impl OpenedToken {
 impl PlacedRing {
     pub(crate) fn new(ring: Arc<KeyRing>, place: Place) -> Self {
         let day_keys = DayKeyCache::new(place, ring.all().len());
-        Self { ring, day_keys }
+        let lives_until = ring.all().map(|_| AtomicU32::new(0)).collect();
+        Self {
+            ring,
+            day_keys,
+            lives_until,
+        }
+    }
+
+    /// Another ring at the same place. What is known of the keys that it shares with this one stays known.
+    pub(crate) fn with_ring(&self, ring: Arc<KeyRing>) -> Self {
+        let known = |KeyAt { key, .. }| self.ring.get(key.id()).map_or(0, |key| self.lives_until(key));
+        let lives_until = ring.all().map(|key| AtomicU32::new(known(key))).collect();
+        let day_keys = self.day_keys.for_another_ring(ring.all().len());
+        Self {
+            ring,
+            day_keys,
+            lives_until,
+        }
+    }
+
+    /// The keys of this ring that `next` does not have, and whether tokens under them live at `now`, as far as is known here.
+    pub(crate) fn dropped_by(&self, next: &KeyRing, now: u64) -> impl Iterator<Item = (KeyId, bool)> {
+        let sealing = self.ring.sealing(now).index;
+        let dropped = self.ring.all().filter(|key| next.get(key.key.id()).is_none());
+        dropped.map(move |key| {
+            let in_use = key.index == sealing || u64::from(self.lives_until(key)) > now;
+            (key.key.id(), in_use)
+        })
+    }
+
+    fn lives_until(&self, key: KeyAt<'_>) -> u32 {
+        self.lives_until[key.index].load(Ordering::Relaxed)
+    }
+
+    fn note_life(&self, key: KeyAt<'_>, expires: u32) {
+        // Looked at first: it seldom grows, and what nobody writes is not fetched anew by other threads.
+        if self.lives_until(key) < expires {
+            self.lives_until[key.index].fetch_max(expires, Ordering::Relaxed);
+        }
     }
 
     /// Steps 1 to 4 for a session token of at most `longest` characters: no key is used.
@@ -92,8 +134,12 @@ impl PlacedRing {
 
     /// Steps 5 and 6, and the flags of step 7.
     pub(crate) fn open_session(&self, token: Screened<'_>, bind: &[u8]) -> Result<OpenedToken, Reason> {
-        let Screened { mut bytes, head, key } = token;
-        let keys = self.day_keys.get(key, head.expires);
+        let Screened {
+            mut bytes,
+            head,
+            key: key_at,
+        } = token;
+        let keys = self.day_keys.get(key_at, head.expires);
         let (Some(head_bytes), Some(check)) = (
             bytes.first_chunk::<SESSION_HEAD>().copied(),
             envelope::array::<CHECK_LEN>(&bytes, SESSION_HEAD),
@@ -113,6 +159,7 @@ impl PlacedRing {
             return Err(Reason::Damaged);
         }
         let frame = Frame::parse(sealed)?;
+        self.note_life(key_at, head.expires);
         Ok(OpenedToken {
             head,
             frame,
@@ -145,8 +192,9 @@ impl PlacedRing {
         salt: &[u8; SALT_LEN],
         text: &mut String,
     ) -> Result<(), SealError> {
-        let (key, head) = self.sealing_head(state.session_id, state.expires, now)?;
-        let keys = self.day_keys.get(key, head.expires);
+        let (key_at, head) = self.sealing_head(state.session_id, state.expires, now)?;
+        self.note_life(key_at, head.expires);
+        let keys = self.day_keys.get(key_at, head.expires);
         let head_bytes = head.write_session(salt);
         let mut token = Buffer::take();
         token.extend(&head_bytes);
@@ -248,6 +296,12 @@ fn screen_claims<K>(
         return Err(Reason::ExpiresTooFar);
     }
     find(key_id, day_of(expires)).ok_or(Reason::UnknownKey)
+}
+
+/// The key that a session token names, without anything being checked.
+pub(crate) fn claimed_key(text: &[u8]) -> Option<KeyId> {
+    let (start, _) = base64url::decode_short::<9>(text.get(..12)?)?;
+    Some(Head::parse_start(&start).0)
 }
 
 /// Steps 1 to 5 with the check keys of single days: the head of a session or activity token that a key holder made.

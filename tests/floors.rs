@@ -53,6 +53,7 @@ const FLOORS: &[(Floor, &[&str])] = &[
             "revocation/file",
             "sealer",
             "sessions/table",
+            "sessions/alarm",
             "sessions/builder",
             "sessions/opening",
             "sessions/loaded",

@@ -83,7 +83,7 @@ fn rotating_the_secret_signs_nobody_out() {
     let first = ring.key_ids().remove(0);
     for rotations in 1..=3 {
         browser.post("/rotate", "").sets([]);
-        server.logs("rotated");
+        server.logs(&format!("key {} seals", ring.key_ids()[0]));
         let page = browser.get("/");
         page.greets("Ada");
         page.sets([]);

@@ -384,65 +384,7 @@ fn table(header: &str) -> Vec<Vec<&'static str>> {
 }
 
 #[test]
-fn every_event_is_in_the_table_at_its_level() {
-    let source = include_str!("../src/session/event.rs");
-    let (_, variants) = source.split_once("pub enum Event {").unwrap();
-    let is_variant = |line: &&str| line.starts_with("    ") && line[4..].starts_with(|c: char| c.is_ascii_uppercase());
-    let name = |line: &str| line.trim().trim_end_matches([',', '{', ' ']).to_owned();
-    let events: BTreeSet<String> = variants.lines().filter(is_variant).map(name).collect();
-    assert!(events.len() > 15 && events.contains("KeysReplaced"), "{events:?}");
-
-    // The arms of the `tracing` observer: names, then a level; the last one is for all others.
-    let mut levels = BTreeMap::new();
-    let mut names: Vec<String> = Vec::new();
-    let (_, arms) = include_str!("../src/tracing.rs").split_once("match event {").unwrap();
-    for word in arms.split(|c: char| !c.is_ascii_alphanumeric() && c != ':') {
-        if let Some(name) = word.strip_prefix("Event::") {
-            names.push(name.to_owned());
-        } else if let Some(level) = word.strip_prefix("Level::") {
-            levels.extend(names.drain(..).map(|name| (name, level.to_lowercase())));
-        }
-    }
-    assert_eq!(levels["Rejected"], "info");
-    let expected: BTreeMap<_, _> = events
-        .iter()
-        .map(|name| (name.clone(), levels.get(name).map_or("warn", String::as_str).to_owned()))
-        .collect();
-    let rows = table("| event | level |");
-    let listed = rows.iter().flat_map(|row| {
-        let names = row[0].split(", ").map(|name| name.trim_matches('`').to_owned());
-        names.map(|name| (name, row[1].to_owned())).collect::<Vec<_>>()
-    });
-    assert_eq!(listed.collect::<BTreeMap<_, _>>(), expected);
-}
-
-#[test]
 fn every_reason_is_in_the_table_and_claims_are_marked() {
-    use Reason::*;
-    let reasons = [
-        Malformed,
-        UnknownVersion,
-        Expired,
-        ExpiresTooFar,
-        UnknownKey,
-        NotOurs,
-        Damaged,
-        UnknownFlags,
-        StartedInFuture,
-        TooOld,
-        Revoked,
-        Idle,
-        Payload,
-        Refused,
-        TooLate,
-    ];
-    let (_, source) = include_str!("../src/error.rs").split_once("pub enum Reason {").unwrap();
-    let (variants, _) = source.split_once("\n}").unwrap();
-    let variants = variants
-        .lines()
-        .filter(|line| line.ends_with(',') && !line.contains("///"))
-        .count();
-    assert_eq!(variants, reasons.len());
     let listed: BTreeMap<&str, bool> = table("| reason | means |")
         .iter()
         .flat_map(|row| {
@@ -453,5 +395,25 @@ fn every_reason_is_in_the_table_and_claims_are_marked() {
                 .collect::<Vec<_>>()
         })
         .collect();
-    assert_eq!(listed, reasons.map(|reason| (reason.name(), reason.is_claim())).into());
+    let reasons = Reason::ALL.iter().map(|reason| (reason.name(), reason.is_claim()));
+    assert_eq!(listed, reasons.collect());
+}
+
+/// A rule about an event or a reason that does not exist would never alert.
+#[test]
+fn the_alert_rules_name_what_there_is() {
+    let (_, rules) = PAGE.split_once("```yaml").unwrap();
+    let (rules, _) = rules.split_once("```").unwrap();
+    let named = |label: &str| -> BTreeSet<&str> {
+        let start = format!("{label}=\"");
+        let values = rules.split(&*start).skip(1);
+        values.map(|rest| rest.split('"').next().unwrap()).collect()
+    };
+    let events: BTreeSet<&str> = table("| event | level |")
+        .iter()
+        .flat_map(|row| row[0].split(", ").map(|name| name.trim_matches('`')))
+        .collect();
+    assert!(named("event").len() > 2 && named("event").is_subset(&events), "{rules}");
+    let reasons: BTreeSet<&str> = Reason::ALL.iter().map(|reason| reason.name()).collect();
+    assert!(named("reason").is_subset(&reasons), "{rules}");
 }

@@ -5,16 +5,16 @@ mod common;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use sealed_session::{
-    Event, KeyError, KeyReloader, KeyRing, KeySource, Reload, RequestFields, RingFile, Sealer, Sessions, State,
+    Event, KeyError, KeyReloader, KeyRing, KeySource, Level, Reload, RequestFields, RingFile, Sealer, Sessions, State,
 };
 
-use common::{Seen, key};
+use common::{START, Seen, after, at, key};
 
 /// A directory of one test, removed at its end.
 struct Directory(PathBuf);
@@ -70,6 +70,28 @@ fn seals(sessions: &Sessions<u32>) -> [u8; 4] {
 #[track_caller]
 fn assert_seals(sessions: &Sessions<u32>, number: u8) {
     assert_eq!(seals(sessions), key(number).id().to_bytes());
+}
+
+/// The rings that were put into use.
+fn rings(events: &[Event]) -> Vec<&Event> {
+    let is_ring = |event: &&Event| matches!(event, Event::KeysInUse { .. });
+    events.iter().filter(is_ring).collect()
+}
+
+/// The key that seals, and those that open.
+fn in_use(seals: u8, opens: &[u8]) -> Event {
+    let id = |&number: &u8| key(number).id();
+    let mut opens: Vec<_> = opens.iter().map(id).collect();
+    opens.sort();
+    Event::KeysInUse {
+        seals: id(&seals),
+        opens,
+    }
+}
+
+fn dropped(number: u8, in_use: bool) -> Event {
+    let key_id = key(number).id();
+    Event::KeyDropped { key_id, in_use }
 }
 
 fn settle(reloader: &mut KeyReloader<u32>) {
@@ -130,7 +152,7 @@ fn a_file_that_is_still_being_written_is_not_adopted() {
         assert_eq!(reloader.poll(), Ok(Reload::Unsettled), "and the count begins anew");
     }
     assert_seals(&sessions, 1);
-    assert!(!seen.take().contains(&Event::KeysReplaced));
+    assert_eq!(rings(&seen.take()).len(), 0);
     fs::write(directory.path(), &whole).unwrap();
     settle(&mut reloader);
     assert_seals(&sessions, 2);
@@ -139,7 +161,7 @@ fn a_file_that_is_still_being_written_is_not_adopted() {
 }
 
 #[test]
-fn what_cannot_be_read_leaves_the_ring_and_is_reported_once_per_reason() {
+fn what_cannot_be_read_leaves_the_ring_and_is_reported() {
     let (directory, seen) = (Directory::new("broken"), Seen::default());
     directory.replace(&written(1));
     let sessions = sessions(&directory, &seen);
@@ -167,13 +189,68 @@ fn what_cannot_be_read_leaves_the_ring_and_is_reported_once_per_reason() {
     let (path, kind) = (directory.path(), std::io::ErrorKind::NotFound);
     assert_eq!(reported(), [KeyError::File { path, kind }]);
     assert_seals(&sessions, 1);
+    seen.take();
     directory.replace(&written(1));
     assert_eq!(reloader.poll(), Ok(Reload::Unchanged));
+    assert_eq!(seen.take(), [Event::KeysReloadRecovered]);
+    assert_eq!(reloader.poll(), Ok(Reload::Unchanged));
+    assert_eq!(seen.take(), [], "once");
     fs::remove_file(directory.path()).unwrap();
     assert!(reloader.poll().is_err());
     assert_eq!(reported().len(), 1, "it is news again");
     directory.replace(&written(2));
     settle(&mut reloader);
+    assert_seals(&sessions, 2);
+}
+
+/// So that an alert that counts them lasts as long as the failure.
+#[test]
+fn a_failure_that_lasts_is_reported_again_every_ten_minutes() {
+    let (seen, now) = (Seen::default(), Arc::new(AtomicU64::new(START)));
+    let clock = Arc::clone(&now);
+    let sessions = Sessions::<u32>::builder(KeyRing::new(key(1)))
+        .observer(seen.observer())
+        .clock(move || at(clock.load(Ordering::SeqCst)))
+        .build()
+        .unwrap();
+    let mut reloader = sessions.reload_from(|| Err(KeyError::EmptyRing));
+    let mut reported = Vec::new();
+    for second in (0..=1800).step_by(10) {
+        now.store(START + second, Ordering::SeqCst);
+        assert!(reloader.poll().is_err());
+        reported.extend(seen.take().iter().map(|event| (second, event.name())));
+    }
+    assert_eq!(
+        reported,
+        [0, 600, 1200, 1800].map(|second| (second, "KeysReloadFailed"))
+    );
+}
+
+/// A pipe that nobody writes to: opening it would wait for ever.
+#[cfg(unix)]
+#[test]
+fn a_pipe_is_refused_and_does_not_stop_the_looks() {
+    let directory = Directory::new("pipe");
+    directory.replace(&written(1));
+    let path = directory.path();
+    let (heard, events) = mpsc::channel();
+    let heard = Mutex::new(heard);
+    let builder = Sessions::<u32>::builder(KeyRing::from_file(&path).unwrap());
+    let builder = builder.observer(move |event: &Event| _ = heard.lock().unwrap().send(event.clone()));
+    let sessions = builder.build().unwrap();
+    assert_eq!(events.recv_timeout(PATIENCE), Ok(in_use(1, &[2, 3, 4])));
+    let reloading = sessions
+        .reload_from(RingFile::new(&path))
+        .every(Duration::from_millis(1));
+    fs::remove_file(&path).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+    assert!(made.success());
+    let wait_for = |wanted: Event| while events.recv_timeout(PATIENCE).unwrap() != wanted {};
+    let error = KeyError::NotAFile { path };
+    wait_for(Event::KeysReloadFailed { error });
+    directory.replace(&written(2));
+    wait_for(in_use(2, &[1, 3, 4]));
+    reloading.unwrap().stop();
     assert_seals(&sessions, 2);
 }
 
@@ -227,10 +304,82 @@ fn a_ring_without_the_sealing_key_is_adopted_and_said() {
     directory.replace(KeyRing::new(key(9)).write_with_secrets().expose());
     seen.take();
     settle(&mut reloader);
-    let id = key(2).id();
-    assert_eq!(seen.take(), [Event::KeysReplaced, Event::SealingKeyDropped { id }]);
+    let in_order = |mut events: Vec<Event>| {
+        events[1..].sort_by_key(|event| format!("{event:?}"));
+        events
+    };
+    let expected = vec![
+        in_use(9, &[]),
+        dropped(1, true),
+        dropped(2, true),
+        dropped(3, false),
+        dropped(4, false),
+    ];
+    assert_eq!(
+        in_order(seen.take()),
+        in_order(expected),
+        "a session lives under key 1, and key 2 sealed"
+    );
     let session = sessions.load(RequestFields::new([cookie]));
     assert_eq!(session.state(), State::Rejected(sealed_session::Reason::UnknownKey));
+}
+
+/// In the middle of a rotation nearly all sessions live under the key that opens. At its end nobody does.
+#[test]
+fn a_dropped_key_is_a_warning_as_long_as_sessions_live_under_it() {
+    const HOUR: u64 = 3600;
+    for (opened, dropped_after, is_in_use) in [
+        // Sealed here, before the ring was rotated.
+        (None, 12 * HOUR - 1, true),
+        (None, 12 * HOUR, false),
+        // Sealed elsewhere, and opened here.
+        (Some(2 * HOUR), 14 * HOUR - 1, true),
+        (Some(2 * HOUR), 14 * HOUR, false),
+    ] {
+        let (seen, now) = (Seen::default(), Arc::new(AtomicU64::new(START)));
+        let clock = Arc::clone(&now);
+        let server = |seen: &Seen, clock: Arc<AtomicU64>| {
+            let builder = Sessions::<u32>::builder(KeyRing::new(key(1))).observer(seen.observer());
+            let builder = builder.clock(move || at(clock.load(Ordering::SeqCst)));
+            builder.build().unwrap()
+        };
+        let sessions = server(&seen, clock);
+        _ = sessions.cookie_for(7, after(0)).unwrap();
+        seen.take();
+        sessions.replace_keys(KeyRing::new(key(1)).open(key(2)).unwrap());
+        sessions.replace_keys(KeyRing::new(key(2)).open(key(1)).unwrap());
+        assert_eq!(seen.take(), [in_use(1, &[2]), in_use(2, &[1])]);
+        if let Some(started) = opened {
+            let other = server(&Seen::default(), Arc::default());
+            let cookie = other.cookie_for(8, after(started)).unwrap();
+            let fields = RequestFields::new([cookie]);
+            assert_eq!(sessions.load_at(fields, after(started)).get(), Some(&8));
+        }
+        now.store(START + dropped_after, Ordering::SeqCst);
+        sessions.replace_keys(KeyRing::new(key(2)));
+        let events = seen.take();
+        assert_eq!(events, [in_use(2, &[]), dropped(1, is_in_use)]);
+        let level = if is_in_use { Level::Warn } else { Level::Info };
+        assert_eq!(events[1].level(), level);
+    }
+}
+
+#[test]
+fn the_ring_in_use_is_told_at_the_start() {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let events = Arc::clone(&told);
+    let ring = KeyRing::new(key(1)).open(key(2)).unwrap();
+    let ring = ring.seal_from(key(3), after(100)).unwrap();
+    let ring = Arc::new(ring.seal_from(key(4), after(0)).unwrap());
+    let build = |now| {
+        let events = Arc::clone(&events);
+        let builder = Sessions::<u32>::builder(Arc::clone(&ring)).clock(move || after(now));
+        let builder = builder.observer(move |event: &Event| events.lock().unwrap().push(event.clone()));
+        builder.build().unwrap()
+    };
+    build(99);
+    build(100);
+    assert_eq!(*told.lock().unwrap(), [in_use(4, &[1, 2, 3]), in_use(3, &[1, 2, 4])]);
 }
 
 /// A ring that was brought in by hand, in an emergency, is not undone by a file that nobody has changed yet.
@@ -300,6 +449,7 @@ fn a_thread_follows_the_source_until_its_handle_is_dropped() {
     let heard = Mutex::new(heard);
     let builder = builder.observer(move |event: &Event| _ = heard.lock().unwrap().send(event.clone()));
     let sessions = builder.build().unwrap();
+    assert_eq!(events.recv_timeout(PATIENCE), Ok(in_use(1, &[])));
     let ring = Arc::new(Mutex::new(1));
     for stops in [false, true] {
         let (asked, questions) = mpsc::channel();
@@ -312,9 +462,8 @@ fn a_thread_follows_the_source_until_its_handle_is_dropped() {
         questions.recv_timeout(PATIENCE).unwrap();
         let next = *ring.lock().unwrap() + 1;
         *ring.lock().unwrap() = next;
-        assert_eq!(events.recv_timeout(PATIENCE), Ok(Event::KeysReplaced));
-        let id = key(next - 1).id();
-        assert_eq!(events.recv_timeout(PATIENCE), Ok(Event::SealingKeyDropped { id }));
+        assert_eq!(events.recv_timeout(PATIENCE), Ok(in_use(next, &[])));
+        assert_eq!(events.recv_timeout(PATIENCE), Ok(dropped(next - 1, true)));
         match stops {
             true => reloading.stop(),
             false => drop(reloading),
@@ -391,8 +540,9 @@ fn no_request_fails_during_a_thousand_replacements() {
     let events = seen.take();
     let count = |wanted: fn(&Event) -> bool| events.iter().filter(|event| wanted(event)).count();
     // The first one is the ring that was there.
-    assert_eq!(count(|event| *event == Event::KeysReplaced), 799);
+    assert_eq!(rings(&events).len(), 799);
     assert_eq!(count(|event| matches!(event, Event::KeysReloadFailed { .. })), 200);
+    assert_eq!(count(|event| *event == Event::KeysReloadRecovered), 199);
     assert_eq!(
         count(|event| matches!(event, Event::Rejected { .. } | Event::SealingFailed)),
         0

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::OffsetDateTime;
 
-use common::{DAY, START, Seen, after, at, ring};
+use common::{DAY, START, Seen, after, at, key, ring};
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Login {
@@ -342,7 +342,8 @@ fn a_damaged_token_is_no_token_of_its_id() {
     session.clear().unwrap();
     // Who holds check keys can make such a head, with the id of anybody.
     let reason = Reason::Damaged;
-    assert_eq!(seen.take(), [Event::Rejected { reason, id: None }]);
+    let (id, key_id) = (None, Some(key(1).id()));
+    assert_eq!(seen.take(), [Event::Rejected { reason, id, key_id }]);
     assert!(list.is_empty());
 }
 
@@ -438,7 +439,8 @@ fn the_applications_check_refuses_a_session_with_its_own_reason_and_an_event() {
     seen.take();
     assert_rejected(&sessions, &cookie, Reason::Refused);
     let reason = Reason::Refused;
-    assert_eq!(seen.take(), [Event::Rejected { reason, id }]);
+    let key_id = Some(key(1).id());
+    assert_eq!(seen.take(), [Event::Rejected { reason, id, key_id }]);
     assert_eq!(load(&sessions, &sign_in(&sessions, 2, 0)).state(), State::Valid);
 }
 

@@ -277,7 +277,12 @@ impl Fleet {
     #[track_caller]
     fn give(&self, server: usize, ring: &str) {
         replace(&self.rings[server], ring);
-        self.server(server).logs("rotated");
+        let keys = KeyRing::parse(ring).expect("it was written").describe();
+        let mut opens: Vec<String> = keys[1..].iter().map(|key| key.id.to_string()).collect();
+        opens.sort();
+        let opens = opens.join(",");
+        self.server(server)
+            .logs(&format!("key {} seals, these open too: {opens}", keys[0].id));
     }
 
     /// Deploys a file that is no ring.

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use sealed_session::{Event, Reason, SessionId};
+use sealed_session::{Event, Level, Reason, SessionId};
 use time::OffsetDateTime;
 
 /// Prints an event. Ids may be logged; session data is in no event.
@@ -13,19 +13,26 @@ pub(crate) fn print_event(event: &Event) {
         Event::Renewed { id } => say("renewed", &format!("session {id}: a new activity cookie alone")),
         Event::Cleared { id: Some(id) } => say("cleared", &format!("session {id}")),
         Event::Cleared { id: None } => say("cleared", "both cookies; no session was there"),
-        Event::Rejected { reason, id } => say("rejected", &rejection(*reason, *id)),
+        Event::Rejected { reason, id, .. } => say("rejected", &rejection(*reason, *id)),
         Event::Revoked { id } => say("revoked", &format!("session {id}: copies of its cookie open no more")),
         Event::CutOffRaised { to } => {
             let instant = OffsetDateTime::from_unix_timestamp(i64::try_from(*to).unwrap_or(i64::MAX));
             let instant = instant.map_or_else(|_| to.to_string(), date_time);
             say("cut-off", &format!("sessions that started before {instant} are over"));
         }
-        Event::KeysReplaced => say("rotated", "the key ring was replaced"),
+        Event::KeysInUse { .. } => say("keys", &event.to_string()),
         Event::DevelopmentCookie => say(
             "cookie",
             "plain http: a development cookie without Secure and without the __Host- prefix, for this machine only",
         ),
-        other => say("event", &format!("{other:?}")),
+        other => {
+            let what = if other.level() >= Level::Warn {
+                "warning"
+            } else {
+                "event"
+            };
+            say(what, &format!("{}: {other}", other.name()));
+        }
     }
 }
 

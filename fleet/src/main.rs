@@ -20,7 +20,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::routing::{get, post};
 use sealed_session::{
-    Event, KeyRing, KeySource, RevocationList, Revocations, RingFile, SealError, Session, SessionLayer, Sessions,
+    Event, KeyRing, KeySource, Level, RevocationList, Revocations, RingFile, SealError, Session, SessionLayer, Sessions,
 };
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -106,12 +106,11 @@ fn sessions(
 fn observer(news: Waker, rings_adopted: Arc<AtomicUsize>) -> impl Fn(&Event) + Send + Sync {
     move |event| match event {
         Event::Revoked { .. } | Event::CutOffRaised { .. } => news.wake(),
-        Event::KeysReplaced => {
+        Event::KeysInUse { .. } => {
             rings_adopted.fetch_add(1, Ordering::Relaxed);
-            println!("another ring is in use");
+            println!("{event}");
         }
-        Event::KeysReloadFailed { error } => println!("the ring in use stays: {error}"),
-        Event::SealingKeyDropped { id } => println!("the key {id} is gone: the sessions under it are over"),
+        _ if event.level() >= Level::Warn => println!("{event}"),
         _ => {}
     }
 }
@@ -164,7 +163,8 @@ async fn health(State(server): State<Server>) -> String {
     format!(
         "revoked {}\ncut-off {cut_off}\nrings adopted {}\nin touch {}\n",
         server.list.len(),
-        server.rings_adopted.load(Ordering::Relaxed),
+        // The first one was there at the start.
+        server.rings_adopted.load(Ordering::Relaxed).saturating_sub(1),
         server.contact,
     )
 }

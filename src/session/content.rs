@@ -56,8 +56,7 @@ pub(crate) struct Opening<T> {
     pub(crate) current: Current<T>,
     /// Every token that is genuine, whether its session is valid or not.
     pub(crate) genuine: Vec<Genuine>,
-    pub(crate) duplicates: Option<Event>,
-    pub(crate) rejection: Option<Event>,
+    pub(crate) news: Vec<Event>,
 }
 
 impl<T> Opening<T> {
@@ -66,8 +65,7 @@ impl<T> Opening<T> {
         Self {
             current: Current::None(state),
             genuine: Vec::new(),
-            duplicates: None,
-            rejection: None,
+            news: Vec::new(),
         }
     }
 }

@@ -1,4 +1,6 @@
-//! What happened to sessions, for logs and metrics: ids and reasons, never session data.
+//! What happened to sessions and keys, for logs and metrics: names, ids and reasons, never session data.
+
+use std::fmt;
 
 use std::io;
 use std::path::PathBuf;
@@ -6,7 +8,7 @@ use std::path::PathBuf;
 use crate::error::{KeyError, Reason, RevocationsError};
 use crate::ids::{KeyId, SessionId};
 
-/// Receives an [`Event`] whenever something happens to a session.
+/// Receives an [`Event`] whenever something happens to a session or to the keys.
 ///
 /// It is called while a request is served, so it must be quick. Any `Fn(&Event)` is one.
 pub trait Observer: Send + Sync {
@@ -20,7 +22,51 @@ impl<F: Fn(&Event) + Send + Sync> Observer for F {
     }
 }
 
-/// Something that happened to a session.
+/// How much an [`Event`] matters to the people who keep the servers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Level {
+    /// The life of a session, and what anybody can cause with made-up cookies.
+    Debug,
+    /// Seldom or worth counting.
+    Info,
+    /// Somebody should look at it.
+    Warn,
+    /// What was relied on did not hold: a session could not be sealed, or a sign-out will be forgotten.
+    Error,
+}
+
+impl fmt::Display for Level {
+    /// `debug`, `info`, `warn` or `error`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        })
+    }
+}
+
+/// Something that happened to a session or to the keys.
+///
+/// [`name`](Self::name), [`level`](Self::level) and [`fields`](Self::fields) are for logs and counters, which need not know
+/// the variants; `Display` is a sentence for people. None of them has a secret, a token or session data.
+///
+/// ```
+/// use sealed_session::{Event, Key, KeyRing, Sessions};
+/// # #[derive(serde::Serialize, serde::Deserialize)]
+/// # struct Login { user: u64 }
+///
+/// fn log(event: &Event) {
+///     let mut line = format!("{} {}", event.level(), event.name());
+///     event.fields(&mut |name, value| line += &format!(" {name}={value}"));
+///     eprintln!("{line}: {event}");
+/// }
+///
+/// let sessions = Sessions::<Login>::builder(KeyRing::new(Key::generate()?)).observer(log).build()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
@@ -57,6 +103,22 @@ pub enum Event {
         reason: Reason,
         /// The id of a token that is genuine (it passed steps 1 to 6 of SPEC.md, *Opening*); `None` for mere claims.
         id: Option<SessionId>,
+        /// The key that the token names: a mere claim unless there is an `id`. `None` if it is no token at all.
+        key_id: Option<KeyId>,
+    },
+    /// Within a minute, a fifth or more of the cookies that this server looked at were refused for one reason, and at least 20.
+    ///
+    /// Told when the next cookie after that minute is looked at, at most once a minute for each reason. A request counts
+    /// once, however many cookies it brought.
+    ManyRejected {
+        /// The reason.
+        reason: Reason,
+        /// How many were refused for it.
+        count: u64,
+        /// How many were looked at.
+        total: u64,
+        /// The keys that they named most often, at most three, the commonest first: claims, as in `Rejected`.
+        key_ids: Vec<KeyId>,
     },
     /// Several cookies of the same name came: another subdomain set one, or the `Domain` was changed.
     DuplicatesSeen {
@@ -128,18 +190,29 @@ pub enum Event {
         /// Why.
         kind: io::ErrorKind,
     },
-    /// The key ring was replaced.
-    KeysReplaced,
-    /// The new ring does not have the key that sealed until now: all sessions under it are over.
-    SealingKeyDropped {
-        /// The key that went.
-        id: KeyId,
+    /// The key ring with which this server works from now on: at the start, and whenever the ring is replaced.
+    KeysInUse {
+        /// The key that seals now.
+        seals: KeyId,
+        /// The other keys, which open. A key that seals from a later instant on is one of them until then.
+        opens: Vec<KeyId>,
     },
-    /// A source of keys gave no ring; the one in use stays. Reported once, until it gives one or fails for another reason.
+    /// The ring that was replaced has a key that the new one does not have: all sessions under it are over.
+    KeyDropped {
+        /// The key that went.
+        key_id: KeyId,
+        /// Whether there may be such sessions: it sealed until now, or a session that was opened or sealed with it here has
+        /// not expired. A server that has just started does not know of any.
+        in_use: bool,
+    },
+    /// A source of keys gave no ring; the one in use stays. Told at once, and every 10 minutes while it fails for the same
+    /// reason.
     KeysReloadFailed {
         /// Why.
         error: KeyError,
     },
+    /// A source of keys gives a ring again, after `KeysReloadFailed`.
+    KeysReloadRecovered,
     /// A `public` directive of the application was taken away, since the response depends on the session.
     PublicRemoved,
     /// The response's header block is so large that proxies with 4 KiB buffers (stock nginx) answer 502.
@@ -149,4 +222,383 @@ pub enum Event {
     },
     /// The development cookie is in use: no `Secure`, no prefix, for plain http on one's own machine only.
     DevelopmentCookie,
+}
+
+impl Event {
+    /// The variant's name, `"Rejected"`: what logs and counters key on.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.name_and_level().0
+    }
+
+    /// How much it matters. A rejection of a token that is genuine is [`Level::Info`], one of anything else is
+    /// [`Level::Debug`], since anybody can cause it at every request; a dropped key is a warning if it is in use.
+    #[must_use]
+    pub fn level(&self) -> Level {
+        self.name_and_level().1
+    }
+
+    fn name_and_level(&self) -> (&'static str, Level) {
+        match self {
+            Self::Started { .. } => ("Started", Level::Debug),
+            Self::Updated { .. } => ("Updated", Level::Debug),
+            Self::Cycled { .. } => ("Cycled", Level::Debug),
+            Self::Renewed { .. } => ("Renewed", Level::Debug),
+            Self::Cleared { .. } => ("Cleared", Level::Debug),
+            Self::Rejected { id: Some(_), .. } => ("Rejected", Level::Info),
+            Self::Rejected { id: None, .. } => ("Rejected", Level::Debug),
+            Self::ManyRejected { .. } => ("ManyRejected", Level::Warn),
+            Self::DuplicatesSeen { .. } => ("DuplicatesSeen", Level::Debug),
+            Self::TooLarge { .. } => ("TooLarge", Level::Warn),
+            Self::ReadTooLate => ("ReadTooLate", Level::Warn),
+            Self::WriteTooLate => ("WriteTooLate", Level::Warn),
+            Self::WriteDiscarded { .. } => ("WriteDiscarded", Level::Warn),
+            Self::EndedMeanwhile { .. } => ("EndedMeanwhile", Level::Warn),
+            Self::SealingFailed => ("SealingFailed", Level::Error),
+            Self::Revoked { .. } => ("Revoked", Level::Info),
+            Self::CutOffRaised { .. } => ("CutOffRaised", Level::Info),
+            Self::RevocationsNearlyFull { .. } => ("RevocationsNearlyFull", Level::Warn),
+            Self::RevocationsFull { .. } => ("RevocationsFull", Level::Error),
+            Self::RevocationFilePutAside { .. } => ("RevocationFilePutAside", Level::Warn),
+            Self::RevocationFileNotWritten { .. } => ("RevocationFileNotWritten", Level::Error),
+            Self::KeysInUse { .. } => ("KeysInUse", Level::Info),
+            Self::KeyDropped { in_use: true, .. } => ("KeyDropped", Level::Warn),
+            Self::KeyDropped { in_use: false, .. } => ("KeyDropped", Level::Info),
+            Self::KeysReloadFailed { .. } => ("KeysReloadFailed", Level::Warn),
+            Self::KeysReloadRecovered => ("KeysReloadRecovered", Level::Info),
+            Self::PublicRemoved => ("PublicRemoved", Level::Warn),
+            Self::LargeHeaderBlock { .. } => ("LargeHeaderBlock", Level::Warn),
+            Self::DevelopmentCookie => ("DevelopmentCookie", Level::Warn),
+        }
+    }
+
+    /// Calls `visit` with the name and the value of every field that has a value, named as in the variant. A reason is its
+    /// [short name](Reason::name), ids are hexadecimal digits, several of them separated by commas.
+    pub fn fields(&self, visit: &mut dyn FnMut(&'static str, &dyn fmt::Display)) {
+        match self {
+            Self::Started { id }
+            | Self::Updated { id }
+            | Self::Renewed { id }
+            | Self::Cleared { id: Some(id) }
+            | Self::EndedMeanwhile { id }
+            | Self::Revoked { id } => visit("id", id),
+            Self::Cycled { id, previous } => {
+                visit("id", id);
+                visit("previous", previous);
+            }
+            Self::Rejected { reason, id, key_id } => {
+                visit("reason", &reason.name());
+                id.iter().for_each(|id| visit("id", id));
+                key_id.iter().for_each(|id| visit("key_id", id));
+            }
+            Self::ManyRejected {
+                reason,
+                count,
+                total,
+                key_ids,
+            } => {
+                visit("reason", &reason.name());
+                visit("count", count);
+                visit("total", total);
+                visit("key_ids", &Ids(key_ids));
+            }
+            Self::DuplicatesSeen { count } => visit("count", count),
+            Self::TooLarge { size, limit } => {
+                visit("size", size);
+                visit("limit", limit);
+            }
+            Self::WriteDiscarded { status } => visit("status", status),
+            Self::CutOffRaised { to } => visit("to", to),
+            Self::RevocationsNearlyFull { entries, most } => {
+                visit("entries", entries);
+                visit("most", most);
+            }
+            Self::RevocationsFull { dropped, most } => {
+                visit("dropped", dropped);
+                visit("most", most);
+            }
+            Self::RevocationFilePutAside { path, error } => {
+                visit("path", &path.display());
+                visit("error", error);
+            }
+            Self::RevocationFileNotWritten { path, kind } => {
+                visit("path", &path.display());
+                visit("kind", kind);
+            }
+            Self::KeysInUse { seals, opens } => {
+                visit("seals", seals);
+                visit("opens", &Ids(opens));
+            }
+            Self::KeyDropped { key_id, in_use } => {
+                visit("key_id", key_id);
+                visit("in_use", in_use);
+            }
+            Self::KeysReloadFailed { error } => visit("error", error),
+            Self::LargeHeaderBlock { bytes } => visit("bytes", bytes),
+            Self::Cleared { id: None }
+            | Self::ReadTooLate
+            | Self::WriteTooLate
+            | Self::SealingFailed
+            | Self::KeysReloadRecovered
+            | Self::PublicRemoved
+            | Self::DevelopmentCookie => {}
+        }
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Started { id } => write!(f, "session {id} started"),
+            Self::Updated { id } => write!(f, "session {id} has new data"),
+            Self::Cycled { id, previous } => write!(f, "session {previous} is now {id}"),
+            Self::Renewed { id } => write!(f, "session {id} was active"),
+            Self::Cleared { id: Some(id) } => write!(f, "session {id} was cleared"),
+            Self::Cleared { id: None } => f.write_str("the cookies were removed; there was no session"),
+            Self::Rejected {
+                reason: Reason::UnknownKey,
+                key_id: Some(key_id),
+                ..
+            } => write!(f, "rejected: {} ({key_id})", Reason::UnknownKey),
+            Self::Rejected { reason, .. } => write!(f, "rejected: {reason}"),
+            Self::ManyRejected {
+                reason,
+                count,
+                total,
+                key_ids,
+            } => {
+                write!(f, "{count} of {total} cookies within a minute were rejected: {reason}")?;
+                match &key_ids[..] {
+                    [] => Ok(()),
+                    _ => write!(f, " (keys that they name: {})", Ids(key_ids)),
+                }
+            }
+            Self::DuplicatesSeen { count } => write!(f, "{count} cookies of the same name came"),
+            Self::TooLarge { size, limit } => {
+                write!(
+                    f,
+                    "a write was refused: the cookie would take {size} bytes of at most {limit}"
+                )
+            }
+            Self::ReadTooLate => f.write_str("the session was first read after the header block was sent"),
+            Self::WriteTooLate => f.write_str("the session was written to after the header block was sent"),
+            Self::WriteDiscarded { status } => write!(
+                f,
+                "what was written to the session was not sent, since the response has status {status}"
+            ),
+            Self::EndedMeanwhile { id } => {
+                write!(
+                    f,
+                    "session {id} ended while a request that wrote to it was being served"
+                )
+            }
+            Self::SealingFailed => f.write_str("the session could not be sealed at the end of the request"),
+            Self::Revoked { id } => write!(f, "session {id} was revoked"),
+            Self::CutOffRaised { to } => write!(f, "sessions that started before Unix second {to} are over"),
+            Self::RevocationsNearlyFull { entries, most } => {
+                write!(f, "the revocation list has {entries} entries and room for {most}")
+            }
+            Self::RevocationsFull { dropped, most } => write!(
+                f,
+                "the revocation list has room for {most} entries, and {dropped} went before their time"
+            ),
+            Self::RevocationFilePutAside { path, error } => write!(
+                f,
+                "a file of revocations could not be read and is now {}: {error}",
+                path.display()
+            ),
+            Self::RevocationFileNotWritten { path, kind } => write!(
+                f,
+                "the file of revocations {} could not be written: {kind}",
+                path.display()
+            ),
+            Self::KeysInUse { seals, opens } => match &opens[..] {
+                [] => write!(f, "key {seals} seals, no other key opens"),
+                _ => write!(f, "key {seals} seals, these open too: {}", Ids(opens)),
+            },
+            Self::KeyDropped { key_id, in_use: true } => {
+                write!(
+                    f,
+                    "key {key_id} was dropped while it was in use: the sessions under it are over"
+                )
+            }
+            Self::KeyDropped { key_id, in_use: false } => {
+                write!(f, "key {key_id} was dropped; no live session under it is known here")
+            }
+            Self::KeysReloadFailed { error } => write!(f, "the key ring in use stays: {error}"),
+            Self::KeysReloadRecovered => f.write_str("the source of keys gives a key ring again"),
+            Self::PublicRemoved => f.write_str("`public` was removed from a response that depends on the session"),
+            Self::LargeHeaderBlock { bytes } => write!(
+                f,
+                "the response's header block takes {bytes} bytes, too many for proxies with buffers of 4 KiB"
+            ),
+            Self::DevelopmentCookie => {
+                f.write_str("the development cookie is in use: anybody on the network path can read and set it")
+            }
+        }
+    }
+}
+
+/// Ids, separated by commas.
+struct Ids<'a>(&'a [KeyId]);
+
+impl fmt::Display for Ids<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, id) in self.0.iter().enumerate() {
+            write!(f, "{}{id}", if index == 0 { "" } else { "," })?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::*;
+
+    /// The samples; a variant without one does not compile.
+    macro_rules! samples {
+        ($($variant:pat => $($sample:expr),+;)*) => {{
+            let _every_variant = |event: &Event| match event {
+                $($variant => {})*
+            };
+            vec![$($($sample),+),*]
+        }};
+    }
+
+    /// One event of every variant, and of every level that it may have.
+    pub(crate) fn one_of_each() -> Vec<Event> {
+        let (id, previous) = (SessionId([1; 8]), SessionId([2; 8]));
+        let (key_id, other) = (KeyId([3; 4]), KeyId([4; 4]));
+        let reason = Reason::UnknownKey;
+        samples! {
+            Event::Started { .. } => Event::Started { id };
+            Event::Updated { .. } => Event::Updated { id };
+            Event::Cycled { .. } => Event::Cycled { id, previous };
+            Event::Renewed { .. } => Event::Renewed { id };
+            Event::Cleared { .. } => Event::Cleared { id: Some(id) }, Event::Cleared { id: None };
+            Event::Rejected { .. } =>
+                Event::Rejected { reason, id: None, key_id: Some(key_id) },
+                Event::Rejected { reason: Reason::Malformed, id: None, key_id: None },
+                Event::Rejected { reason: Reason::Idle, id: Some(id), key_id: Some(key_id) };
+            Event::ManyRejected { .. } =>
+                Event::ManyRejected { reason, count: 41, total: 71, key_ids: vec![key_id, other] },
+                Event::ManyRejected { reason: Reason::Malformed, count: 41, total: 71, key_ids: vec![] };
+            Event::DuplicatesSeen { .. } => Event::DuplicatesSeen { count: 2 };
+            Event::TooLarge { .. } => Event::TooLarge { size: 5000, limit: 4096 };
+            Event::ReadTooLate => Event::ReadTooLate;
+            Event::WriteTooLate => Event::WriteTooLate;
+            Event::WriteDiscarded { .. } => Event::WriteDiscarded { status: 304 };
+            Event::EndedMeanwhile { .. } => Event::EndedMeanwhile { id };
+            Event::SealingFailed => Event::SealingFailed;
+            Event::Revoked { .. } => Event::Revoked { id };
+            Event::CutOffRaised { .. } => Event::CutOffRaised { to: 1_800_000_000 };
+            Event::RevocationsNearlyFull { .. } => Event::RevocationsNearlyFull { entries: 800, most: 1000 };
+            Event::RevocationsFull { .. } => Event::RevocationsFull { dropped: 50, most: 1000 };
+            Event::RevocationFilePutAside { .. } =>
+                Event::RevocationFilePutAside { path: "revoked.1".into(), error: RevocationsError::Length };
+            Event::RevocationFileNotWritten { .. } =>
+                Event::RevocationFileNotWritten { path: "revoked".into(), kind: io::ErrorKind::StorageFull };
+            Event::KeysInUse { .. } =>
+                Event::KeysInUse { seals: key_id, opens: vec![other, KeyId([5; 4])] },
+                Event::KeysInUse { seals: key_id, opens: vec![] };
+            Event::KeyDropped { .. } =>
+                Event::KeyDropped { key_id, in_use: true }, Event::KeyDropped { key_id, in_use: false };
+            Event::KeysReloadFailed { .. } => Event::KeysReloadFailed { error: KeyError::EmptyRing };
+            Event::KeysReloadRecovered => Event::KeysReloadRecovered;
+            Event::PublicRemoved => Event::PublicRemoved;
+            Event::LargeHeaderBlock { .. } => Event::LargeHeaderBlock { bytes: 5000 };
+            Event::DevelopmentCookie => Event::DevelopmentCookie;
+        }
+    }
+
+    fn fields(event: &Event) -> BTreeMap<&'static str, String> {
+        let mut fields = BTreeMap::new();
+        event.fields(&mut |name, value| {
+            let twice = fields.insert(name, value.to_string());
+            assert!(twice.is_none(), "{name} in {event:?}");
+        });
+        fields
+    }
+
+    /// The name and the fields are those of the variant, as `Debug` writes it.
+    #[test]
+    fn names_and_fields_are_those_of_the_variants() {
+        for event in one_of_each() {
+            let shown = format!("{event:?}");
+            let (name, rest) = shown.split_at(shown.find(' ').unwrap_or(shown.len()));
+            assert_eq!(event.name(), name);
+            let words = rest.split([' ', '{']).filter_map(|word| word.strip_suffix(':'));
+            let named: BTreeSet<&str> = words.filter(|&word| !rest.contains(&format!("{word}: None"))).collect();
+            assert_eq!(fields(&event).into_keys().collect::<BTreeSet<_>>(), named, "{shown}");
+        }
+    }
+
+    #[test]
+    fn fields_are_written_as_logs_need_them() {
+        let values: Vec<_> = one_of_each().iter().map(fields).collect();
+        let has = |name, value: &str| values.iter().any(|of| of.get(name).is_some_and(|found| found == value));
+        assert!(has("reason", "unknown key") && has("key_id", "03030303") && has("id", "0101010101010101"));
+        assert!(has("opens", "04040404,05050505") && has("opens", "") && has("key_ids", "03030303,04040404"));
+        assert!(has("count", "41") && has("in_use", "true") && has("error", &KeyError::EmptyRing.to_string()));
+    }
+
+    #[test]
+    fn the_sentence_is_one() {
+        for event in one_of_each() {
+            let text = event.to_string();
+            let first = text.chars().next().expect("a sentence has characters");
+            assert!(
+                !first.is_uppercase() && !text.ends_with('.') && text.len() > 15,
+                "{text}"
+            );
+        }
+        let unknown = one_of_each().into_iter().find(|event| event.name() == "Rejected");
+        assert!(
+            unknown.is_some_and(|event| event.to_string().contains("03030303")),
+            "the key that it names"
+        );
+    }
+
+    /// What anybody can cause at every request is no line in a usual log.
+    #[test]
+    fn made_up_cookies_are_for_debugging_alone() {
+        for event in one_of_each() {
+            let anybody = match &event {
+                Event::Rejected { id, .. } => id.is_none(),
+                Event::DuplicatesSeen { .. } => true,
+                _ => continue,
+            };
+            assert_eq!(event.level() == Level::Debug, anybody, "{event:?}");
+        }
+        assert!(Level::Debug < Level::Info && Level::Info < Level::Warn && Level::Warn < Level::Error);
+    }
+
+    /// Whoever keeps the servers reads of every event in the table of `docs/operating.md`, with its levels and fields.
+    #[test]
+    fn the_table_for_operators_has_every_event_with_its_levels_and_fields() {
+        let (_, table) = include_str!("../../docs/operating.md")
+            .split_once("| event | level | fields |")
+            .expect("the page has the table");
+        let mut listed = BTreeMap::new();
+        for row in table.lines().skip(2).take_while(|line| line.starts_with('|')) {
+            let cells: Vec<&str> = row.split('|').map(|cell| cell.trim()).collect();
+            let words = |cell: &str| -> BTreeSet<String> {
+                let words = cell.split([',', ' ']).filter(|word| !word.is_empty() && *word != "or");
+                words.map(|word| word.trim_matches('`').to_owned()).collect()
+            };
+            for name in words(cells[1]) {
+                let before = listed.insert(name, (words(cells[2]), words(cells[3])));
+                assert!(before.is_none(), "{row}");
+            }
+        }
+        let mut expected: BTreeMap<String, (BTreeSet<String>, BTreeSet<String>)> = BTreeMap::new();
+        for event in one_of_each() {
+            let (levels, names) = expected.entry(event.name().to_owned()).or_default();
+            levels.insert(event.level().to_string());
+            names.extend(fields(&event).into_keys().map(str::to_owned));
+        }
+        assert_eq!(listed, expected);
+    }
 }

@@ -343,7 +343,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Builder<T> {
         }
     }
 
-    /// Receives an [`Event`] whenever something happens to a session. Default: nobody.
+    /// Receives an [`Event`] whenever something happens to a session or to the keys. Default: none.
     pub fn observer(self, observer: impl Observer + 'static) -> Self {
         Self {
             observer: Some(Arc::new(observer)),

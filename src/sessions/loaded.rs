@@ -40,7 +40,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Keeper<T> for Load
     }
 
     fn now(&self) -> u64 {
-        self.now.unwrap_or_else(|| (self.sessions.shared.clock)())
+        self.now.unwrap_or_else(|| self.sessions.now())
     }
 
     fn new_id(&self) -> Result<SessionId, SealError> {

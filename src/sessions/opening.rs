@@ -8,12 +8,12 @@ use serde::de::DeserializeOwned;
 
 use crate::error::Reason;
 use crate::headers::RequestFields;
-use crate::ids::SessionId;
+use crate::ids::{KeyId, SessionId};
 use crate::session::event::Event;
 use crate::session::{Content, Current, Facts, Genuine, Live, Opening, Payload, State, from_payload};
 use crate::sessions::{Keys, Sessions};
-use crate::token::OpenedToken;
 use crate::token::envelope::Head;
+use crate::token::{OpenedToken, claimed_key};
 
 /// Most tokens of one request on which cryptography is spent.
 const MOST_OPENED: usize = 8;
@@ -35,7 +35,9 @@ pub(crate) fn open<T: Serialize + DeserializeOwned + Send + Sync + 'static>(
     opened.sort_by_key(|token| Reverse((token.frame.started, token.frame.sealed)));
     let activity = open_activity(sessions, &keys, fields, &opened, now);
     for token in opened {
-        let id = token.head.session_id;
+        let Head {
+            session_id: id, key_id, ..
+        } = token.head;
         let lifetime = sessions.config().lifetimes.of(token.frame.remembered);
         let active_until = lifetime.latest_activity(now).map(|latest| {
             let of_this = activity.iter().flatten().filter(|head| head.session_id == id);
@@ -43,44 +45,47 @@ pub(crate) fn open<T: Serialize + DeserializeOwned + Send + Sync + 'static>(
             expiries.filter(|&expires| expires <= latest).max()
         });
         if active_until == Some(None) {
-            attempt.reject(Reason::Idle, Some(id));
+            attempt.reject(Reason::Idle, Some(id), Some(key_id));
             continue;
         }
         match live(sessions, token, active_until.flatten(), now) {
             Some(live) if sessions.refuses(&live.content.data, id, live.facts.started) => {
-                attempt.reject(Reason::Refused, Some(id));
+                attempt.reject(Reason::Refused, Some(id), Some(key_id));
             }
-            Some(live) => return attempt.into_opening(Current::Live(live), None),
-            None => attempt.reject(Reason::Payload, Some(id)),
+            Some(live) => {
+                attempt.news.extend(sessions.looked(None, now));
+                return attempt.into_opening(Current::Live(live));
+            }
+            None => attempt.reject(Reason::Payload, Some(id), Some(key_id)),
         }
     }
-    let (reason, id) = attempt.rejected.unwrap_or((Reason::Malformed, None));
-    let rejection = Event::Rejected { reason, id };
-    attempt.into_opening(Current::None(State::Rejected(reason)), Some(rejection))
+    let (reason, id, key_id) = attempt.rejected.unwrap_or((Reason::Malformed, None, None));
+    attempt.news.push(Event::Rejected { reason, id, key_id });
+    attempt.news.extend(sessions.looked(Some((reason, key_id)), now));
+    attempt.into_opening(Current::None(State::Rejected(reason)))
 }
 
 /// What is found out on the way.
 #[derive(Default)]
 struct Attempt {
-    /// Of several rejected tokens, the reason of the one that got furthest, and its id if it is genuine.
-    rejected: Option<(Reason, Option<SessionId>)>,
+    /// Of several rejected tokens, the reason of the one that got furthest, its id if it is genuine, and the key that it names.
+    rejected: Option<(Reason, Option<SessionId>, Option<KeyId>)>,
     genuine: Vec<Genuine>,
-    duplicates: Option<Event>,
+    news: Vec<Event>,
 }
 
 impl Attempt {
-    fn into_opening<T>(self, current: Current<T>, rejection: Option<Event>) -> Opening<T> {
+    fn into_opening<T>(self, current: Current<T>) -> Opening<T> {
         Opening {
             current,
             genuine: self.genuine,
-            duplicates: self.duplicates,
-            rejection,
+            news: self.news,
         }
     }
 
-    fn reject(&mut self, reason: Reason, id: Option<SessionId>) {
-        if self.rejected.is_none_or(|(other, _)| other < reason) {
-            self.rejected = Some((reason, id));
+    fn reject(&mut self, reason: Reason, id: Option<SessionId>, key_id: Option<KeyId>) {
+        if self.rejected.is_none_or(|(other, ..)| other < reason) {
+            self.rejected = Some((reason, id, key_id));
         }
     }
 
@@ -108,7 +113,9 @@ impl Attempt {
             let token = match keys.session.screen_session(value, config.longest_value(), now) {
                 Ok(token) => token,
                 Err(reason) => {
-                    self.reject(reason, None);
+                    // What is no token names no key.
+                    let names_key = reason > Reason::UnknownVersion;
+                    self.reject(reason, None, names_key.then(|| claimed_key(value)).flatten());
                     continue;
                 }
             };
@@ -120,14 +127,14 @@ impl Attempt {
             let Head {
                 session_id: id,
                 expires,
-                ..
+                key_id,
             } = token.head;
             match keys.session.open_session(token, fields.bind()) {
                 Ok(token) => {
                     self.note(id, sessions.end_of(expires, Some(&token.frame), now));
                     match sessions.judge(&token.frame, id, now) {
                         Ok(()) => opened.push(token),
-                        Err(reason) => self.reject(reason, Some(id)),
+                        Err(reason) => self.reject(reason, Some(id), Some(key_id)),
                     }
                 }
                 Err(reason) => {
@@ -136,12 +143,12 @@ impl Attempt {
                     if is_genuine {
                         self.note(id, sessions.end_of(expires, None, now));
                     }
-                    self.reject(reason, is_genuine.then_some(id));
+                    self.reject(reason, is_genuine.then_some(id), Some(key_id));
                 }
             }
         }
         if count > 1 {
-            self.duplicates = Some(Event::DuplicatesSeen { count });
+            self.news.push(Event::DuplicatesSeen { count });
         }
         count
     }

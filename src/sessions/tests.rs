@@ -52,6 +52,8 @@ fn house(ring: &Arc<KeyRing>) -> (Sessions<Count>, Hand, Seen) {
         .observer(move |event: &Event| events.lock().unwrap().push(event.clone()))
         .build()
         .unwrap();
+    // The ring in use.
+    seen.lock().unwrap().clear();
     (sessions, hand, seen)
 }
 

@@ -1,6 +1,7 @@
 //! What several tests share: an instant to start from, keys, an ear for events, and a cookie jar.
 #![allow(dead_code, reason = "every test uses its own part of this")]
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sealed_session::{Event, Key, KeyRing};
@@ -34,14 +35,19 @@ pub(crate) fn ring() -> KeyRing {
     KeyRing::new(key(1))
 }
 
-/// An observer that keeps what it hears.
+/// An observer that keeps what it hears, but for the ring in use at the start.
 #[derive(Clone, Default)]
 pub(crate) struct Seen(Arc<Mutex<Vec<Event>>>);
 
 impl Seen {
     pub(crate) fn observer(&self) -> impl Fn(&Event) + Send + Sync + 'static {
         let events = Arc::clone(&self.0);
+        let started = AtomicBool::new(false);
         move |event| {
+            if !started.swap(true, Ordering::SeqCst) {
+                assert_eq!(event.name(), "KeysInUse", "it is the first");
+                return;
+            }
             events
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)

@@ -50,8 +50,11 @@ fn observed() -> (Sessions<Login>, Events) {
     let seen = Arc::clone(&events);
     let sessions = builder()
         .observer(move |event: &Event| seen.lock().expect("no panic before").push(event.clone()))
-        .build();
-    (sessions.expect("the configuration is sound"), events)
+        .build()
+        .expect("the configuration is sound");
+    // The ring in use.
+    taken(&events);
+    (sessions, events)
 }
 
 fn taken(events: &Events) -> Vec<Event> {

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use sealed_session::{Event, Key, KeyRing, Reason, SealError, Session, SessionId, Sessions};
+use sealed_session::{Event, Key, KeyId, KeyRing, Reason, SealError, Session, SessionId, Sessions};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
@@ -244,6 +244,7 @@ struct World {
     _running: Server,
     events: Arc<Mutex<Vec<Event>>>,
     late: mpsc::UnboundedReceiver<Late>,
+    key_id: KeyId,
 }
 
 impl World {
@@ -254,6 +255,7 @@ impl World {
     async fn with(clock: &Clock, keys: KeyRing) -> Self {
         let events = Arc::new(Mutex::new(Vec::new()));
         let (seen, moved) = (Arc::clone(&events), clock.clone());
+        let key_id = keys.sealing_key(clock.now());
         let sessions = Sessions::builder(keys)
             .audience("story")
             .remembered(seconds(14 * DAY), seconds(90 * DAY))
@@ -261,6 +263,8 @@ impl World {
             .observer(move |event: &Event| seen.lock().expect("no panic before").push(event.clone()))
             .build()
             .expect("the configuration is sound");
+        // The ring in use.
+        events.lock().expect("no panic before").clear();
         let (sender, late) = mpsc::unbounded_channel();
         let state = App {
             sessions: sessions.clone(),
@@ -274,6 +278,7 @@ impl World {
             _running: running,
             events,
             late,
+            key_id,
         }
     }
 
@@ -485,6 +490,7 @@ async fn who_is_silent_for_half_an_hour_is_out() {
     let rejected = Event::Rejected {
         reason: Reason::Idle,
         id: Some(id),
+        key_id: Some(world.key_id),
     };
     assert_eq!(world.events(), [rejected]);
     assert_eq!(

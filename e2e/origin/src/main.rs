@@ -235,7 +235,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .observer(|event: &Event| {
             if !matches!(
                 event,
-                Event::DevelopmentCookie | Event::PublicRemoved | Event::LargeHeaderBlock { .. }
+                Event::KeysInUse { .. }
+                    | Event::DevelopmentCookie
+                    | Event::PublicRemoved
+                    | Event::LargeHeaderBlock { .. }
             ) {
                 EVENTS.fetch_add(1, Relaxed);
             }
