@@ -175,17 +175,20 @@ impl<T: 'static> Session<T> {
             return Some(came);
         }
         let mark = OpeningHere::mark(Arc::as_ptr(&self.shared).addr())?;
-        let mut news = Vec::new();
+        let mut news = None;
         let came = self.shared.came.get_or_init(|| {
             let opening = open();
-            news = opening.news;
+            news = Some((opening.duplicates, opening.rejection, opening.alarms));
             Came {
                 genuine: opening.genuine,
                 versions: Versions::new(opening.current),
             }
         });
         drop(mark);
-        news.iter().for_each(|event| self.shared.keeper.observe(event));
+        if let Some((duplicates, rejection, alarms)) = news {
+            let events = duplicates.iter().chain(&rejection).chain(&alarms);
+            events.for_each(|event| self.shared.keeper.observe(event));
+        }
         Some(came)
     }
 

@@ -56,7 +56,10 @@ pub(crate) struct Opening<T> {
     pub(crate) current: Current<T>,
     /// Every token that is genuine, whether its session is valid or not.
     pub(crate) genuine: Vec<Genuine>,
-    pub(crate) news: Vec<Event>,
+    pub(crate) duplicates: Option<Event>,
+    pub(crate) rejection: Option<Event>,
+    /// Mostly none, so that a rejection allocates nothing.
+    pub(crate) alarms: Vec<Event>,
 }
 
 impl<T> Opening<T> {
@@ -65,7 +68,9 @@ impl<T> Opening<T> {
         Self {
             current: Current::None(state),
             genuine: Vec::new(),
-            news: Vec::new(),
+            duplicates: None,
+            rejection: None,
+            alarms: Vec::new(),
         }
     }
 }

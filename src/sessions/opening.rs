@@ -53,16 +53,15 @@ pub(crate) fn open<T: Serialize + DeserializeOwned + Send + Sync + 'static>(
                 attempt.reject(Reason::Refused, Some(id), Some(key_id));
             }
             Some(live) => {
-                attempt.news.extend(sessions.looked(None, now));
-                return attempt.into_opening(Current::Live(live));
+                return attempt.into_opening(Current::Live(live), None, sessions.looked(None, now));
             }
             None => attempt.reject(Reason::Payload, Some(id), Some(key_id)),
         }
     }
     let (reason, id, key_id) = attempt.rejected.unwrap_or((Reason::Malformed, None, None));
-    attempt.news.push(Event::Rejected { reason, id, key_id });
-    attempt.news.extend(sessions.looked(Some((reason, key_id)), now));
-    attempt.into_opening(Current::None(State::Rejected(reason)))
+    let rejection = Event::Rejected { reason, id, key_id };
+    let alarms = sessions.looked(Some((reason, key_id)), now);
+    attempt.into_opening(Current::None(State::Rejected(reason)), Some(rejection), alarms)
 }
 
 /// What is found out on the way.
@@ -71,15 +70,17 @@ struct Attempt {
     /// Of several rejected tokens, the reason of the one that got furthest, its id if it is genuine, and the key that it names.
     rejected: Option<(Reason, Option<SessionId>, Option<KeyId>)>,
     genuine: Vec<Genuine>,
-    news: Vec<Event>,
+    duplicates: Option<Event>,
 }
 
 impl Attempt {
-    fn into_opening<T>(self, current: Current<T>) -> Opening<T> {
+    fn into_opening<T>(self, current: Current<T>, rejection: Option<Event>, alarms: Vec<Event>) -> Opening<T> {
         Opening {
             current,
             genuine: self.genuine,
-            news: self.news,
+            duplicates: self.duplicates,
+            rejection,
+            alarms,
         }
     }
 
@@ -148,7 +149,7 @@ impl Attempt {
             }
         }
         if count > 1 {
-            self.news.push(Event::DuplicatesSeen { count });
+            self.duplicates = Some(Event::DuplicatesSeen { count });
         }
         count
     }
