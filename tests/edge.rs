@@ -288,6 +288,36 @@ fn the_good_cookie_is_found_behind_garbage_and_bounded_work() {
 }
 
 #[test]
+fn a_checker_verifies_eight_heads_of_a_request_and_no_more() {
+    let ring = ring();
+    let sessions = sessions(&ring, "__Host-id", "shop");
+    let checker = checker(&sessions, EdgeRights::Check);
+    let good = sessions.cookie_for(json!(7), at(0)).unwrap();
+    let (session, activity) = good.split_once("; ").unwrap();
+    let check = |before: &str, count: usize, last: &str| {
+        let request = format!("{}{last}", format!("{before}; ").repeat(count));
+        checker.check(&fields(request), at(60)).err()
+    };
+
+    let neighbour = self::sessions(&ring, "__Host-id", "blog");
+    let not_ours = neighbour.cookie_for(json!(7), at(0)).unwrap();
+    assert_eq!(check(&not_ours, 7, &good), None);
+    assert_eq!(check(&not_ours, 8, &good), Some(Reason::NotOurs));
+
+    let idle = sessions.cookie_for(json!(7), at(0)).unwrap();
+    let (idle, _activity) = idle.split_once("; ").unwrap();
+    assert_eq!(check(idle, 7, &good), None);
+    assert_eq!(check(idle, 8, &good), Some(Reason::Idle));
+
+    // Of this session, with a check that is wrong.
+    let altered = if activity.ends_with('A') { "B" } else { "A" };
+    let altered = format!("{}{altered}", &activity[..activity.len() - 1]);
+    let good = format!("{activity}; {session}");
+    assert_eq!(check(&altered, 7, &good), None);
+    assert_eq!(check(&altered, 8, &good), Some(Reason::Idle));
+}
+
+#[test]
 fn activity_of_other_sessions_crowds_nobody_out() {
     let ring = ring();
     let sessions = sessions(&ring, "__Host-id", "");

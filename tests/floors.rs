@@ -264,6 +264,16 @@ fn check(file: &str, source: &str) -> Vec<String> {
             );
         }
     }
+    if file == "token/aead" {
+        for pair in tokens.windows(2) {
+            if pair[1].text == "=" && ["=", "!"].contains(&pair[0].text.as_str()) {
+                complain(
+                    pair[0].line,
+                    "a comparison whose time may tell where secrets differ; use `verify_truncated_left`".into(),
+                );
+            }
+        }
+    }
     if file != "time" {
         for token in &tokens {
             if ["SystemTime", "now_utc"].contains(&token.text.as_str()) {
@@ -888,6 +898,16 @@ fn crates_and_clocks_have_their_rooms() {
         "the instant is a parameter",
     );
     finds("revocation", "use crate::time::*;", "the instant is a parameter");
+}
+
+#[test]
+fn secrets_are_compared_in_constant_time() {
+    let aead = &sources()["token/aead"];
+    assert!(aead.contains(".verify_truncated_left(claimed)"), "how are checks compared?");
+    for source in ["fn f() { a == b }", "fn f() { *self.expand::<N>(info) != *claimed }"] {
+        finds("token/aead", source, "use `verify_truncated_left`");
+    }
+    allows("token/aead", "fn f() { let ok = a >= b && c <= d; match ok { true => {} } }");
 }
 
 #[test]

@@ -289,6 +289,56 @@ fn a_read_of_a_dead_session_makes_the_response_private() {
 }
 
 #[test]
+fn of_several_refused_cookies_the_reason_is_that_of_the_one_that_got_furthest() {
+    let now = 43_200;
+    let house = house_with(|builder| builder.clock(move || after(now)).reject_if(|opened| opened.data.user == 13));
+    let at_now = |sessions: &Sessions<Login>, user| sessions.cookie_for(login(user), after(now)).unwrap();
+    let id = |cookies: &str| {
+        let session = house.sessions.load_at(RequestFields::new([cookies.to_owned()]), after(now));
+        session.id().unwrap()
+    };
+    let stranger = Sessions::builder(KeyRing::new(key(2))).build().unwrap();
+    let neighbour = Sessions::builder(ring()).audience("blog").build().unwrap();
+    let other_type = Sessions::builder(ring()).build().unwrap();
+    let whole = at_now(&house.sessions, 7);
+    let (session, _activity) = whole.split_once("; ").unwrap();
+    let damaged = format!("{}AAAAAAAA", &session[..session.len() - 8]);
+    let revoked = at_now(&house.sessions, 7);
+    house.sessions.revoke(id(&revoked));
+    // In the order of SPEC.md's table.
+    let refused = [
+        (Reason::Malformed, "__Host-id=no+token".to_owned()),
+        (Reason::UnknownVersion, "__Host-id=AAAA".to_owned()),
+        (Reason::Expired, house.cookies.clone()),
+        (Reason::UnknownKey, at_now(&stranger, 7)),
+        (Reason::NotOurs, at_now(&neighbour, 7)),
+        (Reason::Damaged, damaged),
+        (Reason::Revoked, revoked),
+        (Reason::Idle, session.to_owned()),
+        (Reason::Payload, other_type.cookie_for(7, after(now)).unwrap()),
+        (Reason::Refused, at_now(&house.sessions, 13)),
+    ];
+    let reported = |cookies: &str| {
+        house.seen.take();
+        let session = house.sessions.load_at(RequestFields::new([cookies.to_owned()]), after(now));
+        let state = session.state();
+        let event = house.seen.take().into_iter().find_map(|event| match event {
+            Event::Rejected { reason, id } => Some((reason, id.is_some())),
+            _ => None,
+        });
+        (state, event)
+    };
+    for (at, (further, one)) in refused.iter().enumerate() {
+        let expected = (State::Rejected(*further), Some((*further, *further > Reason::Damaged)));
+        for (reason, other) in &refused[..=at] {
+            for cookies in [format!("{one}; {other}"), format!("{other}; {one}")] {
+                assert_eq!(reported(&cookies), expected, "with one that is {reason:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_read_of_a_revoked_session_makes_the_response_private() {
     let house = house();
     let session = house
