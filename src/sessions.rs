@@ -154,11 +154,13 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Sessions<T> {
         self.observe(&Event::KeysInUse { seals, opens });
     }
 
-    /// Refuses all sessions that started before `instant` (rounded up to a whole second): the cut-off, which ends every
-    /// session at once. It can only be raised. It holds in this process, and wherever the revocation list carries it
+    /// Refuses all sessions that started before `instant`: the cut-off, which ends every session at once. It can only be
+    /// raised. It holds in this process, and wherever the revocation list carries it
     /// ([`Revocations`](crate::Revocations) does, and brings it back after a restart).
     ///
-    /// Sessions that start before that second has passed are refused too.
+    /// Tokens keep a start in whole seconds, rounded down, so an `instant` with a fraction is rounded up: what starts within
+    /// the same second is refused too. An `instant` in whole seconds spares what started within that second: if its fraction
+    /// was cut off, as logs and `date` do, add a second.
     pub fn reject_started_before(&self, instant: OffsetDateTime) {
         let to = to_seconds_rounded_up(instant);
         self.shared.revocations.reject_started_before(instant);

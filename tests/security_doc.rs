@@ -251,6 +251,18 @@ fn everybody_is_signed_out_by_the_cut_off() {
 }
 
 #[test]
+fn a_cut_off_at_a_whole_second_spares_what_started_within_it() {
+    let sessions = server(&new_ring().unwrap());
+    let late_in_its_second = at(10) + time::Duration::milliseconds(900);
+    let cookie = sessions.cookie_for(Login { user: 7 }, late_in_its_second).unwrap();
+    end_all_sessions(&sessions, at(10));
+    assert_user(&sessions, &cookie, 20, 7);
+    end_all_sessions(&sessions, at(11));
+    assert_rejected(&sessions, &cookie, 20, Reason::Revoked);
+    assert_user(&sessions, &sign_in(&sessions, 7, 11), 20, 7);
+}
+
+#[test]
 fn a_lost_ring_ends_sessions_and_removes_no_cookie() {
     let cookie = sign_in(&server(&new_ring().unwrap()), 7, 0);
     let sessions = server(&new_ring().unwrap());
@@ -455,33 +467,4 @@ fn what_is_no_test_is_not_taken_for_one() {
     let source = "#[test]\n#[should_panic]\nfn a() {}\nfn b() {}\n#[tokio::test]\nasync fn c() {}\n// fn d()\n";
     assert!(is_test(source, "a") && is_test(source, "c"));
     assert!(!is_test(source, "b") && !is_test(source, "d") && !is_test(source, "e"));
-}
-
-/// Tests that are described and not yet named stand in one of these files.
-#[test]
-fn what_the_page_only_describes_stands_in_a_known_file() {
-    const FILES: [&str; 7] = [
-        "story",
-        "table",
-        "weaknesses",
-        "session_laws",
-        "config",
-        "adapters",
-        "login",
-    ];
-    for quoted in quoted().filter(|quoted| quoted.contains(".rs: ")) {
-        if quoted.starts_with("tests/file.rs") {
-            continue;
-        }
-        let file = quoted.strip_prefix("tests/").and_then(|rest| rest.split_once(".rs: "));
-        let (file, _) = file.unwrap_or_else(|| panic!("{quoted} is no file in tests/"));
-        assert!(FILES.contains(&file), "{quoted}: the file is not known");
-    }
-}
-
-#[test]
-fn the_page_stands_for_itself() {
-    for word in ["/work", "shared/", "FORMAT.md", "HTTP.md"] {
-        assert!(!SECURITY.contains(word), "SECURITY.md mentions {word}");
-    }
 }
