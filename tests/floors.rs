@@ -903,11 +903,17 @@ fn crates_and_clocks_have_their_rooms() {
 #[test]
 fn secrets_are_compared_in_constant_time() {
     let aead = &sources()["token/aead"];
-    assert!(aead.contains(".verify_truncated_left(claimed)"), "how are checks compared?");
+    assert!(
+        aead.contains(".verify_truncated_left(claimed)"),
+        "how are checks compared?"
+    );
     for source in ["fn f() { a == b }", "fn f() { *self.expand::<N>(info) != *claimed }"] {
         finds("token/aead", source, "use `verify_truncated_left`");
     }
-    allows("token/aead", "fn f() { let ok = a >= b && c <= d; match ok { true => {} } }");
+    allows(
+        "token/aead",
+        "fn f() { let ok = a >= b && c <= d; match ok { true => {} } }",
+    );
 }
 
 #[test]

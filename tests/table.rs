@@ -291,10 +291,16 @@ fn a_read_of_a_dead_session_makes_the_response_private() {
 #[test]
 fn of_several_refused_cookies_the_reason_is_that_of_the_one_that_got_furthest() {
     let now = 43_200;
-    let house = house_with(|builder| builder.clock(move || after(now)).reject_if(|opened| opened.data.user == 13));
+    let house = house_with(|builder| {
+        builder
+            .clock(move || after(now))
+            .reject_if(|opened| opened.data.user == 13)
+    });
     let at_now = |sessions: &Sessions<Login>, user| sessions.cookie_for(login(user), after(now)).unwrap();
     let id = |cookies: &str| {
-        let session = house.sessions.load_at(RequestFields::new([cookies.to_owned()]), after(now));
+        let session = house
+            .sessions
+            .load_at(RequestFields::new([cookies.to_owned()]), after(now));
         session.id().unwrap()
     };
     let stranger = Sessions::builder(KeyRing::new(key(2))).build().unwrap();
@@ -320,7 +326,9 @@ fn of_several_refused_cookies_the_reason_is_that_of_the_one_that_got_furthest() 
     ];
     let reported = |cookies: &str| {
         house.seen.take();
-        let session = house.sessions.load_at(RequestFields::new([cookies.to_owned()]), after(now));
+        let session = house
+            .sessions
+            .load_at(RequestFields::new([cookies.to_owned()]), after(now));
         let state = session.state();
         let event = house.seen.take().into_iter().find_map(|event| match event {
             Event::Rejected { reason, id } => Some((reason, id.is_some())),
