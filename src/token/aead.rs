@@ -129,7 +129,8 @@ mod tests {
         let prk = Prk::new(&[7; 32]);
         let mut mac = *prk.expand::<16>(&[b"head"]);
         assert!(prk.verify(&[b"head"], &mac));
-        for bit in 0..128 {
+        // Miri takes a tenth of a second and more for each.
+        for bit in (0..128).step_by(if cfg!(miri) { 16 } else { 1 }) {
             mac[bit / 8] ^= 1 << (bit % 8);
             assert!(!prk.verify(&[b"head"], &mac), "bit {bit}");
             mac[bit / 8] ^= 1 << (bit % 8);
