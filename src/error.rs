@@ -558,4 +558,13 @@ mod tests {
                 "{reason:?}"
             );
         }
-    }}
+    }
+
+    #[test]
+    fn the_list_of_reasons_is_whole_and_in_order() {
+        // The discriminants are consecutive: none is missing before the last one.
+        for (place, &reason) in Reason::ALL.iter().enumerate() {
+            assert_eq!(reason as usize, place, "{reason:?}");
+        }
+    }
+}

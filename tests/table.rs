@@ -331,7 +331,7 @@ fn of_several_refused_cookies_the_reason_is_that_of_the_one_that_got_furthest() 
             .load_at(RequestFields::new([cookies.to_owned()]), after(now));
         let state = session.state();
         let event = house.seen.take().into_iter().find_map(|event| match event {
-            Event::Rejected { reason, id } => Some((reason, id.is_some())),
+            Event::Rejected { reason, id, .. } => Some((reason, id.is_some())),
             _ => None,
         });
         (state, event)
