@@ -1,5 +1,6 @@
 //! The keys of an application with their roles, and the written ring.
 
+use std::ffi::OsStr;
 use std::fmt::{self, Write as _};
 use std::fs::{self, File};
 use std::io::{self, Read as _};
@@ -406,21 +407,25 @@ fn refused_file(path: &Path, kind: io::ErrorKind) -> KeyError {
     }
 }
 
-/// The path for an error, with the same care: without any part that may be a secret's digits.
+/// The path for an error, with the same care: no secret, in hexadecimal digits or base64, has a point in it, and those
+/// without a slash are long.
 fn shown_path(path: &Path) -> PathBuf {
-    let shown = path.to_string_lossy();
-    let mut words = shown.split(|c: char| !c.is_ascii_hexdigit());
-    if words.any(|digits| digits.len() >= LONGEST_DIGITS) {
-        "(a key for a path)".into()
-    } else {
+    let has_point = |part: &OsStr| part.as_encoded_bytes().contains(&b'.');
+    let is_secret = |part: &OsStr| part.len() >= SHORTEST_SECRET && !has_point(part);
+    let directory = path.parent().filter(|path| *path != Path::new(""));
+    let is_path =
+        path.is_absolute() || path.file_name().is_some_and(has_point) || directory.unwrap_or(Path::new(".")).is_dir();
+    if is_path && !path.iter().any(is_secret) {
         path.to_owned()
+    } else {
+        "(not the path of a file)".into()
     }
 }
 
 /// Longest name of a variable that is shown, in bytes: shorter than a key.
 const LONGEST_NAME: usize = 64;
-/// Most hexadecimal digits in a row of a path that is shown: fewer than any that give a secret away.
-const LONGEST_DIGITS: usize = 16;
+/// A raw secret in base64, without padding, is longer than this.
+const SHORTEST_SECRET: usize = 40;
 
 #[cfg(test)]
 mod tests {
@@ -653,9 +658,24 @@ mod tests {
 
     #[test]
     fn a_ring_that_is_given_for_a_path_is_not_shown() {
-        let wrong = KeyRing::from_file(written(1)).unwrap_err();
-        assert!(matches!(wrong, KeyError::File { .. }));
-        assert!(!format!("{wrong} {wrong:?}").contains(&written(1)[20..]), "{wrong}");
+        // In base64 too, as it is in a manifest: with a slash in it and without.
+        for secret in [
+            written(1),
+            "c2VhbCBzZWFsZWQxXzllNDg1OWE0XzRiOTlmYjc4ODdlOTVkNWRjYWMwODQy".to_owned(),
+            "S5n7eIfpXV3KwIQuTMoh8OSMxqH3w/7dhGeNCz/A/4E=".to_owned(),
+        ] {
+            let wrong = KeyRing::from_file(&secret).unwrap_err();
+            assert!(matches!(wrong, KeyError::File { .. }));
+            assert!(!format!("{wrong} {wrong:?}").contains(&secret[20..]), "{wrong}");
+        }
+        for path in [
+            "/run/secrets/9e4859a4b303b30056f76705/keys",
+            "no-such-directory/ring.txt",
+            "keys",
+        ] {
+            let missing = KeyRing::from_file(path).unwrap_err().to_string();
+            assert!(missing.contains(path), "{missing}");
+        }
     }
 
     #[test]

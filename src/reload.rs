@@ -204,13 +204,15 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Follower<T> {
         match &answer {
             Ok(_) if self.failing.take().is_some() => self.sessions.observe(&Event::KeysReloadRecovered),
             Ok(_) => {}
-            Err(error) => self.failed(error),
+            Err(error) => {
+                self.unsettled = None;
+                self.failed(error);
+            }
         }
         answer
     }
 
     fn failed(&mut self, error: &KeyError) {
-        self.unsettled = None;
         let now = self.sessions.now();
         let is_known = |(told, at): &(KeyError, u64)| told == error && now.abs_diff(*at) < REPEATED;
         if !self.failing.as_ref().is_some_and(is_known) {
@@ -242,7 +244,7 @@ enum Letter {
     Stop,
 }
 
-/// A thread that follows a source of keys. It stops when this is dropped; a look that is under way then changes nothing.
+/// A thread that follows a source of keys. It stops when this is dropped, after the answer that it has got, if it has one.
 #[must_use = "when this is dropped, the keys are no longer followed"]
 #[derive(Debug)]
 pub struct KeyReloading {
@@ -333,5 +335,34 @@ mod tests {
             }
             following.stop();
         }
+    }
+
+    /// The rings of a source that is asked twice for the new one, and is told of as silent both times.
+    #[test]
+    fn a_source_that_is_slow_every_time_is_heard_all_the_same() {
+        let (told, events) = mpsc::channel();
+        let told = Mutex::new(told);
+        let builder = Sessions::<u32>::builder(KeyRing::new(Key::generate().unwrap()));
+        let builder = builder.observer(move |event: &Event| _ = told.lock().unwrap().send(event.clone()));
+        let sessions = builder.build().unwrap();
+        assert!(matches!(events.recv(), Ok(Event::KeysInUse { .. })));
+        let (go_on, slow) = mpsc::channel::<()>();
+        let slow = Mutex::new(slow);
+        let ring = KeyRing::new(Key::generate().unwrap()).write_with_secrets();
+        let source = move || {
+            _ = slow.lock().unwrap().recv();
+            KeyRing::parse(ring.expose())
+        };
+        let following = sessions
+            .reload_from(source)
+            .follow(Duration::from_millis(1), Duration::from_millis(1))
+            .unwrap();
+        for _ in 0..2 {
+            assert!(matches!(events.recv(), Ok(Event::KeysReloadFailed { .. })));
+            go_on.send(()).unwrap();
+            assert_eq!(events.recv(), Ok(Event::KeysReloadRecovered));
+        }
+        assert!(matches!(events.recv(), Ok(Event::KeysInUse { .. })));
+        following.stop();
     }
 }

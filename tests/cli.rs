@@ -620,6 +620,23 @@ fn a_rotation_in_one_deploy_names_the_deadline() {
             None => assert!(human.contains("later than the end of the deploy") && !human.contains("Every server")),
         }
     }
+    // A takeover that was planned for later is brought forward: the servers that are left behind seal on until then.
+    place.write(
+        "previous.txt",
+        &format!("seal {FIRST}\nseal {second} from=2026-12-01T00:00:00Z"),
+    );
+    place.write(
+        "ring.txt",
+        &format!("seal {FIRST}\nseal {second} from=2026-11-24T00:00:00Z"),
+    );
+    let said = place.does(&format!("{rehearse} --json")).json();
+    assert_eq!(said["deploy_before"], "2026-11-24T01:05:00Z");
+    place.write("previous.txt", &format!("seal {FIRST}"));
+    place.write(
+        "ring.txt",
+        &format!("seal {FIRST}\nseal {second} from=2026-12-01T00:00:00Z"),
+    );
+
     // What the rehearsal says is what `ring retire` acts on.
     let said = place.does(&format!("{rehearse} --json")).json();
     let may_go = said["keys"][0]["may_go"].as_str().unwrap();

@@ -222,10 +222,59 @@ fn a_file_that_was_replaced_meanwhile_is_written_anew() {
     let path = directory.file();
     let file = open(&path);
     revoke(&file, 1);
-    fs::write(directory.0.join("other"), b"something else").unwrap();
-    fs::rename(directory.0.join("other"), &path).unwrap();
-    revoke(&file, 2);
-    assert!(read(&path).is_revoked(id(1)) && read(&path).is_revoked(id(2)));
+    // Also by one of the same length.
+    for (number, other) in [(2, b"something else".to_vec()), (3, fs::read(&path).unwrap())] {
+        fs::write(directory.0.join("other"), other).unwrap();
+        fs::rename(directory.0.join("other"), &path).unwrap();
+        revoke(&file, number);
+        let list = read(&path);
+        assert!((1..=number).all(|number| list.is_revoked(id(number))));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_stays_a_link_and_a_mode_stays_a_mode() {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    let directory = Directory::new("link");
+    let (shared, path) = (directory.0.join("shared"), directory.file());
+    symlink("shared", &path).unwrap();
+    // First to a file that is still to be made.
+    for number in 1..=2 {
+        let file = open(&path);
+        revoke(&file, number);
+        let again = RevocationFile::open(&shared, Revocations::new()).unwrap_err();
+        assert!(matches!(again, RevocationFileError::InUse { .. }), "by whatever name");
+        assert!(fs::symlink_metadata(&path).unwrap().is_symlink());
+        assert!((1..=number).all(|number| read(&shared).is_revoked(id(number))));
+        fs::set_permissions(&shared, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    // What a kill left behind is not written into.
+    symlink("elsewhere", directory.0.join("shared.new")).unwrap();
+    open(&path);
+    assert_eq!(fs::metadata(&shared).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(!directory.0.join("elsewhere").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn what_cannot_be_put_aside_stays_where_it_is() {
+    let directory = Directory::new("full");
+    let path = directory.file();
+    revoke(&open(&path), 1);
+    let damaged = [&fs::read(&path).unwrap()[..], b"SSRL\x02more than a head"].concat();
+    fs::write(&path, &damaged).unwrap();
+    // The list cannot be written anew, as on a full disk.
+    let new = format!("{}.new", path.display());
+    fs::create_dir(&new).unwrap();
+    for _ in 0..2 {
+        assert!(RevocationFile::open_or_put_aside(&path, Revocations::new()).is_err());
+        assert_eq!(fs::read(&path).unwrap(), damaged);
+    }
+    fs::remove_dir(new).unwrap();
+    let list = Revocations::new();
+    let _file = RevocationFile::open_or_put_aside(&path, list.clone()).unwrap();
+    assert!(list.is_revoked(id(1)));
 }
 
 // ---- kill -9

@@ -70,8 +70,7 @@ impl RevocationFile {
     /// [`RevocationFileError::InUse`] if another process has it, [`RevocationFileError::Unreadable`] if it is no
     /// revocation list or a damaged one, [`RevocationFileError::File`] if the operating system refuses something.
     pub fn open(path: impl AsRef<Path>, list: Revocations) -> Result<Self, RevocationFileError> {
-        let path = path.as_ref();
-        Self::start(path, list, |error, _| {
+        Self::start(path.as_ref(), list, |path, error, _| {
             let path = path.to_owned();
             Err(RevocationFileError::Unreadable { path, error })
         })
@@ -85,19 +84,10 @@ impl RevocationFile {
     /// # Errors
     /// As [`open`](Self::open), but never [`RevocationFileError::Unreadable`].
     pub fn open_or_put_aside(path: impl AsRef<Path>, list: Revocations) -> Result<Self, RevocationFileError> {
-        let path = path.as_ref();
         let told = list.clone();
-        Self::start(path, list, |error, bytes| {
+        Self::start(path.as_ref(), list, |path, error, bytes| {
             told.merge_readable(bytes, from_seconds(now()));
-            let mut number = now();
-            let aside = loop {
-                let aside = beside(path, &format!(".unreadable-{number}"));
-                if !aside.exists() {
-                    break aside;
-                }
-                number += 1;
-            };
-            fs::rename(path, &aside).map_err(|error| failed(path, &error))?;
+            let aside = keep_aside(path, bytes).map_err(|error| failed(path, &error))?;
             told.report(Event::RevocationFilePutAside { path: aside, error });
             Ok(())
         })
@@ -106,9 +96,10 @@ impl RevocationFile {
     fn start(
         path: &Path,
         list: Revocations,
-        unreadable: impl FnOnce(RevocationsError, &[u8]) -> Result<(), RevocationFileError>,
+        unreadable: impl FnOnce(&Path, RevocationsError, &[u8]) -> Result<(), RevocationFileError>,
     ) -> Result<Self, RevocationFileError> {
         let failed = |error: io::Error| failed(path, &error);
+        let path = &*resolved(path).map_err(failed)?;
         let mut options = OpenOptions::new();
         let lock = options.write(true).create(true).truncate(false);
         let lock = lock.open(beside(path, ".lock")).map_err(failed)?;
@@ -120,7 +111,7 @@ impl RevocationFile {
         match fs::read(path) {
             Ok(bytes) => {
                 if let Err(error) = list.merge_file(&bytes, from_seconds(now())) {
-                    unreadable(error, &bytes)?;
+                    unreadable(path, error, &bytes)?;
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -155,7 +146,7 @@ impl RevocationFile {
         // Out of its place until all is well.
         if let Some(mut file) = writer.file.take()
             // Somebody may have removed the file or put another one in its place.
-            && fs::metadata(path).is_ok_and(|found| found.len() == writer.length)
+            && is_at(&file, path, writer.length).unwrap_or(false)
         {
             let mut cursor = writer.cursor;
             let Some(delta) = list.delta_since(&mut cursor, now) else {
@@ -191,15 +182,15 @@ impl Writer {
         let cursor = list.cursor();
         let snapshot = list.snapshot(now);
         let new = beside(path, ".new");
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true);
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::OpenOptionsExt as _;
-            // Whoever can write it can sign everybody out.
-            options.mode(0o644);
+        // What a kill left behind is not written into: it may be somebody else's, or a link.
+        match fs::remove_file(&new) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
         }
-        let mut file = options.open(&new)?;
+        let mut file = created(&new)?;
+        if let Ok(known) = fs::metadata(path) {
+            file.set_permissions(known.permissions())?;
+        }
         file.write_all(&snapshot)?;
         file.sync_all()?;
         fs::rename(new, path)?;
@@ -255,6 +246,61 @@ fn failed(path: &Path, error: &io::Error) -> RevocationFileError {
         path: path.to_owned(),
         kind: error.kind(),
     }
+}
+
+/// Where the file really is: a link to it stays one, and a later change of the working directory changes nothing.
+fn resolved(path: &Path) -> io::Result<PathBuf> {
+    let error = match fs::canonicalize(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => error,
+        found => return found,
+    };
+    let directory = path.parent().filter(|path| *path != Path::new(""));
+    let directory = directory.unwrap_or(Path::new("."));
+    match (fs::read_link(path), path.file_name()) {
+        // A link to a file that is still to be made. (A circle of links is another error above.)
+        (Ok(target), _) => resolved(&directory.join(target)),
+        (Err(_), Some(name)) => Ok(fs::canonicalize(directory)?.join(name)),
+        (Err(_), None) => Err(error),
+    }
+}
+
+/// Writes what an unreadable file held into one beside it. The file itself stays until another one takes its place.
+fn keep_aside(path: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
+    for number in now().. {
+        let aside = beside(path, &format!(".unreadable-{number}"));
+        match created(&aside) {
+            Ok(mut file) => {
+                file.write_all(bytes)?;
+                file.sync_all()?;
+                return Ok(aside);
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::ErrorKind::AlreadyExists.into())
+}
+
+/// A new file that only its owner may write: whoever can write it can sign everybody out.
+fn created(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o644);
+    options.open(path)
+}
+
+/// Whether this file, of this length, is the one at the path.
+fn is_at(file: &File, path: &Path, length: u64) -> io::Result<bool> {
+    let (file, found) = (file.metadata()?, fs::metadata(path)?);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        if (file.dev(), file.ino()) != (found.dev(), found.ino()) {
+            return Ok(false);
+        }
+    }
+    Ok(file.len() == length && found.len() == length)
 }
 
 /// Another file in the same directory.

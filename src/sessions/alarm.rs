@@ -38,7 +38,9 @@ impl Alarm {
     /// minute before, if this is the first look after it.
     pub(crate) fn looked(&self, refused: Option<(Reason, Option<KeyId>)>, now: u64) -> Vec<Event> {
         let minute = now / MINUTE;
-        let news = if self.minute.load(Ordering::Acquire) == minute {
+        let counted = self.minute.load(Ordering::Acquire);
+        // A request that began in the minute before counts in this one.
+        let news = if counted == minute || counted == minute + 1 {
             Vec::new()
         } else {
             self.begin(minute)
@@ -216,6 +218,15 @@ mod tests {
         }
         assert_eq!(alarm.looked(None, 60).len(), 1);
         assert_eq!(alarm.looked(None, 6000), []);
+    }
+
+    #[test]
+    fn a_request_that_began_in_the_minute_before_counts_in_this_one() {
+        let alarm = Alarm::new();
+        for second in [6060, 6059].repeat(10) {
+            assert_eq!(alarm.looked(Some((UNKNOWN, None)), second), []);
+        }
+        assert_eq!(alarm.looked(None, 6120).len(), 1);
     }
 
     #[test]

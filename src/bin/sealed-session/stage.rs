@@ -201,12 +201,15 @@ impl Stage<'_> {
     /// Until when servers may seal with keys that this ring replaces, so that `ring retire` counts right.
     fn counted_until(&self) -> impl Iterator<Item = OffsetDateTime> {
         let keys = self.ring.describe().into_iter();
-        keys.filter_map(
+        let counted = keys.filter_map(
             |key| match (sealing(self.ring, key.id), sealing(self.previous, key.id)) {
-                (Sealing::Until(until), Sealing::WithoutEnd) => Some(after(after(until, HASTE), self.timing.deploy)),
+                (Sealing::Until(until), Sealing::WithoutEnd) => Some(until),
+                // A takeover that was planned for later.
+                (Sealing::Until(until), Sealing::Until(planned)) if planned > until => Some(until),
                 _ => None,
             },
-        )
+        );
+        counted.map(|until| after(after(until, HASTE), self.timing.deploy))
     }
 
     /// What every key is for, and when it may go.
