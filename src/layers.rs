@@ -40,7 +40,7 @@ impl<T: 'static> Running<T> {
 }
 
 impl<T: 'static> Drop for Running<T> {
-    /// A request that is cancelled or panics gets no response: what was done to its session is lost, and later writes are errors.
+    /// A request that is cancelled or panics gets no response: what was written to its session is lost, and later writes are errors.
     fn drop(&mut self) {
         if let Some(session) = self.0.take() {
             session.abandon();

@@ -272,11 +272,15 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Session<T> {
     /// The session that came with the request is revoked when this one is sent (see
     /// [`revoke_on_clear`](crate::Builder::revoke_on_clear)). If that session was revoked or cut off while the request was
     /// served, by anybody but this request's own [`clear`](Self::clear), nothing is sent: who was signed out meanwhile does
-    /// not come back by a request that was running.
+    /// not come back by a request that was running. So do not revoke it before by [`Sessions::revoke`](crate::Sessions::revoke).
+    ///
+    /// From then on [`get`](Self::get) lends what is read back from the JSON, as the next request will: fields that are skipped
+    /// have their defaults.
     ///
     /// # Errors
     /// [`SealError::TooLarge`], [`SealError::NotSerializable`], [`SealError::NotReadable`], [`SealError::TooLate`],
-    /// [`SealError::Expiry`] or [`SealError::RandomSource`]; the session is then as it was.
+    /// [`SealError::Expiry`] or [`SealError::RandomSource`]; the session is then as it was. [`SealError::NotOpenedYet`] in code
+    /// of the application that runs while the session is opened, as for every other write.
     pub fn start(&mut self, data: T) -> Result<(), SealError> {
         let (came, base) = self.writable()?;
         let content = Arc::new(self.content(&data)?);
@@ -306,7 +310,8 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Session<T> {
 
     /// Changes the session data. The closure works on a value made anew from the sealed bytes; without a session it is
     /// not called and the answer is `Ok(None)`. Data that serialises to the same bytes is no write (a `HashMap` comes out
-    /// in another order every time; a `BTreeMap` does not).
+    /// in another order every time; a `BTreeMap` does not). What is lent afterwards is read back, as after
+    /// [`start`](Self::start).
     ///
     /// Writes of parallel requests do not see each other: the response that arrives last wins.
     ///

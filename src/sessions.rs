@@ -155,8 +155,8 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Sessions<T> {
     }
 
     /// Refuses all sessions that started before `instant`: the cut-off, which ends every session at once. It can only be
-    /// raised. It holds in this process, and wherever the revocation list carries it
-    /// ([`Revocations`](crate::Revocations) does, and brings it back after a restart).
+    /// raised. It holds in this process, and wherever the revocation list carries it: [`Revocations`](crate::Revocations) to
+    /// other servers, a [`RevocationFile`](crate::RevocationFile) past a restart.
     ///
     /// Tokens keep a start in whole seconds, rounded down, so an `instant` with a fraction is rounded up: what starts within
     /// the same second is refused too. An `instant` in whole seconds spares what started within that second: if its fraction
@@ -172,6 +172,10 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Sessions<T> {
     /// Refuses sessions of this id from now on, wherever a copy of their cookie is. The revocation list keeps the entry
     /// for the longest absolute timeout and 10 minutes, since nothing more is known of the session than its id: it may have
     /// started on a server that is 5 minutes ahead, and another that is as much behind must still refuse it.
+    ///
+    /// A request that is running then sends nothing of that session any more, nor a session that it starts or gives a new id.
+    /// So leave the session of the same request to [`start`](Session::start) and [`clear`](Session::clear), and revoke the old
+    /// id of a [`cycle_id`](Session::cycle_id) when [`Event::Cycled`] tells it.
     pub fn revoke(&self, id: SessionId) {
         let now = self.now();
         self.revoke_until(id, self.end_of_any(now), now);

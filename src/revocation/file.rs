@@ -76,8 +76,8 @@ impl RevocationFile {
         })
     }
 
-    /// As [`open`](Self::open), but a file that is damaged does not stop the start: it gets the name `path` with `.unreadable-`
-    /// and the time, an [`Event::RevocationFilePutAside`] tells, and what stands before the damage is taken over.
+    /// As [`open`](Self::open), but a file that is damaged does not stop the start: a copy of it gets the name `path` with
+    /// `.unreadable-` and the time, an [`Event::RevocationFilePutAside`] tells, and what stands before the damage is taken over.
     ///
     /// What stood after it opens again. Raise the cut-off, or merge the list of another server, if that is too much.
     ///

@@ -142,9 +142,9 @@ pub enum Event {
         /// keeps its cookies.
         status: u16,
     },
-    /// The session ended while the request that wrote to it was being served: not sent.
+    /// The session ended while the request that wrote to it, or started another, was being served: not sent.
     EndedMeanwhile {
-        /// The session.
+        /// The session that came, or the one that started here if none did.
         id: SessionId,
     },
     /// Sealing failed at the end; the old cookie stays.
@@ -174,10 +174,10 @@ pub enum Event {
         /// How many the list has room for.
         most: usize,
     },
-    /// A [`RevocationFile`](crate::RevocationFile) could not be read and has another name now; the start went on without what it
-    /// held.
+    /// A [`RevocationFile`](crate::RevocationFile) could not be read and was put aside; the start went on with what stood before
+    /// the damage.
     RevocationFilePutAside {
-        /// Where it is now.
+        /// The copy of what it held.
         path: PathBuf,
         /// What was wrong with it.
         error: RevocationsError,

@@ -292,7 +292,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Builder<T> {
     }
 
     /// What is revoked. Default: [`Revocations`] of its own, in this process's memory. Keep a clone of the one given here to
-    /// send it to other servers, or to write it down for the next start.
+    /// send it to other servers. A [`RevocationFile`](crate::RevocationFile) keeps one for the next start.
     pub fn revocation_list(self, list: impl RevocationList + 'static) -> Self {
         Self {
             revocations: Box::new(list),

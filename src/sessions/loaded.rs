@@ -148,7 +148,14 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Loaded<T> {
             && (live.facts.expires <= now || self.was_refused_meanwhile(ending, live, outcome))
         {
             if done.change != Change::None {
-                self.observe(&Event::EndedMeanwhile { id: live.facts.id });
+                let came = match ending {
+                    Ending::Touched {
+                        first: Current::Live(came),
+                        ..
+                    } => came,
+                    _ => live,
+                };
+                self.observe(&Event::EndedMeanwhile { id: came.facts.id });
             }
             outcome = Outcome::ReadRejected;
         }
@@ -319,8 +326,8 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Session<T> {
 
 #[cfg(any(feature = "tower", feature = "actix"))]
 impl<T: 'static> Session<T> {
-    /// Ends the session's part in a request that gets no response from here: what was done to it is lost, a sign-out
-    /// too, so nothing is sealed and no event says that it was sent.
+    /// Ends the session's part in a request that gets no response from here: what was written is lost, and the removal of
+    /// the cookies too, so nothing is sealed and no event says that it was sent. A sign-out has revoked the session already.
     pub(crate) fn abandon(&self) {
         const FAILED: u16 = 500;
         let Ok(ending) = self.close_unopened() else {

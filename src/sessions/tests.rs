@@ -235,8 +235,9 @@ fn assert_ends_meanwhile(act: impl FnOnce(&mut Session<Count>), is_told: bool, s
     let (sessions, hand, seen) = house(&ring());
     let cookies = sessions.cookie_for(Count::of(7), from_seconds(START)).unwrap();
     let mut session = sessions.load(fields(&cookies));
-    act(&mut session);
+    // The one that ended, whatever id the request gave it.
     let id = session.id().unwrap();
+    act(&mut session);
     seen.lock().unwrap().clear();
     hand.store(START + 43_200, Ordering::SeqCst);
     let mut headers = before();

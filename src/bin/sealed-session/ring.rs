@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::answer::{Answer, Failure};
 use crate::files::{self, Editing};
-use crate::instants::written;
+use crate::instants::{LEEWAY, written};
 use crate::retire::Retire;
 use crate::ring_text::RingText;
 use crate::schedule::{HASTE, Sealing, sealing, seals_from};
@@ -156,8 +156,9 @@ fn seal(file: &Path, id: &str, from: Option<OffsetDateTime>, now: OffsetDateTime
             HASTE.as_secs() / 60
         ),
         Some(from) => format!(
-            "it seals from {}; every server must read this file before then",
-            written(from)
+            "it seals from {}; every server must read this file {} minutes before then",
+            written(from),
+            LEEWAY.as_secs() / 60
         ),
     };
     Ok(answer(file, Some(id), ring.ring(), now, Some(&what)))
