@@ -262,7 +262,8 @@ OWN = "Cache-Control is ignored: a visitor gets their own page again while the l
 FIXED = {
     "stored": OWN,
     "targeted": OWN,
-    "writes": "a sign-in by GET is stored with its Set-Cookie and replayed to the next visitor without a cookie",
+    "writes": "a sign-in by GET is stored with its Set-Cookie and replayed to the next visitor without a cookie, whose own "
+              "sign-in or sign-out then ends that session",
     "cookies": "no renewal while the stored page is served",
     "garbage": "the page for a bad cookie is served again to the same bad cookie",
 }

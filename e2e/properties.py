@@ -180,6 +180,9 @@ class Client:
         """A write by GET that a cache answered did not happen; it is made up for by POST."""
         replayed = self.judge(run, route, self.send(run, route, method, fields), method)
         if replayed and method == "GET":
+            if route == "enter":
+                # What was replayed may be another visitor's session, and a sign-in over it would end that one.
+                self.jar.clear()
             self.write(run, route, "POST", fields)
 
     def check(self, name, holds, message):
