@@ -306,16 +306,22 @@ mod tests {
     use super::*;
     use crate::key::Key;
 
+    /// Sessions, and what is heard of them from now on.
+    fn observed() -> (Sessions<u32>, Receiver<Event>) {
+        let (told, events) = mpsc::channel();
+        let told = Mutex::new(told);
+        let builder = Sessions::<u32>::builder(KeyRing::new(Key::generate().unwrap()));
+        let builder = builder.observer(move |event: &Event| _ = told.lock().unwrap().send(event.clone()));
+        let sessions = builder.build().unwrap();
+        assert!(matches!(events.recv(), Ok(Event::KeysInUse { .. })));
+        (sessions, events)
+    }
+
     /// As when the file is on a server that is away. Nothing here waits for a time to pass but the one that must.
     #[test]
     fn a_source_that_hangs_is_told_and_keeps_nobody_waiting() {
         for answers in [true, false] {
-            let (told, events) = mpsc::channel();
-            let told = Mutex::new(told);
-            let builder = Sessions::<u32>::builder(KeyRing::new(Key::generate().unwrap()));
-            let builder = builder.observer(move |event: &Event| _ = told.lock().unwrap().send(event.clone()));
-            let sessions = builder.build().unwrap();
-            assert!(matches!(events.recv(), Ok(Event::KeysInUse { .. })));
+            let (sessions, events) = observed();
             let (go_on, hanging) = mpsc::channel::<()>();
             let hanging = Mutex::new(hanging);
             let ring = sessions.keys().session.ring().write_with_secrets();
@@ -340,12 +346,7 @@ mod tests {
     /// The rings of a source that is asked twice for the new one, and is told of as silent both times.
     #[test]
     fn a_source_that_is_slow_every_time_is_heard_all_the_same() {
-        let (told, events) = mpsc::channel();
-        let told = Mutex::new(told);
-        let builder = Sessions::<u32>::builder(KeyRing::new(Key::generate().unwrap()));
-        let builder = builder.observer(move |event: &Event| _ = told.lock().unwrap().send(event.clone()));
-        let sessions = builder.build().unwrap();
-        assert!(matches!(events.recv(), Ok(Event::KeysInUse { .. })));
+        let (sessions, events) = observed();
         let (go_on, slow) = mpsc::channel::<()>();
         let slow = Mutex::new(slow);
         let ring = KeyRing::new(Key::generate().unwrap()).write_with_secrets();
