@@ -7,7 +7,7 @@ mod payload;
 use std::hint::black_box;
 
 use payload::{Visit, visit};
-use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+use sealed_session::{Key, KeyRing, Lifetime, RequestFields, Session, Sessions};
 use time::OffsetDateTime;
 
 const NOW: i64 = 1_893_369_600;
@@ -19,7 +19,11 @@ fn at(seconds: i64) -> OffsetDateTime {
 
 fn sessions(with_idle: bool) -> Sessions<Visit> {
     let builder = Sessions::builder(KeyRing::new(Key::parse(KEY).expect("a key"))).audience("bench");
-    let builder = if with_idle { builder } else { builder.no_idle_timeout() };
+    let builder = if with_idle {
+        builder
+    } else {
+        builder.lifetime(Lifetime::default().without_idle())
+    };
     builder.build().expect("a configuration")
 }
 
@@ -39,7 +43,7 @@ fn main() {
     let with_idle = sessions(true);
     let without_idle = sessions(false);
     let data = visit(size);
-    let cookie = with_idle.cookie_for(data.clone(), at(0)).expect("it fits");
+    let cookie = with_idle.cookie_for_at(data.clone(), at(0)).expect("it fits");
     let token = cookie.split("; ").next().expect("a session cookie").to_owned();
     let altered = |at: usize| {
         let mut bytes = token.clone().into_bytes();
@@ -48,9 +52,10 @@ fn main() {
         String::from_utf8(bytes).expect("ASCII")
     };
     let read = |sessions: &Sessions<Visit>, cookie: &str, now: i64| {
-        let session = sessions.load_at(RequestFields::new([cookie.to_owned()]), at(now));
+        let session = sessions.load_at(RequestFields::from_cookies([cookie.to_owned()]), at(now));
         black_box(session.get().is_some())
     };
+    let sends = |session: &Session<Visit>| black_box(session.finish_patch(200)).set_cookies().next().is_some();
     for _ in 0..count {
         let found = match operation {
             "open" => read(&without_idle, &token, 60),
@@ -59,19 +64,17 @@ fn main() {
             "reject-expired" => !read(&without_idle, &token, 13 * 3600),
             "reject-unknown-key" => !read(&without_idle, &altered(3), 60),
             "untouched" => {
-                let session = with_idle.load_at(RequestFields::new([cookie.clone()]), at(60));
-                session
-                    .finish(200)
-                    .is_ok_and(|patch| patch.set_cookies().next().is_none())
+                let session = with_idle.load_at(RequestFields::from_cookies([cookie.clone()]), at(60));
+                session.finish_patch(200).set_cookies().next().is_none()
             }
             "start" => {
                 let mut session = with_idle.load_at(RequestFields::default(), at(0));
-                session.start(data.clone()).is_ok() && black_box(session.finish(200)).is_ok()
+                session.start(data.clone()).is_ok() && sends(&session)
             }
             "update" => {
-                let mut session = with_idle.load_at(RequestFields::new([cookie.clone()]), at(60));
+                let mut session = with_idle.load_at(RequestFields::from_cookies([cookie.clone()]), at(60));
                 let changed = session.update(|visit| visit.user += 1);
-                changed.is_ok() && black_box(session.finish(200)).is_ok()
+                changed.is_ok() && sends(&session)
             }
             other => panic!("no operation {other}"),
         };

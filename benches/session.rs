@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use payload::{Visit, visit};
-use sealed_session::{Key, KeyRing, RequestFields, Sealer, Session, Sessions, State};
+use sealed_session::{Key, KeyRing, Lifetime, RequestFields, Sealer, Session, SessionState, Sessions};
 use time::OffsetDateTime;
 
 /// The largest stands for "3 KiB": a cookie of 4096 bytes holds at most 2995 bytes of payload, under the name
@@ -55,12 +55,17 @@ fn sessions(ring: KeyRing) -> Sessions<Visit> {
 }
 
 fn sessions_without_idle(ring: KeyRing) -> Sessions<Visit> {
-    let builder = Sessions::builder(ring).audience("bench").no_idle_timeout();
+    let builder = Sessions::builder(ring)
+        .audience("bench")
+        .lifetime(Lifetime::default().without_idle());
     builder.build().expect("a configuration")
 }
 
 fn sealer(ring: KeyRing) -> Sealer {
-    Sealer::new(ring, "bench", "bench").expect("a configuration")
+    Sealer::new(ring, "bench")
+        .expect("a configuration")
+        .with_audience("bench")
+        .expect("a configuration")
 }
 
 /// A Cookie header that lives as long as the run, so that no benchmark copies it.
@@ -70,11 +75,11 @@ fn header(value: String) -> &'static str {
 
 /// The Cookie header of a session that started at `NOW`: one cookie, or two with the activity token.
 fn cookie(sessions: &Sessions<Visit>, size: usize) -> &'static str {
-    header(sessions.cookie_for(visit(size), at(0)).expect("it fits"))
+    header(sessions.cookie_for_at(visit(size), at(0)).expect("it fits"))
 }
 
 fn load(sessions: &Sessions<Visit>, cookie: &'static str, now: i64) -> Session<Visit> {
-    sessions.load_at(RequestFields::new([cookie]), at(now))
+    sessions.load_at(RequestFields::from_cookies([cookie]), at(now))
 }
 
 fn opens(sessions: &Sessions<Visit>, cookie: &'static str) -> bool {
@@ -82,7 +87,7 @@ fn opens(sessions: &Sessions<Visit>, cookie: &'static str) -> bool {
 }
 
 fn rejects(sessions: &Sessions<Visit>, cookie: &'static str, now: i64) -> bool {
-    matches!(load(sessions, cookie, now).state(), State::Rejected(_))
+    matches!(load(sessions, cookie, now).state(), SessionState::Rejected(_))
 }
 
 fn bytes(size: usize) -> Vec<u8> {
@@ -91,7 +96,7 @@ fn bytes(size: usize) -> Vec<u8> {
 
 fn token(sealer: &Sealer, size: usize) -> String {
     sealer
-        .seal_at(&bytes(size), b"", at(12 * 3600), at(0))
+        .seal_at(&bytes(size), Duration::from_secs(12 * 3600), at(0))
         .expect("it fits")
 }
 
@@ -122,14 +127,14 @@ fn seal(c: &mut Criterion) {
                     |data| {
                         let mut session = sessions.load_at(RequestFields::default(), at(0));
                         session.start(data).expect("it fits");
-                        session.finish(200).expect("it seals")
+                        session.finish_patch(200)
                     },
                     BatchSize::SmallInput,
                 );
             });
         }
         group.bench_function(format!("bytes/{size}"), |b| {
-            b.iter(|| sealer.seal_at(black_box(&raw), b"", at(12 * 3600), at(0)));
+            b.iter(|| sealer.seal_at(black_box(&raw), Duration::from_secs(12 * 3600), at(0)));
         });
     }
 }
@@ -255,7 +260,12 @@ fn day_keys(c: &mut Criterion) {
     let keys = Arc::new(ring(1));
     group.bench_function(format!("cold/bytes/{ONE_SIZE}"), |b| {
         b.iter_batched(
-            || Sealer::new(Arc::clone(&keys), "bench", "bench").expect("a configuration"),
+            || {
+                Sealer::new(Arc::clone(&keys), "bench")
+                    .expect("a configuration")
+                    .with_audience("bench")
+                    .expect("a configuration")
+            },
             |cold| (cold.open_at(black_box(&text), b"", at(60)), cold),
             BatchSize::SmallInput,
         );
@@ -284,7 +294,7 @@ fn scan(c: &mut Criterion) {
     let without = header(others(LENGTH));
     let with = header(format!("{}; {own}", others(LENGTH - own.len() - 2)));
     assert_eq!((without.len(), with.len()), (LENGTH, LENGTH));
-    assert!(opens(&sessions, with) && load(&sessions, without, 60).state() == State::Absent);
+    assert!(opens(&sessions, with) && load(&sessions, without, 60).state() == SessionState::Absent);
     group.throughput(Throughput::Bytes(LENGTH as u64));
     group.bench_function(format!("absent/cookie-header-{LENGTH}"), |b| {
         b.iter(|| load(&sessions, black_box(without), 60).state());
@@ -323,7 +333,7 @@ fn layer(c: &mut Criterion) {
     fn changed(request: Request<()>) -> std::future::Ready<Result<Response<()>, Infallible>> {
         let mut session = Session::<Visit>::from_extensions(request.extensions()).expect("the layer is there");
         let user = session.update(|visit| visit.user += 1).expect("it fits");
-        assert!(user.is_some());
+        assert!(user.option().is_some());
         answer()
     }
 
@@ -332,7 +342,7 @@ fn layer(c: &mut Criterion) {
     let now = OffsetDateTime::now_utc();
     let sessions = sessions(ring(1));
     for size in SIZES {
-        let cookie = sessions.cookie_for(visit(size), now).expect("it fits");
+        let cookie = sessions.cookie_for_at(visit(size), now).expect("it fits");
         let cookie = HeaderValue::try_from(cookie).expect("ASCII");
         let handlers: [(&str, Handler); 3] = [("untouched", untouched), ("read", read), ("changed", changed)];
         for (name, handler) in handlers {

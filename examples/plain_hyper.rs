@@ -17,7 +17,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use sealed_session::{Key, KeyRing, RequestFields, SealError, Session, Sessions};
+use sealed_session::{Key, KeyRing, RequestFields, Session, Sessions, WriteError};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
@@ -58,22 +58,16 @@ pub(crate) async fn serve(listener: TcpListener, sessions: Sessions<Login>) -> s
 
 type Page = Response<Full<Bytes>>;
 
-/// One request's way: load the session, use it, finish it, and do to the response what the patch says.
+/// One request's way: load the session, use it, finish it.
 fn answer<B>(sessions: &Sessions<Login>, request: &Request<B>) -> Page {
     let mut session = sessions.load(RequestFields::from(request.headers()));
     let text = text(&mut session, request.method(), request.uri().path());
     let mut page = text.map_or_else(|error| failed(&error), |text| Response::new(text.into()));
-    match session.finish(page.status().as_u16()) {
-        Ok(patch) => patch.apply(page.headers_mut()),
-        Err(error) => {
-            page = failed(error.seal_error());
-            error.patch().apply(page.headers_mut());
-        }
-    }
+    session.finish(page.status().as_u16(), page.headers_mut());
     page
 }
 
-fn text(session: &mut Session<Login>, method: &Method, path: &str) -> Result<String, SealError> {
+fn text(session: &mut Session<Login>, method: &Method, path: &str) -> Result<String, WriteError> {
     match (method.as_str(), path) {
         ("GET", "/") => Ok(match session.get() {
             Some(login) => format!("hello, user {}\n", login.user),
@@ -81,12 +75,12 @@ fn text(session: &mut Session<Login>, method: &Method, path: &str) -> Result<Str
         }),
         // Here a password or a passkey would be checked first.
         ("POST", "/sign-in") => session.start(Login { user: 7 }).map(|()| "signed in\n".to_owned()),
-        ("POST", "/sign-out") => session.clear().map(|()| "signed out\n".to_owned()),
+        ("POST", "/sign-out") => session.end().map(|()| "signed out\n".to_owned()),
         _ => Ok("there is no such page\n".to_owned()),
     }
 }
 
-fn failed(error: &SealError) -> Page {
+fn failed(error: &WriteError) -> Page {
     eprintln!("the session could not be kept: {error}");
     let mut page = Response::new("something went wrong\n".into());
     *page.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;

@@ -14,7 +14,8 @@ use std::hint::black_box;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use sealed_session::{RevocationFile, RevocationList, Revocations, SessionId};
+use sealed_session::SessionId;
+use sealed_session::revocation::{RevocationFile, RevocationList, Revocations};
 use time::OffsetDateTime;
 
 fn main() -> Result<(), Box<dyn Error>> {

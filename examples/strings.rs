@@ -5,7 +5,7 @@
 use std::error::Error;
 use std::io::{self, Write};
 
-use sealed_session::{Key, KeyRing, RequestFields, SealError, Session, Sessions};
+use sealed_session::{Key, KeyRing, RequestFields, Session, Sessions};
 use serde::{Deserialize, Serialize};
 
 #[derive(Serialize, Deserialize)]
@@ -38,7 +38,7 @@ pub(crate) fn round_trip(out: &mut impl Write) -> Result<(), Box<dyn Error>> {
     let cookies = format!("theme=dark; {}", kept_cookies(&headers));
 
     writeln!(out, "GET / with the cookies")?;
-    let session = sessions.load(RequestFields::new([cookies.clone()]));
+    let session = sessions.load(RequestFields::from_cookies([cookies.clone()]));
     match session.get() {
         Some(login) => writeln!(out, "  hello {}, user {}", login.name, login.user)?,
         None => writeln!(out, "  hello stranger: {:?}", session.state())?,
@@ -46,7 +46,7 @@ pub(crate) fn round_trip(out: &mut impl Write) -> Result<(), Box<dyn Error>> {
     respond(&session, "200 OK", out)?;
 
     writeln!(out, "GET / with a cookie that somebody made up")?;
-    let session = sessions.load(RequestFields::new(["__Host-id=made-up"]));
+    let session = sessions.load(RequestFields::from_cookies(["__Host-id=made-up"]));
     match session.get() {
         Some(login) => writeln!(out, "  hello {}, user {}", login.name, login.user)?,
         None => writeln!(out, "  hello stranger: {:?}", session.state())?,
@@ -54,12 +54,9 @@ pub(crate) fn round_trip(out: &mut impl Write) -> Result<(), Box<dyn Error>> {
     respond(&session, "200 OK", out)?;
 
     writeln!(out, "POST /logout with the cookies")?;
-    let mut session = sessions.load(RequestFields::new([cookies]));
-    // Without this, a copy of the cookie that somebody else kept would be valid until it expires.
-    if let Some(id) = session.id() {
-        sessions.revoke(id);
-    }
-    session.clear()?;
+    let mut session = sessions.load(RequestFields::from_cookies([cookies]));
+    // A copy of the cookie that somebody else kept is worth nothing from now on.
+    session.end()?;
     let headers = respond(&session, "303 See Other", out)?;
     writeln!(out, "the browser keeps: {:?}", kept_cookies(&headers))?;
     Ok(())
@@ -69,7 +66,7 @@ pub(crate) fn round_trip(out: &mut impl Write) -> Result<(), Box<dyn Error>> {
 fn respond(session: &Session<Login>, status: &str, out: &mut impl Write) -> Result<Headers, Box<dyn Error>> {
     let mut headers = vec![("Content-Type".to_owned(), "text/plain".to_owned())];
     let code = status.split(' ').next().unwrap_or_default().parse()?;
-    session.finish(code).map_err(SealError::from)?.apply(&mut headers);
+    session.finish(code, &mut headers);
     writeln!(out, "  {status}")?;
     for (name, value) in &headers {
         writeln!(out, "  {name}: {value}")?;

@@ -6,18 +6,17 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use actix_web::body::{BoxBody, EitherBody};
+use actix_web::body::BoxBody;
 use actix_web::dev::{Payload, Service, ServiceRequest, ServiceResponse, Transform};
 use actix_web::error::InternalError;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, HttpResponse, ResponseError};
 use pin_project_lite::pin_project;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
+use crate::headers::ResponseHeaders;
 use crate::layers::{LayerError, Layers, NOT_KEPT, RequireSession, Running, SIGN_IN_FIRST, Slot};
-use crate::{FinishError, RequestFields, ResponseHeaders, SealError, Session, Sessions};
+use crate::{RequestFields, Session, SessionData, Sessions, WriteError};
 
 /// Gives every request its [`Session<T>`] and every response its cookies and cache header fields.
 ///
@@ -26,17 +25,17 @@ use crate::{FinishError, RequestFields, ResponseHeaders, SealError, Session, Ses
 /// Put the middleware inside a response cache and outside of `Compress`, `Cors` and whatever sets an `ETag`; in actix, the
 /// one that is wrapped last is the outermost. The documentation of `SessionLayer` draws the order and has the reasons.
 ///
-/// An error that a handler returns becomes a response with the session's cookies and cache header fields too. If sealing
-/// fails, the response becomes an empty 500.
+/// An error that a handler returns becomes a response with the session's cookies and cache header fields too.
 ///
 /// ```no_run
 /// use actix_web::{App, HttpServer, web};
-/// use sealed_session::{KeyRing, SealError, Session, SessionMiddleware, Sessions};
+/// use sealed_session::actix::SessionMiddleware;
+/// use sealed_session::{KeyRing, WriteError, Session, Sessions};
 ///
 /// #[derive(serde::Serialize, serde::Deserialize)]
 /// struct Login { user: u64 }
 ///
-/// async fn login(mut session: Session<Login>) -> Result<&'static str, SealError> {
+/// async fn login(mut session: Session<Login>) -> Result<&'static str, WriteError> {
 ///     session.start(Login { user: 7 })?;
 ///     Ok("welcome")
 /// }
@@ -72,7 +71,7 @@ impl<T> SessionMiddleware<T> {
     /// Where the guard extractor sends visitors without a session (303 See Other). Default: nowhere, they get a 401.
     /// A location with control or non-ASCII characters is no field value, and counts as none: percent-encode it.
     #[must_use]
-    pub fn sign_in_at(self, location: impl Into<Arc<str>>) -> Self {
+    pub fn sign_in_page(self, location: impl Into<Arc<str>>) -> Self {
         Self {
             sign_in: Some(location.into()),
             ..self
@@ -109,9 +108,9 @@ impl<T> fmt::Debug for SessionMiddleware<T> {
 impl<S, B, T> Transform<S, ServiceRequest> for SessionMiddleware<T>
 where
     S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
-    T: Serialize + DeserializeOwned + Send + Sync + 'static,
+    T: SessionData,
 {
-    type Response = ServiceResponse<EitherBody<B>>;
+    type Response = ServiceResponse<B>;
     type Error = Error;
     type InitError = ();
     type Transform = SessionMiddlewareService<S, T>;
@@ -142,9 +141,9 @@ impl<S, T> fmt::Debug for SessionMiddlewareService<S, T> {
 impl<S, B, T> Service<ServiceRequest> for SessionMiddlewareService<S, T>
 where
     S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
-    T: Serialize + DeserializeOwned + Send + Sync + 'static,
+    T: SessionData,
 {
-    type Response = ServiceResponse<EitherBody<B>>;
+    type Response = ServiceResponse<B>;
     type Error = Error;
     type Future = SessionFuture<S::Future, T>;
 
@@ -185,14 +184,14 @@ where
 
 pin_project! {
     /// The response of a [`SessionMiddlewareService`].
-    pub struct SessionFuture<F, T: 'static> {
+    pub struct SessionFuture<F, T: SessionData> {
         #[pin]
         inner: F,
         session: Running<T>,
     }
 }
 
-impl<F, T: 'static> fmt::Debug for SessionFuture<F, T> {
+impl<F, T: SessionData> fmt::Debug for SessionFuture<F, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SessionFuture(..)")
     }
@@ -201,51 +200,29 @@ impl<F, T: 'static> fmt::Debug for SessionFuture<F, T> {
 impl<F, T, B> Future for SessionFuture<F, T>
 where
     F: Future<Output = Result<ServiceResponse<B>, Error>>,
-    T: Serialize + DeserializeOwned + Send + Sync + 'static,
+    T: SessionData,
 {
-    type Output = Result<ServiceResponse<EitherBody<B>>, Error>;
+    type Output = Result<ServiceResponse<B>, Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let result = ready!(this.inner.poll(cx));
         let Some(session) = this.session.take() else {
-            return Poll::Ready(result.map(ServiceResponse::map_into_left_body));
+            return Poll::Ready(result);
         };
-        let mut response = match result {
-            Ok(response) => response,
+        Poll::Ready(match result {
+            Ok(mut response) => {
+                session.finish(response.status().as_u16(), response.headers_mut());
+                Ok(response)
+            }
             Err(error) => {
                 // Made once, and here: what a response says may differ from its error's `status_code`.
                 let mut response = error.as_response_error().error_response();
-                match session.finish(response.status().as_u16()) {
-                    Ok(patch) => patch.apply(response.headers_mut()),
-                    Err(failed) if *failed.seal_error() == SealError::TooLate => {
-                        failed.patch().apply(response.headers_mut());
-                    }
-                    Err(failed) => response = not_sealed(&failed),
-                }
-                return Poll::Ready(Err(InternalError::from_response(error, response).into()));
+                session.finish(response.status().as_u16(), response.headers_mut());
+                Err(InternalError::from_response(error, response).into())
             }
-        };
-        Poll::Ready(Ok(match session.finish(response.status().as_u16()) {
-            Ok(patch) => {
-                patch.apply(response.headers_mut());
-                response.map_into_left_body()
-            }
-            Err(failed) if *failed.seal_error() == SealError::TooLate => {
-                // The handler finished the session itself; caches are told in any case.
-                failed.patch().apply(response.headers_mut());
-                response.map_into_left_body()
-            }
-            Err(failed) => response.into_response(not_sealed(&failed)).map_into_right_body(),
-        }))
+        })
     }
-}
-
-/// An empty 500 that no cache stores.
-fn not_sealed(failed: &FinishError) -> HttpResponse<BoxBody> {
-    let mut response = HttpResponse::InternalServerError().finish();
-    failed.patch().apply(response.headers_mut());
-    response
 }
 
 impl From<&HeaderMap> for RequestFields {
@@ -257,12 +234,12 @@ impl From<&HeaderMap> for RequestFields {
 }
 
 impl ResponseHeaders for HeaderMap {
-    fn for_each(&self, line: &mut dyn FnMut(&str, &[u8])) {
+    fn for_each_line(&self, line: &mut dyn FnMut(&str, &[u8])) {
         self.iter()
             .for_each(|(name, value)| line(name.as_str(), value.as_bytes()));
     }
 
-    fn retain(&mut self, name: &str, keep: &mut dyn FnMut(&[u8]) -> bool) {
+    fn retain_lines(&mut self, name: &str, keep: &mut dyn FnMut(&[u8]) -> bool) {
         let Ok(name) = HeaderName::try_from(name) else {
             return;
         };
@@ -272,7 +249,7 @@ impl ResponseHeaders for HeaderMap {
         }
     }
 
-    fn append(&mut self, name: &'static str, value: String, is_sensitive: bool) {
+    fn append_line(&mut self, name: &'static str, value: String, is_sensitive: bool) {
         let mut value = HeaderValue::try_from(value)
             .expect("names, attributes and merged directives are checked to be visible ASCII, tokens are base64url");
         value.set_sensitive(is_sensitive);
@@ -281,7 +258,7 @@ impl ResponseHeaders for HeaderMap {
     }
 }
 
-fn slot<T: 'static>(request: &HttpRequest) -> Slot<T> {
+fn slot<T: SessionData>(request: &HttpRequest) -> Slot<T> {
     let missing = || Slot {
         session: Err(LayerError::missing::<T>(".wrap(SessionMiddleware::new(sessions))")),
         sign_in: None,
@@ -290,7 +267,7 @@ fn slot<T: 'static>(request: &HttpRequest) -> Slot<T> {
 }
 
 /// `session: Session<T>` in a handler. It never rejects a visitor; a forgotten middleware is a 500 that names `T`.
-impl<T: 'static> FromRequest for Session<T> {
+impl<T: SessionData> FromRequest for Session<T> {
     type Error = LayerError;
     type Future = Ready<Result<Self, LayerError>>;
 
@@ -299,7 +276,7 @@ impl<T: 'static> FromRequest for Session<T> {
     }
 }
 
-impl<T: 'static> FromRequest for RequireSession<T> {
+impl<T: SessionData> FromRequest for RequireSession<T> {
     type Error = Error;
     type Future = Ready<Result<Self, Error>>;
 
@@ -355,7 +332,7 @@ impl ResponseError for LayerError {
     }
 }
 
-impl ResponseError for SealError {
+impl ResponseError for WriteError {
     /// A 500 that says nothing more; log the error itself before returning it.
     fn error_response(&self) -> HttpResponse<BoxBody> {
         plain_text(StatusCode::INTERNAL_SERVER_ERROR, NOT_KEPT.to_owned())

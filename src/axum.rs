@@ -7,13 +7,13 @@ use axum_core::extract::FromRequestParts;
 use axum_core::response::{IntoResponse, Response};
 
 use crate::layers::{LayerError, NOT_KEPT, RequireSession, SIGN_IN_FIRST, Slot};
-use crate::{SealError, Session};
+use crate::{Session, SessionData, WriteError};
 
 /// `session: Session<T>` in a handler. It never rejects a visitor; a forgotten layer is a 500 that names `T`.
 impl<S, T> FromRequestParts<S> for Session<T>
 where
     S: Send + Sync,
-    T: Send + Sync + 'static,
+    T: SessionData,
 {
     type Rejection = LayerError;
 
@@ -25,7 +25,7 @@ where
 impl<S, T> FromRequestParts<S> for RequireSession<T>
 where
     S: Send + Sync,
-    T: Send + Sync + 'static,
+    T: SessionData,
 {
     type Rejection = Response;
 
@@ -54,7 +54,7 @@ impl IntoResponse for LayerError {
     }
 }
 
-impl IntoResponse for SealError {
+impl IntoResponse for WriteError {
     /// A 500 that says nothing more; log the error itself before returning it.
     fn into_response(self) -> Response {
         (StatusCode::INTERNAL_SERVER_ERROR, NOT_KEPT).into_response()

@@ -3,8 +3,6 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 use time::OffsetDateTime;
 use zeroize::{Zeroize, Zeroizing};
@@ -15,9 +13,11 @@ use crate::error::{ConfigError, Reason};
 use crate::headers::RequestFields;
 use crate::ids::{KeyId, SessionId};
 use crate::key::{SecretText, parse_hex, push_hex};
-use crate::session::lifetime::Lifetime;
+use crate::session::SessionData;
+use crate::session::lifetime::Timeouts;
 use crate::sessions::Sessions;
 use crate::time::{DAY, from_seconds, now, to_seconds};
+pub use crate::token::Claims;
 use crate::token::aead::Prk;
 use crate::token::envelope::{self, Kind};
 use crate::token::{self, base64url};
@@ -40,7 +40,7 @@ impl EdgeRights {
     }
 }
 
-impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Sessions<T> {
+impl<T: SessionData> Sessions<T> {
     /// The keys of the current UTC day and the `days` after it under every secret of the ring, as JSON for an edge that
     /// holds no secret. A token needs the keys of the day on which it expires, so give at least as many days as the
     /// longest absolute timeout reaches. The timeouts are in it too, so that the edge applies the same.
@@ -73,7 +73,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Sessions<T> {
         ] {
             text.push_str(&format!(",\"{field}\":{}", quoted(value)));
         }
-        let timeouts = |Lifetime { idle, absolute }| {
+        let timeouts = |Timeouts { idle, absolute }| {
             let idle = idle.map_or("null".to_owned(), |idle| idle.to_string());
             format!("\"idle\":{idle},\"absolute\":{absolute}")
         };
@@ -127,7 +127,8 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Sessions<T> {
 /// session.
 ///
 /// ```
-/// use sealed_session::{Checker, EdgeRights, Key, KeyRing, RequestFields, Sessions};
+/// use sealed_session::edge::{Checker, EdgeRights};
+/// use sealed_session::{Key, KeyRing, RequestFields, Sessions};
 /// # #[derive(serde::Serialize, serde::Deserialize)]
 /// # struct Login { user: u64 }
 /// use time::OffsetDateTime;
@@ -138,9 +139,9 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Sessions<T> {
 /// // On the edge:
 /// let checker = Checker::from_edge_keys(keys.expose())?;
 /// let now = OffsetDateTime::now_utc();
-/// let cookie = sessions.cookie_for(Login { user: 7 }, now)?;
-/// assert!(checker.check(&RequestFields::new([cookie]), now).is_ok());
-/// assert!(checker.check(&RequestFields::new(["__Host-id=AZ5I"]), now).is_err());
+/// let cookie = sessions.cookie_for_at(Login { user: 7 }, now)?;
+/// assert!(checker.check(&RequestFields::from_cookies([cookie]), now).is_ok());
+/// assert!(checker.check(&RequestFields::from_cookies(["__Host-id=AZ5I"]), now).is_err());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Checker {
@@ -163,7 +164,7 @@ pub struct Checked {
     /// The session: look it up in a shipped list of revoked ids.
     pub id: SessionId,
     /// When the session is over whatever happens.
-    pub expires_at: OffsetDateTime,
+    pub expires: OffsetDateTime,
     /// When it is over without activity; `None` if activity is not asked for. A holder of check keys can make it any
     /// instant of a day whose keys were given: no idle timeout is applied here.
     pub active_until: Option<OffsetDateTime>,
@@ -233,10 +234,10 @@ impl Checker {
                 .and_then(|head| self.active_until(head.session_id, fields, now));
             match head {
                 Ok(head) if active_until.is_some() || !self.needs_activity => {
-                    let expires_at = from_seconds(head.expires.into());
+                    let expires = from_seconds(head.expires.into());
                     return Ok(Checked {
                         id: head.session_id,
-                        expires_at,
+                        expires,
                         active_until,
                     });
                 }

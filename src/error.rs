@@ -1,7 +1,7 @@
 //! What can go wrong: one small type per direction (keys, configuration, sealing, opening).
 //!
 //! No error ever carries a secret or a cookie value, and of the session data none but the name of one top-level field
-//! ([`SealError::TooLarge`]).
+//! ([`WriteError::TooLarge`]).
 
 use std::path::PathBuf;
 use std::{error, fmt, io};
@@ -154,13 +154,13 @@ impl fmt::Display for ConfigError {
 
 impl error::Error for ConfigError {}
 
-/// Why session state could not be written or sealed.
+/// Why a session was not written: it is then as it was before.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum SealError {
+pub enum WriteError {
     /// The cookie would be larger than browsers keep.
     TooLarge {
-        /// The size it would have, in bytes: name and value together for a cookie, the text for other sealed values.
+        /// The size that it would have, name and value together, in bytes.
         size: usize,
         /// The largest size allowed, in bytes.
         limit: usize,
@@ -174,20 +174,20 @@ pub enum SealError {
     NotReadable,
     /// The header block was already sent: the session of this request is finished.
     TooLate,
-    /// Another handle of the same request wrote while `update` ran; nothing was changed.
+    /// Another handle of the same request wrote while the closure ran; nothing was changed.
     Conflict,
     /// A callback of the opening (the application's own check, a revocation list, the clock, `Deserialize`) wrote to the very
     /// session that was being opened.
     NotOpenedYet,
     /// The session is to be remembered, but the builder was given no lifetime for that.
     RememberOff,
-    /// The sealed value would expire now or earlier, more than 400 days from now, or beyond the format's 32 bits.
+    /// The session would be over at once, or its end lies beyond the format's 32 bits.
     Expiry,
     /// The operating system gave no random bytes; nothing weaker is used.
     RandomSource,
 }
 
-impl fmt::Display for SealError {
+impl fmt::Display for WriteError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLarge {
@@ -197,7 +197,7 @@ impl fmt::Display for SealError {
             } => {
                 write!(
                     f,
-                    "the sealed value would take {size} bytes of at most {limit}; keep less in it"
+                    "the session would take {size} bytes of at most {limit}; keep less in it"
                 )?;
                 match largest_field {
                     Some((field, bytes)) => write!(f, " (its largest field is `{field}` with {bytes} bytes)"),
@@ -210,10 +210,46 @@ impl fmt::Display for SealError {
                  a skipped field without `#[serde(default)]`?)",
             ),
             Self::TooLate => f.write_str("the header block was already sent; write to the session before responding"),
-            Self::Conflict => f.write_str("another handle of this request wrote during `update`; nothing was changed"),
+            Self::Conflict => f.write_str("another handle of this request wrote meanwhile; nothing was changed"),
             Self::NotOpenedYet => f.write_str("the session is only being opened; write to it once it is"),
             Self::RememberOff => {
                 f.write_str("this application remembers no sessions; set `remembered` on the builder first")
+            }
+            Self::Expiry => {
+                f.write_str("the session would be over at once, or after 2106; sign in again, or mend the clock")
+            }
+            Self::RandomSource => f.write_str("the operating system gave no random bytes; nothing was written"),
+        }
+    }
+}
+
+impl error::Error for WriteError {}
+
+/// Why a [`Sealer`](crate::Sealer) did not seal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SealError {
+    /// The sealed value would be longer than any that opens.
+    TooLarge {
+        /// The length that it would have, in characters.
+        size: usize,
+        /// The greatest length, in characters.
+        limit: usize,
+    },
+    /// The value would expire now or earlier, more than 400 days from now, or beyond the format's 32 bits.
+    Expiry,
+    /// The operating system gave no random bytes; nothing weaker is used.
+    RandomSource,
+}
+
+impl fmt::Display for SealError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLarge { size, limit } => {
+                write!(
+                    f,
+                    "the sealed value would take {size} characters of at most {limit}; seal less in it"
+                )
             }
             Self::Expiry => f.write_str("the expiry must lie in the future, at most 400 days from now and before 2106"),
             Self::RandomSource => f.write_str("the operating system gave no random bytes; nothing was sealed"),
@@ -260,7 +296,7 @@ impl fmt::Display for RevocationsError {
 
 impl error::Error for RevocationsError {}
 
-/// Why a [`RevocationFile`](crate::RevocationFile) was not opened.
+/// Why a [`RevocationFile`](crate::revocation::RevocationFile) was not opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RevocationFileError {
@@ -369,7 +405,7 @@ pub enum Reason {
     Idle,
     /// The payload does not deserialise into the session's type.
     Payload,
-    /// The application's own check ([`reject_if`](crate::Builder::reject_if)) refused the opened session.
+    /// The application's own check ([`refuse_if`](crate::Builder::refuse_if)) refused the opened session.
     Refused,
     /// First read after the header block was sent.
     TooLate,
@@ -442,7 +478,7 @@ impl fmt::Display for Reason {
             Self::Revoked => "the session started before the cut-off or its id is revoked",
             Self::Idle => "the session was not used within the idle timeout",
             Self::Payload => "the session data does not fit the session's type",
-            Self::Refused => "the application's own check (`reject_if`) refused the session",
+            Self::Refused => "the application's own check (`refuse_if`) refused the session",
             Self::TooLate => "the session was read for the first time after the header block was sent",
         })
     }
@@ -495,17 +531,26 @@ mod tests {
             },
         ];
         keys.iter().for_each(|error| assert_sentence(&error.to_string()));
-        let sealing = [
-            SealError::TooLarge {
+        let writing = [
+            WriteError::TooLarge {
                 size: 5000,
                 limit: 4096,
                 largest_field: Some(("basket".into(), 4000)),
             },
-            SealError::NotSerializable,
-            SealError::NotReadable,
-            SealError::TooLate,
-            SealError::Conflict,
-            SealError::RememberOff,
+            WriteError::NotSerializable,
+            WriteError::NotReadable,
+            WriteError::TooLate,
+            WriteError::Conflict,
+            WriteError::RememberOff,
+            WriteError::Expiry,
+            WriteError::RandomSource,
+        ];
+        writing.iter().for_each(|error| assert_sentence(&error.to_string()));
+        let sealing = [
+            SealError::TooLarge {
+                size: 8194,
+                limit: 8192,
+            },
             SealError::Expiry,
             SealError::RandomSource,
         ];
@@ -530,7 +575,7 @@ mod tests {
             },
         ];
         files.iter().for_each(|error| assert_sentence(&error.to_string()));
-        let size = sealing[0].to_string();
+        let size = writing[0].to_string();
         assert!(
             size.contains("5000") && size.contains("4096") && size.contains("`basket` with 4000"),
             "{size}"

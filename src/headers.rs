@@ -11,7 +11,7 @@ use crate::cookie;
 /// ```
 /// use sealed_session::RequestFields;
 ///
-/// let fields = RequestFields::new(["theme=dark; __Host-id=AZ5I…", "__Host-id-seen=Ap5I…"]);
+/// let fields = RequestFields::from_cookies(["theme=dark; __Host-id=AZ5I…", "__Host-id-seen=Ap5I…"]);
 /// ```
 #[derive(Default)]
 pub struct RequestFields {
@@ -44,7 +44,7 @@ impl<V: AsRef<[u8]> + Send + Sync> CookieFields for Fields<V> {
 impl RequestFields {
     /// The values of all `Cookie` header fields, as bytes and in order (HTTP/2 clients split the field).
     #[must_use]
-    pub fn new<V: AsRef<[u8]> + Send + Sync + 'static>(cookie_fields: impl IntoIterator<Item = V>) -> Self {
+    pub fn from_cookies<V: AsRef<[u8]> + Send + Sync + 'static>(cookie_fields: impl IntoIterator<Item = V>) -> Self {
         let mut fields = cookie_fields.into_iter();
         let first = fields.next();
         let others = fields.collect();
@@ -60,7 +60,7 @@ impl RequestFields {
         cookie_fields: impl IntoIterator<Item = V>,
         text: impl Fn(&'static str) -> Option<&'a str>,
     ) -> Self {
-        let mut fields = Self::new(cookie_fields);
+        let mut fields = Self::from_cookies(cookie_fields);
         fields.sec_fetch_dest = text("sec-fetch-dest").map(str::to_owned);
         fields.sec_fetch_site = text("sec-fetch-site").map(str::to_owned);
         match text("sec-purpose") {
@@ -69,7 +69,7 @@ impl RequestFields {
         }
     }
 
-    /// The value of `Sec-Fetch-Dest`, for a [`renew_when`](crate::Builder::renew_when) hook.
+    /// The value of `Sec-Fetch-Dest`, for a [`touch_if`](crate::Builder::touch_if) hook.
     #[must_use]
     pub fn with_sec_fetch_dest(self, value: impl Into<String>) -> Self {
         Self {
@@ -78,7 +78,7 @@ impl RequestFields {
         }
     }
 
-    /// The value of `Sec-Fetch-Site`, for a [`renew_when`](crate::Builder::renew_when) hook.
+    /// The value of `Sec-Fetch-Site`, for a [`touch_if`](crate::Builder::touch_if) hook.
     #[must_use]
     pub fn with_sec_fetch_site(self, value: impl Into<String>) -> Self {
         Self {
@@ -149,27 +149,25 @@ impl fmt::Debug for RequestFields {
 /// A response's header fields, as any framework keeps them. Names are compared without regard to case.
 pub trait ResponseHeaders {
     /// Shows every field line: name and value.
-    fn for_each(&self, line: &mut dyn FnMut(&str, &[u8]));
+    fn for_each_line(&self, line: &mut dyn FnMut(&str, &[u8]));
 
     /// Drops the lines of this name whose value `keep` refuses; the others stay as they are.
-    fn retain(&mut self, name: &str, keep: &mut dyn FnMut(&[u8]) -> bool);
+    fn retain_lines(&mut self, name: &str, keep: &mut dyn FnMut(&[u8]) -> bool);
 
     /// Adds a line. A sensitive value is to be kept out of logs and compression tables.
-    fn append(&mut self, name: &'static str, value: String, is_sensitive: bool);
+    fn append_line(&mut self, name: &'static str, value: String, is_sensitive: bool);
 }
 
 impl ResponseHeaders for Vec<(String, String)> {
-    fn for_each(&self, line: &mut dyn FnMut(&str, &[u8])) {
+    fn for_each_line(&self, line: &mut dyn FnMut(&str, &[u8])) {
         self.iter().for_each(|(name, value)| line(name, value.as_bytes()));
     }
 
-    fn retain(&mut self, name: &str, keep: &mut dyn FnMut(&[u8]) -> bool) {
-        Self::retain(self, |(other, value)| {
-            !other.eq_ignore_ascii_case(name) || keep(value.as_bytes())
-        });
+    fn retain_lines(&mut self, name: &str, keep: &mut dyn FnMut(&[u8]) -> bool) {
+        self.retain(|(other, value)| !other.eq_ignore_ascii_case(name) || keep(value.as_bytes()));
     }
 
-    fn append(&mut self, name: &'static str, value: String, _is_sensitive: bool) {
+    fn append_line(&mut self, name: &'static str, value: String, _is_sensitive: bool) {
         self.push((name.to_owned(), value));
     }
 }
@@ -214,17 +212,17 @@ impl Patch {
     pub fn apply(&self, headers: &mut impl ResponseHeaders) {
         self.apply_cache_rule(headers);
         for (name, line) in &self.cookies {
-            headers.retain(SET_COOKIE, &mut |other| !cookie::sets(other, name.as_bytes()));
-            headers.append(SET_COOKIE, line.clone(), true);
+            headers.retain_lines(SET_COOKIE, &mut |other| !cookie::sets(other, name.as_bytes()));
+            headers.append_line(SET_COOKIE, line.clone(), true);
         }
         if self.clear_site_data {
             // Beside what the application asks to be cleared, which may be more.
-            headers.retain(CLEAR_SITE_DATA, &mut |line| line != CLEARED.as_bytes());
-            headers.append(CLEAR_SITE_DATA, CLEARED.to_owned(), false);
+            headers.retain_lines(CLEAR_SITE_DATA, &mut |line| line != CLEARED.as_bytes());
+            headers.append_line(CLEAR_SITE_DATA, CLEARED.to_owned(), false);
         }
         if !self.cookies.is_empty() {
             let mut bytes = 0;
-            headers.for_each(&mut |name, value| bytes += name.len() + value.len() + ": \r\n".len());
+            headers.for_each_line(&mut |name, value| bytes += name.len() + value.len() + ": \r\n".len());
             if bytes > LARGE_HEADER_BLOCK {
                 self.report(Finding::LargeHeaderBlock { bytes });
             }
@@ -243,7 +241,7 @@ impl Patch {
         let mut cache_control = Vec::new();
         let mut vary = Vec::new();
         let mut targeted: Vec<(String, Vec<Vec<u8>>)> = Vec::new();
-        headers.for_each(&mut |name, value| {
+        headers.for_each_line(&mut |name, value| {
             if name.eq_ignore_ascii_case(CACHE_CONTROL) {
                 cache_control.push(value.to_vec());
             } else if name.eq_ignore_ascii_case(VARY) {
@@ -271,7 +269,7 @@ impl Patch {
         }
         for (name, lines) in targeted {
             if !cache::forbids_storing(&name, slices(&lines)) {
-                headers.retain(&name, &mut |_| false);
+                headers.retain_lines(&name, &mut |_| false);
             }
         }
     }
@@ -307,6 +305,6 @@ fn slices(lines: &[Vec<u8>]) -> impl Iterator<Item = &[u8]> {
 }
 
 fn replace(headers: &mut impl ResponseHeaders, name: &'static str, value: String) {
-    headers.retain(name, &mut |_| false);
-    headers.append(name, value, false);
+    headers.retain_lines(name, &mut |_| false);
+    headers.append_line(name, value, false);
 }

@@ -13,12 +13,12 @@ impl From<&HeaderMap> for RequestFields {
 }
 
 impl ResponseHeaders for HeaderMap {
-    fn for_each(&self, line: &mut dyn FnMut(&str, &[u8])) {
+    fn for_each_line(&self, line: &mut dyn FnMut(&str, &[u8])) {
         self.iter()
             .for_each(|(name, value)| line(name.as_str(), value.as_bytes()));
     }
 
-    fn retain(&mut self, name: &str, keep: &mut dyn FnMut(&[u8]) -> bool) {
+    fn retain_lines(&mut self, name: &str, keep: &mut dyn FnMut(&[u8]) -> bool) {
         let Ok(name) = HeaderName::try_from(name) else {
             return;
         };
@@ -31,7 +31,7 @@ impl ResponseHeaders for HeaderMap {
         }
     }
 
-    fn append(&mut self, name: &'static str, value: String, is_sensitive: bool) {
+    fn append_line(&mut self, name: &'static str, value: String, is_sensitive: bool) {
         let mut value = HeaderValue::try_from(value)
             .expect("names, attributes and merged directives are checked to be visible ASCII, tokens are base64url");
         value.set_sensitive(is_sensitive);
@@ -65,11 +65,11 @@ mod tests {
     #[test]
     fn lines_are_retained_one_by_one_and_cookies_are_sensitive() {
         let mut headers = HeaderMap::new();
-        ResponseHeaders::append(&mut headers, "Set-Cookie", "a=1".into(), true);
-        ResponseHeaders::append(&mut headers, "Set-Cookie", "b=2".into(), true);
-        ResponseHeaders::append(&mut headers, "Vary", "Cookie".into(), false);
-        headers.retain("set-cookie", &mut |value| value != b"a=1");
-        headers.retain("not a name", &mut |_| false);
+        ResponseHeaders::append_line(&mut headers, "Set-Cookie", "a=1".into(), true);
+        ResponseHeaders::append_line(&mut headers, "Set-Cookie", "b=2".into(), true);
+        ResponseHeaders::append_line(&mut headers, "Vary", "Cookie".into(), false);
+        headers.retain_lines("set-cookie", &mut |value| value != b"a=1");
+        headers.retain_lines("not a name", &mut |_| false);
         let left: Vec<_> = headers
             .iter()
             .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))

@@ -21,7 +21,7 @@ use crate::token::aead::{self, Prk};
 /// let written = key.write_with_secret();
 /// let again: Key = written.expose().parse()?;
 /// assert_eq!(key.id(), again.id());
-/// # Ok::<(), sealed_session::KeyError>(())
+/// # Ok::<(), sealed_session::keys::KeyError>(())
 /// ```
 pub struct Key {
     /// In a box, so that a key that moves (a growing ring moves all of its keys) leaves no copy of the secret behind.

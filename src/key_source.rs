@@ -11,7 +11,8 @@ use crate::keyring::KeyRing;
 /// driven; it may block. Any `Fn() -> Result<KeyRing, KeyError>` is one:
 ///
 /// ```
-/// use sealed_session::{Key, KeyError, KeyRing, KeySource};
+/// use sealed_session::keys::{KeyError, KeySource};
+/// use sealed_session::{Key, KeyRing};
 ///
 /// fn fetch_secret() -> Result<Vec<u8>, std::io::Error> {
 ///     // … ask the key management service …

@@ -37,7 +37,7 @@ use crate::time::{from_seconds, parse_rfc3339, to_seconds, write_rfc3339};
 /// let ring = KeyRing::new(today).open(yesterday)?;
 /// let again = KeyRing::parse(ring.write_with_secrets().expose())?;
 /// assert_eq!(ring.describe(), again.describe());
-/// # Ok::<(), sealed_session::KeyError>(())
+/// # Ok::<(), sealed_session::keys::KeyError>(())
 /// ```
 pub struct KeyRing {
     /// Sorted by key id, so that looking one up costs the same wherever it stands.

@@ -5,10 +5,7 @@ use std::error;
 use std::fmt;
 use std::sync::Arc;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-
-use crate::{Session, Sessions};
+use crate::{Session, SessionData, Sessions};
 
 /// What a middleware puts into the extensions of a request.
 pub(crate) struct Slot<T> {
@@ -27,9 +24,9 @@ impl<T> Clone for Slot<T> {
 }
 
 /// The session of a request that is being served, until it is taken to be finished.
-pub(crate) struct Running<T: 'static>(Option<Session<T>>);
+pub(crate) struct Running<T: SessionData>(Option<Session<T>>);
 
-impl<T: 'static> Running<T> {
+impl<T: SessionData> Running<T> {
     pub(crate) fn new(session: Option<Session<T>>) -> Self {
         Self(session)
     }
@@ -39,7 +36,7 @@ impl<T: 'static> Running<T> {
     }
 }
 
-impl<T: 'static> Drop for Running<T> {
+impl<T: SessionData> Drop for Running<T> {
     /// A request that is cancelled or panics gets no response: what was written to its session is lost, and later writes are errors.
     fn drop(&mut self) {
         if let Some(session) = self.0.take() {
@@ -61,7 +58,7 @@ impl Layers {
         load: impl FnOnce() -> Session<T>,
     ) -> (Self, Result<Session<T>, LayerError>)
     where
-        T: Serialize + DeserializeOwned + Send + Sync + 'static,
+        T: SessionData,
     {
         let inside = Self(Some(Arc::new((Arc::clone(&sessions.config().name), self.clone()))));
         let session = match self.conflict(sessions, has_slot) {
@@ -73,7 +70,7 @@ impl Layers {
 
     fn conflict<T>(&self, sessions: &Sessions<T>, has_slot: bool) -> Option<String>
     where
-        T: Serialize + DeserializeOwned + Send + Sync + 'static,
+        T: SessionData,
     {
         let data = type_name::<T>();
         if has_slot {
@@ -123,7 +120,7 @@ impl error::Error for LayerError {}
 
 /// An extractor for handlers that demand a session (features `axum` and `actix`): without one they are not called.
 ///
-/// The visitor gets a 401, or is sent where `sign_in_at` of the layer says.
+/// The visitor gets a 401, or is sent where `sign_in_page` of the layer says.
 ///
 /// ```
 /// use sealed_session::RequireSession;

@@ -24,20 +24,20 @@ mod day_keys;
 // Column 2: meaning and time.
 mod session;
 
-mod revocation;
+pub mod revocation;
 
 // Column 3: header text.
 mod cookie;
 
 mod cache;
 
-mod headers;
+pub mod headers;
 
 // Composition and adapters.
-mod sealer;
+pub mod sealer;
 mod sessions;
 
-mod edge;
+pub mod edge;
 
 mod reload;
 
@@ -48,47 +48,54 @@ mod layers;
 mod http;
 
 #[cfg(feature = "tower")]
-mod tower;
+#[cfg_attr(docsrs, doc(cfg(feature = "tower")))]
+pub mod tower;
 
 #[cfg(feature = "axum")]
 mod axum;
 
 #[cfg(feature = "actix")]
-mod actix;
+#[cfg_attr(docsrs, doc(cfg(feature = "actix")))]
+pub mod actix;
 
 #[cfg(feature = "tracing")]
 mod tracing;
 
-pub use crate::cookie::SameSite;
-pub use crate::edge::{Checked, Checker, EdgeRights};
-pub use crate::error::{ConfigError, KeyError, OpenError, Reason, RevocationFileError, RevocationsError, SealError};
-pub use crate::headers::{Patch, RequestFields, ResponseHeaders};
-pub use crate::ids::{KeyId, NotAnId, SessionId};
-pub use crate::key::{Key, SecretText};
-pub use crate::key_source::{KeySource, RingFile};
-pub use crate::keyring::{KeyDescription, KeyRing, Role};
-pub use crate::reload::{KeyReloader, KeyReloading, Reload};
-pub use crate::revocation::file::RevocationFile;
-pub use crate::revocation::{RevocationCursor, RevocationList, Revocations};
-pub use crate::sealer::{SealedValue, Sealer};
-pub use crate::session::event::{Event, Level, Observer};
-pub use crate::session::{Opened, Session, State};
-pub use crate::sessions::builder::Builder;
-pub use crate::sessions::{FinishError, Sessions};
-pub use crate::token::Claims;
+/// Secrets, rings of them, and rings that change while the server runs.
+pub mod keys {
+    pub use crate::error::KeyError;
+    pub use crate::ids::{KeyId, NotAnId};
+    pub use crate::key::{Key, SecretText};
+    pub use crate::key_source::{KeySource, RingFile};
+    pub use crate::keyring::{KeyDescription, KeyRing, Role};
+    pub use crate::reload::{KeyReloader, KeyReloading, Reload};
+}
 
-#[cfg(feature = "actix")]
-#[cfg_attr(docsrs, doc(cfg(feature = "actix")))]
-pub use crate::actix::{SessionFuture, SessionMiddleware, SessionMiddlewareService};
+/// What happens to sessions and keys, for logs and counters.
+pub mod events {
+    pub use crate::session::event::{Event, Level, Observer};
+    #[cfg(feature = "tracing")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tracing")))]
+    pub use crate::tracing::TracingObserver;
+}
+
+pub use crate::cookie::SameSite;
+pub use crate::error::{ConfigError, Reason, WriteError};
+pub use crate::events::Event;
+pub use crate::headers::RequestFields;
+pub use crate::ids::SessionId;
+pub use crate::keys::{Key, KeyRing};
 #[cfg(any(feature = "tower", feature = "actix"))]
 #[cfg_attr(docsrs, doc(cfg(any(feature = "tower", feature = "actix"))))]
 pub use crate::layers::LayerError;
 #[cfg(any(feature = "axum", feature = "actix"))]
 #[cfg_attr(docsrs, doc(cfg(any(feature = "axum", feature = "actix"))))]
 pub use crate::layers::RequireSession;
+pub use crate::sealer::Sealer;
+pub use crate::session::lifetime::Lifetime;
+pub use crate::session::{Opened, SessionData, SessionState, Updated};
+pub use crate::sessions::builder::Builder;
+pub use crate::sessions::{Session, Sessions};
 #[cfg(feature = "tower")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tower")))]
-pub use crate::tower::{ResponseFuture, SessionLayer, SessionService};
-#[cfg(feature = "tracing")]
-#[cfg_attr(docsrs, doc(cfg(feature = "tracing")))]
-pub use crate::tracing::TracingObserver;
+pub use crate::tower::SessionLayer;

@@ -7,23 +7,22 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-
 use crate::error::{ConfigError, KeyError};
 use crate::key_source::KeySource;
 use crate::keyring::KeyRing;
 use crate::sealer::Sealer;
+use crate::session::SessionData;
 use crate::session::event::Event;
 use crate::sessions::Sessions;
 
-impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Sessions<T> {
+impl<T: SessionData> Sessions<T> {
     /// Follows a source of key rings while requests run: on a thread ([`KeyReloader::every`]) or by one's own hand
     /// ([`KeyReloader::poll`], [`KeyReloader::reload_now`]). Nothing is looked at yet.
     ///
     /// ```
     /// # use std::time::Duration;
-    /// use sealed_session::{Key, KeyRing, KeySource, RingFile, Sessions};
+    /// use sealed_session::keys::{KeySource, RingFile};
+    /// use sealed_session::{Key, KeyRing, Sessions};
     /// # #[derive(serde::Serialize, serde::Deserialize)]
     /// # struct Login { user: u64 }
     /// # let path = std::env::temp_dir().join(format!("sealed-session-doc-{}", std::process::id()));
@@ -93,7 +92,7 @@ pub enum Reload {
     Replaced,
 }
 
-impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> KeyReloader<T> {
+impl<T: SessionData> KeyReloader<T> {
     /// Replaces the ring of this sealer together with that of the sessions. It starts with the one that it has.
     #[must_use]
     pub fn with_sealer(mut self, sealer: Arc<Sealer>) -> Self {
@@ -152,7 +151,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> KeyReloader<T> {
     }
 }
 
-impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Follower<T> {
+impl<T: SessionData> Follower<T> {
     /// Until a letter says that it is enough.
     fn run(mut self, interval: Duration, patience: Duration, ask: &Sender<()>, letters: &Receiver<Letter>) {
         while let Err(RecvTimeoutError::Timeout) = letters.recv_timeout(interval) {

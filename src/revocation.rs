@@ -11,8 +11,9 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use time::OffsetDateTime;
 
-use crate::error::RevocationsError;
+pub use crate::error::{RevocationFileError, RevocationsError};
 use crate::ids::SessionId;
+pub use crate::revocation::file::RevocationFile;
 use crate::revocation::shards::{Joined, Shards};
 use crate::revocation::snapshot::{Entry, Snapshot, Writer};
 use crate::session::event::{Event, Observer};
@@ -20,7 +21,7 @@ use crate::time::{from_seconds, to_seconds, to_seconds_rounded_up};
 
 /// What is revoked: session ids, and everything that started before the cut-off.
 ///
-/// [`Revocations`] is the one to use, or a [`RevocationFile`](crate::RevocationFile), which survives a restart; implement the
+/// [`Revocations`] is the one to use, or a [`RevocationFile`](crate::revocation::RevocationFile), which survives a restart; implement the
 /// trait over a store of your own. All methods but the last are called while a request is served: answer from memory, and fetch
 /// or publish elsewhere.
 ///
@@ -39,7 +40,7 @@ pub trait RevocationList: Send + Sync {
     }
 
     /// The cut-off was raised on this server; it holds here whether the list keeps it or not. Default: nothing is kept.
-    fn reject_started_before(&self, instant: OffsetDateTime) {
+    fn raise_cut_off(&self, instant: OffsetDateTime) {
         let _ = instant;
     }
 
@@ -68,14 +69,15 @@ pub trait RevocationList: Send + Sync {
 /// authenticated**: who can write to the channel that carries them can sign everybody out, and nobody in.
 ///
 /// ```
-/// use sealed_session::{Key, KeyRing, RequestFields, RevocationCursor, Revocations, Sessions};
+/// use sealed_session::revocation::{RevocationCursor, Revocations};
+/// use sealed_session::{Key, KeyRing, RequestFields, Sessions};
 /// # use time::OffsetDateTime;
 /// # #[derive(serde::Serialize, serde::Deserialize)]
 /// # struct Login { user: u64 }
 /// # let now = OffsetDateTime::now_utc();
 /// let (here, there) = (Revocations::new(), Revocations::new());
 /// let sessions = Sessions::<Login>::builder(KeyRing::new(Key::generate()?)).revocation_list(here.clone()).build()?;
-/// let session = sessions.load(RequestFields::new([sessions.cookie_for(Login { user: 7 }, now)?]));
+/// let session = sessions.load(RequestFields::from_cookies([sessions.cookie_for_at(Login { user: 7 }, now)?]));
 ///
 /// // Somebody signs out; another server is told.
 /// let mut sent = RevocationCursor::default();
@@ -208,7 +210,7 @@ impl Revocations {
         Ok(self.merge_all(&[Snapshot::parse(bytes)?], now))
     }
 
-    /// As [`merge`](Self::merge), of what a [`RevocationFile`](crate::RevocationFile) holds, such as that of another server: a
+    /// As [`merge`](Self::merge), of what a [`RevocationFile`](crate::revocation::RevocationFile) holds, such as that of another server: a
     /// snapshot, and after it deltas. What is cut off after the first whole one, as by a `kill -9` while it was written, is left
     /// out.
     ///
@@ -240,7 +242,7 @@ impl Revocations {
 
     fn merge_all(&self, lists: &[Snapshot<'_>], now: OffsetDateTime) -> usize {
         let cut_off = lists.iter().map(|list| list.cut_off).max().unwrap_or(0);
-        let is_raised = self.raise_cut_off(cut_off, false);
+        let is_raised = self.raise_to(cut_off, false);
         if is_raised {
             self.report(Event::CutOffRaised { to: cut_off.into() });
         }
@@ -263,7 +265,7 @@ impl Revocations {
         })
     }
 
-    fn raise_cut_off(&self, to: u32, own: bool) -> bool {
+    fn raise_to(&self, to: u32, own: bool) -> bool {
         self.log(|log| {
             let raised = self.shared.cut_off.fetch_max(to, Ordering::AcqRel) < to;
             if raised {
@@ -360,8 +362,8 @@ impl RevocationList for Revocations {
         }
     }
 
-    fn reject_started_before(&self, instant: OffsetDateTime) {
-        self.raise_cut_off(seconds_on_the_wire(to_seconds_rounded_up(instant)), true);
+    fn raise_cut_off(&self, instant: OffsetDateTime) {
+        self.raise_to(seconds_on_the_wire(to_seconds_rounded_up(instant)), true);
     }
 
     fn report_to(&self, observer: &Arc<dyn Observer>) {

@@ -7,7 +7,8 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use crate::day_keys::Place;
-use crate::error::{ConfigError, OpenError, Reason, SealError};
+use crate::error::{ConfigError, Reason};
+pub use crate::error::{OpenError, SealError};
 use crate::ids::SessionId;
 use crate::keyring::KeyRing;
 use crate::time::{LEEWAY, from_seconds, now, to_seconds};
@@ -19,14 +20,14 @@ use crate::token::{OpenedToken, PlacedRing, State, base64url};
 ///
 /// A value sealed for one purpose opens for no other, and never as a session. It is confidential, authentic and
 /// expires by itself, but it can be presented again until then: **single use needs a store**. Keep the
-/// [`id`](SealedValue::id) of every value that was used until 5 minutes after its
-/// [`expires_at`](SealedValue::expires_at) (another server's clock may be behind), and refuse an id that is there.
+/// [`id`](OpenedValue::id) of every value that was used until 5 minutes after its
+/// [`expires`](OpenedValue::expires) (another server's clock may be behind), and refuse an id that is there.
 ///
 /// ```
 /// use std::time::Duration;
 /// use sealed_session::{Key, KeyRing, Sealer};
 ///
-/// let links = Sealer::new(KeyRing::new(Key::generate()?), "magic-link", "shop-production")?;
+/// let links = Sealer::new(KeyRing::new(Key::generate()?), "magic-link")?.with_audience("shop-production")?;
 /// let token = links.seal(b"ada@example.com", Duration::from_secs(15 * 60))?;
 /// // … https://shop.example/sign-in?t={token} …
 /// let value = links.open(&token)?;
@@ -35,29 +36,93 @@ use crate::token::{OpenedToken, PlacedRing, State, base64url};
 /// ```
 pub struct Sealer {
     keys: RwLock<Arc<PlacedRing>>,
+    purpose: String,
+}
+
+/// How long a value is valid, and what it is bound to. A [`Duration`] is one that binds nothing.
+///
+/// ```
+/// # use sealed_session::{Key, KeyRing, Sealer};
+/// use std::time::Duration;
+/// use sealed_session::sealer::SealOptions;
+/// use time::OffsetDateTime;
+///
+/// let pairing = Sealer::new(KeyRing::new(Key::generate()?), "pairing")?;
+/// let options = SealOptions::valid_for(Duration::from_secs(60)).bind(b"hash of the device's key");
+/// let token = pairing.seal(b"ada", options)?;
+/// assert!(pairing.open(&token).is_err());
+/// let value = pairing.open_at(&token, b"hash of the device's key", OffsetDateTime::now_utc())?;
+/// assert_eq!(value.payload(), b"ada");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy)]
+pub struct SealOptions<'a> {
+    valid_for: Duration,
+    bind: &'a [u8],
+}
+
+impl<'a> SealOptions<'a> {
+    /// Valid for this long: whole seconds, at most 400 days.
+    #[must_use]
+    pub fn valid_for(valid_for: Duration) -> Self {
+        Self { valid_for, bind: &[] }
+    }
+
+    /// Bound to one opaque value that both sides know and that does not travel, such as the hash of a device key: it opens
+    /// with no other. Default: empty.
+    #[must_use]
+    pub fn bind(self, bind: &'a [u8]) -> Self {
+        Self { bind, ..self }
+    }
+}
+
+impl From<Duration> for SealOptions<'_> {
+    fn from(valid_for: Duration) -> Self {
+        Self::valid_for(valid_for)
+    }
+}
+
+impl fmt::Debug for SealOptions<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SealOptions")
+            .field("valid_for", &self.valid_for)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Sealer {
-    /// A sealer for `purpose` (for example `"oauth-state"`) under `audience` (application and environment; may be
-    /// empty).
+    /// A sealer for `purpose`, for example `"oauth-state"`.
     ///
-    /// Checked: the purpose has 1 to 254 bytes, the audience at most 255.
+    /// Checked: the purpose has 1 to 254 bytes.
     ///
     /// # Errors
-    /// [`ConfigError`] says which of the two to change.
-    pub fn new(keys: impl Into<Arc<KeyRing>>, purpose: &str, audience: &str) -> Result<Self, ConfigError> {
+    /// [`ConfigError`] says what to change.
+    pub fn new(keys: impl Into<Arc<KeyRing>>, purpose: &str) -> Result<Self, ConfigError> {
         if purpose.is_empty() {
             return Err(ConfigError::new(
                 "the purpose is empty; name what the value is for, such as `magic-link`",
             ));
         }
         // No cookie name contains `/`, so no such value ever opens as a session.
-        let place = Place::new(&format!("/{purpose}"), audience).ok_or_else(|| {
+        Self::placed(keys.into(), format!("/{purpose}"), "")
+    }
+
+    /// The same under an audience, the application with its environment: what it seals opens under no other. Default: empty.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if the audience is longer than 255 bytes.
+    pub fn with_audience(self, audience: &str) -> Result<Self, ConfigError> {
+        let ring = Arc::clone(self.keys().ring());
+        Self::placed(ring, self.purpose, audience)
+    }
+
+    fn placed(ring: Arc<KeyRing>, purpose: String, audience: &str) -> Result<Self, ConfigError> {
+        let place = Place::new(&purpose, audience).ok_or_else(|| {
             ConfigError::new("the purpose takes at most 254 bytes and the audience at most 255; shorten them")
         })?;
-        let keys = PlacedRing::new(keys.into(), place);
         Ok(Self {
-            keys: RwLock::new(Arc::new(keys)),
+            keys: RwLock::new(Arc::new(PlacedRing::new(ring, place))),
+            purpose,
         })
     }
 
@@ -72,38 +137,33 @@ impl Sealer {
         Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Seals `payload` for `valid_for` from now (whole seconds, at most 400 days).
+    /// Seals `payload` for a [`Duration`] from now (whole seconds, at most 400 days), or as [`SealOptions`] say.
     ///
     /// # Errors
     /// [`SealError::Expiry`], [`SealError::TooLarge`] above 8192 characters, [`SealError::RandomSource`].
-    pub fn seal(&self, payload: &[u8], valid_for: Duration) -> Result<String, SealError> {
-        let now = now();
-        self.seal_seconds(payload, &[], now.saturating_add(valid_for.as_secs()), now)
+    pub fn seal<'a>(&self, payload: &[u8], options: impl Into<SealOptions<'a>>) -> Result<String, SealError> {
+        self.seal_seconds(payload, &options.into(), now())
     }
 
-    /// Seals `payload` until `expires`, bound to `bind`: one opaque value that both sides know and that does not
-    /// travel, such as the hash of a device key; usually empty.
+    /// Seals `payload` as of `now`.
     ///
     /// # Errors
     /// As [`seal`](Self::seal).
-    pub fn seal_at(
+    pub fn seal_at<'a>(
         &self,
         payload: &[u8],
-        bind: &[u8],
-        expires: OffsetDateTime,
+        options: impl Into<SealOptions<'a>>,
         now: OffsetDateTime,
     ) -> Result<String, SealError> {
-        self.seal_seconds(payload, bind, to_seconds(expires), to_seconds(now))
+        self.seal_seconds(payload, &options.into(), to_seconds(now))
     }
 
-    fn seal_seconds(&self, payload: &[u8], bind: &[u8], expires: u64, now: u64) -> Result<String, SealError> {
+    fn seal_seconds(&self, payload: &[u8], options: &SealOptions<'_>, now: u64) -> Result<String, SealError> {
+        let &SealOptions { valid_for, bind } = options;
+        let expires = now.saturating_add(valid_for.as_secs());
         let size = base64url::encoded_len(OVERHEAD.saturating_add(payload.len()));
         if size > LONGEST {
-            return Err(SealError::TooLarge {
-                size,
-                limit: LONGEST,
-                largest_field: None,
-            });
+            return Err(SealError::TooLarge { size, limit: LONGEST });
         }
         let (id, salt) = aead::fresh_id_and_salt(aead::os_random).map_err(|NoRandomness| SealError::RandomSource)?;
         let started = u32::try_from(now).map_err(|_| SealError::Expiry)?;
@@ -130,7 +190,7 @@ impl Sealer {
     ///
     /// # Errors
     /// [`OpenError`], the same text for every reason.
-    pub fn open(&self, text: &str) -> Result<SealedValue, OpenError> {
+    pub fn open(&self, text: &str) -> Result<OpenedValue, OpenError> {
         self.open_seconds(text, &[], now())
     }
 
@@ -138,11 +198,11 @@ impl Sealer {
     ///
     /// # Errors
     /// [`OpenError`], the same text for every reason.
-    pub fn open_at(&self, text: &str, bind: &[u8], now: OffsetDateTime) -> Result<SealedValue, OpenError> {
+    pub fn open_at(&self, text: &str, bind: &[u8], now: OffsetDateTime) -> Result<OpenedValue, OpenError> {
         self.open_seconds(text, bind, to_seconds(now))
     }
 
-    fn open_seconds(&self, text: &str, bind: &[u8], now: u64) -> Result<SealedValue, OpenError> {
+    fn open_seconds(&self, text: &str, bind: &[u8], now: u64) -> Result<OpenedValue, OpenError> {
         let keys = self.keys();
         let token = keys
             .screen_session(text.as_bytes(), LONGEST, now)
@@ -154,7 +214,7 @@ impl Sealer {
         if u64::from(token.frame.started) > now.saturating_add(LEEWAY) {
             return Err(OpenError::new(Reason::StartedInFuture));
         }
-        Ok(SealedValue { token })
+        Ok(OpenedValue { token })
     }
 }
 
@@ -164,40 +224,66 @@ impl fmt::Debug for Sealer {
     }
 }
 
+/// The public name of a sealed value: 8 random bytes. No credential, and no [`SessionId`](crate::SessionId): what is kept of used
+/// values cannot be mixed up with what is kept of sessions.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ValueId(SessionId);
+
+impl ValueId {
+    /// The eight bytes as they stand in the value.
+    #[must_use]
+    pub const fn to_bytes(self) -> [u8; 8] {
+        self.0.to_bytes()
+    }
+}
+
+impl fmt::Display for ValueId {
+    /// 16 lower-case hexadecimal digits.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for ValueId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ValueId({self})")
+    }
+}
+
 /// A sealed value that was opened: authentic and not expired. Its `Debug` does not show the payload.
-pub struct SealedValue {
+pub struct OpenedValue {
     token: OpenedToken,
 }
 
-impl SealedValue {
+impl OpenedValue {
     /// The bytes that were sealed.
     #[must_use]
     pub fn payload(&self) -> &[u8] {
         self.token.payload()
     }
 
-    /// Eight random bytes that name this value: what a store of used values keys on.
+    /// The public name of this value: what a store of used values keys on.
     #[must_use]
-    pub fn id(&self) -> SessionId {
-        self.token.head.session_id
+    pub fn id(&self) -> ValueId {
+        ValueId(self.token.head.session_id)
     }
 
     /// When it was sealed.
     #[must_use]
-    pub fn sealed_at(&self) -> OffsetDateTime {
+    pub fn sealed(&self) -> OffsetDateTime {
         from_seconds(self.token.frame.sealed.into())
     }
 
     /// When it stops opening: how long a store of used values must remember the id.
     #[must_use]
-    pub fn expires_at(&self) -> OffsetDateTime {
+    pub fn expires(&self) -> OffsetDateTime {
         from_seconds(self.token.head.expires.into())
     }
 }
 
-impl fmt::Debug for SealedValue {
+impl fmt::Debug for OpenedValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SealedValue({}, expires at {})", self.id(), self.token.head.expires)
+        write!(f, "OpenedValue({}, expires at {})", self.id(), self.token.head.expires)
     }
 }
 
@@ -210,21 +296,30 @@ mod tests {
     use crate::key::Key;
 
     fn sealer(ring: &Arc<KeyRing>, purpose: &str, audience: &str) -> Sealer {
-        Sealer::new(Arc::clone(ring), purpose, audience).unwrap()
+        Sealer::new(Arc::clone(ring), purpose)
+            .unwrap()
+            .with_audience(audience)
+            .unwrap()
     }
 
     fn at(seconds: u64) -> OffsetDateTime {
         from_seconds(seconds)
     }
 
+    fn until(bind: &[u8], expires: OffsetDateTime, now: OffsetDateTime) -> SealOptions<'_> {
+        SealOptions::valid_for((expires - now).unsigned_abs()).bind(bind)
+    }
+
     #[test]
     fn a_value_opens_for_its_purpose_audience_bind_and_time_only() {
         let ring = Arc::new(KeyRing::new(Key::generate().unwrap()));
         let links = sealer(&ring, "magic-link", "shop");
-        let token = links.seal_at(b"ada", b"device", at(2000), at(1000)).unwrap();
+        let token = links
+            .seal_at(b"ada", until(b"device", at(2000), at(1000)), at(1000))
+            .unwrap();
         let value = links.open_at(&token, b"device", at(1999)).unwrap();
         assert_eq!(value.payload(), b"ada");
-        assert_eq!((value.sealed_at(), value.expires_at()), (at(1000), at(2000)));
+        assert_eq!((value.sealed(), value.expires()), (at(1000), at(2000)));
         let reason = |sealer: &Sealer, bind: &[u8], now| sealer.open_at(&token, bind, at(now)).unwrap_err().reason();
         assert_eq!(reason(&links, b"device", 2000), Reason::Expired);
         assert_eq!(reason(&links, b"", 1999), Reason::NotOurs);
@@ -244,7 +339,7 @@ mod tests {
         );
         assert_eq!(
             format!("{value:?}"),
-            format!("SealedValue({}, expires at 2000)", value.id())
+            format!("OpenedValue({}, expires at 2000)", value.id())
         );
     }
 
@@ -253,8 +348,8 @@ mod tests {
         let (old, new) = (Key::generate().unwrap(), Key::generate().unwrap());
         let (old, new) = (old.write_with_secret(), new.write_with_secret());
         let key = |text: &crate::key::SecretText| Key::parse(text.expose()).unwrap();
-        let links = Sealer::new(KeyRing::new(key(&old)), "magic-link", "").unwrap();
-        let token = links.seal_at(b"ada", b"", at(2000), at(1000)).unwrap();
+        let links = Sealer::new(KeyRing::new(key(&old)), "magic-link").unwrap();
+        let token = links.seal_at(b"ada", until(b"", at(2000), at(1000)), at(1000)).unwrap();
         links.replace_keys(KeyRing::new(key(&new)).open(key(&old)).unwrap());
         assert_eq!(links.open_at(&token, b"", at(1500)).unwrap().payload(), b"ada");
         links.replace_keys(KeyRing::new(key(&new)));
@@ -268,25 +363,41 @@ mod tests {
     fn impossible_values_are_refused() {
         let ring = Arc::new(KeyRing::new(Key::generate().unwrap()));
         let links = sealer(&ring, "magic-link", "");
-        assert_eq!(links.seal_at(b"", b"", at(1000), at(1000)), Err(SealError::Expiry));
-        assert_eq!(links.seal_at(b"", b"", at(401 * 86_400), at(0)), Err(SealError::Expiry));
         assert_eq!(
-            links.seal_at(b"", b"", at(u64::from(u32::MAX) + 1), at(u32::MAX.into())),
+            links.seal_at(b"", until(b"", at(1000), at(1000)), at(1000)),
+            Err(SealError::Expiry)
+        );
+        assert_eq!(
+            links.seal_at(b"", until(b"", at(401 * 86_400), at(0)), at(0)),
+            Err(SealError::Expiry)
+        );
+        assert_eq!(
+            links.seal_at(
+                b"",
+                until(b"", at(u64::from(u32::MAX) + 1), at(u32::MAX.into())),
+                at(u32::MAX.into())
+            ),
             Err(SealError::Expiry)
         );
         let largest = 8192 / 4 * 3 - OVERHEAD;
-        assert_eq!(links.seal_at(&vec![0; largest], b"", at(9), at(0)).unwrap().len(), 8192);
+        assert_eq!(
+            links
+                .seal_at(&vec![0; largest], until(b"", at(9), at(0)), at(0))
+                .unwrap()
+                .len(),
+            8192
+        );
         assert!(matches!(
-            links.seal_at(&vec![0; largest + 1], b"", at(9), at(0)),
+            links.seal_at(&vec![0; largest + 1], until(b"", at(9), at(0)), at(0)),
             Err(SealError::TooLarge {
                 size: 8194,
                 limit: 8192,
                 ..
             })
         ));
-        assert!(Sealer::new(Arc::clone(&ring), "", "").is_err());
-        assert!(Sealer::new(Arc::clone(&ring), &"x".repeat(254), "").is_ok());
-        assert!(Sealer::new(Arc::clone(&ring), &"x".repeat(255), "").is_err());
-        assert!(Sealer::new(ring, "x", &"x".repeat(256)).is_err());
+        assert!(Sealer::new(Arc::clone(&ring), "").is_err());
+        assert!(Sealer::new(Arc::clone(&ring), &"x".repeat(254)).is_ok());
+        assert!(Sealer::new(Arc::clone(&ring), &"x".repeat(255)).is_err());
+        assert!(Sealer::new(ring, "x").unwrap().with_audience(&"x".repeat(256)).is_err());
     }
 }

@@ -2,37 +2,35 @@
 
 mod alarm;
 pub(crate) mod builder;
-mod loaded;
+mod finishing;
+mod handle;
 mod opening;
 mod table;
+mod writing;
 
 use std::fmt;
-use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 
 use crate::day_keys::Place;
-use crate::error::{ConfigError, Reason, SealError};
+use crate::error::{ConfigError, Reason, WriteError};
 use crate::headers::RequestFields;
 use crate::ids::{KeyId, SessionId};
 use crate::keyring::{KeyAt, KeyRing};
 use crate::revocation::RevocationList;
 use crate::session::event::{Event, Observer};
-use crate::session::{Genuine, Opened, Session};
+use crate::session::{Genuine, Opened, SessionData, from_payload};
 use crate::time::{LEEWAY, LONGEST_LIFE, from_seconds, to_seconds, to_seconds_rounded_up};
 use crate::token::PlacedRing;
 use crate::token::aead::{self, NoRandomness};
 use crate::token::envelope::Frame;
 
-pub use self::loaded::FinishError;
+pub use self::handle::Session;
 
 use self::alarm::Alarm;
-use self::builder::{Builder, Clock, Config, RejectIf};
-use self::loaded::Loaded;
+use self::builder::{Builder, Checks, Clock, Config};
 
 /// The sessions of an application: configuration, keys, cut-off and revoked ids. Cheap to clone, shared by all threads.
 ///
@@ -45,21 +43,20 @@ use self::loaded::Loaded;
 /// let sessions = Sessions::<Login>::builder(KeyRing::new(Key::generate()?)).audience("shop").build()?;
 ///
 /// // A request comes in, somebody signs in, the response goes out.
-/// let mut session = sessions.load(RequestFields::new(["theme=dark"]));
+/// let mut session = sessions.load(RequestFields::from_cookies(["theme=dark"]));
 /// session.start(Login { user: 7 })?;
 /// let mut headers = vec![("Content-Type".to_owned(), "text/html".to_owned())];
-/// session.finish(200)?.apply(&mut headers);
+/// session.finish(200, &mut headers);
 /// assert!(headers.iter().any(|(name, value)| name == "Set-Cookie" && value.starts_with("__Host-id=")));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Sessions<T> {
-    shared: Arc<Shared>,
-    reject_if: Option<Arc<RejectIf<T>>>,
-    data: PhantomData<fn() -> T>,
+    shared: Arc<Shared<T>>,
 }
 
-struct Shared {
+struct Shared<T> {
     config: Config,
+    checks: Checks<T>,
     keys: RwLock<Arc<Keys>>,
     /// Sessions that started before this Unix second are refused.
     cut_off: AtomicU64,
@@ -102,7 +99,7 @@ impl Keys {
     }
 }
 
-impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Sessions<T> {
+impl<T: SessionData> Sessions<T> {
     /// Configures sessions that are sealed with the keys of this ring (a [`KeyRing`] or an `Arc` of one).
     pub fn builder(keys: impl Into<Arc<KeyRing>>) -> Builder<T> {
         Builder::new(keys.into())
@@ -121,12 +118,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Sessions<T> {
     }
 
     fn load_with(&self, fields: RequestFields, now: Option<u64>) -> Session<T> {
-        Session::new(Loaded {
-            sessions: self.clone(),
-            fields,
-            now,
-            salt: OnceLock::new(),
-        })
+        Session::new(self.clone(), fields, now)
     }
 
     /// Replaces the key ring while requests run. Every later opening and sealing uses the new one.
@@ -155,15 +147,15 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Sessions<T> {
     }
 
     /// Refuses all sessions that started before `instant`: the cut-off, which ends every session at once. It can only be
-    /// raised. It holds in this process, and wherever the revocation list carries it: [`Revocations`](crate::Revocations) to
-    /// other servers, a [`RevocationFile`](crate::RevocationFile) past a restart.
+    /// raised. It holds in this process, and wherever the revocation list carries it: [`Revocations`](crate::revocation::Revocations) to
+    /// other servers, a [`RevocationFile`](crate::revocation::RevocationFile) past a restart.
     ///
     /// Tokens keep a start in whole seconds, rounded down, so an `instant` with a fraction is rounded up: what starts within
     /// the same second is refused too. An `instant` in whole seconds spares what started within that second: if its fraction
     /// was cut off, as logs and `date` do, add a second.
-    pub fn reject_started_before(&self, instant: OffsetDateTime) {
+    pub fn raise_cut_off(&self, instant: OffsetDateTime) {
         let to = to_seconds_rounded_up(instant);
-        self.shared.revocations.reject_started_before(instant);
+        self.shared.revocations.raise_cut_off(instant);
         if self.shared.cut_off.fetch_max(to, Ordering::AcqRel) < to {
             self.observe(&Event::CutOffRaised { to });
         }
@@ -181,11 +173,12 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Sessions<T> {
         self.revoke_until(id, self.end_of_any(now), now);
     }
 
-    /// Revokes what came with a request whose session ends, if sign-outs revoke.
+    /// Revokes what came with a request whose session ends, if sign-outs revoke. A guest has nothing to sign out of, and
+    /// strangers could fill the list.
     fn end(&self, genuine: &[Genuine], now: u64) {
-        if self.shared.config.revoke_on_clear {
-            for &Genuine { id, until } in genuine {
-                self.revoke_until(id, until, now);
+        if self.shared.config.revoke_on_end {
+            for came in genuine.iter().filter(|came| !came.is_guest) {
+                self.revoke_until(came.id, came.until, now);
             }
         }
     }
@@ -217,14 +210,22 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Sessions<T> {
         now.saturating_add(LEEWAY + self.shared.config.lifetimes.longest() + LEEWAY)
     }
 
-    /// The value of a `Cookie` header field with a session that started at `now`, for an application's own tests.
+    /// The value of a `Cookie` header field with a session that starts now, for an application's own tests.
     ///
     /// # Errors
     /// As [`Session::start`].
-    pub fn cookie_for(&self, data: T, now: OffsetDateTime) -> Result<String, SealError> {
+    pub fn cookie_for(&self, data: T) -> Result<String, WriteError> {
+        self.cookie_for_at(data, from_seconds(self.now()))
+    }
+
+    /// The value of a `Cookie` header field with a session that started at `now`.
+    ///
+    /// # Errors
+    /// As [`Session::start`].
+    pub fn cookie_for_at(&self, data: T, now: OffsetDateTime) -> Result<String, WriteError> {
         let mut session = self.load_at(RequestFields::default(), now);
         session.start(data)?;
-        let patch = session.finish(200)?;
+        let patch = session.finish_patch(200);
         let pairs: Vec<&str> = patch.set_cookies().filter_map(|line| line.split(';').next()).collect();
         Ok(pairs.join("; "))
     }
@@ -281,20 +282,36 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Sessions<T> {
 
     /// Whether the application's own check refuses a session.
     fn refuses(&self, data: &T, id: SessionId, started: u64) -> bool {
-        self.reject_if.as_ref().is_some_and(|reject_if| {
-            reject_if(&Opened {
+        self.shared.checks.refuse_if.as_ref().is_some_and(|refuse_if| {
+            refuse_if(&Opened {
                 data,
                 id,
-                started_at: from_seconds(started),
+                started: from_seconds(started),
             })
         })
+    }
+
+    /// Whether a session with these data counts as signed in.
+    pub(crate) fn counts_as_signed_in(&self, data: &T) -> bool {
+        let signed_in_if = self.shared.checks.signed_in_if.as_ref();
+        signed_in_if.is_none_or(|signed_in_if| signed_in_if(data))
+    }
+
+    /// Whether a session that is not served, with this payload, is a guest's for certain.
+    fn is_guest(&self, payload: &[u8]) -> bool {
+        self.shared.checks.signed_in_if.is_some()
+            && from_payload(payload).is_some_and(|data| !self.counts_as_signed_in(&data))
+    }
+
+    fn random(&self) -> fn(&mut [u8]) -> Result<(), NoRandomness> {
+        self.shared.random
     }
 
     fn new(
         config: Config,
         ring: Arc<KeyRing>,
         revocations: Box<dyn RevocationList>,
-        reject_if: Option<Arc<RejectIf<T>>>,
+        checks: Checks<T>,
         observer: Option<Arc<dyn Observer>>,
         clock: Clock,
     ) -> Result<Self, ConfigError> {
@@ -302,6 +319,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Sessions<T> {
         let cut_off = AtomicU64::new(0);
         let shared = Shared {
             config,
+            checks,
             keys,
             cut_off,
             revocations,
@@ -312,8 +330,6 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Sessions<T> {
         };
         let sessions = Self {
             shared: Arc::new(shared),
-            reject_if,
-            data: PhantomData,
         };
         sessions.observe_ring(&ring, sessions.now());
         if let Some(observer) = &sessions.shared.observer {
@@ -334,8 +350,6 @@ impl<T> Clone for Sessions<T> {
     fn clone(&self) -> Self {
         Self {
             shared: Arc::clone(&self.shared),
-            reject_if: self.reject_if.clone(),
-            data: PhantomData,
         }
     }
 }

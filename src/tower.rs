@@ -6,22 +6,20 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use ::http::{Extensions, HeaderMap, Request, Response, StatusCode};
+use ::http::{Extensions, HeaderMap, Request, Response};
 use pin_project_lite::pin_project;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::layers::{LayerError, Layers, Running, Slot};
-use crate::{RequestFields, SealError, Session, Sessions};
+use crate::{RequestFields, Session, SessionData, Sessions};
 
 /// Gives every request its [`Session<T>`] and every response its cookies and cache header fields.
 ///
 /// Handlers take the session from the request's extensions ([`Session::from_extensions`]), in axum with the extractor.
 /// A request that does not look at its session costs no cryptography.
 ///
-/// If sealing fails, the response becomes an empty 500. If the inner service itself fails, panics or is cancelled (by a
+/// If the inner service itself fails, panics or is cancelled (by a
 /// timeout outside the layer, or because the client is gone), there is no response to carry a cookie: what was written is
 /// dropped. A sign-out has revoked the session by then, but the browser keeps its cookies.
 ///
@@ -76,7 +74,7 @@ impl<T> SessionLayer<T> {
     /// Where the guard extractor sends visitors without a session (303 See Other). Default: nowhere, they get a 401.
     /// A location with control or non-ASCII characters is no field value, and counts as none: percent-encode it.
     #[must_use]
-    pub fn sign_in_at(self, location: impl Into<Arc<str>>) -> Self {
+    pub fn sign_in_page(self, location: impl Into<Arc<str>>) -> Self {
         Self {
             sign_in: Some(location.into()),
             ..self
@@ -94,7 +92,7 @@ impl<T> SessionLayer<T> {
     }
 }
 
-impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> SessionLayer<T> {
+impl<T: SessionData> SessionLayer<T> {
     fn load<B>(&self, request: &Request<B>) -> Session<T> {
         let mut fields = RequestFields::from(request.headers());
         if let Some(bind) = &self.bind {
@@ -155,8 +153,7 @@ impl<S, T> fmt::Debug for SessionService<S, T> {
 impl<S, T, ReqBody, ResBody> Service<Request<ReqBody>> for SessionService<S, T>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
-    T: Serialize + DeserializeOwned + Send + Sync + 'static,
-    ResBody: Default,
+    T: SessionData,
 {
     type Response = S::Response;
     type Error = S::Error;
@@ -186,14 +183,14 @@ where
 
 pin_project! {
     /// The response of a [`SessionService`].
-    pub struct ResponseFuture<F, T: 'static> {
+    pub struct ResponseFuture<F, T: SessionData> {
         #[pin]
         inner: F,
         session: Running<T>,
     }
 }
 
-impl<F, T: 'static> fmt::Debug for ResponseFuture<F, T> {
+impl<F, T: SessionData> fmt::Debug for ResponseFuture<F, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ResponseFuture(..)")
     }
@@ -202,8 +199,7 @@ impl<F, T: 'static> fmt::Debug for ResponseFuture<F, T> {
 impl<F, T, ResBody, E> Future for ResponseFuture<F, T>
 where
     F: Future<Output = Result<Response<ResBody>, E>>,
-    T: Serialize + DeserializeOwned + Send + Sync + 'static,
-    ResBody: Default,
+    T: SessionData,
 {
     type Output = F::Output;
 
@@ -220,30 +216,17 @@ where
                 return Poll::Ready(Err(error));
             }
         };
-        match session.finish(response.status().as_u16()) {
-            Ok(patch) => patch.apply(response.headers_mut()),
-            Err(failed) => {
-                if *failed.seal_error() != SealError::TooLate {
-                    response = Response::new(ResBody::default());
-                    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-                }
-                // Too late means that the handler finished the session itself; caches are told in any case.
-                failed.patch().apply(response.headers_mut());
-            }
-        }
+        session.finish(response.status().as_u16(), response.headers_mut());
         Poll::Ready(Ok(response))
     }
 }
 
-impl<T: 'static> Session<T> {
+impl<T: SessionData> Session<T> {
     /// The session that a [`SessionLayer`] put into a request's extensions.
     ///
     /// # Errors
     /// [`LayerError`] if no layer for `T` is there, or if two layers contradict each other. It names `T`.
-    pub fn from_extensions(extensions: &Extensions) -> Result<Self, LayerError>
-    where
-        T: Send + Sync,
-    {
+    pub fn from_extensions(extensions: &Extensions) -> Result<Self, LayerError> {
         match extensions.get::<Slot<T>>() {
             Some(slot) => slot.session.clone(),
             None => Err(LayerError::missing::<T>(".layer(SessionLayer::new(sessions))")),

@@ -11,7 +11,8 @@ use crate::session::event::{Event, Level, Observer};
 /// [field](Event::fields) of it as a field: a log can count by `event` and `reason`. The message is the sentence.
 ///
 /// ```
-/// use sealed_session::{Key, KeyRing, Sessions, TracingObserver};
+/// use sealed_session::events::TracingObserver;
+/// use sealed_session::{Key, KeyRing, Sessions};
 /// # #[derive(serde::Serialize, serde::Deserialize)]
 /// # struct Login { user: u64 }
 ///

@@ -16,7 +16,9 @@ use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use axum::routing::get;
 use http_body_util::BodyExt;
-use sealed_session::{Builder, Event, Key, KeyRing, RequestFields, SealError, Session, SessionLayer, Sessions};
+use sealed_session::{
+    Builder, Event, Key, KeyRing, RequestFields, Session, SessionLayer, Sessions, Updated, WriteError,
+};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -62,7 +64,7 @@ fn taken(events: &Events) -> Vec<Event> {
 fn signed_in(sessions: &Sessions<Login>, user: u64) -> String {
     let now = OffsetDateTime::now_utc();
     sessions
-        .cookie_for(Login { user }, now)
+        .cookie_for_at(Login { user }, now)
         .expect("a small session is kept")
 }
 
@@ -211,7 +213,7 @@ async fn a_failing_inner_service_keeps_its_error_and_closes_the_session() {
     assert_eq!(failed.err(), Some("the database is gone"));
     assert_eq!(taken(&events), [Event::WriteDiscarded { status: 500 }]);
     let mut session = kept.lock().expect("no panic before").take().expect("it was called");
-    assert_eq!(session.clear(), Err(SealError::TooLate));
+    assert_eq!(session.end(), Err(WriteError::TooLate));
     assert_eq!(session.get(), Some(&Login { user: 7 }), "what was there stays readable");
     assert_eq!(taken(&events), [Event::WriteTooLate]);
 }
@@ -221,10 +223,10 @@ async fn a_failing_inner_service_is_never_reported_as_a_sign_in_or_a_sign_out() 
     async fn fail(request: Request) -> Result<Response, &'static str> {
         let mut session = Session::<Login>::from_extensions(request.extensions()).expect("the layer is there");
         match request.uri().path() {
-            "/sign-out" => session.clear().expect("nothing hinders a sign-out"),
+            "/sign-out" => session.end().expect("nothing hinders a sign-out"),
             "/sign-in" => session.start(Login { user: 8 }).expect("a small session is kept"),
             "/read" => assert!(session.get().is_some()),
-            "/same" => assert!(session.update(|_| ()).expect("a small session is kept").is_some()),
+            "/same" => assert!(matches!(session.update(|_| ()), Ok(Updated::Done(())))),
             _ => {}
         }
         Err("the database is gone")
@@ -239,7 +241,7 @@ async fn a_failing_inner_service_is_never_reported_as_a_sign_in_or_a_sign_out() 
     let lost = Event::WriteDiscarded { status: 500 };
     for path in ["/sign-out", "/sign-in", "/read", "/same", "/"] {
         let cookies = signed_in(&sessions, 7);
-        let id = sessions.load(RequestFields::new([cookies.clone()])).id();
+        let id = sessions.load(RequestFields::from_cookies([cookies.clone()])).id();
         taken(&events);
         let expected = match (path, id) {
             // Nobody has the session any more, but the browser is not told.
@@ -264,7 +266,7 @@ async fn a_cancelled_request_closes_its_session_and_says_what_is_lost() {
         let (sessions, events) = observed();
         let cookies = signed_in(&sessions, 7);
         let id = sessions
-            .load(RequestFields::new([cookies.clone()]))
+            .load(RequestFields::from_cookies([cookies.clone()]))
             .id()
             .expect("signed in");
         taken(&events);
@@ -273,7 +275,7 @@ async fn a_cancelled_request_closes_its_session_and_says_what_is_lost() {
         let inner = service_fn(move |request: Request| {
             let mut session = Session::<Login>::from_extensions(request.extensions()).expect("the layer is there");
             match request.uri().path() {
-                "/sign-out" => session.clear().expect("nothing hinders a sign-out"),
+                "/sign-out" => session.end().expect("nothing hinders a sign-out"),
                 "/read" => assert!(session.get().is_some()),
                 _ => {}
             }
@@ -289,7 +291,7 @@ async fn a_cancelled_request_closes_its_session_and_says_what_is_lost() {
         drop(serving);
         assert_eq!(taken(&events), expected, "{path}");
         let mut session = kept.lock().expect("no panic before").take().expect("it was called");
-        assert_eq!(session.start(Login { user: 8 }), Err(SealError::TooLate), "{path}");
+        assert_eq!(session.start(Login { user: 8 }), Err(WriteError::TooLate), "{path}");
     }
 }
 
@@ -319,7 +321,7 @@ async fn a_panicking_request_closes_its_session() {
             assert_eq!(taken(&events), [], "no observer is called while a panic unwinds");
         }
         let mut session = kept.lock().expect("no panic before").take().expect("it was called");
-        assert_eq!(session.clear(), Err(SealError::TooLate));
+        assert_eq!(session.end(), Err(WriteError::TooLate));
     }
 }
 
@@ -327,16 +329,16 @@ async fn a_panicking_request_closes_its_session() {
 
 #[tokio::test]
 async fn the_handles_of_a_middleware_and_a_handler_see_each_others_writes() {
-    async fn around(mut session: Session<Login>, request: Request, next: Next) -> Result<Response, SealError> {
+    async fn around(mut session: Session<Login>, request: Request, next: Next) -> Result<Response, WriteError> {
         session.start(Login { user: 1 })?;
         let response = next.run(request).await;
         assert_eq!(session.get(), Some(&Login { user: 2 }), "the handler's write");
-        session.update(|login| login.user += 1)?;
+        let _ = session.update(|login| login.user += 1)?;
         Ok(response)
     }
-    async fn handler(session: Session<Login>, mut other: Session<Login>) -> Result<String, SealError> {
+    async fn handler(session: Session<Login>, mut other: Session<Login>) -> Result<String, WriteError> {
         let before = session.get().map(|login| login.user);
-        other.update(|login| login.user += 1)?;
+        let _ = other.update(|login| login.user += 1)?;
         Ok(format!("{before:?}, then {:?}", session.get().map(|login| login.user)))
     }
     let sessions = sessions();

@@ -6,7 +6,8 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use sealed_session::{Claims, EdgeRights, Key, KeyRing, Reason, Sessions};
+use sealed_session::edge::{Claims, EdgeRights};
+use sealed_session::{Key, KeyRing, Lifetime, Reason, Sessions};
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -672,12 +673,12 @@ fn a_ring_that_was_changed_long_before_its_deploy_fails_until_the_key_seals_agai
     // An hour later the last server has it; what it made until then has expired when the old key goes.
     let sessions = |ring: &str| {
         Sessions::<Value>::builder(KeyRing::parse(ring).unwrap())
-            .no_idle_timeout()
+            .lifetime(Lifetime::default().without_idle())
             .build()
             .unwrap()
     };
     let cookie = sessions(&added)
-        .cookie_for(Value::Null, instant("2026-11-27T01:00:00Z"))
+        .cookie_for_at(Value::Null, instant("2026-11-27T01:00:00Z"))
         .unwrap();
     let retire = "ring retire ring.txt 9e4859a4 --longest 12h --deploy 1h";
     place.refuses(&format!("{retire} --at 2026-11-27T13:14:59Z"), 1, "must stay");
@@ -685,11 +686,11 @@ fn a_ring_that_was_changed_long_before_its_deploy_fails_until_the_key_seals_agai
     let gone = "2026-11-27T13:15:00Z";
     place.does(&format!("{retire} --at {gone}"));
     place.does(&format!("{rehearse} --at {gone}"));
-    let request = sealed_session::RequestFields::new([cookie]);
+    let request = sealed_session::RequestFields::from_cookies([cookie]);
     let state = sessions(&place.read("ring.txt"))
         .load_at(request, instant(gone))
         .state();
-    assert_eq!(state, sealed_session::State::Rejected(Reason::Expired));
+    assert_eq!(state, sealed_session::SessionState::Rejected(Reason::Expired));
     // An instant after a deploy that is days away needs no haste.
     place.write("previous.txt", &added);
     place.write("ring.txt", &added);
@@ -932,7 +933,7 @@ fn signed_in(place: &Place) -> [String; 2] {
     let ring = KeyRing::parse(FIRST).unwrap();
     let sessions = Sessions::<Value>::builder(ring).audience("shop").build().unwrap();
     let cookies = sessions
-        .cookie_for(serde_json::json!({ "user": "zoe" }), instant(NOW))
+        .cookie_for_at(serde_json::json!({ "user": "zoe" }), instant(NOW))
         .unwrap();
     let (session, activity) = cookies.split_once("; ").unwrap();
     [session.to_owned(), activity.to_owned()]
@@ -1095,7 +1096,7 @@ fn edge_keys_are_those_of_the_library() {
 
 #[test]
 fn a_file_of_revocations_is_shown() {
-    use sealed_session::{RevocationList as _, Revocations};
+    use sealed_session::revocation::{RevocationList as _, Revocations};
     let place = Place::new("revocations");
     let list = Revocations::new();
     let write = || fs::write(place.path("revoked"), list.snapshot(instant("2026-01-01T00:00:00Z"))).unwrap();
@@ -1111,7 +1112,7 @@ fn a_file_of_revocations_is_shown() {
     ] {
         list.revoke(id.parse().unwrap(), instant(until), instant("2026-01-01T00:00:00Z"));
     }
-    list.reject_started_before(instant("2026-11-22T00:00:00Z"));
+    list.raise_cut_off(instant("2026-11-22T00:00:00Z"));
     write();
     let said = place.does("revocations revoked --ids").out;
     assert_eq!(
@@ -1380,7 +1381,7 @@ fn every_example_of_the_help_runs() {
                 &format!("seal {FIRST}\nseal {second} from=2025-01-01T00:00:00Z\nopen {third}\n"),
             );
             place.write("cookie.txt", &format!("{session}; {activity}"));
-            let revoked = sealed_session::Revocations::new().snapshot(instant(NOW));
+            let revoked = sealed_session::revocation::Revocations::new().snapshot(instant(NOW));
             fs::write(place.path("revoked"), revoked).unwrap();
             let example = example.replace("--audience shop-production", "--audience shop");
             let example = example.replace("kubectl get secret shop -o jsonpath={.data.ring}", "base64 ring.txt");
@@ -1415,7 +1416,7 @@ fn the_lines_of_the_readme_run_in_their_order() {
             line if line.contains("inspect") => {
                 let ring = KeyRing::from_file(place.path("ring.txt")).unwrap();
                 let sessions = Sessions::<Value>::builder(ring).audience("shop").build().unwrap();
-                place.write("cookie", &sessions.cookie_for(Value::Null, instant(NOW)).unwrap());
+                place.write("cookie", &sessions.cookie_for_at(Value::Null, instant(NOW)).unwrap());
                 line.to_owned()
             }
             line => line.to_owned(),

@@ -5,7 +5,7 @@ mod common;
 
 use std::time::Duration;
 
-use sealed_session::{Builder, Event, RequestFields, SameSite, Sessions};
+use sealed_session::{Builder, Event, Lifetime, RequestFields, SameSite, Sessions};
 use serde::{Deserialize, Serialize};
 
 use common::{DAY, Seen, after, ring};
@@ -52,14 +52,14 @@ fn gives_for(builder: Builder<Login>, remembered: bool, expected: &[&str]) {
     let mut session = sessions.load_at(RequestFields::default(), after(0));
     session.start(Login { user: 7 }).unwrap();
     session.remember(remembered).unwrap();
-    let patch = session.finish(200).unwrap();
+    let patch = session.finish_patch(200);
     let lines: Vec<String> = patch.set_cookies().map(without_token).collect();
     assert_eq!(lines, expected);
     let pairs: Vec<&str> = patch
         .set_cookies()
         .map(|line| line.split(';').next().unwrap())
         .collect();
-    let session = sessions.load_at(RequestFields::new([pairs.join("; ")]), after(0));
+    let session = sessions.load_at(RequestFields::from_cookies([pairs.join("; ")]), after(0));
     assert_eq!(session.get().map(|login| login.user), Some(7), "it opens again");
 }
 
@@ -79,7 +79,9 @@ fn a_name_is_a_token_of_at_most_255_bytes() {
         refused(builder().cookie_name(name), &["name is not a token"]);
     }
     refused(
-        builder().cookie_name("x".repeat(256)).no_idle_timeout(),
+        builder()
+            .cookie_name("x".repeat(256))
+            .lifetime(Lifetime::default().without_idle()),
         &["name", "255 bytes", "shorten"],
     );
 }
@@ -97,10 +99,14 @@ fn a_name_leaves_room_for_that_of_the_activity_cookie() {
     refused(named(251), &["250 bytes", "idle timeout", "`cookie_name`"]);
     refused(named(255), &["250 bytes", "idle timeout", "`cookie_name`"]);
     let (session, _) = lines(255);
-    gives(named(255).no_idle_timeout(), &[&session]);
-    let remembered = named(251).no_idle_timeout().remembered(days(14), days(90));
+    gives(named(255).lifetime(Lifetime::default().without_idle()), &[&session]);
+    let remembered = named(251)
+        .lifetime(Lifetime::default().without_idle())
+        .remembered(Lifetime::absolute(days(90)).idle(days(14)));
     refused(remembered, &["250 bytes", "idle timeout"]);
-    let remembered = named(255).no_idle_timeout().remembered_without_idle_timeout(days(90));
+    let remembered = named(255)
+        .lifetime(Lifetime::default().without_idle())
+        .remembered(Lifetime::absolute(days(90)).without_idle());
     gives(remembered, &[&session]);
 }
 
@@ -118,7 +124,7 @@ fn a_prefix_of_the_activity_cookie_counts_too() {
     let alone = builder()
         .cookie_name("__Host")
         .cookie_domain("shop.example")
-        .no_idle_timeout();
+        .lifetime(Lifetime::default().without_idle());
     assert!(alone.build().is_ok());
 }
 
@@ -256,23 +262,29 @@ fn every_attribute_that_is_chosen_is_written() {
         ],
     );
     gives(
-        builder().cookie_name("__Host-Http-id").no_idle_timeout(),
+        builder()
+            .cookie_name("__Host-Http-id")
+            .lifetime(Lifetime::default().without_idle()),
         &["__Host-Http-id=<>; Path=/; Secure; HttpOnly; SameSite=Lax"],
     );
     gives(
-        builder().same_site(SameSite::Strict).no_idle_timeout(),
+        builder()
+            .same_site(SameSite::Strict)
+            .lifetime(Lifetime::default().without_idle()),
         &["__Host-id=<>; Path=/; Secure; HttpOnly; SameSite=Strict"],
     );
     gives(
-        builder().same_site(SameSite::None).no_idle_timeout(),
+        builder()
+            .same_site(SameSite::None)
+            .lifetime(Lifetime::default().without_idle()),
         &["__Host-id=<>; Path=/; Secure; HttpOnly; SameSite=None"],
     );
     gives(
-        builder().partitioned(true).no_idle_timeout(),
+        builder().partitioned(true).lifetime(Lifetime::default().without_idle()),
         &["__Host-id=<>; Path=/; Secure; HttpOnly; SameSite=Lax; Partitioned"],
     );
     gives(
-        builder().cookie_name("id").no_idle_timeout(),
+        builder().cookie_name("id").lifetime(Lifetime::default().without_idle()),
         &["id=<>; Path=/; Secure; HttpOnly; SameSite=Lax"],
     );
 }
@@ -280,7 +292,7 @@ fn every_attribute_that_is_chosen_is_written() {
 #[test]
 fn remembered_cookies_last_exactly_as_long_as_their_tokens() {
     gives_for(
-        builder().remembered(days(14), days(90)),
+        builder().remembered(Lifetime::absolute(days(90)).idle(days(14))),
         true,
         &[
             "__Host-id=<>; Path=/; Max-Age=7776000; Secure; HttpOnly; SameSite=Lax",
@@ -288,7 +300,7 @@ fn remembered_cookies_last_exactly_as_long_as_their_tokens() {
         ],
     );
     gives_for(
-        builder().remembered_without_idle_timeout(days(400)),
+        builder().remembered(Lifetime::absolute(days(400)).without_idle()),
         true,
         &["__Host-id=<>; Path=/; Max-Age=34560000; Secure; HttpOnly; SameSite=Lax"],
     );
@@ -314,7 +326,7 @@ fn padding_leaves_room_for_something() {
     refused(builder().pad_to(usize::MAX), &["`pad_to`"]);
     for bytes in [1, 16, 2993] {
         gives(
-            builder().pad_to(bytes).no_idle_timeout(),
+            builder().pad_to(bytes).lifetime(Lifetime::default().without_idle()),
             &["__Host-id=<>; Path=/; Secure; HttpOnly; SameSite=Lax"],
         );
     }
@@ -336,33 +348,55 @@ fn timeouts_are_whole_seconds_up_to_400_days() {
     let (zero, half) = (Duration::ZERO, Duration::from_millis(1500));
     for wrong in [zero, half, Duration::from_nanos(1)] {
         let fragments = ["whole seconds, at least one"];
-        refused(builder().idle_timeout(wrong), &["`idle_timeout`", fragments[0]]);
-        refused(builder().absolute_timeout(wrong), &["`absolute_timeout`", fragments[0]]);
-        refused(builder().remembered(wrong, days(90)), &["`remembered`", fragments[0]]);
-        refused(builder().remembered(days(1), wrong), &["`remembered`", fragments[0]]);
         refused(
-            builder().remembered_without_idle_timeout(wrong),
+            builder().lifetime(Lifetime::default().idle(wrong)),
+            &["`idle_timeout`", fragments[0]],
+        );
+        refused(
+            builder().lifetime(Lifetime::absolute(wrong)),
+            &["`absolute_timeout`", fragments[0]],
+        );
+        refused(
+            builder().remembered(Lifetime::absolute(days(90)).idle(wrong)),
+            &["`remembered`", fragments[0]],
+        );
+        refused(
+            builder().remembered(Lifetime::absolute(wrong).idle(days(1))),
+            &["`remembered`", fragments[0]],
+        );
+        refused(
+            builder().remembered(Lifetime::absolute(wrong).without_idle()),
             &["`remembered`", fragments[0]],
         );
     }
     for wrong in [days(400) + seconds(1), Duration::from_secs(u64::MAX)] {
-        refused(builder().idle_timeout(wrong), &["`idle_timeout`", "400 days"]);
-        refused(builder().absolute_timeout(wrong), &["`absolute_timeout`", "400 days"]);
-        refused(builder().remembered(days(1), wrong), &["`remembered`", "400 days"]);
-        refused(builder().remembered(wrong, days(90)), &["`remembered`", "400 days"]);
         refused(
-            builder().remembered_without_idle_timeout(wrong),
+            builder().lifetime(Lifetime::default().idle(wrong)),
+            &["`idle_timeout`", "400 days"],
+        );
+        refused(
+            builder().lifetime(Lifetime::absolute(wrong)),
+            &["`absolute_timeout`", "400 days"],
+        );
+        refused(
+            builder().remembered(Lifetime::absolute(wrong).idle(days(1))),
+            &["`remembered`", "400 days"],
+        );
+        refused(
+            builder().remembered(Lifetime::absolute(days(90)).idle(wrong)),
+            &["`remembered`", "400 days"],
+        );
+        refused(
+            builder().remembered(Lifetime::absolute(wrong).without_idle()),
             &["`remembered`", "400 days"],
         );
     }
     _ = builder()
-        .absolute_timeout(days(400))
-        .idle_timeout(days(400))
+        .lifetime(Lifetime::absolute(days(400)).idle(days(400)))
         .build()
         .unwrap();
     _ = builder()
-        .absolute_timeout(seconds(1))
-        .idle_timeout(seconds(1))
+        .lifetime(Lifetime::absolute(seconds(1)).idle(seconds(1)))
         .build()
         .unwrap();
 }
@@ -371,26 +405,28 @@ fn timeouts_are_whole_seconds_up_to_400_days() {
 fn timeouts_do_not_contradict_each_other() {
     let hour = seconds(3600);
     refused(
-        builder().absolute_timeout(hour).idle_timeout(hour + seconds(1)),
+        builder().lifetime(Lifetime::absolute(hour).idle(hour + seconds(1))),
         &["idle_timeout is longer than absolute_timeout", "shorten"],
     );
     refused(
-        builder().idle_timeout(hour + seconds(1)).absolute_timeout(hour),
+        builder()
+            .lifetime(Lifetime::default().idle(hour + seconds(1)))
+            .lifetime(Lifetime::absolute(hour)),
         &["idle_timeout is longer than absolute_timeout"],
     );
     refused(
-        builder().remembered(days(91), days(90)),
+        builder().remembered(Lifetime::absolute(days(90)).idle(days(91))),
         &["the idle timeout in `remembered` is longer than its absolute timeout"],
     );
     // Unusual and no contradiction: remembered sessions may end sooner than others.
     _ = builder()
-        .absolute_timeout(days(2))
-        .remembered(hour, days(1))
+        .lifetime(Lifetime::absolute(days(2)))
+        .remembered(Lifetime::absolute(days(1)).idle(hour))
         .build()
         .unwrap();
     _ = builder()
-        .absolute_timeout(days(2))
-        .remembered(days(2), days(2))
+        .lifetime(Lifetime::absolute(days(2)))
+        .remembered(Lifetime::absolute(days(2)).idle(days(2)))
         .build()
         .unwrap();
 }
@@ -399,9 +435,9 @@ fn timeouts_do_not_contradict_each_other() {
 #[track_caller]
 fn lasts(builder: Builder<Login>, expected: u64) {
     let sessions = builder.build().unwrap();
-    let cookies = sessions.cookie_for(Login { user: 7 }, after(0)).unwrap();
+    let cookies = sessions.cookie_for_at(Login { user: 7 }, after(0)).unwrap();
     let is_live = |seconds| {
-        let fields = RequestFields::new([cookies.clone()]);
+        let fields = RequestFields::from_cookies([cookies.clone()]);
         sessions.load_at(fields, after(seconds)).get().is_some()
     };
     assert!(is_live(expected - 1));
@@ -411,13 +447,18 @@ fn lasts(builder: Builder<Login>, expected: u64) {
 #[test]
 fn the_idle_timeout_is_30_minutes_or_the_absolute_one_if_that_is_shorter() {
     lasts(builder(), 1800);
-    lasts(builder().absolute_timeout(seconds(1801)), 1800);
-    lasts(builder().absolute_timeout(seconds(1799)), 1799);
-    lasts(builder().absolute_timeout(seconds(1)), 1);
-    lasts(builder().idle_timeout(seconds(60)), 60);
-    lasts(builder().idle_timeout(seconds(7200)), 7200);
-    lasts(builder().no_idle_timeout(), 43_200);
-    lasts(builder().no_idle_timeout().absolute_timeout(days(400)), 400 * DAY);
+    lasts(builder().lifetime(Lifetime::absolute(seconds(1801))), 1800);
+    lasts(builder().lifetime(Lifetime::absolute(seconds(1799))), 1799);
+    lasts(builder().lifetime(Lifetime::absolute(seconds(1))), 1);
+    lasts(builder().lifetime(Lifetime::default().idle(seconds(60))), 60);
+    lasts(builder().lifetime(Lifetime::default().idle(seconds(7200))), 7200);
+    lasts(builder().lifetime(Lifetime::default().without_idle()), 43_200);
+    lasts(
+        builder()
+            .lifetime(Lifetime::default().without_idle())
+            .lifetime(Lifetime::absolute(days(400))),
+        400 * DAY,
+    );
 }
 
 #[test]

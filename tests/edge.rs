@@ -5,7 +5,8 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hkdf::hmac::{Hmac, KeyInit as _, Mac as _};
-use sealed_session::{Checker, EdgeRights, Key, KeyRing, Reason, RequestFields, Sessions, State};
+use sealed_session::edge::{Checker, EdgeRights};
+use sealed_session::{Key, KeyRing, Lifetime, Reason, RequestFields, SessionState, Sessions};
 use serde_json::{Value, json};
 use sha2::Sha256;
 use time::OffsetDateTime;
@@ -38,7 +39,7 @@ fn checker(sessions: &Sessions<Value>, rights: EdgeRights) -> Checker {
 }
 
 fn fields(cookie: impl Into<String>) -> RequestFields {
-    RequestFields::new([cookie.into()])
+    RequestFields::from_cookies([cookie.into()])
 }
 
 fn unhex(digits: &str) -> Vec<u8> {
@@ -59,14 +60,11 @@ fn expand(key: &[u8], info: &[&[u8]]) -> Vec<u8> {
 fn a_checker_accepts_live_heads_and_names_why_others_fail() {
     let ring = ring();
     let sessions = sessions(&ring, "__Host-id", "shop");
-    let cookie = sessions.cookie_for(json!({"user": 7}), at(0)).unwrap();
+    let cookie = sessions.cookie_for_at(json!({"user": 7}), at(0)).unwrap();
     let checker = checker(&sessions, EdgeRights::Check);
     let checked = checker.check(&fields(&cookie), at(60)).unwrap();
     assert_eq!(Some(checked.id), sessions.load_at(fields(&cookie), at(60)).id());
-    assert_eq!(
-        (checked.expires_at, checked.active_until),
-        (at(12 * 3600), Some(at(1800)))
-    );
+    assert_eq!((checked.expires, checked.active_until), (at(12 * 3600), Some(at(1800))));
 
     assert_eq!(checker.check(&fields(&cookie), at(1800)), Err(Reason::Idle));
     assert_eq!(checker.check(&fields(&cookie), at(12 * 3600)), Err(Reason::Expired));
@@ -83,7 +81,7 @@ fn a_checker_accepts_live_heads_and_names_why_others_fail() {
 fn keys_of_a_day_check_nothing_of_another_day_name_or_audience() {
     let ring = ring();
     let sessions = sessions(&ring, "__Host-id", "shop");
-    let cookie = sessions.cookie_for(json!(7), at(0)).unwrap();
+    let cookie = sessions.cookie_for_at(json!(7), at(0)).unwrap();
     let check = |checker: &Checker| checker.check(&fields(&cookie), at(60)).err();
     assert_eq!(check(&checker(&sessions, EdgeRights::Open)), None);
     assert_eq!(
@@ -141,14 +139,14 @@ fn what_a_holder_of_check_keys_can_make_never_opens_as_a_session() {
     );
     assert_eq!(
         sessions.load_at(fields(&cookie), at(60)).state(),
-        State::Rejected(Reason::Damaged)
+        SessionState::Rejected(Reason::Damaged)
     );
     // A genuine session does not live longer than its idle timeout by forged activity of another session.
-    let genuine = sessions.cookie_for(json!(7), at(0)).unwrap();
+    let genuine = sessions.cookie_for_at(json!(7), at(0)).unwrap();
     let mixed = format!("{}; __Host-id-seen={seen}", genuine.split("; ").next().unwrap());
     assert_eq!(
         sessions.load_at(fields(mixed), at(60)).state(),
-        State::Rejected(Reason::Idle)
+        SessionState::Rejected(Reason::Idle)
     );
 }
 
@@ -191,7 +189,7 @@ fn a_name_too_long_for_a_second_cookie_has_no_activity_keys() {
     let name = "n".repeat(255);
     let sessions = Sessions::<Value>::builder(ring)
         .cookie_name(&name)
-        .no_idle_timeout()
+        .lifetime(Lifetime::default().without_idle())
         .build()
         .unwrap();
     let keys = sessions.edge_keys_at(1, EdgeRights::Check, at(0));
@@ -199,7 +197,7 @@ fn a_name_too_long_for_a_second_cookie_has_no_activity_keys() {
     let checker = Checker::from_edge_keys(keys.expose()).unwrap();
     assert!(
         checker
-            .check(&fields(sessions.cookie_for(json!(7), at(0)).unwrap()), at(60))
+            .check(&fields(sessions.cookie_for_at(json!(7), at(0)).unwrap()), at(60))
             .is_ok()
     );
 }
@@ -213,29 +211,39 @@ fn the_timeouts_come_with_the_keys() {
     for (builder, idle, absolute, remembered, may_lack) in [
         (builder(), json!(1800), 43_200, Value::Null, false),
         (
-            builder().idle_timeout(hour).absolute_timeout(2 * hour),
+            builder()
+                .lifetime(Lifetime::default().idle(hour))
+                .lifetime(Lifetime::absolute(2 * hour)),
             json!(3600),
             7200,
             Value::Null,
             false,
         ),
-        (builder().no_idle_timeout(), Value::Null, 43_200, Value::Null, true),
         (
-            builder().remembered(14 * day, 90 * day),
+            builder().lifetime(Lifetime::default().without_idle()),
+            Value::Null,
+            43_200,
+            Value::Null,
+            true,
+        ),
+        (
+            builder().remembered(Lifetime::absolute(90 * day).idle(14 * day)),
             json!(1800),
             43_200,
             json!({"idle": 14 * 86_400, "absolute": 90 * 86_400}),
             false,
         ),
         (
-            builder().remembered_without_idle_timeout(90 * day),
+            builder().remembered(Lifetime::absolute(90 * day).without_idle()),
             json!(1800),
             43_200,
             json!({"idle": null, "absolute": 90 * 86_400}),
             true,
         ),
         (
-            builder().no_idle_timeout().remembered(14 * day, 90 * day),
+            builder()
+                .lifetime(Lifetime::default().without_idle())
+                .remembered(Lifetime::absolute(90 * day).idle(14 * day)),
             Value::Null,
             43_200,
             json!({"idle": 14 * 86_400, "absolute": 90 * 86_400}),
@@ -249,7 +257,7 @@ fn the_timeouts_come_with_the_keys() {
             (&keys["idle"], &keys["absolute"], &keys["remembered"]),
             (&idle, &json!(absolute), &remembered)
         );
-        let cookie = sessions.cookie_for(json!(7), at(0)).unwrap();
+        let cookie = sessions.cookie_for_at(json!(7), at(0)).unwrap();
         let session_alone = fields(cookie.split("; ").next().unwrap());
         let checker = Checker::from_edge_keys(text.expose()).unwrap();
         assert_eq!(checker.check(&session_alone, at(60)).is_ok(), may_lack, "{keys}");
@@ -262,13 +270,13 @@ fn a_remembered_session_checks_over_its_whole_life() {
     let ring = KeyRing::parse(&ring()).unwrap();
     let day = Duration::from_secs(86_400);
     let sessions = Sessions::<Value>::builder(ring)
-        .remembered(14 * day, 90 * day)
+        .remembered(Lifetime::absolute(90 * day).idle(14 * day))
         .build()
         .unwrap();
     let mut session = sessions.load_at(RequestFields::default(), at(0));
     session.start(json!(7)).unwrap();
     session.remember(true).unwrap();
-    let patch = session.finish(200).unwrap();
+    let patch = session.finish_patch(200);
     let cookie: Vec<_> = patch
         .set_cookies()
         .map(|line| line.split(';').next().unwrap())
@@ -281,7 +289,7 @@ fn a_remembered_session_checks_over_its_whole_life() {
 fn the_good_cookie_is_found_behind_garbage_and_bounded_work() {
     let ring = ring();
     let sessions = sessions(&ring, "__Host-id", "");
-    let good = sessions.cookie_for(json!(7), at(0)).unwrap();
+    let good = sessions.cookie_for_at(json!(7), at(0)).unwrap();
     let garbage = "__Host-id=AAAA; __Host-id-seen=AAAA; ".repeat(1000);
     let checker = checker(&sessions, EdgeRights::Check);
     assert!(checker.check(&fields(format!("{garbage}{good}")), at(60)).is_ok());
@@ -292,7 +300,7 @@ fn a_checker_verifies_eight_heads_of_a_request_and_no_more() {
     let ring = ring();
     let sessions = sessions(&ring, "__Host-id", "shop");
     let checker = checker(&sessions, EdgeRights::Check);
-    let good = sessions.cookie_for(json!(7), at(0)).unwrap();
+    let good = sessions.cookie_for_at(json!(7), at(0)).unwrap();
     let (session, activity) = good.split_once("; ").unwrap();
     let check = |before: &str, count: usize, last: &str| {
         let request = format!("{}{last}", format!("{before}; ").repeat(count));
@@ -300,11 +308,11 @@ fn a_checker_verifies_eight_heads_of_a_request_and_no_more() {
     };
 
     let neighbour = self::sessions(&ring, "__Host-id", "blog");
-    let not_ours = neighbour.cookie_for(json!(7), at(0)).unwrap();
+    let not_ours = neighbour.cookie_for_at(json!(7), at(0)).unwrap();
     assert_eq!(check(&not_ours, 7, &good), None);
     assert_eq!(check(&not_ours, 8, &good), Some(Reason::NotOurs));
 
-    let idle = sessions.cookie_for(json!(7), at(0)).unwrap();
+    let idle = sessions.cookie_for_at(json!(7), at(0)).unwrap();
     let (idle, _activity) = idle.split_once("; ").unwrap();
     assert_eq!(check(idle, 7, &good), None);
     assert_eq!(check(idle, 8, &good), Some(Reason::Idle));
@@ -321,13 +329,13 @@ fn a_checker_verifies_eight_heads_of_a_request_and_no_more() {
 fn activity_of_other_sessions_crowds_nobody_out() {
     let ring = ring();
     let sessions = sessions(&ring, "__Host-id", "");
-    let cookie = || sessions.cookie_for(json!(7), at(0)).unwrap();
+    let cookie = || sessions.cookie_for_at(json!(7), at(0)).unwrap();
     // Eight genuine activity tokens of other sessions come first: a server opens the session all the same.
     let others: String = (0..8)
         .map(|_| format!("{}; ", cookie().split("; ").nth(1).unwrap()))
         .collect();
     let request = format!("{others}{}", cookie());
-    assert_eq!(sessions.load_at(fields(&request), at(60)).state(), State::Valid);
+    assert_eq!(sessions.load_at(fields(&request), at(60)).state(), SessionState::Valid);
     assert!(
         checker(&sessions, EdgeRights::Check)
             .check(&fields(&request), at(60))

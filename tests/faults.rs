@@ -14,9 +14,11 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
+use sealed_session::edge::Claims;
+use sealed_session::headers::Patch;
+use sealed_session::revocation::{RevocationList, Revocations};
 use sealed_session::{
-    Builder, Claims, Event, KeyRing, Patch, Reason, RequestFields, RevocationList, Revocations, SealError, Session,
-    SessionId, Sessions, State,
+    Builder, Event, KeyRing, Lifetime, Reason, RequestFields, Session, SessionId, SessionState, Sessions, WriteError,
 };
 use serde::de::DeserializeOwned;
 use serde::ser::SerializeStruct;
@@ -39,11 +41,12 @@ const CARRIED_ON: [Write; 4] = [
     |session| _ = session.update(|login| login.user = 8).unwrap(),
     |session| session.cycle_id().unwrap(),
     |session| session.remember(true).unwrap(),
-    |session| session.renew().unwrap(),
+    |session| session.touch().unwrap(),
 ];
 
 fn builder() -> Builder<Login> {
-    Sessions::builder(ring()).remembered(Duration::from_secs(14 * DAY), Duration::from_secs(90 * DAY))
+    Sessions::builder(ring())
+        .remembered(Lifetime::absolute(Duration::from_secs(90 * DAY)).idle(Duration::from_secs(14 * DAY)))
 }
 
 /// Sessions whose clock is moved.
@@ -55,11 +58,11 @@ fn clocked() -> (Sessions<Login>, Arc<AtomicU64>) {
 }
 
 fn load<T: Serialize + DeserializeOwned + Send + Sync + 'static>(sessions: &Sessions<T>, cookies: &str) -> Session<T> {
-    sessions.load(RequestFields::new([cookies.to_owned()]))
+    sessions.load(RequestFields::from_cookies([cookies.to_owned()]))
 }
 
 fn load_after(sessions: &Sessions<Login>, cookies: &str, seconds: u64) -> Session<Login> {
-    sessions.load_at(RequestFields::new([cookies.to_owned()]), after(seconds))
+    sessions.load_at(RequestFields::from_cookies([cookies.to_owned()]), after(seconds))
 }
 
 /// The cookies of a browser that had these and got this response.
@@ -78,7 +81,9 @@ fn answered(cookies: &str, patch: &Patch, now: u64) -> String {
 #[test]
 #[ignore = "run by `when_the_system_has_no_randomness_nothing_is_made`"]
 fn without_randomness() {
-    use sealed_session::{Key, KeyError, Sealer};
+    use sealed_session::keys::KeyError;
+    use sealed_session::sealer::SealError;
+    use sealed_session::{Key, Sealer};
     let cookies = std::env::var("FAULTS_COOKIES").unwrap();
     assert_eq!(
         Key::generate().unwrap_err(),
@@ -88,31 +93,27 @@ fn without_randomness() {
     let seen = Seen::default();
     let sessions = builder().observer(seen.observer()).clock(|| after(1)).build().unwrap();
     let mut guest = sessions.load(RequestFields::default());
-    assert_eq!(guest.start(SEVEN), Err(SealError::RandomSource));
-    assert_eq!(guest.state(), State::Absent);
-    assert_eq!(guest.finish(200).unwrap().set_cookies().count(), 0);
+    assert_eq!(guest.start(SEVEN), Err(WriteError::RandomSource));
+    assert_eq!(guest.state(), SessionState::Absent);
+    assert_eq!(guest.finish_patch(200).set_cookies().count(), 0);
     let mut session = load(&sessions, &cookies);
-    assert_eq!(session.start(SEVEN), Err(SealError::RandomSource));
-    assert_eq!(session.cycle_id(), Err(SealError::RandomSource));
-    session.update(|login| login.user = 8).unwrap();
-    let failed = session.finish(200).unwrap_err();
-    assert_eq!(failed.seal_error(), &SealError::RandomSource);
-    assert_eq!(
-        failed.patch().set_cookies().count(),
-        0,
-        "nothing is sent, and nothing is cleared"
-    );
-    assert_eq!(seen.take(), [Event::SealingFailed]);
-    let links = Sealer::new(ring(), "link", "").unwrap();
+    assert_eq!(session.start(SEVEN), Err(WriteError::RandomSource));
+    assert_eq!(session.cycle_id(), Err(WriteError::RandomSource));
+    let refused = session.update(|login| login.user = 8);
+    assert_eq!(refused, Err(WriteError::RandomSource));
+    assert_eq!(session.get(), Some(&SEVEN), "it is as it was");
+    assert_eq!(session.finish_patch(200).set_cookies().count(), 0);
+    assert_eq!(seen.take(), []);
+    let links = Sealer::new(ring(), "link").unwrap();
     assert_eq!(links.seal(b"x", Duration::from_secs(60)), Err(SealError::RandomSource));
     // What needs no randomness goes on: reading, renewing, signing out.
     let mut session = load(&sessions, &cookies);
     assert_eq!(session.get(), Some(&SEVEN));
-    session.renew().unwrap();
-    assert_eq!(session.finish(200).unwrap().set_cookies().count(), 1);
+    session.touch().unwrap();
+    assert_eq!(session.finish_patch(200).set_cookies().count(), 1);
     let mut session = load(&sessions, &cookies);
-    session.clear().unwrap();
-    assert_eq!(session.finish(200).unwrap().set_cookies().count(), 2);
+    session.end().unwrap();
+    assert_eq!(session.finish_patch(200).set_cookies().count(), 2);
     println!("survived without randomness");
 }
 
@@ -150,7 +151,7 @@ OPEN(open64)
 fn when_the_system_has_no_randomness_nothing_is_made() {
     use std::fs;
     use std::process::Command;
-    let cookies = builder().build().unwrap().cookie_for(SEVEN, after(0)).unwrap();
+    let cookies = builder().build().unwrap().cookie_for_at(SEVEN, after(0)).unwrap();
     let folder = std::env::temp_dir().join(format!("sealed-session-faults-{}", std::process::id()));
     fs::create_dir_all(&folder).unwrap();
     let (source, library) = (folder.join("fault.c"), folder.join("fault.so"));
@@ -187,13 +188,13 @@ fn moved(seconds: i64) -> u64 {
 
 /// A session of an hour ago that was used just now, and the true instant.
 fn used_after_an_hour(sessions: &Sessions<Login>) -> String {
-    let cookies = sessions.cookie_for(SEVEN, after(0)).unwrap();
+    let cookies = sessions.cookie_for_at(SEVEN, after(0)).unwrap();
     let mut session = load_after(sessions, &cookies, 1700);
-    session.renew().unwrap();
-    let cookies = answered(&cookies, &session.finish(200).unwrap(), START + 1700);
+    session.touch().unwrap();
+    let cookies = answered(&cookies, &session.finish_patch(200), START + 1700);
     let session = load_after(sessions, &cookies, 3400);
     assert_eq!(session.get(), Some(&SEVEN));
-    answered(&cookies, &session.finish(200).unwrap(), START + 3400)
+    answered(&cookies, &session.finish_patch(200), START + 3400)
 }
 
 #[test]
@@ -204,7 +205,7 @@ fn a_clock_that_jumps_between_requests_removes_no_cookie_and_everybody_is_back_w
         hand.store(moved(step), Ordering::SeqCst);
         let session = load(&sessions, &cookies);
         let state = session.state();
-        let patch = session.finish(200).unwrap();
+        let patch = session.finish_patch(200);
         assert!(
             patch.set_cookies().all(|line| !line.contains("Max-Age=0")),
             "a clock that is {step} s off signs out"
@@ -212,17 +213,17 @@ fn a_clock_that_jumps_between_requests_removes_no_cookie_and_everybody_is_back_w
         let after_it = answered(&cookies, &patch, START + 3600);
         hand.store(moved(0), Ordering::SeqCst);
         assert_eq!(load(&sessions, &cookies).get(), Some(&SEVEN), "{step}");
-        if state != State::Valid {
+        if state != SessionState::Valid {
             assert_eq!(after_it, cookies, "{step}: what does not open is left alone");
         }
         let expected = match step {
             // The session began an hour before the true instant.
-            ..-3900 => State::Rejected(Reason::StartedInFuture),
+            ..-3900 => SessionState::Rejected(Reason::StartedInFuture),
             // Its activity is too good to be true.
-            -3900..-500 => State::Rejected(Reason::Idle),
-            -500..1600 => State::Valid,
-            1600..39_600 => State::Rejected(Reason::Idle),
-            39_600.. => State::Rejected(Reason::Expired),
+            -3900..-500 => SessionState::Rejected(Reason::Idle),
+            -500..1600 => SessionState::Valid,
+            1600..39_600 => SessionState::Rejected(Reason::Idle),
+            39_600.. => SessionState::Rejected(Reason::Expired),
         };
         assert_eq!(state, expected, "{step}");
     }
@@ -240,7 +241,7 @@ fn a_clock_that_jumps_within_a_request_prolongs_no_session() {
             hand.store(moved(step), Ordering::SeqCst);
             // The jump may make the write itself an error, and then nothing is sent.
             let written = catch_unwind(AssertUnwindSafe(|| write(&mut session)));
-            let patch = session.finish(200).expect("every instant of this test can be sealed");
+            let patch = session.finish_patch(200);
             if written.is_err() {
                 assert_eq!(step, YEAR, "only `remember` at the end of its 90 days may refuse");
             }
@@ -259,7 +260,7 @@ fn a_clock_that_jumps_within_a_request_prolongs_no_session() {
                 let session = load_after(&sessions, &browser, seconds);
                 if session.get().is_some() {
                     assert!(seconds < absolute, "{step}: alive {seconds} s after its start");
-                    assert!(session.started_at().unwrap() <= after(0), "{step}: made younger");
+                    assert!(session.started().unwrap() <= after(0), "{step}: made younger");
                 }
             }
         }
@@ -274,15 +275,15 @@ fn a_clock_that_steps_back_within_a_request_starts_nothing_in_the_future() {
         let mut session = sessions.load(RequestFields::default());
         session.start(SEVEN).unwrap();
         hand.store(moved(step), Ordering::SeqCst);
-        let cookies = answered("", &session.finish(200).unwrap(), moved(step));
+        let cookies = answered("", &session.finish_patch(200), moved(step));
         let session = load(&sessions, &cookies);
         assert_eq!(
             session.get(),
             Some(&SEVEN),
             "{step}: it opens by the clock that sealed it"
         );
-        assert_eq!(session.started_at(), Some(at(moved(step))));
-        assert_eq!(session.expires_at(), Some(at(moved(step) + 43_200)));
+        assert_eq!(session.started(), Some(at(moved(step))));
+        assert_eq!(session.expires(), Some(at(moved(step) + 43_200)));
     }
 }
 
@@ -320,31 +321,34 @@ fn assert_panics<R>(call: impl FnOnce() -> R) {
 #[test]
 fn what_an_observer_panics_over_is_done_all_the_same() {
     let (sessions, trap) = armed();
-    let session_of = |user| sessions.cookie_for(Login { user }, after(0)).unwrap();
+    let session_of = |user| sessions.cookie_for_at(Login { user }, after(0)).unwrap();
     let (one, two, three) = (session_of(1), session_of(2), session_of(3));
     let id = load(&sessions, &one).id().unwrap();
     trap.store(true, Ordering::SeqCst);
 
     assert_panics(|| sessions.revoke(id));
     let mut signing_out = load(&sessions, &two);
-    assert_panics(|| signing_out.clear());
+    assert_panics(|| signing_out.end());
     trap.store(false, Ordering::SeqCst);
     for cookies in [&one, &two] {
-        assert_eq!(load(&sessions, cookies).state(), State::Rejected(Reason::Revoked));
+        assert_eq!(
+            load(&sessions, cookies).state(),
+            SessionState::Rejected(Reason::Revoked)
+        );
     }
-    assert_eq!(signing_out.state(), State::Cleared);
-    assert_eq!(signing_out.finish(200).unwrap().set_cookies().count(), 2);
+    assert_eq!(signing_out.state(), SessionState::Ended);
+    assert_eq!(signing_out.finish_patch(200).set_cookies().count(), 2);
 
     trap.store(true, Ordering::SeqCst);
     assert_panics(|| sessions.replace_keys(KeyRing::new(key(2)).open(key(1)).unwrap()));
-    assert_panics(|| sessions.reject_started_before(after(1)));
+    assert_panics(|| sessions.raise_cut_off(after(1)));
     trap.store(false, Ordering::SeqCst);
     assert_eq!(
         load(&sessions, &three).state(),
-        State::Rejected(Reason::Revoked),
+        SessionState::Rejected(Reason::Revoked),
         "the cut-off"
     );
-    let new = sessions.cookie_for(SEVEN, after(600)).unwrap();
+    let new = sessions.cookie_for_at(SEVEN, after(600)).unwrap();
     assert_eq!(sealing_keys(new.split("; ")), [key(2).id(); 2]);
     assert_eq!(load(&sessions, &new).get(), Some(&SEVEN));
 }
@@ -352,20 +356,18 @@ fn what_an_observer_panics_over_is_done_all_the_same() {
 #[test]
 fn an_observer_that_panics_over_one_request_harms_no_other() {
     let (sessions, trap) = armed();
-    let cookies = sessions.cookie_for(SEVEN, after(0)).unwrap();
+    let cookies = sessions.cookie_for_at(SEVEN, after(0)).unwrap();
     let writes = CARRIED_ON.iter().copied();
     for write in writes.chain([(|session| session.start(SEVEN).unwrap()) as Write]) {
         let mut session = load(&sessions, &cookies);
         write(&mut session);
         trap.store(true, Ordering::SeqCst);
-        assert_panics(|| session.finish(200).map(drop));
+        assert_panics(|| drop(session.finish_patch(200)));
         trap.store(false, Ordering::SeqCst);
         // Nothing of it can be sent any more, and caches are told.
-        let failed = session.finish(200).unwrap_err();
-        assert_eq!(failed.seal_error(), &SealError::TooLate);
-        assert_eq!(failed.patch().set_cookies().count(), 0);
         let mut headers = vec![("Cache-Control".to_owned(), "public".to_owned())];
-        failed.patch().apply(&mut headers);
+        session.finish(200, &mut headers);
+        assert!(headers.iter().all(|(name, _)| name != "Set-Cookie"), "{headers:?}");
         assert!(
             headers.contains(&("Cache-Control".to_owned(), "private".to_owned())),
             "{headers:?}"
@@ -383,17 +385,17 @@ fn an_observer_that_panics_over_one_request_harms_no_other() {
         .unwrap();
     let mut session = sessions.load(RequestFields::default());
     assert_panics(|| session.start("x".repeat(5000)));
-    assert_eq!(session.state(), State::Absent);
+    assert_eq!(session.state(), SessionState::Absent);
     // A cookie that is no session: the panic is that request's alone.
     let garbage = load(&sessions, "__Host-id=garbage");
     assert_panics(|| garbage.state());
     assert_eq!(
         garbage.state(),
-        State::Rejected(Reason::Malformed),
+        SessionState::Rejected(Reason::Malformed),
         "told once, and known"
     );
-    assert_eq!(garbage.finish(200).unwrap().set_cookies().count(), 0);
-    assert_eq!(sessions.load(RequestFields::default()).state(), State::Absent);
+    assert_eq!(garbage.finish_patch(200).set_cookies().count(), 0);
+    assert_eq!(sessions.load(RequestFields::default()).state(), SessionState::Absent);
 }
 
 /// Sessions that tell of themselves to an observer that does everything that can be done to them.
@@ -412,8 +414,8 @@ fn no_lock_is_held_while_the_application_is_called() {
                 };
                 sessions.replace_keys(KeyRing::new(key(2)).open(key(1)).unwrap());
                 sessions.revoke(SessionId::from_bytes([9; 8]));
-                sessions.reject_started_before(after(0));
-                let cookies = sessions.cookie_for(SEVEN, after(1)).unwrap();
+                sessions.raise_cut_off(after(0));
+                let cookies = sessions.cookie_for_at(SEVEN, after(1)).unwrap();
                 assert_eq!(load_after(&sessions, &cookies, 2).get(), Some(&SEVEN));
             });
         }
@@ -424,22 +426,19 @@ fn no_lock_is_held_while_the_application_is_called() {
     returns(move || {
         sessions.revoke(SessionId::from_bytes([1; 8]));
         sessions.replace_keys(ring());
-        sessions.reject_started_before(after(1));
-        let cookies = sessions.cookie_for(SEVEN, after(1)).unwrap();
+        sessions.raise_cut_off(after(1));
+        let cookies = sessions.cookie_for_at(SEVEN, after(1)).unwrap();
         let mut session = load(&sessions, &format!("{cookies}; __Host-id=garbage"));
-        session.update(|login| login.user = 8).unwrap();
+        let _ = session.update(|login| login.user = 8).unwrap();
         session.cycle_id().unwrap();
-        session
-            .finish(200)
-            .unwrap()
-            .apply(&mut vec![("Cache-Control".to_owned(), "public".to_owned())]);
+        session.finish(200, &mut vec![("Cache-Control".to_owned(), "public".to_owned())]);
         assert_eq!(
             load(&sessions, "__Host-id=garbage").state(),
-            State::Rejected(Reason::Malformed)
+            SessionState::Rejected(Reason::Malformed)
         );
         let mut session = load(&sessions, &cookies);
-        session.clear().unwrap();
-        assert_eq!(session.finish(200).unwrap().set_cookies().count(), 2);
+        session.end().unwrap();
+        assert_eq!(session.finish_patch(200).set_cookies().count(), 2);
     });
 }
 
@@ -461,13 +460,16 @@ fn an_observer_may_look_at_the_session_that_it_hears_of() {
     let sessions = builder().observer(log).build().unwrap();
     let session = load(&sessions, "__Host-id=garbage; __Host-id=garbage");
     *VISITOR.lock().unwrap() = Some(session.clone());
-    assert_eq!(returns(move || session.state()), State::Rejected(Reason::Malformed));
+    assert_eq!(
+        returns(move || session.state()),
+        SessionState::Rejected(Reason::Malformed)
+    );
     assert_eq!(told.load(Ordering::SeqCst), 2);
 }
 
 /// What a callback of the opening of a session finds if it looks at that session, and may write to it.
 #[derive(Clone, Default)]
-struct Looking(Arc<Mutex<Option<Session<Curious>>>>, Arc<Mutex<Vec<State>>>);
+struct Looking(Arc<Mutex<Option<Session<Curious>>>>, Arc<Mutex<Vec<SessionState>>>);
 
 impl Looking {
     fn look(&self) {
@@ -476,9 +478,11 @@ impl Looking {
             return;
         };
         assert!(session.get().is_none() && session.peek().is_none() && session.id().is_none());
-        assert_eq!(session.clear(), Err(SealError::NotOpenedYet));
-        assert_eq!(session.start(Curious), Err(SealError::NotOpenedYet));
-        assert_eq!(session.finish(200).unwrap_err().seal_error(), &SealError::NotOpenedYet);
+        assert_eq!(session.end(), Err(WriteError::NotOpenedYet));
+        assert_eq!(session.start(Curious), Err(WriteError::NotOpenedYet));
+        let mut headers = Vec::new();
+        session.finish(200, &mut headers);
+        assert_eq!(headers.len(), 2, "private, and no cookie: {headers:?}");
         self.1
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -515,7 +519,7 @@ fn a_callback_of_the_opening_that_looks_at_the_session_finds_it_not_opened_yet()
     let (check, clock) = (looking.clone(), looking.clone());
     let sessions = Sessions::<Curious>::builder(ring())
         .revocation_list(List(looking.clone()))
-        .reject_if(move |_| {
+        .refuse_if(move |_| {
             check.look();
             false
         })
@@ -525,20 +529,20 @@ fn a_callback_of_the_opening_that_looks_at_the_session_finds_it_not_opened_yet()
         })
         .build()
         .unwrap();
-    let cookies = sessions.cookie_for(Curious, after(0)).unwrap();
-    let session = sessions.load(RequestFields::new([cookies]));
+    let cookies = sessions.cookie_for_at(Curious, after(0)).unwrap();
+    let session = sessions.load(RequestFields::from_cookies([cookies]));
     *looking.0.lock().unwrap() = Some(session.clone());
     let found = Arc::clone(&looking.1);
     let opened = returns(move || {
         LOOKING.set(looking.clone());
         let opened = session.get().is_some();
         looking.0.lock().unwrap().take();
-        assert_eq!(session.finish(200).unwrap().set_cookies().count(), 0);
+        assert_eq!(session.finish_patch(200).set_cookies().count(), 0);
         opened
     });
     assert!(opened, "it opens all the same");
     // The clock, the list, the data's type, the application's own check.
-    assert_eq!(*found.lock().unwrap(), [State::NotOpenedYet; 4]);
+    assert_eq!(*found.lock().unwrap(), [SessionState::NotOpenedYet; 4]);
 }
 
 /// A list that panics when it is told to, once.
@@ -566,16 +570,19 @@ fn a_revocation_list_that_panics_lets_nobody_in_and_stops_nobody_later() {
     let list = Panicking::default();
     let sessions = builder().revocation_list(list.clone()).clock(|| after(1));
     let sessions = sessions.build().unwrap();
-    let cookies = sessions.cookie_for(SEVEN, after(0)).unwrap();
+    let cookies = sessions.cookie_for_at(SEVEN, after(0)).unwrap();
     let mut session = load(&sessions, &cookies);
     list.1.store(true, Ordering::SeqCst);
     assert_panics(|| session.get().is_some());
     assert_eq!(session.get(), Some(&SEVEN), "asked again, and answered");
     list.1.store(true, Ordering::SeqCst);
-    assert_panics(|| session.clear());
-    assert_eq!(session.state(), State::Cleared);
-    assert_eq!(session.finish(200).unwrap().set_cookies().count(), 2);
-    assert_eq!(load(&sessions, &cookies).state(), State::Rejected(Reason::Revoked));
+    assert_panics(|| session.end());
+    assert_eq!(session.state(), SessionState::Ended);
+    assert_eq!(session.finish_patch(200).set_cookies().count(), 2);
+    assert_eq!(
+        load(&sessions, &cookies).state(),
+        SessionState::Rejected(Reason::Revoked)
+    );
 }
 
 // ---- serialisers
@@ -640,7 +647,7 @@ fn a_serialiser_that_fails_halfway_changes_nothing_and_tells_nothing() {
         first: first.into(),
         then,
     };
-    let cookies = sessions.cookie_for(fragile("whole", Then::Ends), after(0)).unwrap();
+    let cookies = sessions.cookie_for_at(fragile("whole", Then::Ends), after(0)).unwrap();
     seen.take();
     for then in [Then::Fails, Then::Panics, Then::Forgets, Then::Lies] {
         let mut session = load(&sessions, &cookies);
@@ -652,9 +659,9 @@ fn a_serialiser_that_fails_halfway_changes_nothing_and_tells_nothing() {
         })));
         for result in results {
             let expected = match then {
-                Then::Fails => Ok(Err(SealError::NotSerializable)),
+                Then::Fails => Ok(Err(WriteError::NotSerializable)),
                 Then::Panics => Err(()),
-                _ => Ok(Err(SealError::NotReadable)),
+                _ => Ok(Err(WriteError::NotReadable)),
             };
             assert_eq!(result.map_err(drop), expected, "{then:?}");
         }
@@ -662,14 +669,14 @@ fn a_serialiser_that_fails_halfway_changes_nothing_and_tells_nothing() {
             (session.get().map(|data| data.first.as_str()), session.id()),
             (Some("whole"), id)
         );
-        let patch = session.finish(200).unwrap();
+        let patch = session.finish_patch(200);
         assert_eq!(patch.set_cookies().count(), 0, "{then:?}: half a session was sent");
         // A guest stays one.
         let mut guest = sessions.load(RequestFields::default());
         let started = catch_unwind(AssertUnwindSafe(|| guest.start(fragile(SECRET, then))));
         assert!(!matches!(started, Ok(Ok(()))));
-        assert_eq!(guest.state(), State::Absent);
-        assert_eq!(guest.finish(200).unwrap().set_cookies().count(), 0);
+        assert_eq!(guest.state(), SessionState::Absent);
+        assert_eq!(guest.finish_patch(200).set_cookies().count(), 0);
         assert_eq!(
             load(&sessions, &cookies).get().map(|data| data.first.as_str()),
             Some("whole")
@@ -680,8 +687,8 @@ fn a_serialiser_that_fails_halfway_changes_nothing_and_tells_nothing() {
     // After all of that, a write that succeeds is the only thing in the next cookie.
     let mut session = load(&sessions, &cookies);
     assert!(session.update(|data| *data = fragile(SECRET, Then::Fails)).is_err());
-    session.update(|data| data.first = "new".into()).unwrap();
-    let cookies = answered(&cookies, &session.finish(200).unwrap(), START + 1);
+    let _ = session.update(|data| data.first = "new".into()).unwrap();
+    let cookies = answered(&cookies, &session.finish_patch(200), START + 1);
     assert_eq!(
         load(&sessions, &cookies).get().map(|data| data.first.as_str()),
         Some("new")
@@ -691,7 +698,7 @@ fn a_serialiser_that_fails_halfway_changes_nothing_and_tells_nothing() {
 // ---- the ring
 
 /// Under which secrets these cookies are sealed.
-fn sealing_keys<'a>(pairs: impl IntoIterator<Item = &'a str>) -> Vec<sealed_session::KeyId> {
+fn sealing_keys<'a>(pairs: impl IntoIterator<Item = &'a str>) -> Vec<sealed_session::keys::KeyId> {
     let tokens = pairs
         .into_iter()
         .filter_map(|pair| pair.split(';').next()?.split_once('='));
@@ -714,13 +721,13 @@ fn a_ring_that_is_replaced_within_a_request_seals_what_is_sent_and_nothing_else(
     for keeps_old in [true, false] {
         for (write, sent, ends) in writes {
             let (sessions, _) = clocked();
-            let cookies = sessions.cookie_for(SEVEN, after(0)).unwrap();
+            let cookies = sessions.cookie_for_at(SEVEN, after(0)).unwrap();
             let mut session = load(&sessions, &cookies);
             assert_eq!(session.get(), Some(&SEVEN));
             let ring = KeyRing::new(key(2));
             sessions.replace_keys(if keeps_old { ring.open(key(1)).unwrap() } else { ring });
             write(&mut session);
-            let patch = session.finish(200).unwrap();
+            let patch = session.finish_patch(200);
             assert_eq!(sealing_keys(patch.set_cookies()), vec![new; sent]);
             // What the browser has then opens, unless it has something under the secret that is gone.
             let browser = answered(&cookies, &patch, START);
@@ -737,7 +744,7 @@ fn a_ring_that_is_replaced_within_a_request_seals_what_is_sent_and_nothing_else(
 fn both_cookies_of_a_response_are_under_one_secret_while_the_ring_is_replaced() {
     let rings = || [(1, 2), (2, 1)].map(|(seals, opens)| KeyRing::new(key(seals)).open(key(opens)).unwrap());
     let (sessions, _) = clocked();
-    let cookies = sessions.cookie_for(SEVEN, after(0)).unwrap();
+    let cookies = sessions.cookie_for_at(SEVEN, after(0)).unwrap();
     let is_over = AtomicBool::new(false);
     let mut seen = [false; 2];
     thread::scope(|scope| {
@@ -751,7 +758,7 @@ fn both_cookies_of_a_response_are_under_one_secret_while_the_ring_is_replaced() 
         while rounds < 2000 || seen != [true; 2] {
             let mut session = load(&sessions, &cookies);
             session.cycle_id().unwrap();
-            let patch = session.finish(200).unwrap();
+            let patch = session.finish_patch(200);
             let keys = sealing_keys(patch.set_cookies());
             let same = keys.len() == 2 && keys[0] == keys[1];
             let is_hopeless = rounds == 1_000_000;

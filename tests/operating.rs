@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use sealed_session::{KeyRing, Reason, RequestFields, Sessions, State};
+use sealed_session::{KeyRing, Lifetime, Reason, RequestFields, SessionState, Sessions};
 use time::OffsetDateTime;
 
 const PAGE: &str = include_str!("../docs/operating.md");
@@ -188,8 +188,7 @@ const LONGEST: time::Duration = time::Duration::days(90);
 fn server(ring: &str) -> Sessions<u32> {
     Sessions::builder(KeyRing::parse(ring).unwrap())
         .audience("shop-production")
-        .no_idle_timeout()
-        .absolute_timeout(LONGEST.unsigned_abs())
+        .lifetime(Lifetime::absolute(LONGEST.unsigned_abs()).without_idle())
         .build()
         .unwrap()
 }
@@ -201,7 +200,7 @@ impl Fleet {
             self.rings.push(ring.to_owned());
             self.is_settled = false;
         }
-        self.cookies.push((now, server(ring).cookie_for(7, now).unwrap()));
+        self.cookies.push((now, server(ring).cookie_for_at(7, now).unwrap()));
     }
 
     /// Why servers refuse cookies that are alive.
@@ -214,10 +213,14 @@ impl Fleet {
     fn refused_by(&self, ring: &str, now: OffsetDateTime) -> Vec<Reason> {
         let sessions = server(ring);
         let alive = self.cookies.iter().filter(|(made, _)| now - *made < LONGEST);
-        let state = |(_, cookie): &(_, String)| sessions.load_at(RequestFields::new([cookie.clone()]), now).state();
+        let state = |(_, cookie): &(_, String)| {
+            sessions
+                .load_at(RequestFields::from_cookies([cookie.clone()]), now)
+                .state()
+        };
         let reason = |state| match state {
-            State::Valid => None,
-            State::Rejected(reason) => Some(reason),
+            SessionState::Valid => None,
+            SessionState::Rejected(reason) => Some(reason),
             other => panic!("{other:?}"),
         };
         alive.map(state).filter_map(reason).collect()
@@ -360,10 +363,10 @@ fn a_visitors_cookie_is_explained() {
     let day = |count: u64| Duration::from_secs(count * 86_400);
     let sessions = Sessions::builder(KeyRing::parse(&operator.deployed().unwrap()).unwrap())
         .audience("shop-production")
-        .remembered(day(14), day(90))
+        .remembered(Lifetime::absolute(day(90)).idle(day(14)))
         .build()
         .unwrap();
-    let cookie = sessions.cookie_for(7, operator.now()).unwrap();
+    let cookie = sessions.cookie_for_at(7, operator.now()).unwrap();
     let file = operator.directory.join("cookie.txt");
     fs::write(&file, format!("Cookie: {cookie}\n")).unwrap();
     fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();

@@ -10,9 +10,9 @@ use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use sealed_session::{
-    Event, KeyError, KeyReloader, KeyRing, KeySource, Level, Reload, RequestFields, RingFile, Sealer, Sessions, State,
-};
+use sealed_session::events::Level;
+use sealed_session::keys::{KeyError, KeyReloader, KeySource, Reload, RingFile};
+use sealed_session::{Event, KeyRing, RequestFields, Sealer, SessionState, Sessions};
 
 use common::{START, Seen, after, at, key};
 
@@ -61,10 +61,10 @@ fn sessions(directory: &Directory, seen: &Seen) -> Sessions<u32> {
 fn seals(sessions: &Sessions<u32>) -> [u8; 4] {
     let mut session = sessions.load(RequestFields::default());
     session.start(1).unwrap();
-    let patch = session.finish(200).unwrap();
+    let patch = session.finish_patch(200);
     let line = patch.set_cookies().next().unwrap();
     let token = line.split(['=', ';']).nth(1).unwrap();
-    sealed_session::Claims::parse(token).unwrap().key_id.to_bytes()
+    sealed_session::edge::Claims::parse(token).unwrap().key_id.to_bytes()
 }
 
 #[track_caller]
@@ -140,7 +140,7 @@ fn a_file_that_is_still_being_written_is_not_adopted() {
     directory.replace(&written(1));
     let sessions = sessions(&directory, &seen);
     let mut reloader = sessions.reload_from(RingFile::new(directory.path()));
-    let cookie = sessions.cookie_for(7, time::OffsetDateTime::now_utc()).unwrap();
+    let cookie = sessions.cookie_for_at(7, time::OffsetDateTime::now_utc()).unwrap();
     let whole = written(2);
     let lines = whole.match_indices('\n').map(|(at, _)| at + 1);
     for end in lines.filter(|&end| end < whole.len()) {
@@ -156,7 +156,7 @@ fn a_file_that_is_still_being_written_is_not_adopted() {
     fs::write(directory.path(), &whole).unwrap();
     settle(&mut reloader);
     assert_seals(&sessions, 2);
-    let session = sessions.load(RequestFields::new([cookie]));
+    let session = sessions.load(RequestFields::from_cookies([cookie]));
     assert_eq!(session.get(), Some(&7));
 }
 
@@ -297,7 +297,7 @@ fn a_ring_without_the_sealing_key_is_adopted_and_said() {
     let (directory, seen) = (Directory::new("dropped"), Seen::default());
     directory.replace(&written(1));
     let sessions = sessions(&directory, &seen);
-    let cookie = sessions.cookie_for(7, time::OffsetDateTime::now_utc()).unwrap();
+    let cookie = sessions.cookie_for_at(7, time::OffsetDateTime::now_utc()).unwrap();
     let mut reloader = sessions.reload_from(RingFile::new(directory.path()));
     directory.replace(&written(2));
     settle(&mut reloader);
@@ -320,8 +320,11 @@ fn a_ring_without_the_sealing_key_is_adopted_and_said() {
         in_order(expected),
         "a session lives under key 1, and key 2 sealed"
     );
-    let session = sessions.load(RequestFields::new([cookie]));
-    assert_eq!(session.state(), State::Rejected(sealed_session::Reason::UnknownKey));
+    let session = sessions.load(RequestFields::from_cookies([cookie]));
+    assert_eq!(
+        session.state(),
+        SessionState::Rejected(sealed_session::Reason::UnknownKey)
+    );
 }
 
 /// In the middle of a rotation nearly all sessions live under the key that opens. At its end nobody does.
@@ -344,15 +347,15 @@ fn a_dropped_key_is_a_warning_as_long_as_sessions_live_under_it() {
             builder.build().unwrap()
         };
         let sessions = server(&seen, clock);
-        _ = sessions.cookie_for(7, after(0)).unwrap();
+        _ = sessions.cookie_for_at(7, after(0)).unwrap();
         seen.take();
         sessions.replace_keys(KeyRing::new(key(1)).open(key(2)).unwrap());
         sessions.replace_keys(KeyRing::new(key(2)).open(key(1)).unwrap());
         assert_eq!(seen.take(), [in_use(1, &[2]), in_use(2, &[1])]);
         if let Some(started) = opened {
             let other = server(&Seen::default(), Arc::default());
-            let cookie = other.cookie_for(8, after(started)).unwrap();
-            let fields = RequestFields::new([cookie]);
+            let cookie = other.cookie_for_at(8, after(started)).unwrap();
+            let fields = RequestFields::from_cookies([cookie]);
             assert_eq!(sessions.load_at(fields, after(started)).get(), Some(&8));
         }
         now.store(START + dropped_after, Ordering::SeqCst);
@@ -400,14 +403,14 @@ fn only_a_change_of_the_source_replaces_a_ring_that_was_set_by_hand() {
 
 #[test]
 fn sealers_follow_together_with_the_sessions() {
-    let sealer = Arc::new(Sealer::new(KeyRing::new(key(1)), "magic-link", "").unwrap());
+    let sealer = Arc::new(Sealer::new(KeyRing::new(key(1)), "magic-link").unwrap());
     let sessions = Sessions::<u32>::builder(KeyRing::new(key(1))).build().unwrap();
     let source = || Ok(KeyRing::new(key(2)));
     let mut reloader = sessions.reload_from(source).with_sealer(Arc::clone(&sealer));
     let old = sealer.seal(b"old", Duration::from_secs(60)).unwrap();
     assert_eq!(reloader.reload_now(), Ok(Reload::Replaced));
     assert!(sealer.open(&old).is_err());
-    let new = Sealer::new(KeyRing::new(key(2)), "magic-link", "").unwrap();
+    let new = Sealer::new(KeyRing::new(key(2)), "magic-link").unwrap();
     assert!(new.open(&sealer.seal(b"new", Duration::from_secs(60)).unwrap()).is_ok());
 }
 
@@ -493,20 +496,20 @@ fn no_request_fails_during_a_thousand_replacements() {
     let (done, start) = (AtomicBool::new(false), Barrier::new(5));
     let requests = AtomicU32::new(0);
     let visit = || {
-        let mut cookie = sessions.cookie_for(0, time::OffsetDateTime::now_utc()).unwrap();
+        let mut cookie = sessions.cookie_for_at(0, time::OffsetDateTime::now_utc()).unwrap();
         start.wait();
         let mut count = 0;
         while !done.load(Ordering::SeqCst) {
-            let mut session = sessions.load(RequestFields::new([cookie.clone()]));
+            let mut session = sessions.load(RequestFields::from_cookies([cookie.clone()]));
             assert_eq!(session.get(), Some(&count), "{:?}", session.state());
             count += 1;
             if count % 5 == 0 {
                 session.start(count).unwrap();
             } else {
-                session.update(|number| *number = count).unwrap();
-                session.renew().unwrap();
+                let _ = session.update(|number| *number = count).unwrap();
+                session.touch().unwrap();
             }
-            let patch = session.finish(200).unwrap();
+            let patch = session.finish_patch(200);
             let pairs: Vec<&str> = patch.set_cookies().filter_map(|line| line.split(';').next()).collect();
             assert_eq!(pairs.len(), 2);
             cookie = pairs.join("; ");
@@ -544,7 +547,7 @@ fn no_request_fails_during_a_thousand_replacements() {
     assert_eq!(count(|event| matches!(event, Event::KeysReloadFailed { .. })), 200);
     assert_eq!(count(|event| *event == Event::KeysReloadRecovered), 199);
     assert_eq!(
-        count(|event| matches!(event, Event::Rejected { .. } | Event::SealingFailed)),
+        count(|event| matches!(event, Event::Rejected { .. } | Event::EndedMeanwhile { .. })),
         0
     );
     assert!(requests.load(Ordering::SeqCst) >= REPLACEMENTS);

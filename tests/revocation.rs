@@ -7,10 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use sealed_session::{
-    Builder, Event, Reason, RequestFields, RevocationCursor, RevocationList, Revocations, Session, SessionId, Sessions,
-    State,
-};
+use sealed_session::revocation::{RevocationCursor, RevocationList, Revocations};
+use sealed_session::{Builder, Event, Lifetime, Reason, RequestFields, Session, SessionId, SessionState, Sessions};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::OffsetDateTime;
@@ -38,20 +36,22 @@ fn with_list() -> (Sessions<Login>, Revocations) {
 }
 
 fn sign_in(sessions: &Sessions<Login>, generation: u32, at: u64) -> String {
-    sessions.cookie_for(Login { user: 7, generation }, after(at)).unwrap()
+    sessions
+        .cookie_for_at(Login { user: 7, generation }, after(at))
+        .unwrap()
 }
 
 fn load(sessions: &Sessions<Login>, cookie: &str) -> Session<Login> {
-    sessions.load_at(RequestFields::new([cookie.to_owned()]), after(100))
+    sessions.load_at(RequestFields::from_cookies([cookie.to_owned()]), after(100))
 }
 
 #[track_caller]
 fn assert_rejected(sessions: &Sessions<Login>, cookie: &str, reason: Reason) {
-    assert_eq!(load(sessions, cookie).state(), State::Rejected(reason));
+    assert_eq!(load(sessions, cookie).state(), SessionState::Rejected(reason));
 }
 
 fn sent(session: &Session<Login>) -> usize {
-    session.finish(200).unwrap().set_cookies().count()
+    session.finish_patch(200).set_cookies().count()
 }
 
 // ---- lists that travel
@@ -62,30 +62,30 @@ fn a_sign_out_and_a_cut_off_reach_other_servers_and_survive_a_restart() {
     let cookie = sign_in(&one, 0, 0);
     let neighbour = sign_in(&one, 0, 0);
     let mut cursor = RevocationCursor::default();
-    load(&one, &cookie).clear().unwrap();
+    load(&one, &cookie).end().unwrap();
     assert_eq!(
         load(&other, &cookie).state(),
-        State::Valid,
+        SessionState::Valid,
         "it has not heard of it yet"
     );
     let delta = here.own_delta_since(&mut cursor, after(100)).unwrap();
     assert_eq!(there.merge(&delta, after(100)), Ok(1));
     assert_rejected(&other, &cookie, Reason::Revoked);
-    assert_eq!(load(&other, &neighbour).state(), State::Valid);
+    assert_eq!(load(&other, &neighbour).state(), SessionState::Valid);
 
-    one.reject_started_before(after(50));
+    one.raise_cut_off(after(50));
     let delta = here.own_delta_since(&mut cursor, after(100)).unwrap();
     assert_eq!(there.merge(&delta, after(100)), Ok(1));
     assert_rejected(&other, &neighbour, Reason::Revoked);
     let later = sign_in(&other, 0, 50);
-    assert_eq!(load(&other, &later).state(), State::Valid);
+    assert_eq!(load(&other, &later).state(), SessionState::Valid);
 
     let (restarted, again) = with_list();
     assert_eq!(again.merge(&there.snapshot(after(100)), after(100)), Ok(2));
     for over in [&cookie, &neighbour] {
         assert_rejected(&restarted, over, Reason::Revoked);
     }
-    assert_eq!(load(&restarted, &later).state(), State::Valid);
+    assert_eq!(load(&restarted, &later).state(), SessionState::Valid);
 }
 
 #[test]
@@ -93,19 +93,19 @@ fn every_server_that_learns_of_a_cut_off_says_so_once() {
     let (seen, list) = (Seen::default(), Revocations::new());
     let other = server(|builder| builder.revocation_list(list.clone()).observer(seen.observer()));
     let (_, here) = with_list();
-    here.reject_started_before(after(50));
+    here.raise_cut_off(after(50));
     let snapshot = here.snapshot(after(100));
     assert_eq!(list.merge(&snapshot, after(100)), Ok(1));
     assert_eq!(list.merge(&snapshot, after(100)), Ok(0));
     assert_eq!(seen.take(), [Event::CutOffRaised { to: START + 50 }]);
-    other.reject_started_before(after(60));
+    other.raise_cut_off(after(60));
     assert_eq!(seen.take(), [Event::CutOffRaised { to: START + 60 }]);
 }
 
 #[test]
 fn an_entry_lasts_until_no_session_of_its_id_can_be_valid_and_no_longer() {
     let (sessions, list) = with_list();
-    load(&sessions, &sign_in(&sessions, 0, 40)).clear().unwrap();
+    load(&sessions, &sign_in(&sessions, 0, 40)).end().unwrap();
     assert_lasts(&list, 40 + LONGEST);
     // Of a mere id it is not known when it started: at the latest now, by a clock that is 5 minutes ahead.
     sessions.revoke(SessionId::from_bytes([7; 8]));
@@ -126,7 +126,9 @@ fn an_entry_lasts_as_long_as_sessions_of_its_kind() {
         let list = Revocations::new();
         let configured = list.clone();
         let sessions = server(|builder| {
-            let builder = builder.absolute_timeout(absolute).remembered(days(14), days(90));
+            let builder = builder
+                .lifetime(Lifetime::absolute(absolute))
+                .remembered(Lifetime::absolute(days(90)).idle(days(14)));
             builder.revocation_list(configured)
         });
         (sessions, list)
@@ -135,26 +137,26 @@ fn an_entry_lasts_as_long_as_sessions_of_its_kind() {
     // An ordinary session of an application that also remembers: 180 times shorter than 90 days.
     let (sessions, list) = with(twelve_hours);
     let ordinary = sign_in(&sessions, 0, 40);
-    load(&sessions, &ordinary).clear().unwrap();
+    load(&sessions, &ordinary).end().unwrap();
     assert_lasts(&list, 40 + LONGEST);
 
     let (sessions, list) = with(twelve_hours);
     let mut session = sessions.load_at(RequestFields::default(), after(40));
     session.start(Login { user: 7, generation: 0 }).unwrap();
     session.remember(true).unwrap();
-    let patch = session.finish(200).unwrap();
+    let patch = session.finish_patch(200);
     let pairs: Vec<_> = patch.set_cookies().filter_map(|line| line.split(';').next()).collect();
-    load(&sessions, &pairs.join("; ")).clear().unwrap();
+    load(&sessions, &pairs.join("; ")).end().unwrap();
     assert_lasts(&list, 40 + 90 * DAY + 300);
 
     // A token from before the timeout was shortened opens on a server that has not heard of that yet.
     let longer = sign_in(&with(days(3)).0, 0, 40);
     let (sessions, list) = with(twelve_hours);
-    load(&sessions, &longer).clear().unwrap();
+    load(&sessions, &longer).end().unwrap();
     assert_lasts(&list, 40 + 3 * DAY + 300);
     // And one from before it was lengthened may be written anew.
     let (sessions, list) = with(days(3));
-    load(&sessions, &ordinary).clear().unwrap();
+    load(&sessions, &ordinary).end().unwrap();
     assert_lasts(&list, 40 + 3 * DAY + 300);
 
     // No token lasts longer than this.
@@ -178,7 +180,7 @@ impl RevocationList for IdsAlone {
 fn the_cut_off_holds_in_this_process_whatever_the_list_does_with_it() {
     let sessions = server(|builder| builder.revocation_list(IdsAlone));
     let cookie = sign_in(&sessions, 0, 0);
-    sessions.reject_started_before(after(1));
+    sessions.raise_cut_off(after(1));
     assert_rejected(&sessions, &cookie, Reason::Revoked);
 }
 
@@ -193,10 +195,10 @@ fn the_vectors_are_read_as_they_say() {
         let outcome = match list.merge(&bytes(row["hex"].as_str().unwrap()), now) {
             Ok(_) => "ok",
             Err(error) => match error {
-                sealed_session::RevocationsError::NotAList => "not a list",
-                sealed_session::RevocationsError::UnknownVersion { .. } => "unknown version",
-                sealed_session::RevocationsError::Length => "length",
-                sealed_session::RevocationsError::Order => "order",
+                sealed_session::revocation::RevocationsError::NotAList => "not a list",
+                sealed_session::revocation::RevocationsError::UnknownVersion { .. } => "unknown version",
+                sealed_session::revocation::RevocationsError::Length => "length",
+                sealed_session::revocation::RevocationsError::Order => "order",
                 _ => "another",
             },
         };
@@ -248,27 +250,27 @@ fn a_sign_out_revokes_a_genuine_token_whatever_is_wrong_with_its_session() {
     let mut seconds = 0;
     let mut revoked = |cookie: String, reason, sign_out: &dyn Fn(RequestFields)| {
         seconds += 1;
-        let copy = accepting.load_at(RequestFields::new([cookie.clone()]), after(seconds));
-        assert_eq!(copy.state(), State::Valid, "{reason:?}");
+        let copy = accepting.load_at(RequestFields::from_cookies([cookie.clone()]), after(seconds));
+        assert_eq!(copy.state(), SessionState::Valid, "{reason:?}");
         let id = copy.id().unwrap();
-        sign_out(RequestFields::new([cookie]));
+        sign_out(RequestFields::from_cookies([cookie]));
         assert!(list.is_revoked(id), "{reason:?}");
     };
     let signed_out = |sessions: Sessions<Login>, seconds, reason| {
         move |fields: RequestFields| {
             let mut session = sessions.load_at(fields, at(START) + time::Duration::seconds(seconds));
-            assert_eq!(session.state(), State::Rejected(reason));
-            session.clear().unwrap();
-            assert_eq!(session.finish(200).unwrap().set_cookies().count(), 2);
+            assert_eq!(session.state(), SessionState::Rejected(reason));
+            session.end().unwrap();
+            assert_eq!(session.finish_patch(200).set_cookies().count(), 2);
         }
     };
     let after_lunch = signed_out(server(with_list), 1900, Reason::Idle);
     revoked(cookie(), Reason::Idle, &after_lunch);
     let slow_clock = signed_out(server(with_list), -301, Reason::StartedInFuture);
     revoked(cookie(), Reason::StartedInFuture, &slow_clock);
-    let shortened = server(|builder| with_list(builder.absolute_timeout(Duration::from_secs(60))));
+    let shortened = server(|builder| with_list(builder.lifetime(Lifetime::absolute(Duration::from_secs(60)))));
     revoked(cookie(), Reason::TooOld, &signed_out(shortened, 60, Reason::TooOld));
-    let refusing = server(|builder| with_list(builder.reject_if(|_| true)));
+    let refusing = server(|builder| with_list(builder.refuse_if(|_| true)));
     revoked(cookie(), Reason::Refused, &signed_out(refusing, 60, Reason::Refused));
     let deployed = Sessions::<NewLogin>::builder(ring())
         .revocation_list(list.clone())
@@ -276,17 +278,17 @@ fn a_sign_out_revokes_a_genuine_token_whatever_is_wrong_with_its_session() {
         .unwrap();
     revoked(cookie(), Reason::Payload, &|fields| {
         let mut session = deployed.load_at(fields, after(60));
-        assert_eq!(session.state(), State::Rejected(Reason::Payload));
-        session.clear().unwrap();
+        assert_eq!(session.state(), SessionState::Rejected(Reason::Payload));
+        session.end().unwrap();
     });
     // Without its activity cookie.
     let (session, _) = cookie()
         .split_once("; ")
         .map(|(one, two)| (one.to_owned(), two.to_owned()))
         .unwrap();
-    let no_idle = server(|builder| builder.no_idle_timeout());
+    let no_idle = server(|builder| builder.lifetime(Lifetime::default().without_idle()));
     let id = load(&no_idle, &session).id().unwrap();
-    load(&server(with_list), &session).clear().unwrap();
+    load(&server(with_list), &session).end().unwrap();
     assert!(list.is_revoked(id));
 }
 
@@ -299,16 +301,20 @@ fn a_start_and_a_change_of_kind_revoke_the_session_that_came_once_they_are_sent(
     for act in acts {
         for (revokes, status) in [(true, 200), (true, 500), (false, 200)] {
             let days = |days| Duration::from_secs(days * DAY);
-            let sessions = server(|builder| builder.remembered(days(14), days(90)).revoke_on_clear(revokes));
+            let sessions = server(|builder| {
+                builder
+                    .remembered(Lifetime::absolute(days(90)).idle(days(14)))
+                    .revoke_on_end(revokes)
+            });
             let cookie = sign_in(&sessions, 0, 0);
             let mut session = load(&sessions, &cookie);
             act(&mut session);
-            assert_eq!(load(&sessions, &cookie).state(), State::Valid, "not sent yet");
-            let is_sent = session.finish(status).unwrap().set_cookies().count() == 2;
+            assert_eq!(load(&sessions, &cookie).state(), SessionState::Valid, "not sent yet");
+            let is_sent = session.finish_patch(status).set_cookies().count() == 2;
             assert_eq!(is_sent, status == 200);
             let expected = match is_sent && revokes {
-                true => State::Rejected(Reason::Revoked),
-                false => State::Valid,
+                true => SessionState::Rejected(Reason::Revoked),
+                false => SessionState::Valid,
             };
             assert_eq!(load(&sessions, &cookie).state(), expected);
         }
@@ -322,8 +328,8 @@ fn a_sign_out_revokes_all_of_the_eight_sessions_that_came_and_no_ninth() {
         .map(|_| sign_in(&sessions, 0, 0).split_once(';').unwrap().0.to_owned())
         .collect();
     let mut session = load(&sessions, &cookies.join("; "));
-    session.clear().unwrap();
-    session.clear().unwrap();
+    session.end().unwrap();
+    session.end().unwrap();
     assert_eq!(list.len(), 8);
 }
 
@@ -338,8 +344,8 @@ fn a_damaged_token_is_no_token_of_its_id() {
     let last = if session.ends_with('A') { "Q" } else { "A" };
     let damaged = format!("{}{last};{rest}", &session[..session.len() - 1]);
     let mut session = load(&sessions, &damaged);
-    assert_eq!(session.state(), State::Rejected(Reason::Damaged));
-    session.clear().unwrap();
+    assert_eq!(session.state(), SessionState::Rejected(Reason::Damaged));
+    session.end().unwrap();
     // Who holds check keys can make such a head, with the id of anybody.
     let reason = Reason::Damaged;
     let (id, key_id) = (None, Some(key(1).id()));
@@ -354,14 +360,14 @@ fn a_sign_out_ends_the_session_that_came_whatever_the_request_did_to_it_before()
         |session| {
             session.start(Login { user: 8, generation: 0 }).unwrap();
         },
-        |session| session.clear().unwrap(),
+        |session| session.end().unwrap(),
     ];
     for act in acts {
         let (sessions, list) = with_list();
         let cookie = sign_in(&sessions, 0, 0);
         let mut session = load(&sessions, &cookie);
         act(&mut session);
-        session.clear().unwrap();
+        session.end().unwrap();
         assert_rejected(&sessions, &cookie, Reason::Revoked);
         assert!((1..=2).contains(&list.len()));
     }
@@ -375,8 +381,8 @@ fn a_second_clear_revokes_nothing_again() {
     seen.take();
     let mut session = load(&sessions, &cookie);
     let id = session.id().unwrap();
-    session.clear().unwrap();
-    session.clear().unwrap();
+    session.end().unwrap();
+    session.end().unwrap();
     assert_eq!(seen.take(), [Event::Revoked { id }]);
 }
 
@@ -391,7 +397,7 @@ fn a_running_write_does_not_bring_back_what_another_server_ended() {
     for write in [
         |session: &mut Session<Login>| session.update(|login| login.user += 1).map(|_| ()).unwrap(),
         |session: &mut Session<Login>| session.cycle_id().unwrap(),
-        |session: &mut Session<Login>| session.renew().unwrap(),
+        |session: &mut Session<Login>| session.touch().unwrap(),
     ] {
         let cookie = sign_in(&one, 0, 0);
         let mut running = load(&other, &cookie);
@@ -399,7 +405,7 @@ fn a_running_write_does_not_bring_back_what_another_server_ended() {
         let mut untold = load(&other, &cookie);
         write(&mut untold);
         assert!(sent(&untold) > 0);
-        load(&one, &cookie).clear().unwrap();
+        load(&one, &cookie).end().unwrap();
         _ = list.merge(&here.snapshot(after(100)), after(100)).unwrap();
         seen.take();
         assert_eq!(sent(&running), 0);
@@ -408,7 +414,7 @@ fn a_running_write_does_not_bring_back_what_another_server_ended() {
     let cookie = sign_in(&one, 0, 0);
     let mut running = load(&other, &cookie);
     running.start(Login { user: 8, generation: 0 }).unwrap();
-    load(&one, &cookie).clear().unwrap();
+    load(&one, &cookie).end().unwrap();
     _ = list.merge(&here.snapshot(after(100)), after(100)).unwrap();
     assert_eq!(sent(&running), 0);
 }
@@ -422,7 +428,7 @@ fn with_generation(seen: &Seen) -> (Sessions<Login>, Arc<AtomicU32>) {
     let sessions = server(|builder| {
         builder
             .observer(seen.observer())
-            .reject_if(move |opened| opened.data.generation != known.load(Ordering::SeqCst))
+            .refuse_if(move |opened| opened.data.generation != known.load(Ordering::SeqCst))
     });
     (sessions, record)
 }
@@ -434,14 +440,14 @@ fn the_applications_check_refuses_a_session_with_its_own_reason_and_an_event() {
     let cookie = sign_in(&sessions, 1, 0);
     let session = load(&sessions, &cookie);
     let id = session.id();
-    assert_eq!(session.state(), State::Valid);
+    assert_eq!(session.state(), SessionState::Valid);
     record.store(2, Ordering::SeqCst);
     seen.take();
     assert_rejected(&sessions, &cookie, Reason::Refused);
     let reason = Reason::Refused;
     let key_id = Some(key(1).id());
     assert_eq!(seen.take(), [Event::Rejected { reason, id, key_id }]);
-    assert_eq!(load(&sessions, &sign_in(&sessions, 2, 0)).state(), State::Valid);
+    assert_eq!(load(&sessions, &sign_in(&sessions, 2, 0)).state(), SessionState::Valid);
 }
 
 #[test]
@@ -449,9 +455,9 @@ fn the_applications_check_sees_data_start_and_id() {
     let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
     let told = Arc::clone(&seen);
     let sessions = server(|builder| {
-        builder.reject_if(move |opened| {
+        builder.refuse_if(move |opened| {
             let told = &mut told.lock().unwrap();
-            told.push((opened.data.user, opened.id, opened.started_at));
+            told.push((opened.data.user, opened.id, opened.started));
             false
         })
     });
@@ -459,7 +465,7 @@ fn the_applications_check_sees_data_start_and_id() {
     assert!(seen.lock().unwrap().is_empty(), "a new session is not asked for");
     let mut session = load(&sessions, &cookie);
     let id = session.id().unwrap();
-    session.update(|login| login.user = 8).unwrap();
+    let _ = session.update(|login| login.user = 8).unwrap();
     session.cycle_id().unwrap();
     assert_eq!(sent(&session), 2);
     assert_eq!(
@@ -489,12 +495,12 @@ fn signing_out_everywhere_else_keeps_the_session_that_did_it() {
     let (own, other) = (sign_in(&sessions, 1, 0), sign_in(&sessions, 1, 0));
     let mut changes_password = load(&sessions, &own);
     let mut running = load(&sessions, &other);
-    running.update(|login| login.user = 9).unwrap();
+    let _ = running.update(|login| login.user = 9).unwrap();
     let id = running.id().unwrap();
     assert_eq!(changes_password.get().map(|login| login.user), Some(7));
 
     record.store(2, Ordering::SeqCst);
-    changes_password.update(|login| login.generation = 2).unwrap();
+    let _ = changes_password.update(|login| login.generation = 2).unwrap();
     assert_eq!(sent(&changes_password), 1);
     seen.take();
     assert_eq!(sent(&running), 0);
@@ -505,9 +511,9 @@ fn signing_out_everywhere_else_keeps_the_session_that_did_it() {
 #[test]
 fn an_instant_in_the_record_works_in_whole_seconds() {
     let valid_from = after(50);
-    let sessions = server(|builder| builder.reject_if(move |opened| opened.started_at < valid_from));
+    let sessions = server(|builder| builder.refuse_if(move |opened| opened.started < valid_from));
     assert_rejected(&sessions, &sign_in(&sessions, 0, 49), Reason::Refused);
     let cookie = sign_in(&sessions, 0, 50);
-    assert_eq!(load(&sessions, &cookie).state(), State::Valid);
+    assert_eq!(load(&sessions, &cookie).state(), SessionState::Valid);
     assert_eq!(valid_from.unix_timestamp(), i64::try_from(START + 50).unwrap());
 }

@@ -11,9 +11,8 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use sealed_session::{
-    Event, RequestFields, RevocationFile, RevocationFileError, RevocationList, Revocations, SessionId, Sessions, State,
-};
+use sealed_session::revocation::{RevocationFile, RevocationFileError, RevocationList, Revocations};
+use sealed_session::{Event, RequestFields, SessionId, SessionState, Sessions};
 use time::OffsetDateTime;
 
 use common::{Seen, ring};
@@ -81,21 +80,21 @@ fn a_sign_out_and_a_cut_off_are_in_the_file_when_the_call_returns_and_survive_a_
     let directory = Directory::new("restart");
     let seen = Seen::default();
     let first = sessions(open(&directory.file()), &seen);
-    let cookie = first.cookie_for(7, now()).unwrap();
-    let other = first.cookie_for(8, now() - Duration::from_secs(60)).unwrap();
-    let load = |sessions: &Sessions<u32>, cookie: &String| sessions.load(RequestFields::new([cookie.clone()]));
+    let cookie = first.cookie_for_at(7, now()).unwrap();
+    let other = first.cookie_for_at(8, now() - Duration::from_secs(60)).unwrap();
+    let load = |sessions: &Sessions<u32>, cookie: &String| sessions.load(RequestFields::from_cookies([cookie.clone()]));
     let mut session = load(&first, &cookie);
     let id = session.id().unwrap();
-    session.clear().unwrap();
+    session.end().unwrap();
     assert!(read(&directory.file()).is_revoked(id));
     assert_eq!(read(&directory.file()).cut_off(), None);
-    first.reject_started_before(now() - Duration::from_secs(30));
+    first.raise_cut_off(now() - Duration::from_secs(30));
     assert!(read(&directory.file()).cut_off().is_some());
 
     drop((first, session));
     let second = sessions(open(&directory.file()), &seen);
     for cookie in [&cookie, &other] {
-        assert!(matches!(load(&second, cookie).state(), State::Rejected(_)));
+        assert!(matches!(load(&second, cookie).state(), SessionState::Rejected(_)));
     }
     assert_eq!(
         directory.names(),
@@ -207,7 +206,7 @@ fn what_could_not_be_written_is_told_and_written_with_the_next() {
         "{events:?}"
     );
     assert!(file.flush().is_err());
-    sessions.reject_started_before(now());
+    sessions.raise_cut_off(now());
     assert!(matches!(seen.take()[0], Event::RevocationFileNotWritten { .. }));
     fs::remove_dir(&obstacle).unwrap();
     sessions.revoke(id(2));

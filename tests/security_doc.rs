@@ -3,7 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that meets what it does not expect fails")]
 
-use sealed_session::{Key, KeyError, KeyRing, NotAnId, SecretText, Session, Sessions};
+use sealed_session::keys::{KeyError, NotAnId, SecretText};
+use sealed_session::{Key, KeyRing, Lifetime, Session, Sessions};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
@@ -22,7 +23,7 @@ fn drop_stolen_secret(sessions: &Sessions<Login>, ring: &str) -> Result<(), KeyE
 }
 
 fn end_all_sessions(sessions: &Sessions<Login>, last_server_was_done: OffsetDateTime) {
-    sessions.reject_started_before(last_server_was_done);
+    sessions.raise_cut_off(last_server_was_done);
 }
 
 fn revoke_from_log(sessions: &Sessions<Login>, id: &str) -> Result<(), NotAnId> {
@@ -31,7 +32,7 @@ fn revoke_from_log(sessions: &Sessions<Login>, id: &str) -> Result<(), NotAnId> 
 }
 
 fn login_if_still_valid(session: &Session<Login>, valid_from: OffsetDateTime) -> Option<&Login> {
-    session.started_at().filter(|&started| started >= valid_from)?;
+    session.started().filter(|&started| started >= valid_from)?;
     session.get()
 }
 
@@ -44,7 +45,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use sealed_session::{Builder, Event, Reason, RequestFields, SessionId, State};
+use sealed_session::{Builder, Event, Reason, RequestFields, SessionId, SessionState};
 
 const SECURITY: &str = include_str!("../SECURITY.md");
 const THIS: &str = include_str!("security_doc.rs");
@@ -61,17 +62,17 @@ fn server(ring: &SecretText) -> Sessions<Login> {
 }
 
 fn load(sessions: &Sessions<Login>, cookie: &str, seconds: i64) -> Session<Login> {
-    sessions.load_at(RequestFields::new([cookie.to_owned()]), at(seconds))
+    sessions.load_at(RequestFields::from_cookies([cookie.to_owned()]), at(seconds))
 }
 
 fn sign_in(sessions: &Sessions<Login>, user: u64, seconds: i64) -> String {
-    sessions.cookie_for(Login { user }, at(seconds)).unwrap()
+    sessions.cookie_for_at(Login { user }, at(seconds)).unwrap()
 }
 
 /// The browser's cookies after a response to the request that brought `before`.
 fn finish(session: &Session<Login>, before: &str) -> String {
     let mut cookies: Vec<String> = before.split("; ").map(str::to_owned).collect();
-    for line in session.finish(200).unwrap().set_cookies() {
+    for line in session.finish_patch(200).set_cookies() {
         let pair = line.split(';').next().unwrap().to_owned();
         let name = pair.split_once('=').unwrap().0;
         cookies.retain(|cookie| cookie.split_once('=').unwrap().0 != name);
@@ -84,7 +85,7 @@ fn finish(session: &Session<Login>, before: &str) -> String {
 
 #[track_caller]
 fn assert_rejected(sessions: &Sessions<Login>, cookie: &str, seconds: i64, reason: Reason) {
-    assert_eq!(load(sessions, cookie, seconds).state(), State::Rejected(reason));
+    assert_eq!(load(sessions, cookie, seconds).state(), SessionState::Rejected(reason));
 }
 
 #[track_caller]
@@ -110,7 +111,7 @@ fn an_older_cookie_may_come_back() {
     let sessions = server(&new_ring().unwrap());
     let older = sign_in(&sessions, 7, 0);
     let mut session = load(&sessions, &older, 10);
-    session.update(|login| login.user = 8).unwrap();
+    let _ = session.update(|login| login.user = 8).unwrap();
     let newer = finish(&session, &older);
     assert_user(&sessions, &newer, 20, 8);
     assert_user(&sessions, &older, 20, 7);
@@ -120,11 +121,11 @@ fn an_older_cookie_may_come_back() {
 #[test]
 fn a_copied_cookie_is_dead_after_a_sign_out_unless_that_is_switched_off() {
     for revokes in [true, false] {
-        let (sessions, _) = moved_server(|builder| builder.revoke_on_clear(revokes));
+        let (sessions, _) = moved_server(|builder| builder.revoke_on_end(revokes));
         let cookie = sign_in(&sessions, 7, 0);
         let copy = cookie.clone();
         let mut session = load(&sessions, &cookie, 10);
-        session.clear().unwrap();
+        session.end().unwrap();
         assert_eq!(finish(&session, &cookie), "");
         match revokes {
             true => assert_rejected(&sessions, &copy, 20, Reason::Revoked),
@@ -140,7 +141,7 @@ fn a_cycled_session_that_is_answered_after_the_sign_out_lives_on() {
     let mut slow = load(&sessions, &cookie, 5);
     slow.cycle_id().unwrap();
     let answer = finish(&slow, &cookie);
-    load(&sessions, &cookie, 6).clear().unwrap();
+    load(&sessions, &cookie, 6).end().unwrap();
     assert_rejected(&sessions, &cookie, 7, Reason::Revoked);
     assert_user(&sessions, &answer, 7, 7);
 }
@@ -179,7 +180,7 @@ fn a_stolen_secret_is_dropped_and_what_it_made_is_cut_off() {
     let both = format!("{good}{}", stolen.expose().replace("seal ", "open "));
     sessions.replace_keys(KeyRing::parse(&both).unwrap());
     let mut session = load(&sessions, &forged, 300);
-    session.update(|login| login.user = 2).unwrap();
+    let _ = session.update(|login| login.user = 2).unwrap();
     let laundered = finish(&session, &forged);
 
     drop_stolen_secret(&sessions, &good).unwrap();
@@ -200,8 +201,8 @@ fn a_server_that_is_ahead_writes_starts_that_a_cut_off_by_another_clock_does_not
     // It is 310 on the other servers and 550 on this one, which is within what honest clocks may differ by.
     let forged = sign_in(&thief, 1, 600);
     let mut session = load(&ahead, &forged, 550);
-    session.update(|login| login.user = 2).unwrap();
-    session.renew().unwrap();
+    let _ = session.update(|login| login.user = 2).unwrap();
+    session.touch().unwrap();
     let laundered = finish(&session, &forged);
     let sessions = server(&good);
     end_all_sessions(&sessions, at(310));
@@ -217,7 +218,7 @@ fn a_stolen_session_ends_everywhere() {
     let other = sign_in(&sessions, 7, 0);
     let copy = cookie.clone();
     let mut session = load(&sessions, &cookie, 10);
-    session.clear().unwrap();
+    session.end().unwrap();
     assert_eq!(finish(&session, &cookie), "");
     assert_rejected(&sessions, &copy, 20, Reason::Revoked);
     assert_user(&sessions, &other, 20, 7);
@@ -254,7 +255,7 @@ fn everybody_is_signed_out_by_the_cut_off() {
 fn a_cut_off_at_a_whole_second_spares_what_started_within_it() {
     let sessions = server(&new_ring().unwrap());
     let late_in_its_second = at(10) + time::Duration::milliseconds(900);
-    let cookie = sessions.cookie_for(Login { user: 7 }, late_in_its_second).unwrap();
+    let cookie = sessions.cookie_for_at(Login { user: 7 }, late_in_its_second).unwrap();
     end_all_sessions(&sessions, at(10));
     assert_user(&sessions, &cookie, 20, 7);
     end_all_sessions(&sessions, at(11));
@@ -267,7 +268,7 @@ fn a_lost_ring_ends_sessions_and_removes_no_cookie() {
     let cookie = sign_in(&server(&new_ring().unwrap()), 7, 0);
     let sessions = server(&new_ring().unwrap());
     let session = load(&sessions, &cookie, 10);
-    assert_eq!(session.state(), State::Rejected(Reason::UnknownKey));
+    assert_eq!(session.state(), SessionState::Rejected(Reason::UnknownKey));
     assert_eq!(finish(&session, &cookie), cookie);
 }
 
@@ -304,10 +305,10 @@ fn what_a_thief_made_does_not_pass_the_cut_off_in_a_request_that_was_running() {
         },
     ];
     for write in writes {
-        let (sessions, hand) = moved_server(|builder| builder.remembered(days(14), days(90)));
+        let (sessions, hand) = moved_server(|builder| builder.remembered(Lifetime::absolute(days(90)).idle(days(14))));
         // As far ahead as the leeway lets it.
         let forged = sign_in(&sessions, 7, 300);
-        let slow = sessions.load(RequestFields::new([forged.clone()]));
+        let slow = sessions.load(RequestFields::from_cookies([forged.clone()]));
         assert_eq!(slow.get(), Some(&Login { user: 7 }));
         hand.store(10, Ordering::SeqCst);
         drop_stolen_secret(&sessions, new_ring().unwrap().expose()).unwrap();
@@ -315,7 +316,7 @@ fn what_a_thief_made_does_not_pass_the_cut_off_in_a_request_that_was_running() {
         hand.store(40, Ordering::SeqCst);
         let mut slow = slow;
         write(&mut slow);
-        slow.renew().unwrap();
+        slow.touch().unwrap();
         assert_eq!(finish(&slow, &forged), forged, "nothing is sent");
     }
 }
@@ -325,7 +326,7 @@ fn a_late_write_of_the_old_session_can_end_a_fresh_one() {
     let sessions = server(&new_ring().unwrap());
     let cookie = sign_in(&sessions, 7, 0);
     let mut slow = load(&sessions, &cookie, 5);
-    slow.update(|login| login.user = 8).unwrap();
+    let _ = slow.update(|login| login.user = 8).unwrap();
     let mut session = load(&sessions, &cookie, 5);
     session.cycle_id().unwrap();
     let fresh = finish(&session, &cookie);
@@ -341,8 +342,8 @@ fn of_two_sessions_in_one_browser_a_sign_out_ends_both() {
     let (older, newer) = (sign_in(&sessions, 7, -10), sign_in(&sessions, 8, 0));
     let mut session = load(&sessions, &format!("{older}; {newer}"), 0);
     assert_eq!(session.get(), Some(&Login { user: 8 }));
-    session.clear().unwrap();
-    _ = session.finish(200).unwrap();
+    session.end().unwrap();
+    _ = session.finish_patch(200);
     // The browser removes one cookie of the name and keeps the other, of another domain, path or partition.
     assert_rejected(&sessions, &newer, 0, Reason::Revoked);
     assert_rejected(&sessions, &older, 0, Reason::Revoked);
@@ -358,7 +359,7 @@ fn two_types_of_session_data_under_one_name_read_each_other() {
     let first_step = |name: &str| {
         let builder = Sessions::<PasswordSeen>::builder(KeyRing::parse(ring.expose()).unwrap());
         let sessions = builder.cookie_name(name).build().unwrap();
-        sessions.cookie_for(PasswordSeen { user: 7 }, at(0)).unwrap()
+        sessions.cookie_for_at(PasswordSeen { user: 7 }, at(0)).unwrap()
     };
     assert_user(&server(&ring), &first_step("__Host-id"), 1, 7);
     // Under a name of its own it is nothing, not even if somebody renames it.
@@ -372,7 +373,7 @@ fn an_activity_cookie_of_a_longer_idle_timeout_waits_for_its_time() {
     let ring = new_ring().unwrap();
     let with_idle = |idle| {
         let builder = Sessions::<Login>::builder(KeyRing::parse(ring.expose()).unwrap());
-        let builder = builder.absolute_timeout(days(30)).idle_timeout(idle);
+        let builder = builder.lifetime(Lifetime::absolute(days(30)).idle(idle));
         builder.build().unwrap()
     };
     let kept = sign_in(&with_idle(days(14)), 7, 0);

@@ -9,7 +9,8 @@ use std::time::Duration;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::Config;
-use sealed_session::{Claims, KeyRing, RequestFields, SealError, Session, Sessions, State};
+use sealed_session::edge::Claims;
+use sealed_session::{KeyRing, Lifetime, RequestFields, Session, SessionState, Sessions, WriteError};
 use serde::{Deserialize, Serialize};
 
 use common::{Jar, START, at, key};
@@ -259,11 +260,10 @@ fn ring_text(keys: &[(u8, u64)], sealing: u8) -> String {
 
 fn built(ring: &str) -> Sessions<Data> {
     Sessions::builder(KeyRing::parse(ring).unwrap())
-        .idle_timeout(Duration::from_secs(IDLE))
-        .absolute_timeout(Duration::from_secs(ABSOLUTE))
+        .lifetime(Lifetime::default().idle(Duration::from_secs(IDLE)))
+        .lifetime(Lifetime::absolute(Duration::from_secs(ABSOLUTE)))
         .remembered(
-            Duration::from_secs(REMEMBERED_IDLE),
-            Duration::from_secs(REMEMBERED_ABSOLUTE),
+            Lifetime::absolute(Duration::from_secs(REMEMBERED_ABSOLUTE)).idle(Duration::from_secs(REMEMBERED_IDLE)),
         )
         .build()
         .unwrap()
@@ -283,11 +283,11 @@ fn act_on(session: &mut Session<Data>, act: Act) {
         Act::Remember(remembered) => match session.remember(remembered) {
             Ok(()) => {}
             Err(error) => {
-                assert_eq!((error, remembered), (SealError::Expiry, false));
+                assert_eq!((error, remembered), (WriteError::Expiry, false));
             }
         },
-        Act::Renew => session.renew().unwrap(),
-        Act::Clear => session.clear().unwrap(),
+        Act::Renew => session.touch().unwrap(),
+        Act::Clear => session.end().unwrap(),
     }
 }
 
@@ -314,7 +314,7 @@ impl World {
     }
 
     fn load(&self) -> Session<Data> {
-        let fields = RequestFields::new([self.jar.header(self.now)]);
+        let fields = RequestFields::from_cookies([self.jar.header(self.now)]);
         self.server.sessions.load_at(fields, at(self.now))
     }
 
@@ -330,9 +330,9 @@ impl World {
             self.browser
         );
         if let Some(model) = expected {
-            assert_eq!(session.started_at(), Some(at(model.started)));
+            assert_eq!(session.started(), Some(at(model.started)));
             assert_eq!(
-                session.expires_at(),
+                session.expires(),
                 Some(at(model.ends())),
                 "start and kind alone fix the end"
             );
@@ -363,7 +363,7 @@ impl World {
     }
 
     fn finish(&mut self, session: &Session<Data>, status: u16) -> Vec<String> {
-        let patch = session.finish(status).unwrap();
+        let patch = session.finish_patch(status);
         let lines: Vec<String> = patch.set_cookies().map(str::to_owned).collect();
         self.server.note(&lines);
         lines
@@ -408,7 +408,11 @@ impl World {
         );
         self.browser.seen = seen.or(self.browser.seen);
         if self.browser.session.is_none() {
-            assert_eq!(self.load().state(), State::Absent, "a renewal brings nothing back");
+            assert_eq!(
+                self.load().state(),
+                SessionState::Absent,
+                "a renewal brings nothing back"
+            );
         }
         self.check();
     }
@@ -488,16 +492,16 @@ fn life(steps: &[(Act, u64)]) -> Vec<End> {
     let mut ends = Vec::new();
     for (act, seconds) in [(Act::Start(0), 0)].iter().chain(steps) {
         now += seconds;
-        let mut session = sessions.load_at(RequestFields::new([jar.header(now)]), at(now));
+        let mut session = sessions.load_at(RequestFields::from_cookies([jar.header(now)]), at(now));
         act_on(&mut session, *act);
-        if let Some(expires) = session.expires_at() {
+        if let Some(expires) = session.expires() {
             ends.push(End {
                 at: u64::try_from(expires.unix_timestamp()).unwrap(),
                 is_remembered: session.is_remembered(),
                 active_at: None,
             });
         }
-        let patch = session.finish(200).unwrap();
+        let patch = session.finish_patch(200);
         let sent = patch.set_cookies().filter_map(claims);
         ends.extend(sent.map(|claims| End {
             at: claims.expires.into(),
@@ -550,11 +554,11 @@ proptest! {
         let mut session = sessions.load_at(RequestFields::default(), at(START));
         session.start(Data { number: 1 }).unwrap();
         session.remember(remembered).unwrap();
-        jar.apply(session.finish(200).unwrap().set_cookies(), START);
+        jar.apply(session.finish_patch(200).set_cookies(), START);
         let (mut now, mut last_visit, mut is_dead) = (START, START, false);
         for wait in visits {
             now += wait;
-            let session = sessions.load_at(RequestFields::new([jar.header(now)]), at(now));
+            let session = sessions.load_at(RequestFields::from_cookies([jar.header(now)]), at(now));
             let is_live = session.get().is_some();
             prop_assert!(!(is_dead && is_live), "it came back");
             let absent = now - last_visit;
@@ -568,7 +572,7 @@ proptest! {
             }
             is_dead = !is_live;
             last_visit = now;
-            jar.apply(session.finish(200).unwrap().set_cookies(), now);
+            jar.apply(session.finish_patch(200).set_cookies(), now);
         }
     }
 
@@ -593,7 +597,7 @@ proptest! {
         world.request(&[Act::Clear], 200);
         world.wait(later);
         world.arrive(0);
-        prop_assert_eq!(world.load().state(), State::Absent);
+        prop_assert_eq!(world.load().state(), SessionState::Absent);
     }
 
     #[test]

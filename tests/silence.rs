@@ -7,9 +7,9 @@ use std::fmt::{Debug, Display};
 use std::panic::{self, AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 
-use sealed_session::{
-    Checker, EdgeRights, Event, Key, KeyRing, RequestFields, Revocations, SealError, Sealer, Sessions,
-};
+use sealed_session::edge::{Checker, EdgeRights};
+use sealed_session::revocation::Revocations;
+use sealed_session::{Event, Key, KeyRing, RequestFields, Sealer, Sessions, WriteError};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use common::{DAY, Seen, after, key};
@@ -92,14 +92,14 @@ fn no_key_is_in_any_debug_or_event() {
     shown.debug(&keys);
     let checker = Checker::from_edge_keys(keys.expose()).unwrap();
     shown.debug(&checker);
-    let cookie = sessions.cookie_for("x".into(), after(0)).unwrap();
-    shown.debug(&checker.check(&RequestFields::new([cookie.clone()]), after(1)));
-    let mut session = sessions.load_at(RequestFields::new([cookie]), after(1));
+    let cookie = sessions.cookie_for_at("x".into(), after(0)).unwrap();
+    shown.debug(&checker.check(&RequestFields::from_cookies([cookie.clone()]), after(1)));
+    let mut session = sessions.load_at(RequestFields::from_cookies([cookie]), after(1));
     sessions.replace_keys(ring());
     session.cycle_id().unwrap();
-    shown.debug(&session.finish(200).unwrap());
+    shown.debug(&session.finish_patch(200));
     shown.debug(&session);
-    let sealer = Sealer::new(ring(), "link", "").unwrap();
+    let sealer = Sealer::new(ring(), "link").unwrap();
     shown.debug(&sealer);
     shown.debug(&sealer.open_at("AQ", b"", after(0)));
     let events = seen.take();
@@ -216,15 +216,15 @@ fn a_panic_in_foreign_code_shows_nothing_but_its_own_message() {
     (1..=3).for_each(|number| shown.never_key(&digits(&key(number))));
     shown.secrets.push(WORD.into());
     let quiet = Sessions::<Trap>::builder(ring()).build().unwrap();
-    let cookie = quiet.cookie_for(Trap(WORD.into()), after(0)).unwrap();
-    let fields = || RequestFields::new([cookie.clone()]);
+    let cookie = quiet.cookie_for_at(Trap(WORD.into()), after(0)).unwrap();
+    let fields = || RequestFields::from_cookies([cookie.clone()]);
     let observed = Sessions::<Trap>::builder(ring())
         .observer(|event: &Event| match event {
             Event::KeysInUse { .. } => {}
             _ => panic!("trap"),
         })
         .build();
-    let traps: [&dyn Fn() -> Result<(), SealError>; 4] = [
+    let traps: [&dyn Fn() -> Result<(), WriteError>; 4] = [
         &|| quiet.load_at(fields(), after(0)).start(Trap(format!("write {WORD}"))),
         // It is read back at once.
         &|| quiet.load_at(fields(), after(0)).start(Trap(format!("read {WORD}"))),
@@ -236,7 +236,7 @@ fn a_panic_in_foreign_code_shows_nothing_but_its_own_message() {
             observed
                 .as_ref()
                 .unwrap()
-                .cookie_for(Trap(WORD.into()), after(0))
+                .cookie_for_at(Trap(WORD.into()), after(0))
                 .map(|_| ())
         },
     ];

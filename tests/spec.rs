@@ -11,7 +11,10 @@ use std::time::Duration;
 use aes_gcm::aead::{AeadInOut, KeyInit};
 use aes_gcm::{Aes256Gcm, Nonce};
 use hkdf::hmac::{Hmac, Mac};
-use sealed_session::{Builder, Key, KeyRing, Reason, RequestFields, SealError, Sealer, Sessions, State};
+use sealed_session::sealer::SealError;
+use sealed_session::{
+    Builder, Key, KeyRing, Lifetime, Reason, RequestFields, Sealer, SessionState, Sessions, WriteError,
+};
 use serde_json::{Value, json};
 use sha2::Sha256;
 use time::OffsetDateTime;
@@ -214,10 +217,10 @@ fn the_tokens_of_the_example_open_to_what_it_says() {
         let builder = Sessions::<Value>::builder(ring)
             .audience(example.text("audience"))
             .cookie_name(example.text("name"))
-            .absolute_timeout(limit("absolute").unwrap());
+            .lifetime(Lifetime::absolute(limit("absolute").unwrap()));
         let builder = match limit("idle") {
-            Some(idle) => builder.idle_timeout(idle),
-            None => builder.no_idle_timeout(),
+            Some(idle) => builder.lifetime(Lifetime::default().idle(idle)),
+            None => builder.lifetime(Lifetime::default().without_idle()),
         };
         let sessions = builder.build().unwrap();
         let cookies: Vec<String> = fields
@@ -227,21 +230,21 @@ fn the_tokens_of_the_example_open_to_what_it_says() {
                 format!("{}={}", example.text(name), example.text(field))
             })
             .collect();
-        let load = |now| sessions.load_at(RequestFields::new(cookies.clone()), at(now));
+        let load = |now| sessions.load_at(RequestFields::from_cookies(cookies.clone()), at(now));
         let session = load(example.number("now").into());
-        assert_eq!(session.state(), State::Valid, "row {id}");
+        assert_eq!(session.state(), SessionState::Valid, "row {id}");
         assert_eq!(session.get(), Some(&json!({ "u": 42 })));
         assert_eq!(serde_json::to_vec(&session.get()).unwrap(), example.bytes("payload"));
         assert_eq!(session.id().unwrap().to_string(), example.text("session_id"));
-        assert_eq!(session.started_at(), Some(at(example.number("started").into())));
-        assert_eq!(session.expires_at(), Some(at(example.number("expires").into())));
+        assert_eq!(session.started(), Some(at(example.number("started").into())));
+        assert_eq!(session.expires(), Some(at(example.number("expires").into())));
         assert!(!session.is_remembered());
         let expires = u64::from(example.number("expires"));
-        assert_eq!(load(expires).state(), State::Rejected(Reason::Expired));
+        assert_eq!(load(expires).state(), SessionState::Rejected(Reason::Expired));
         if id == 166 {
             let idle = u64::from(example.number("seen_expires"));
-            assert_eq!(load(idle - 1).state(), State::Valid);
-            assert_eq!(load(idle).state(), State::Rejected(Reason::Idle));
+            assert_eq!(load(idle - 1).state(), SessionState::Valid);
+            assert_eq!(load(idle).state(), SessionState::Rejected(Reason::Idle));
         }
     }
 }
@@ -276,8 +279,8 @@ fn builder() -> Builder<String> {
 }
 
 /// A session whose payload has this many bytes: a JSON string with its two quotes.
-fn cookie_of(sessions: &Sessions<String>, payload: usize) -> Result<Vec<(String, String)>, SealError> {
-    let cookies = sessions.cookie_for("x".repeat(payload - 2), at(NOW))?;
+fn cookie_of(sessions: &Sessions<String>, payload: usize) -> Result<Vec<(String, String)>, WriteError> {
+    let cookies = sessions.cookie_for_at("x".repeat(payload - 2), at(NOW))?;
     let pair = |pair: &str| {
         let (name, value) = pair.split_once('=').unwrap();
         (name.to_owned(), value.to_owned())
@@ -319,11 +322,11 @@ fn sizes_hold(constants: &mut Constants) {
     let largest = constants.take_size("largest_payload_of_a_9_character_name");
     assert!(cookie_of(&sessions, largest).is_ok());
     let error = cookie_of(&sessions, largest + 1).unwrap_err();
-    assert!(matches!(error, SealError::TooLarge { size, limit: refused, .. } if refused == limit && size > limit));
+    assert!(matches!(error, WriteError::TooLarge { size, limit: refused, .. } if refused == limit && size > limit));
 
-    let links = Sealer::new(ring(), "magic-link", "").unwrap();
+    let links = Sealer::new(ring(), "magic-link").unwrap();
     let longest = constants.take_size("longest_sealed_value_characters");
-    let seal = |payload: usize| links.seal_at(&vec![0; payload], b"", at(NOW + 1), at(NOW));
+    let seal = |payload: usize| links.seal_at(&vec![0; payload], Duration::from_secs(1), at(NOW));
     assert_eq!(seal(longest * 6 / 8 - overhead).unwrap().len(), longest);
     assert!(seal(longest * 6 / 8 - overhead + 1).is_err());
 
@@ -336,8 +339,20 @@ fn sizes_hold(constants: &mut Constants) {
 fn names_hold(constants: &mut Constants) {
     let text = |length: usize| "x".repeat(length);
     let name = constants.take_size("longest_name");
-    assert!(builder().no_idle_timeout().cookie_name(text(name)).build().is_ok());
-    assert!(builder().no_idle_timeout().cookie_name(text(name + 1)).build().is_err());
+    assert!(
+        builder()
+            .lifetime(Lifetime::default().without_idle())
+            .cookie_name(text(name))
+            .build()
+            .is_ok()
+    );
+    assert!(
+        builder()
+            .lifetime(Lifetime::default().without_idle())
+            .cookie_name(text(name + 1))
+            .build()
+            .is_err()
+    );
     let name = constants.take_size("longest_name_with_idle_timeout");
     assert!(builder().cookie_name(text(name)).build().is_ok());
     assert!(builder().cookie_name(text(name + 1)).build().is_err());
@@ -345,48 +360,48 @@ fn names_hold(constants: &mut Constants) {
     assert!(builder().audience(text(audience)).build().is_ok());
     assert!(builder().audience(text(audience + 1)).build().is_err());
     let purpose = constants.take_size("longest_purpose");
-    assert!(Sealer::new(ring(), &text(purpose), "").is_ok());
-    assert!(Sealer::new(ring(), &text(purpose + 1), "").is_err());
+    assert!(Sealer::new(ring(), &text(purpose)).is_ok());
+    assert!(Sealer::new(ring(), &text(purpose + 1)).is_err());
 }
 
 fn times_hold(constants: &mut Constants) {
     let sessions = builder().build().unwrap();
-    let cookie = sessions.cookie_for("x".to_owned(), at(NOW)).unwrap();
-    let load = |now: u64| sessions.load_at(RequestFields::new([cookie.clone()]), at(now));
+    let cookie = sessions.cookie_for_at("x".to_owned(), at(NOW)).unwrap();
+    let load = |now: u64| sessions.load_at(RequestFields::from_cookies([cookie.clone()]), at(now));
     let state = |now: u64| load(now).state();
 
     let leeway = constants.take("leeway_seconds");
-    assert_eq!(state(NOW - leeway), State::Valid);
-    assert_eq!(state(NOW - leeway - 1), State::Rejected(Reason::StartedInFuture));
+    assert_eq!(state(NOW - leeway), SessionState::Valid);
+    assert_eq!(state(NOW - leeway - 1), SessionState::Rejected(Reason::StartedInFuture));
 
     let idle = constants.take("default_idle_seconds");
-    assert_eq!(state(NOW + idle - 1), State::Valid);
-    assert_eq!(state(NOW + idle), State::Rejected(Reason::Idle));
+    assert_eq!(state(NOW + idle - 1), SessionState::Valid);
+    assert_eq!(state(NOW + idle), SessionState::Rejected(Reason::Idle));
 
     let absolute = constants.take("default_absolute_seconds");
-    assert_eq!(load(NOW).expires_at(), Some(at(NOW + absolute)));
-    assert_eq!(state(NOW + absolute - 1), State::Rejected(Reason::Idle));
-    assert_eq!(state(NOW + absolute), State::Rejected(Reason::Expired));
+    assert_eq!(load(NOW).expires(), Some(at(NOW + absolute)));
+    assert_eq!(state(NOW + absolute - 1), SessionState::Rejected(Reason::Idle));
+    assert_eq!(state(NOW + absolute), SessionState::Rejected(Reason::Expired));
 
     let step = constants.take("default_renewal_step_seconds");
     let renews = |now: u64| {
         let session = load(now);
         assert!(session.get().is_some());
-        session.finish(200).unwrap().set_cookies().count() == 1
+        session.finish_patch(200).set_cookies().count() == 1
     };
     assert!(!renews(NOW + step - 1) && renews(NOW + step));
 
     let days = constants.take("longest_life_days");
     let longest = Duration::from_secs(days * DAY);
-    assert!(builder().absolute_timeout(longest).build().is_ok());
+    assert!(builder().lifetime(Lifetime::absolute(longest)).build().is_ok());
     assert!(
         builder()
-            .absolute_timeout(longest + Duration::from_secs(1))
+            .lifetime(Lifetime::absolute(longest + Duration::from_secs(1)))
             .build()
             .is_err()
     );
-    let links = Sealer::new(ring(), "magic-link", "").unwrap();
-    let seal = |expires: u64| links.seal_at(b"", b"", at(expires), at(NOW));
+    let links = Sealer::new(ring(), "magic-link").unwrap();
+    let seal = |expires: u64| links.seal_at(b"", Duration::from_secs(expires.saturating_sub(NOW)), at(NOW));
     let token = seal(NOW + days * DAY).unwrap();
     assert_eq!(seal(NOW + days * DAY + 1), Err(SealError::Expiry));
     assert!(links.open_at(&token, b"", at(NOW - leeway)).is_ok());
@@ -397,17 +412,17 @@ fn times_hold(constants: &mut Constants) {
 fn the_number_of_tokens_opened_holds(constants: &mut Constants) {
     let most = constants.take_size("most_opened_per_request");
     let sessions = builder().build().unwrap();
-    let genuine = sessions.cookie_for("x".to_owned(), at(NOW)).unwrap();
+    let genuine = sessions.cookie_for_at("x".to_owned(), at(NOW)).unwrap();
     let (session, _activity) = genuine.split_once("; ").unwrap();
     // The last characters are the tag's: the head stays genuine, so the token passes the cheap steps.
     let damaged = format!("{}AAAAAAAA", &session[..session.len() - 8]);
     let state = |before: usize| {
         let mut fields = vec![damaged.clone(); before];
         fields.push(genuine.clone());
-        sessions.load_at(RequestFields::new(fields), at(NOW)).state()
+        sessions.load_at(RequestFields::from_cookies(fields), at(NOW)).state()
     };
-    assert_eq!(state(most - 1), State::Valid);
-    assert_eq!(state(most), State::Rejected(Reason::Damaged));
+    assert_eq!(state(most - 1), SessionState::Valid);
+    assert_eq!(state(most), SessionState::Rejected(Reason::Damaged));
 }
 
 #[test]

@@ -8,7 +8,10 @@ mod common;
 
 use std::time::Duration;
 
-use sealed_session::{Builder, Claims, Event, KeyRing, Reason, RequestFields, SealError, Session, Sessions, State};
+use sealed_session::edge::Claims;
+use sealed_session::{
+    Builder, Event, KeyRing, Lifetime, Reason, RequestFields, Session, SessionState, Sessions, Updated, WriteError,
+};
 use serde::{Deserialize, Serialize};
 
 use common::{DAY, START, Seen, after, key, ring};
@@ -91,11 +94,11 @@ struct House {
 fn house_with(configure: impl FnOnce(Builder<Login>) -> Builder<Login>) -> House {
     let seen = Seen::default();
     let builder = Sessions::builder(ring())
-        .remembered(days(14), days(90))
+        .remembered(Lifetime::absolute(days(90)).idle(days(14)))
         .clock(|| after(0))
         .observer(seen.observer());
     let sessions = configure(builder).build().unwrap();
-    let cookies = sessions.cookie_for(login(7), after(0)).unwrap();
+    let cookies = sessions.cookie_for_at(login(7), after(0)).unwrap();
     seen.take();
     House {
         sessions,
@@ -130,7 +133,7 @@ impl House {
     fn visit_with(&self, cookies: impl Into<String>, after: u64) -> Visit<'_> {
         Visit {
             house: self,
-            fields: RequestFields::new([cookies.into()]),
+            fields: RequestFields::from_cookies([cookies.into()]),
             after,
             status: 200,
             before: BEFORE,
@@ -160,7 +163,7 @@ impl<'a> Visit<'a> {
         let mut session = self.house.sessions.load_at(self.fields, after(self.after));
         act(&mut session);
         let mut headers = owned(self.before);
-        session.finish(self.status).unwrap().apply(&mut headers);
+        session.finish(self.status, &mut headers);
         let mut expected = owned(lines);
         expected.extend(cookies.iter().map(|line| ("Set-Cookie".into(), (*line).into())));
         assert_eq!(sorted(described(headers, self.house)), sorted(expected));
@@ -201,7 +204,7 @@ fn described(mut lines: Vec<(String, String)>, house: &House) -> Vec<(String, St
 }
 
 fn update(session: &mut Session<Login>) {
-    session.update(|login| login.user = 8).unwrap().unwrap();
+    assert_eq!(session.update(|login| login.user = 8), Ok(Updated::Done(())));
 }
 
 // ---- rows without a write
@@ -242,7 +245,7 @@ fn a_read_without_a_cookie_of_ours_depends_on_cookies_only() {
         house.visit_with(cookies, 0).gives(
             |session| {
                 assert!(session.get().is_none());
-                assert_eq!(session.state(), State::Absent);
+                assert_eq!(session.state(), SessionState::Absent);
             },
             VARIED,
             &[],
@@ -259,7 +262,7 @@ fn a_read_without_a_cookie_of_ours_depends_on_cookies_only() {
 fn assert_dead(house: &House, cookies: &str, after: u64, reason: Reason) {
     let read = |session: &mut Session<Login>| {
         assert!(session.get().is_none());
-        assert_eq!(session.state(), State::Rejected(reason));
+        assert_eq!(session.state(), SessionState::Rejected(reason));
     };
     house.visit_with(cookies, after).gives(read, PRIVATE, &[]);
     let bare = [("Cache-Control", "private, no-cache"), ("Vary", "Cookie")];
@@ -281,10 +284,10 @@ fn a_read_of_a_dead_session_makes_the_response_private() {
     let altered = format!("{}{altered}; {activity}", &session[..session.len() - 1]);
     assert_dead(&house, &altered, 0, Reason::Damaged);
     let stranger = Sessions::builder(KeyRing::new(key(2))).build().unwrap();
-    let strange = stranger.cookie_for(login(7), after(0)).unwrap();
+    let strange = stranger.cookie_for_at(login(7), after(0)).unwrap();
     assert_dead(&house, &strange, 0, Reason::UnknownKey);
     let neighbour = Sessions::builder(ring()).audience("blog").build().unwrap();
-    let strange = neighbour.cookie_for(login(7), after(0)).unwrap();
+    let strange = neighbour.cookie_for_at(login(7), after(0)).unwrap();
     assert_dead(&house, &strange, 0, Reason::NotOurs);
 }
 
@@ -294,13 +297,13 @@ fn of_several_refused_cookies_the_reason_is_that_of_the_one_that_got_furthest() 
     let house = house_with(|builder| {
         builder
             .clock(move || after(now))
-            .reject_if(|opened| opened.data.user == 13)
+            .refuse_if(|opened| opened.data.user == 13)
     });
-    let at_now = |sessions: &Sessions<Login>, user| sessions.cookie_for(login(user), after(now)).unwrap();
+    let at_now = |sessions: &Sessions<Login>, user| sessions.cookie_for_at(login(user), after(now)).unwrap();
     let id = |cookies: &str| {
         let session = house
             .sessions
-            .load_at(RequestFields::new([cookies.to_owned()]), after(now));
+            .load_at(RequestFields::from_cookies([cookies.to_owned()]), after(now));
         session.id().unwrap()
     };
     let stranger = Sessions::builder(KeyRing::new(key(2))).build().unwrap();
@@ -321,14 +324,14 @@ fn of_several_refused_cookies_the_reason_is_that_of_the_one_that_got_furthest() 
         (Reason::Damaged, damaged),
         (Reason::Revoked, revoked),
         (Reason::Idle, session.to_owned()),
-        (Reason::Payload, other_type.cookie_for(7, after(now)).unwrap()),
+        (Reason::Payload, other_type.cookie_for_at(7, after(now)).unwrap()),
         (Reason::Refused, at_now(&house.sessions, 13)),
     ];
     let reported = |cookies: &str| {
         house.seen.take();
         let session = house
             .sessions
-            .load_at(RequestFields::new([cookies.to_owned()]), after(now));
+            .load_at(RequestFields::from_cookies([cookies.to_owned()]), after(now));
         let state = session.state();
         let event = house.seen.take().into_iter().find_map(|event| match event {
             Event::Rejected { reason, id, .. } => Some((reason, id.is_some())),
@@ -337,7 +340,10 @@ fn of_several_refused_cookies_the_reason_is_that_of_the_one_that_got_furthest() 
         (state, event)
     };
     for (at, (further, one)) in refused.iter().enumerate() {
-        let expected = (State::Rejected(*further), Some((*further, *further > Reason::Damaged)));
+        let expected = (
+            SessionState::Rejected(*further),
+            Some((*further, *further > Reason::Damaged)),
+        );
         for (reason, other) in &refused[..=at] {
             for cookies in [format!("{one}; {other}"), format!("{other}; {one}")] {
                 assert_eq!(reported(&cookies), expected, "with one that is {reason:?}");
@@ -351,12 +357,12 @@ fn a_read_of_a_revoked_session_makes_the_response_private() {
     let house = house();
     let session = house
         .sessions
-        .load_at(RequestFields::new([house.cookies.clone()]), after(0));
+        .load_at(RequestFields::from_cookies([house.cookies.clone()]), after(0));
     house.sessions.revoke(session.id().unwrap());
     assert_dead(&house, &house.cookies, 0, Reason::Revoked);
 
     let house = self::house();
-    house.sessions.reject_started_before(after(1));
+    house.sessions.raise_cut_off(after(1));
     assert_dead(&house, &house.cookies, 0, Reason::Revoked);
 }
 
@@ -365,10 +371,10 @@ fn a_read_of_a_valid_session_makes_the_response_private() {
     let house = house();
     let reads: [fn(&mut Session<Login>); 7] = [
         |session| assert_eq!(session.get(), Some(&login(7))),
-        |session| assert_eq!(session.state(), State::Valid),
+        |session| assert_eq!(session.state(), SessionState::Valid),
         |session| assert!(session.id().is_some()),
-        |session| assert_eq!(session.started_at(), Some(after(0))),
-        |session| assert_eq!(session.expires_at(), Some(after(43_200))),
+        |session| assert_eq!(session.started(), Some(after(0))),
+        |session| assert_eq!(session.expires(), Some(after(43_200))),
         |session| assert!(!session.is_remembered()),
         |session| assert!(session.clone().get().is_some()),
     ];
@@ -412,7 +418,7 @@ fn equal_bytes_are_no_write() {
             .gives(|session| _ = session.update(|_| ()).unwrap(), PRIVATE, &[]);
         let there_and_back = |session: &mut Session<Login>| {
             update(session);
-            session.update(|login| login.user = 7).unwrap();
+            let _ = session.update(|login| login.user = 7).unwrap();
         };
         house.visit(60).gives(there_and_back, PRIVATE, &[]);
         house
@@ -448,7 +454,7 @@ fn an_id_never_changes_its_kind_not_even_there_and_back() {
         .gives(there_and_back, NO_STORE, &[NEW_SESSION, &new_activity(2400)]);
     // The one that came is over.
     house.visit(660).gives(
-        |session| assert_eq!(session.state(), State::Rejected(Reason::Revoked)),
+        |session| assert_eq!(session.state(), SessionState::Rejected(Reason::Revoked)),
         PRIVATE,
         &[],
     );
@@ -475,7 +481,7 @@ fn a_refused_write_counts_as_a_read() {
     let house = house();
     let refused = |session: &mut Session<Login>| {
         let error = session.update(|login| login.note = "x".repeat(5000)).unwrap_err();
-        assert!(matches!(error, SealError::TooLarge { .. }));
+        assert!(matches!(error, WriteError::TooLarge { .. }));
     };
     house.visit(60).gives(refused, PRIVATE, &[]);
     let refused = |session: &mut Session<Login>| {
@@ -486,7 +492,7 @@ fn a_refused_write_counts_as_a_read() {
     house.visit_with("", 60).gives(refused, VARIED, &[]);
     let plain = house_with(|_| Sessions::builder(ring()));
     plain.visit(60).gives(
-        |session| assert_eq!(session.remember(true), Err(SealError::RememberOff)),
+        |session| assert_eq!(session.remember(true), Err(WriteError::RememberOff)),
         PRIVATE,
         &[],
     );
@@ -497,12 +503,12 @@ fn a_write_without_a_session_counts_as_a_read() {
     let house = house();
     let writes: [fn(&mut Session<Login>); 4] = [
         |session| {
-            let result = session.update(|_| panic!("there is nothing to update"));
-            assert_eq!(result.unwrap(), None::<()>);
+            let result = session.update::<()>(|_| panic!("there is nothing to update"));
+            assert_eq!(result, Ok(Updated::NoSession));
         },
         |session| session.cycle_id().unwrap(),
         |session| session.remember(true).unwrap(),
-        |session| session.renew().unwrap(),
+        |session| session.touch().unwrap(),
     ];
     for write in writes {
         house.visit_with("", 0).gives(write, VARIED, &[]);
@@ -518,12 +524,12 @@ fn a_renewed_session_sends_the_activity_cookie_alone() {
         .gives(|session| _ = session.get(), PRIVATE, &[&activity(2400)]);
     let events = house.seen.take();
     assert!(
-        matches!(events[..], [Event::Renewed { .. }, Event::PublicRemoved]),
+        matches!(events[..], [Event::Touched { .. }, Event::PublicRemoved]),
         "{events:?}"
     );
     house
         .visit(60)
-        .gives(|session| session.renew().unwrap(), PRIVATE, &[&activity(1860)]);
+        .gives(|session| session.touch().unwrap(), PRIVATE, &[&activity(1860)]);
 }
 
 #[test]
@@ -534,7 +540,7 @@ fn an_updated_session_sends_its_cookie_and_the_activity_cookie_if_due() {
     house.visit(600).gives(update, NO_STORE, &[SESSION, &activity(2400)]);
     assert!(matches!(
         house.seen.take()[..],
-        [Event::Updated { .. }, Event::Renewed { .. }]
+        [Event::Updated { .. }, Event::Touched { .. }]
     ));
     house.visit(60).over(&[]).gives(
         update,
@@ -584,7 +590,7 @@ fn a_session_that_is_no_longer_remembered_sends_both_cookies_for_this_visit_only
     let mut session = house.sessions.load_at(RequestFields::default(), after(0));
     session.start(login(7)).unwrap();
     session.remember(true).unwrap();
-    let patch = session.finish(200).unwrap();
+    let patch = session.finish_patch(200);
     let pairs: Vec<&str> = patch
         .set_cookies()
         .map(|line| line.split(';').next().unwrap())
@@ -603,16 +609,16 @@ fn a_session_too_old_to_be_an_ordinary_one_stays_remembered_and_says_so() {
     let house = house();
     let mut session = house
         .sessions
-        .load_at(RequestFields::new([house.cookies.clone()]), after(0));
+        .load_at(RequestFields::from_cookies([house.cookies.clone()]), after(0));
     session.remember(true).unwrap();
-    let patch = session.finish(200).unwrap();
+    let patch = session.finish_patch(200);
     let pairs: Vec<&str> = patch
         .set_cookies()
         .map(|line| line.split(';').next().unwrap())
         .collect();
     house.visit_with(pairs.join("; "), 43_200).gives(
         |session| {
-            assert_eq!(session.remember(false), Err(SealError::Expiry));
+            assert_eq!(session.remember(false), Err(WriteError::Expiry));
             assert!(session.is_remembered());
         },
         PRIVATE,
@@ -635,7 +641,7 @@ fn a_started_session_sends_both_cookies() {
         assert_eq!((started.count(), revoked.count()), (1, came), "{events:?}");
     }
     let everything = |session: &mut Session<Login>| {
-        session.clear().unwrap();
+        session.end().unwrap();
         session.start(login(9)).unwrap();
         update(session);
         session.cycle_id().unwrap();
@@ -647,7 +653,7 @@ fn a_started_session_sends_both_cookies() {
 
 #[test]
 fn without_an_idle_timeout_there_is_no_second_cookie() {
-    let house = house_with(|_| Sessions::builder(ring()).no_idle_timeout());
+    let house = house_with(|_| Sessions::builder(ring()).lifetime(Lifetime::default().without_idle()));
     assert!(!house.cookies.contains("-seen"));
     house
         .visit_with("", 0)
@@ -658,7 +664,7 @@ fn without_an_idle_timeout_there_is_no_second_cookie() {
     house.visit(40_000).gives(update, NO_STORE, &[SESSION]);
     house
         .visit(40_000)
-        .gives(|session| session.renew().unwrap(), PRIVATE, &[]);
+        .gives(|session| session.touch().unwrap(), PRIVATE, &[]);
     house.visit(40_000).gives(|session| _ = session.get(), PRIVATE, &[]);
 }
 
@@ -670,9 +676,9 @@ fn a_cleared_session_removes_both_cookies() {
             let cookies = cookies.unwrap_or(&house.cookies);
             house.visit_with(cookies, 0).answered(status).gives(
                 |session| {
-                    session.clear().unwrap();
+                    session.end().unwrap();
                     assert!(session.get().is_none());
-                    assert_eq!(session.state(), State::Cleared);
+                    assert_eq!(session.state(), SessionState::Ended);
                 },
                 NO_STORE,
                 &[ACTIVITY_REMOVED, REMOVED],
@@ -683,15 +689,15 @@ fn a_cleared_session_removes_both_cookies() {
     house.visit(0).gives(
         |session| {
             update(session);
-            session.renew().unwrap();
-            session.clear().unwrap();
+            session.touch().unwrap();
+            session.end().unwrap();
         },
         NO_STORE,
         &[ACTIVITY_REMOVED, REMOVED],
     );
     let events = house.seen.take();
     assert!(
-        matches!(events[..], [Event::Revoked { id }, Event::Cleared { id: Some(cleared) }] if id == cleared),
+        matches!(events[..], [Event::Revoked { id }, Event::Ended { id: Some(cleared) }] if id == cleared),
         "{events:?}"
     );
 }
@@ -699,7 +705,7 @@ fn a_cleared_session_removes_both_cookies() {
 #[test]
 fn a_sign_out_is_sent_even_if_what_was_started_after_it_is_not() {
     let again = |session: &mut Session<Login>| {
-        session.clear().unwrap();
+        session.end().unwrap();
         session.start(login(9)).unwrap();
     };
     for status in [103, 304, 500] {
@@ -713,7 +719,7 @@ fn a_sign_out_is_sent_even_if_what_was_started_after_it_is_not() {
                 [
                     Event::Revoked { .. },
                     Event::WriteDiscarded { .. },
-                    Event::Cleared { id: Some(_) }
+                    Event::Ended { id: Some(_) }
                 ]
             ),
             "{events:?}"
@@ -732,7 +738,7 @@ fn a_session_revoked_while_the_request_ran_is_not_carried_on() {
             write(session);
             let id = house
                 .sessions
-                .load_at(RequestFields::new([house.cookies.clone()]), after(0))
+                .load_at(RequestFields::from_cookies([house.cookies.clone()]), after(0))
                 .id();
             house.sessions.revoke(id.unwrap());
         };
@@ -747,7 +753,7 @@ fn a_session_revoked_while_the_request_ran_is_not_carried_on() {
 fn a_start_in_a_request_whose_session_ended_meanwhile_is_sent_only_after_its_own_sign_out() {
     let ends: [fn(&House, &Session<Login>); 2] = [
         |house, session| house.sessions.revoke(session.id().unwrap()),
-        |house, _| house.sessions.reject_started_before(after(1)),
+        |house, _| house.sessions.raise_cut_off(after(1)),
     ];
     for end in ends {
         let house = house();
@@ -763,7 +769,7 @@ fn a_start_in_a_request_whose_session_ended_meanwhile_is_sent_only_after_its_own
     }
     let house = house();
     let clear_and_start = |session: &mut Session<Login>| {
-        session.clear().unwrap();
+        session.end().unwrap();
         session.start(login(9)).unwrap();
     };
     house
@@ -779,19 +785,19 @@ fn a_start_in_a_request_whose_session_ended_meanwhile_is_sent_only_after_its_own
 #[test]
 fn a_sign_out_ends_copies_and_running_writes_unless_it_is_switched_off() {
     for revokes in [false, true] {
-        let house = house_with(|builder| builder.revoke_on_clear(revokes));
+        let house = house_with(|builder| builder.revoke_on_end(revokes));
         let load = || {
             house
                 .sessions
-                .load_at(RequestFields::new([house.cookies.clone()]), after(60))
+                .load_at(RequestFields::from_cookies([house.cookies.clone()]), after(60))
         };
         let mut running = load();
         update(&mut running);
         let mut session = load();
-        session.clear().unwrap();
-        let lines = session.finish(200).unwrap();
+        session.end().unwrap();
+        let lines = session.finish_patch(200);
         assert_eq!(lines.set_cookies().count(), 2);
-        let brought_back = running.finish(200).unwrap().set_cookies().count() > 0;
+        let brought_back = running.finish_patch(200).set_cookies().count() > 0;
         assert_eq!(brought_back, !revokes);
         assert_eq!(load().get().is_some(), !revokes, "a copy");
         let revoked = |event: &Event| matches!(event, Event::Revoked { .. });
@@ -804,10 +810,10 @@ fn a_sign_out_asks_for_an_empty_cache_only_if_configured() {
     let cleared = |house: &House| {
         let mut session = house
             .sessions
-            .load_at(RequestFields::new([house.cookies.clone()]), after(60));
-        session.clear().unwrap();
+            .load_at(RequestFields::from_cookies([house.cookies.clone()]), after(60));
+        session.end().unwrap();
         let mut lines = vec![("clear-site-data".to_owned(), "\"cookies\"".to_owned())];
-        session.finish(303).unwrap().apply(&mut lines);
+        session.finish(303, &mut lines);
         lines.retain(|(name, _)| name.eq_ignore_ascii_case("Clear-Site-Data"));
         lines
     };
@@ -846,7 +852,7 @@ fn a_response_that_fails_or_takes_no_cookie_carries_no_write() {
         house
             .visit(600)
             .answered(status)
-            .gives(|session| session.renew().unwrap(), PRIVATE, &[]);
+            .gives(|session| session.touch().unwrap(), PRIVATE, &[]);
         house
             .visit(600)
             .answered(status)
@@ -857,7 +863,7 @@ fn a_response_that_fails_or_takes_no_cookie_carries_no_write() {
 
 #[test]
 fn a_server_error_carries_writes_if_configured_but_never_a_renewal() {
-    let house = house_with(|builder| builder.write_on_server_error(true).revoke_on_clear(false));
+    let house = house_with(|builder| builder.write_on_server_error(true).revoke_on_end(false));
     let both = [NEW_SESSION, &new_activity(2400)];
     house.visit(600).answered(500).gives(update, NO_STORE, &[SESSION]);
     house
@@ -877,7 +883,7 @@ fn a_server_error_carries_writes_if_configured_but_never_a_renewal() {
     house
         .visit(600)
         .answered(500)
-        .gives(|session| session.renew().unwrap(), PRIVATE, &[]);
+        .gives(|session| session.touch().unwrap(), PRIVATE, &[]);
     for status in [103, 304] {
         for write in WRITES {
             house.visit(600).answered(status).gives(write, PRIVATE, &[]);
@@ -904,12 +910,12 @@ fn a_first_read_after_the_header_block_gives_no_session() {
     let house = house();
     let session = house
         .sessions
-        .load_at(RequestFields::new([house.cookies.clone()]), after(0));
+        .load_at(RequestFields::from_cookies([house.cookies.clone()]), after(0));
     let mut headers = owned(BEFORE);
-    session.finish(200).unwrap().apply(&mut headers);
+    session.finish(200, &mut headers);
     assert_eq!(headers, owned(BEFORE));
     assert!(session.get().is_none());
-    assert_eq!(session.state(), State::Rejected(Reason::TooLate));
+    assert_eq!(session.state(), SessionState::Rejected(Reason::TooLate));
     assert_eq!(house.seen.take(), [Event::ReadTooLate, Event::ReadTooLate]);
 }
 
@@ -918,10 +924,10 @@ fn a_peek_before_the_header_block_does_not_allow_a_read_after_it() {
     let house = house();
     let session = house
         .sessions
-        .load_at(RequestFields::new([house.cookies.clone()]), after(0));
+        .load_at(RequestFields::from_cookies([house.cookies.clone()]), after(0));
     assert!(session.peek().is_some());
-    session.finish(200).unwrap().apply(&mut owned(BEFORE));
-    assert_eq!(session.state(), State::Rejected(Reason::TooLate));
+    session.finish(200, &mut owned(BEFORE));
+    assert_eq!(session.state(), SessionState::Rejected(Reason::TooLate));
     assert!(session.peek().is_some());
 }
 
@@ -930,11 +936,11 @@ fn what_was_read_before_the_header_block_stays_readable() {
     let house = house();
     let session = house
         .sessions
-        .load_at(RequestFields::new([house.cookies.clone()]), after(0));
+        .load_at(RequestFields::from_cookies([house.cookies.clone()]), after(0));
     let lent = session.get().unwrap();
-    session.finish(200).unwrap().apply(&mut Vec::new());
+    session.finish(200, &mut Vec::new());
     assert_eq!(session.get(), Some(lent));
-    assert_eq!(session.state(), State::Valid);
+    assert_eq!(session.state(), SessionState::Valid);
 }
 
 #[test]
@@ -943,35 +949,33 @@ fn a_write_after_the_header_block_is_an_error() {
     for read_before in [false, true] {
         let mut session = house
             .sessions
-            .load_at(RequestFields::new([house.cookies.clone()]), after(0));
+            .load_at(RequestFields::from_cookies([house.cookies.clone()]), after(0));
         if read_before {
             assert!(session.get().is_some());
         }
-        session.finish(200).unwrap().apply(&mut Vec::new());
+        session.finish(200, &mut Vec::new());
         house.seen.take();
-        assert_eq!(session.start(login(1)), Err(SealError::TooLate));
-        assert_eq!(session.update(|_| ()), Err(SealError::TooLate));
-        assert_eq!(session.cycle_id(), Err(SealError::TooLate));
-        assert_eq!(session.remember(true), Err(SealError::TooLate));
-        assert_eq!(session.renew(), Err(SealError::TooLate));
-        assert_eq!(session.clear(), Err(SealError::TooLate));
+        assert_eq!(session.start(login(1)), Err(WriteError::TooLate));
+        assert_eq!(session.update(|_| ()), Err(WriteError::TooLate));
+        assert_eq!(session.cycle_id(), Err(WriteError::TooLate));
+        assert_eq!(session.remember(true), Err(WriteError::TooLate));
+        assert_eq!(session.touch(), Err(WriteError::TooLate));
+        assert_eq!(session.end(), Err(WriteError::TooLate));
         assert_eq!(house.seen.take(), vec![Event::WriteTooLate; 6]);
         assert_eq!(session.get().is_some(), read_before);
     }
 }
 
 #[test]
-fn a_second_finish_is_an_error_and_still_keeps_caches_out() {
+fn a_second_finish_sends_no_cookie_and_still_keeps_caches_out() {
     let house = house();
     let mut session = house
         .sessions
-        .load_at(RequestFields::new([house.cookies.clone()]), after(0));
+        .load_at(RequestFields::from_cookies([house.cookies.clone()]), after(0));
     update(&mut session);
-    session.finish(200).unwrap().apply(&mut Vec::new());
-    let failed = session.finish(200).unwrap_err();
-    assert_eq!(failed.seal_error(), &SealError::TooLate);
+    session.finish(200, &mut Vec::new());
     let mut headers = owned(BEFORE);
-    failed.patch().apply(&mut headers);
+    session.finish(200, &mut headers);
     assert_eq!(sorted(headers), sorted(owned(PRIVATE)));
 }
 
@@ -1073,9 +1077,9 @@ fn a_removed_public_is_an_event() {
     ] {
         let session = house
             .sessions
-            .load_at(RequestFields::new([house.cookies.clone()]), after(60));
+            .load_at(RequestFields::from_cookies([house.cookies.clone()]), after(60));
         assert!(session.get().is_some());
-        session.finish(200).unwrap().apply(&mut owned(before));
+        session.finish(200, &mut owned(before));
         let expected = if told { vec![Event::PublicRemoved] } else { vec![] };
         assert_eq!(house.seen.take(), expected, "{before:?}");
     }
@@ -1088,10 +1092,10 @@ fn a_header_block_above_3_kib_is_an_event() {
     for length in [0, 1000, 2000, 2900, 3000] {
         let mut session = house
             .sessions
-            .load_at(RequestFields::new([house.cookies.clone()]), after(60));
+            .load_at(RequestFields::from_cookies([house.cookies.clone()]), after(60));
         update(&mut session);
         let mut headers = vec![("X-Long".to_owned(), "x".repeat(length))];
-        session.finish(200).unwrap().apply(&mut headers);
+        session.finish(200, &mut headers);
         let size: usize = headers.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
         let large = house.seen.take().into_iter().find_map(|event| match event {
             Event::LargeHeaderBlock { bytes } => Some(bytes),
@@ -1108,12 +1112,9 @@ fn a_large_header_block_without_our_cookie_is_not_our_concern() {
     let house = house();
     let session = house
         .sessions
-        .load_at(RequestFields::new([house.cookies.clone()]), after(60));
+        .load_at(RequestFields::from_cookies([house.cookies.clone()]), after(60));
     assert!(session.get().is_some());
-    session
-        .finish(200)
-        .unwrap()
-        .apply(&mut vec![("X-Long".to_owned(), "x".repeat(5000))]);
+    session.finish(200, &mut vec![("X-Long".to_owned(), "x".repeat(5000))]);
     assert_eq!(house.seen.take(), []);
 }
 
@@ -1145,7 +1146,7 @@ fn an_earlier_cookie_of_our_name_is_replaced_and_others_are_kept() {
     house
         .visit(60)
         .over(before)
-        .gives(|session| session.clear().unwrap(), kept, &[ACTIVITY_REMOVED, REMOVED]);
+        .gives(|session| session.end().unwrap(), kept, &[ACTIVITY_REMOVED, REMOVED]);
     house.visit(60).over(before).gives(|_| {}, before, &[]);
 }
 
@@ -1175,9 +1176,9 @@ fn a_patch_applied_twice_changes_nothing_more() {
     let house = house();
     let mut session = house
         .sessions
-        .load_at(RequestFields::new([house.cookies.clone()]), after(600));
+        .load_at(RequestFields::from_cookies([house.cookies.clone()]), after(600));
     update(&mut session);
-    let patch = session.finish(200).unwrap();
+    let patch = session.finish_patch(200);
     let mut once = owned(BEFORE);
     patch.apply(&mut once);
     let mut twice = once.clone();
@@ -1192,8 +1193,8 @@ fn a_patch_applied_twice_changes_nothing_more() {
 fn assert_renews_from(idle: u64, threshold: u64) {
     let house = house_with(|_| {
         Sessions::builder(ring())
-            .idle_timeout(Duration::from_secs(idle))
-            .absolute_timeout(days(400))
+            .lifetime(Lifetime::default().idle(Duration::from_secs(idle)))
+            .lifetime(Lifetime::absolute(days(400)))
     });
     let read = |session: &mut Session<Login>| assert!(session.get().is_some());
     house.visit(threshold - 1).gives(read, PRIVATE, &[]);
@@ -1219,16 +1220,16 @@ fn renewal_is_due_after_a_tenth_of_the_idle_timeout_within_bounds() {
 
 #[test]
 fn renewal_does_not_go_beyond_the_absolute_timeout() {
-    let house = house_with(|_| Sessions::builder(ring()).absolute_timeout(Duration::from_secs(2000)));
+    let house = house_with(|_| Sessions::builder(ring()).lifetime(Lifetime::absolute(Duration::from_secs(2000))));
     let read = |session: &mut Session<Login>| assert!(session.get().is_some());
     house.visit(179).gives(read, PRIVATE, &[]);
     house.visit(1000).gives(read, PRIVATE, &[&activity(2000)]);
     // The last one is due however little it moves: a session in use lasts until its absolute timeout.
-    let house = house_with(|_| Sessions::builder(ring()).absolute_timeout(Duration::from_secs(1979)));
+    let house = house_with(|_| Sessions::builder(ring()).lifetime(Lifetime::absolute(Duration::from_secs(1979))));
     house.visit(178).gives(read, PRIVATE, &[]);
     house.visit(179).gives(read, PRIVATE, &[&activity(1979)]);
     house.visit(1799).gives(read, PRIVATE, &[&activity(1979)]);
-    let house = house_with(|_| Sessions::builder(ring()).absolute_timeout(Duration::from_secs(1800)));
+    let house = house_with(|_| Sessions::builder(ring()).lifetime(Lifetime::absolute(Duration::from_secs(1800))));
     house.visit(1799).gives(read, PRIVATE, &[]);
 }
 
@@ -1253,7 +1254,7 @@ fn a_prefetch_renews_nothing() {
 #[test]
 fn a_hook_narrows_what_counts_as_activity() {
     let house = house_with(|builder| {
-        builder.renew_when(|fields| {
+        builder.touch_if(|fields| {
             fields.sec_fetch_dest() == Some("document") && fields.sec_fetch_site() == Some("same-origin")
         })
     });
@@ -1275,7 +1276,7 @@ fn a_hook_narrows_what_counts_as_activity() {
         .gives(read, PRIVATE, &[]);
     house
         .visit(600)
-        .gives(|session| session.renew().unwrap(), PRIVATE, &[&activity(2400)]);
+        .gives(|session| session.touch().unwrap(), PRIVATE, &[&activity(2400)]);
 }
 
 #[test]
@@ -1298,7 +1299,7 @@ fn no_response_but_a_final_and_fresh_one_renews() {
         house
             .visit(600)
             .answered(status)
-            .gives(|session| session.renew().unwrap(), PRIVATE, &[]);
+            .gives(|session| session.touch().unwrap(), PRIVATE, &[]);
     }
     house.visit(600).gives(|_| {}, BEFORE, &[]);
     house.visit(600).gives(|session| _ = session.peek(), BEFORE, &[]);

@@ -3,7 +3,9 @@
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sealed_session::{Key, KeyError, KeyRing, RequestFields, Sessions, TracingObserver};
+use sealed_session::events::TracingObserver;
+use sealed_session::keys::KeyError;
+use sealed_session::{Key, KeyRing, RequestFields, Sessions};
 use time::OffsetDateTime;
 
 #[derive(Clone, Default)]
@@ -51,9 +53,9 @@ fn events_are_logged_with_level_and_reason_and_without_data() {
         "{start}"
     );
     let now = OffsetDateTime::now_utc();
-    let cookie = sessions.cookie_for("a secret of Ada's".into(), now).unwrap();
+    let cookie = sessions.cookie_for_at("a secret of Ada's".into(), now).unwrap();
     let id = sessions
-        .load_at(RequestFields::new([cookie.clone()]), now)
+        .load_at(RequestFields::from_cookies([cookie.clone()]), now)
         .id()
         .unwrap()
         .to_string();
@@ -63,12 +65,18 @@ fn events_are_logged_with_level_and_reason_and_without_data() {
         "{started}"
     );
 
-    let session = sessions.load_at(RequestFields::new([cookie.clone()]), now + time::Duration::hours(1));
+    let session = sessions.load_at(
+        RequestFields::from_cookies([cookie.clone()]),
+        now + time::Duration::hours(1),
+    );
     assert!(session.get().is_none());
     let rejected = log.take();
     let fields = format!("event=Rejected reason=idle id={id} key_id={key_id}");
     assert!(rejected.contains("INFO") && rejected.contains(&fields), "{rejected}");
-    let session = sessions.load_at(RequestFields::new([cookie.clone()]), now + time::Duration::days(1));
+    let session = sessions.load_at(
+        RequestFields::from_cookies([cookie.clone()]),
+        now + time::Duration::days(1),
+    );
     assert!(session.get().is_none());
     let claimed = log.take();
     assert!(
@@ -76,9 +84,9 @@ fn events_are_logged_with_level_and_reason_and_without_data() {
         "{claimed}"
     );
 
-    let mut session = sessions.load_at(RequestFields::new([cookie.clone()]), now);
-    _ = session.finish(200).unwrap();
-    session.clear().unwrap_err();
+    let mut session = sessions.load_at(RequestFields::from_cookies([cookie.clone()]), now);
+    _ = session.finish_patch(200);
+    session.end().unwrap_err();
     let late = log.take();
     assert!(late.contains("WARN") && late.contains("WriteTooLate"), "{late}");
 
@@ -117,11 +125,11 @@ fn a_bad_deploy_is_one_warning_a_minute() {
     let sessions = Sessions::<u32>::builder(KeyRing::new(Key::generate().unwrap())).observer(TracingObserver);
     let sessions = sessions.build().unwrap();
     let visit = |cookie: &str, second| {
-        let session = sessions.load_at(RequestFields::new([cookie.to_owned()]), at(second));
+        let session = sessions.load_at(RequestFields::from_cookies([cookie.to_owned()]), at(second));
         _ = session.state();
     };
-    let genuine = before.cookie_for(7, at(0)).unwrap();
-    let live = sessions.cookie_for(7, at(0)).unwrap();
+    let genuine = before.cookie_for_at(7, at(0)).unwrap();
+    let live = sessions.cookie_for_at(7, at(0)).unwrap();
     for second in 0..180 {
         for _ in 0..10 {
             visit(&genuine, second);

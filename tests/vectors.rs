@@ -6,7 +6,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use sealed_session::{Claims, Event, Key, KeyRing, RequestFields, SessionId, Sessions, State};
+use sealed_session::edge::Claims;
+use sealed_session::{Event, Key, KeyRing, Lifetime, RequestFields, SessionId, SessionState, Sessions};
 use serde_json::Value;
 use time::OffsetDateTime;
 
@@ -81,18 +82,18 @@ fn sessions(row: &Value, observer: impl Fn(&Event) + Send + Sync + 'static) -> S
         .cookie_name(text(row, "name"))
         .audience(text(row, "audience"))
         .observer(observer)
-        .absolute_timeout(seconds("absolute").expect("an absolute timeout"));
+        .lifetime(Lifetime::absolute(seconds("absolute").expect("an absolute timeout")));
     let builder = match seconds("idle") {
-        Some(idle) => builder.idle_timeout(idle),
-        None => builder.no_idle_timeout(),
+        Some(idle) => builder.lifetime(Lifetime::default().idle(idle)),
+        None => builder.lifetime(Lifetime::default().without_idle()),
     };
     let builder = match (seconds("remembered_idle"), seconds("remembered_absolute")) {
-        (Some(idle), Some(absolute)) => builder.remembered(idle, absolute),
-        (None, Some(absolute)) => builder.remembered_without_idle_timeout(absolute),
+        (Some(idle), Some(absolute)) => builder.remembered(Lifetime::absolute(absolute).idle(idle)),
+        (None, Some(absolute)) => builder.remembered(Lifetime::absolute(absolute).without_idle()),
         (_, None) => builder,
     };
     let sessions = builder.build().unwrap_or_else(|error| panic!("{}: {error}", row["id"]));
-    sessions.reject_started_before(at(number(row, "cut_off")));
+    sessions.raise_cut_off(at(number(row, "cut_off")));
     for id in row["revoked"].as_array().expect("a list") {
         let id = unhex(id.as_str().expect("an id"));
         sessions.revoke(SessionId::from_bytes(id.try_into().expect("8 bytes")));
@@ -123,11 +124,11 @@ fn every_token_opens_or_is_rejected_for_the_named_reason() {
             seen.iter()
                 .map(|token| format!("{name}-seen={}", token.as_str().expect("a token"))),
         );
-        let fields = RequestFields::new(lines).with_bind(unhex(text(row, "bind")));
+        let fields = RequestFields::from_cookies(lines).with_bind(unhex(text(row, "bind")));
         let mut session = sessions.load_at(fields, at(number(row, "now")));
         let outcome = match session.state() {
-            State::Valid => "ok",
-            State::Rejected(reason) => reason.name(),
+            SessionState::Valid => "ok",
+            SessionState::Rejected(reason) => reason.name(),
             other => panic!("{id}: {other:?}"),
         };
         assert_eq!(outcome, text(row, "expect"), "row {id}: {}", row["comment"]);
@@ -139,7 +140,7 @@ fn every_token_opens_or_is_rejected_for_the_named_reason() {
                 row["session_id"].as_str(),
                 "row {id}"
             );
-            assert_eq!(session.started_at(), Some(at(number(row, "started"))), "row {id}");
+            assert_eq!(session.started(), Some(at(number(row, "started"))), "row {id}");
             assert_eq!(session.is_remembered(), number(row, "flags") == 1, "row {id}");
         } else {
             assert_eq!(session.get(), None, "row {id}");
@@ -147,7 +148,7 @@ fn every_token_opens_or_is_rejected_for_the_named_reason() {
         // A sign-out revokes the id of a genuine token, whatever is wrong with its session, and of no other.
         let is_genuine = !NOT_GENUINE.contains(&outcome);
         events.lock().expect("no panic before").clear();
-        session.clear().expect("a sign-out");
+        session.end().expect("a sign-out");
         let revoked = |event: &Event| matches!(event, Event::Revoked { .. });
         let count = events
             .lock()

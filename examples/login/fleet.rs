@@ -14,7 +14,9 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread;
 use std::time::Duration;
 
-use sealed_session::{KeyReloader, Opened, Reload, RevocationFile, Revocations};
+use sealed_session::Opened;
+use sealed_session::keys::{KeyReloader, Reload};
+use sealed_session::revocation::{RevocationFile, Revocations};
 use time::OffsetDateTime;
 
 use crate::Login;
@@ -67,11 +69,11 @@ impl Fleet {
         *from = before.max(*from);
     }
 
-    /// Whether the user has signed out everywhere since this session started: the check for `reject_if`.
+    /// Whether the user has signed out everywhere since this session started: the check for `refuse_if`.
     pub(crate) fn refuses(&self, opened: &Opened<'_, Login>) -> bool {
         let known = self.valid_from.read().unwrap_or_else(PoisonError::into_inner);
         let from = known.get(&opened.data.name);
-        from.is_some_and(|&from| opened.started_at.unix_timestamp() < from)
+        from.is_some_and(|&from| opened.started.unix_timestamp() < from)
     }
 
     /// Writes down what this server knows. Call it before the answer to a sign-out, which then holds whatever happens to this

@@ -35,7 +35,8 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
-use sealed_session::{ConfigError, KeyDescription, KeyRing, RingFile, SealError, Session, SessionLayer, Sessions};
+use sealed_session::keys::{KeyDescription, RingFile};
+use sealed_session::{ConfigError, KeyRing, Lifetime, Session, SessionLayer, Sessions, WriteError};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
@@ -78,8 +79,8 @@ fn sessions(ring: KeyRing, fleet: Arc<Fleet>) -> Result<Sessions<Login>, ConfigE
         // Only because this is plain http on one's own machine. A real application leaves this line out, and its cookie
         // is called `__Host-id` and is `Secure`.
         .insecure_development_cookie("login-demo")
-        .remembered(Duration::from_secs(14 * DAY), Duration::from_secs(90 * DAY))
-        .reject_if(move |opened| fleet.refuses(opened))
+        .remembered(Lifetime::absolute(Duration::from_secs(90 * DAY)).idle(Duration::from_secs(14 * DAY)))
+        .refuse_if(move |opened| fleet.refuses(opened))
         .observer(terminal::print_event)
         .build()
 }
@@ -143,8 +144,8 @@ fn visitor(session: &Session<Login>) -> Option<Visitor<'_>> {
     Some(Visitor {
         login: session.get()?,
         id: session.id()?,
-        started: session.started_at()?,
-        over: session.expires_at()?,
+        started: session.started()?,
+        over: session.expires()?,
         remembered: session.is_remembered(),
     })
 }
@@ -161,7 +162,7 @@ struct SignIn {
     remember: Option<String>,
 }
 
-async fn sign_in(mut session: Session<Login>, Form(form): Form<SignIn>) -> Result<Response, SealError> {
+async fn sign_in(mut session: Session<Login>, Form(form): Form<SignIn>) -> Result<Response, WriteError> {
     let name = form.name.trim();
     if name.is_empty() || name.chars().count() > 40 || name.chars().any(char::is_control) {
         return Ok((StatusCode::UNPROCESSABLE_ENTITY, page::bad_name()).into_response());
@@ -188,9 +189,9 @@ enum Change {
     Remove,
 }
 
-async fn change_basket(mut session: Session<Login>, Form(form): Form<ChangeBasket>) -> Result<Redirect, SealError> {
+async fn change_basket(mut session: Session<Login>, Form(form): Form<ChangeBasket>) -> Result<Redirect, WriteError> {
     // Without a session the closure is not called, and if nothing changes no cookie is sent.
-    session.update(|login| {
+    let _ = session.update(|login| {
         let count = login.basket.get(&form.item).copied().unwrap_or(0);
         match form.change {
             Change::Add if count < 99 => login.basket.insert(form.item, count + 1),
@@ -202,19 +203,19 @@ async fn change_basket(mut session: Session<Login>, Form(form): Form<ChangeBaske
     Ok(Redirect::to("/"))
 }
 
-async fn sign_out(State(demo): State<Demo>, mut session: Session<Login>) -> Result<Response, SealError> {
+async fn sign_out(State(demo): State<Demo>, mut session: Session<Login>) -> Result<Response, WriteError> {
     // Empties this browser, and makes the copies worthless that somebody may have kept.
-    session.clear()?;
+    session.end()?;
     Ok(told(&demo))
 }
 
 /// Ends every session of this user, in whatever browser it is.
-async fn sign_out_everywhere(State(demo): State<Demo>, mut session: Session<Login>) -> Result<Response, SealError> {
+async fn sign_out_everywhere(State(demo): State<Demo>, mut session: Session<Login>) -> Result<Response, WriteError> {
     let now = OffsetDateTime::now_utc();
     if let Some(login) = session.get() {
         demo.fleet.end_sessions_of(&login.name, now.unix_timestamp() + 1);
     }
-    session.clear()?;
+    session.end()?;
     let response = told(&demo);
     until_next_second(now).await;
     Ok(response)
@@ -275,7 +276,7 @@ async fn rotate(State(demo): State<Demo>) -> Response {
 /// Raises the cut-off to now. It lasts as long as this process, unless it is written down in `LOGIN_SHARED`.
 async fn sign_everybody_out(State(demo): State<Demo>) -> Response {
     let now = OffsetDateTime::now_utc();
-    demo.sessions.reject_started_before(now);
+    demo.sessions.raise_cut_off(now);
     let response = told(&demo);
     until_next_second(now).await;
     response

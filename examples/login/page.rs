@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use axum::http::header::CONTENT_SECURITY_POLICY;
 use axum::response::{Html, IntoResponse, Response};
-use sealed_session::{KeyDescription, Role, SessionId};
+use sealed_session::SessionId;
+use sealed_session::keys::{KeyDescription, Role};
 use time::OffsetDateTime;
 
 use crate::terminal::date_time;

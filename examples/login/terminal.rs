@@ -2,7 +2,8 @@
 
 use std::io::{self, Write};
 
-use sealed_session::{Event, Level, Reason, SessionId};
+use sealed_session::events::Level;
+use sealed_session::{Event, Reason, SessionId};
 use time::OffsetDateTime;
 
 /// Prints an event. Ids may be logged; session data is in no event.
@@ -10,9 +11,9 @@ pub(crate) fn print_event(event: &Event) {
     match event {
         Event::Started { id } => say("started", &format!("session {id}")),
         Event::Updated { id } => say("updated", &format!("session {id}: new bytes in the cookie, same id")),
-        Event::Renewed { id } => say("renewed", &format!("session {id}: a new activity cookie alone")),
-        Event::Cleared { id: Some(id) } => say("cleared", &format!("session {id}")),
-        Event::Cleared { id: None } => say("cleared", "both cookies; no session was there"),
+        Event::Touched { id } => say("renewed", &format!("session {id}: a new activity cookie alone")),
+        Event::Ended { id: Some(id) } => say("cleared", &format!("session {id}")),
+        Event::Ended { id: None } => say("cleared", "both cookies; no session was there"),
         Event::Rejected { reason, id, .. } => say("rejected", &rejection(*reason, *id)),
         Event::Revoked { id } => say("revoked", &format!("session {id}: copies of its cookie open no more")),
         Event::CutOffRaised { to } => {

@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use sealed_session::Claims;
+use sealed_session::edge::Claims;
 use serde::Deserialize;
 use time::OffsetDateTime;
 

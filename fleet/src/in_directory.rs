@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
-use sealed_session::Revocations;
+use sealed_session::revocation::Revocations;
 use time::OffsetDateTime;
 
 use crate::exchange::{Exchange, Problem};

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use redis::{Client, Connection, RedisResult, Value, cmd, pipe};
-use sealed_session::{RevocationCursor, Revocations};
+use sealed_session::revocation::{RevocationCursor, Revocations};
 use time::OffsetDateTime;
 
 use crate::exchange::{Exchange, Problem, Waker};

@@ -19,9 +19,10 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::State;
 use axum::routing::{get, post};
-use sealed_session::{
-    Event, KeyRing, KeySource, Level, RevocationList, Revocations, RingFile, SealError, Session, SessionLayer, Sessions,
-};
+use sealed_session::events::Level;
+use sealed_session::keys::{KeySource, RingFile};
+use sealed_session::revocation::{RevocationList, Revocations};
+use sealed_session::{Event, KeyRing, WriteError, Session, SessionLayer, Sessions};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use tokio::net::TcpListener;
@@ -137,21 +138,21 @@ async fn home(session: Session<Login>) -> String {
 }
 
 /// Here a password or a passkey would be checked first.
-async fn sign_in(mut session: Session<Login>) -> Result<&'static str, SealError> {
+async fn sign_in(mut session: Session<Login>) -> Result<&'static str, WriteError> {
     session.start(Login { user: 7 })?;
     Ok("signed in\n")
 }
 
 /// What this clears is revoked, and the observer's event sends it on its way.
-async fn sign_out(mut session: Session<Login>) -> Result<&'static str, SealError> {
-    session.clear()?;
+async fn sign_out(mut session: Session<Login>) -> Result<&'static str, WriteError> {
+    session.end()?;
     Ok("signed out\n")
 }
 
 /// Raises the cut-off of the whole fleet. In a real one only operators get here.
 async fn sign_everybody_out(State(server): State<Server>) -> &'static str {
     let now = OffsetDateTime::now_utc();
-    server.sessions.reject_started_before(now);
+    server.sessions.raise_cut_off(now);
     // Tokens count whole seconds: who signs in before this second is over would be refused too, so wait it out.
     tokio::time::sleep(Duration::from_nanos(1_000_000_000 - u64::from(now.nanosecond()))).await;
     "everybody is signed out\n"

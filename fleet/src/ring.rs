@@ -3,7 +3,7 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use sealed_session::KeyReloader;
+use sealed_session::keys::KeyReloader;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use sealed_session::{Builder, Key, KeyRing, SessionId, Sessions};
+use sealed_session::{Builder, Key, KeyRing, Lifetime, SessionId, Sessions};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -75,21 +75,21 @@ pub fn row_builder<T: Serialize + DeserializeOwned + Send + Sync + 'static>(row:
     let builder = Sessions::<T>::builder(row_ring(row))
         .cookie_name(text(row, "name"))
         .audience(text(row, "audience"))
-        .absolute_timeout(seconds("absolute").expect("an absolute timeout"));
+        .lifetime(Lifetime::absolute(seconds("absolute").expect("an absolute timeout")));
     let builder = match seconds("idle") {
-        Some(idle) => builder.idle_timeout(idle),
-        None => builder.no_idle_timeout(),
+        Some(idle) => builder.lifetime(Lifetime::default().idle(idle)),
+        None => builder.lifetime(Lifetime::default().without_idle()),
     };
     match (seconds("remembered_idle"), seconds("remembered_absolute")) {
-        (Some(idle), Some(absolute)) => builder.remembered(idle, absolute),
-        (None, Some(absolute)) => builder.remembered_without_idle_timeout(absolute),
+        (Some(idle), Some(absolute)) => builder.remembered(Lifetime::absolute(absolute).idle(idle)),
+        (None, Some(absolute)) => builder.remembered(Lifetime::absolute(absolute).without_idle()),
         (_, None) => builder,
     }
 }
 
 pub fn row_sessions(row: &Value) -> Sessions<Value> {
     let sessions = row_builder(row).build().expect("the vectors are configured well");
-    sessions.reject_started_before(at(number(row, "cut_off")));
+    sessions.raise_cut_off(at(number(row, "cut_off")));
     for id in texts(row, "revoked") {
         sessions.revoke(SessionId::from_bytes(unhex(id).try_into().expect("8 bytes")));
     }

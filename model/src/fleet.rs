@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use sealed_session::{Claims, Reason, State as Verdict};
+use sealed_session::edge::Claims;
+use sealed_session::{Reason, SessionState as Verdict};
 
 use crate::keys::{Ring, Secret};
 use crate::procedure::{LIMITS, RENEWAL};

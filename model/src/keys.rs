@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use sealed_session::{Key, KeyId, KeyRing};
+use sealed_session::keys::KeyId;
+use sealed_session::{Key, KeyRing};
 
 use crate::server::at;
 

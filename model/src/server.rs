@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sealed_session::{Builder, KeyRing, RequestFields, Sessions, State};
+use sealed_session::{Builder, KeyRing, Lifetime, RequestFields, SessionState, Sessions};
 use time::OffsetDateTime;
 
 /// Second 0 of the model: half an hour before a midnight (UTC), so that tokens of one run expire on two days.
@@ -24,10 +24,10 @@ pub fn server(ring: impl Into<Arc<KeyRing>>, limits: Limits) -> Server {
     let limit = |seconds: u32| Duration::from_secs(seconds.into());
     let builder: Builder<u8> = Sessions::builder(ring)
         .audience("model")
-        .idle_timeout(limit(limits.idle))
-        .absolute_timeout(limit(limits.absolute));
+        .lifetime(Lifetime::default().idle(limit(limits.idle)))
+        .lifetime(Lifetime::absolute(limit(limits.absolute)));
     let builder = match limits.remembered {
-        Some((idle, absolute)) => builder.remembered(limit(idle), limit(absolute)),
+        Some((idle, absolute)) => builder.remembered(Lifetime::absolute(limit(absolute)).idle(limit(idle))),
         None => builder,
     };
     builder.build().expect("a sound configuration")
@@ -75,7 +75,7 @@ pub struct Answer {
 pub fn visit(server: &Server, jar: Option<&Jar>, visit: Visit, now: u32) -> Answer {
     let name = server.cookie_name();
     let fields = jar.map(|jar| format!("{name}={}; {name}-seen={}", jar.session, jar.activity));
-    let mut session = server.load_at(RequestFields::new(fields), at(now));
+    let mut session = server.load_at(RequestFields::from_cookies(fields), at(now));
     let state = session.state();
     match visit {
         Visit::SignIn => session.start(0),
@@ -108,6 +108,6 @@ pub fn visit(server: &Server, jar: Option<&Jar>, visit: Visit, now: u32) -> Answ
 pub fn started(server: &Server, jar: &Jar, now: u32) -> Option<u32> {
     let name = server.cookie_name();
     let fields = format!("{name}={}; {name}-seen={}", jar.session, jar.activity);
-    let session = server.load_at(RequestFields::new([fields]), at(now));
-    session.started_at().map(|instant| seconds(instant.unix_timestamp()))
+    let session = server.load_at(RequestFields::from_cookies([fields]), at(now));
+    session.started().map(|instant| seconds(instant.unix_timestamp()))
 }

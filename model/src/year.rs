@@ -6,7 +6,8 @@ use std::ops::AddAssign;
 use std::sync::Arc;
 use std::thread;
 
-use sealed_session::{Claims, Reason, State};
+use sealed_session::edge::Claims;
+use sealed_session::{Reason, SessionState};
 
 use crate::habits::{HABITS, LIMITS, LONGEST, Ought, Visitor, ought};
 use crate::procedure::LEEWAY;

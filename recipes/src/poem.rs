@@ -1,6 +1,6 @@
 use poem::http::StatusCode;
 use poem::{Endpoint, Request, Response};
-use sealed_session::{RequestFields, SealError, Sessions};
+use sealed_session::{RequestFields, WriteError, Sessions};
 
 use crate::Login;
 
@@ -16,7 +16,7 @@ pub async fn keep(sessions: Sessions<Login>, next: impl Endpoint, mut request: R
     match session.finish(response.status().as_u16()) {
         Ok(patch) => patch.apply(response.headers_mut()),
         Err(failed) => {
-            if *failed.seal_error() != SealError::TooLate {
+            if *failed.seal_error() != WriteError::TooLate {
                 response = StatusCode::INTERNAL_SERVER_ERROR.into();
             }
             failed.patch().apply(response.headers_mut());
@@ -54,7 +54,7 @@ mod tests {
     #[handler]
     fn sign_out(session: Data<&Session<Login>>) -> &'static str {
         let mut session = session.clone();
-        session.clear().expect("nothing hinders a sign-out");
+        session.end().expect("nothing hinders a sign-out");
         "bye"
     }
 

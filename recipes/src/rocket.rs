@@ -4,7 +4,8 @@ use rocket::fairing::{Fairing, Info, Kind};
 use rocket::http::Status;
 use rocket::request::{FromRequest, Outcome};
 use rocket::{Request, Response, async_trait};
-use sealed_session::{RequestFields, ResponseHeaders, SealError, Session, Sessions};
+use sealed_session::headers::ResponseHeaders;
+use sealed_session::{RequestFields, WriteError, Session, Sessions};
 
 use crate::Login;
 
@@ -18,7 +19,7 @@ pub struct Visitor(pub Session<Login>);
 fn session<'r>(request: &'r Request<'_>) -> &'r Option<Session<Login>> {
     request.local_cache(|| {
         let lines = request.headers().get("cookie").map(str::to_owned);
-        let mut fields = RequestFields::new(lines.collect::<Vec<String>>());
+        let mut fields = RequestFields::from_cookies(lines.collect::<Vec<String>>());
         if let Some(value) = request.headers().get_one("sec-purpose") {
             fields = fields.with_sec_purpose(value);
         }
@@ -54,7 +55,7 @@ impl Fairing for KeepSession {
         match session.clone().finish(response.status().code) {
             Ok(patch) => patch.apply(&mut Lines(response)),
             Err(failed) => {
-                if *failed.seal_error() != SealError::TooLate {
+                if *failed.seal_error() != WriteError::TooLate {
                     *response = Response::build().status(Status::InternalServerError).finalize();
                 }
                 failed.patch().apply(&mut Lines(response));

@@ -1,6 +1,6 @@
 use salvo::http::StatusCode;
 use salvo::{Depot, FlowCtrl, Handler, Request, Response, async_trait};
-use sealed_session::{RequestFields, SealError, Sessions};
+use sealed_session::{RequestFields, WriteError, Sessions};
 
 use crate::Login;
 
@@ -19,7 +19,7 @@ impl Handler for KeepSession {
         match session.finish(status.as_u16()) {
             Ok(patch) => patch.apply(response.headers_mut()),
             Err(failed) => {
-                if *failed.seal_error() != SealError::TooLate {
+                if *failed.seal_error() != WriteError::TooLate {
                     *response = Response::new();
                     response.status_code(StatusCode::INTERNAL_SERVER_ERROR);
                 }

@@ -28,7 +28,8 @@ use crate::time::{from_seconds, now};
 /// Clones are handles to one file. It is released when the last one is gone, that in [`Sessions`](crate::Sessions) included.
 ///
 /// ```
-/// use sealed_session::{Key, KeyRing, RevocationFile, Revocations, Sessions};
+/// use sealed_session::revocation::{RevocationFile, Revocations};
+/// use sealed_session::{Key, KeyRing, Sessions};
 /// # #[derive(serde::Serialize, serde::Deserialize)]
 /// # struct Login { user: u64 }
 /// # let path = std::env::temp_dir().join(format!("sealed-session-doc-{}", std::process::id()));
@@ -224,8 +225,8 @@ impl RevocationList for RevocationFile {
         self.shared.list.cut_off()
     }
 
-    fn reject_started_before(&self, instant: OffsetDateTime) {
-        self.shared.list.reject_started_before(instant);
+    fn raise_cut_off(&self, instant: OffsetDateTime) {
+        self.shared.list.raise_cut_off(instant);
         // Without the time, nothing counts as expired.
         self.write_or_report(OffsetDateTime::UNIX_EPOCH);
     }

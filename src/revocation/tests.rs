@@ -79,7 +79,7 @@ fn a_later_end_holds_wherever_it_comes_from() {
 fn an_instant_beyond_32_bits_is_the_last_one() {
     let list = Revocations::new();
     list.revoke(id(1), at(1 << 40), at(0));
-    list.reject_started_before(at(1 << 40));
+    list.raise_cut_off(at(1 << 40));
     assert_eq!(list.cut_off(), Some(at(u32::MAX.into())));
     let again = Revocations::new();
     assert_eq!(merge(&again, &list.snapshot(at(0)), u64::from(u32::MAX) - 1), 2);
@@ -98,7 +98,7 @@ fn a_delta_has_what_is_new_and_an_own_delta_what_is_new_from_here() {
     assert_eq!(one.delta_since(&mut all, at(0)), None, "known already");
 
     other.revoke(id(2), at(100), at(0));
-    other.reject_started_before(at(40));
+    other.raise_cut_off(at(40));
     let theirs = other.delta_since(&mut RevocationCursor::default(), at(0)).unwrap();
     assert_eq!(merge(&one, &theirs, 0), 2);
     assert_eq!(one.cut_off(), Some(at(40)));
@@ -113,7 +113,7 @@ fn a_delta_has_what_is_new_and_an_own_delta_what_is_new_from_here() {
     assert_eq!(own, all, "it moves past what is not sent");
     assert_eq!(one.own_delta_since(&mut before.clone(), at(0)), None);
 
-    one.reject_started_before(at(50));
+    one.raise_cut_off(at(50));
     let cut = one.own_delta_since(&mut own, at(0)).unwrap();
     assert_eq!(
         (cut.len(), merge(&other, &cut, 0), other.cut_off()),
@@ -141,7 +141,7 @@ fn a_cursor_that_is_too_far_behind_or_foreign_gets_the_whole_list() {
 fn a_list_that_is_refused_changes_nothing() {
     let (list, other) = (Revocations::new(), Revocations::new());
     other.revoke(id(1), at(100), at(0));
-    other.reject_started_before(at(5));
+    other.raise_cut_off(at(5));
     let mut bytes = other.snapshot(at(0));
     bytes.push(0);
     assert_eq!(list.merge(&bytes, at(0)), Err(RevocationsError::Length));
@@ -291,17 +291,17 @@ fn a_full_list_stays_bounded_and_counts_right_under_threads() {
 #[test]
 fn a_cut_off_that_is_merged_is_an_event_and_one_from_here_is_not() {
     let (list, other) = (Revocations::new(), Revocations::new());
-    other.reject_started_before(at(50));
+    other.raise_cut_off(at(50));
     let bytes = other.snapshot(at(0));
     // Before there is anybody to hear it, it waits.
     merge(&list, &bytes, 0);
     merge(&list, &bytes, 0);
     let (heard, observer) = Heard::by(&list);
     assert_eq!(heard.take(), [Event::CutOffRaised { to: 50 }]);
-    other.reject_started_before(at(60));
+    other.raise_cut_off(at(60));
     merge(&list, &other.snapshot(at(0)), 0);
     assert_eq!(heard.take(), [Event::CutOffRaised { to: 60 }]);
-    list.reject_started_before(at(70));
+    list.raise_cut_off(at(70));
     assert_eq!(heard.take(), [], "`Sessions` tells that");
     // Sessions that are gone hear nothing more, and keep nothing alive.
     drop(observer);
@@ -376,7 +376,7 @@ proptest! {
                     *entry = until.max(*entry);
                 }
                 Act::CutOff { server, to } => {
-                    servers[server].reject_started_before(at(to.into()));
+                    servers[server].raise_cut_off(at(to.into()));
                     cut_off = cut_off.max(u32::from(to));
                 }
                 Act::Snapshot { server } => post.push(servers[server].snapshot(at(now))),

@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 
@@ -13,24 +14,59 @@ use crate::ids::SessionId;
 use crate::session::event::Event;
 use crate::session::lifetime::Lifetimes;
 
+/// What can be session data: every type that serde serialises and reads back, and that threads may share.
+pub trait SessionData: Serialize + DeserializeOwned + Send + Sync + 'static {}
+
+impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> SessionData for T {}
+
+/// What an [`update`](crate::Session::update) came to.
+///
+/// ```
+/// # use sealed_session::{Key, KeyRing, RequestFields, Sessions, Updated};
+/// # let sessions = Sessions::<Vec<String>>::builder(KeyRing::new(Key::generate()?)).build()?;
+/// let mut guest = sessions.load(RequestFields::default());
+/// assert_eq!(guest.update(|cart| cart.push("bread".into()))?, Updated::NoSession);
+/// guest.update_or_start(Vec::new, |cart| cart.push("bread".into()))?;
+/// assert_eq!(guest.update(|cart| cart.pop())?.option().flatten().as_deref(), Some("bread"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "without a session nothing was written: use `update_or_start`, or say `.option()` if that is right"]
+pub enum Updated<R> {
+    /// The data were changed; this is what the closure returned.
+    Done(R),
+    /// There is no session: the closure was not called, and nothing was written.
+    NoSession,
+}
+
+impl<R> Updated<R> {
+    /// What the closure returned, if there is a session.
+    pub fn option(self) -> Option<R> {
+        match self {
+            Self::Done(result) => Some(result),
+            Self::NoSession => None,
+        }
+    }
+}
+
 /// What a session is at the moment, or why there is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum State {
+pub enum SessionState {
     /// There is a session.
     Valid,
     /// No cookie of ours came.
     Absent,
     /// A cookie came, but no session opened. The reason is for logs: do not show it to the visitor.
     Rejected(Reason),
-    /// It was cleared during this request.
-    Cleared,
+    /// It was ended during this request.
+    Ended,
     /// It is being opened, and a callback of the opening looked at it: the application's own check, a revocation list, the
     /// clock or the data's `Deserialize`.
     NotOpenedYet,
 }
 
-/// An opened session as the application's own check sees it ([`reject_if`](crate::Builder::reject_if)).
+/// An opened session as the application's own check sees it ([`refuse_if`](crate::Builder::refuse_if)).
 #[non_exhaustive]
 pub struct Opened<'a, T> {
     /// The session data.
@@ -38,14 +74,14 @@ pub struct Opened<'a, T> {
     /// The id under which it was opened.
     pub id: SessionId,
     /// When it started, in whole seconds UTC.
-    pub started_at: OffsetDateTime,
+    pub started: OffsetDateTime,
 }
 
 impl<T> fmt::Debug for Opened<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Opened")
             .field("id", &self.id)
-            .field("started_at", &self.started_at)
+            .field("started", &self.started)
             .finish_non_exhaustive()
     }
 }
@@ -64,7 +100,7 @@ pub(crate) struct Opening<T> {
 
 impl<T> Opening<T> {
     /// Nothing was opened, for this reason.
-    pub(crate) fn none(state: State) -> Self {
+    pub(crate) fn none(state: SessionState) -> Self {
         Self {
             current: Current::None(state),
             genuine: Vec::new(),
@@ -81,25 +117,27 @@ pub(crate) struct Genuine {
     pub(crate) id: SessionId,
     /// The Unix second at which no server takes a token of this id any more.
     pub(crate) until: u64,
+    /// Whether it is a guest's for certain.
+    pub(crate) is_guest: bool,
 }
 
 /// A session, or why there is none.
 pub(crate) enum Current<T> {
-    None(State),
+    None(SessionState),
     Live(Live<T>),
 }
 
 impl<T> Current<T> {
-    pub(super) fn live(&self) -> Option<&Live<T>> {
+    pub(crate) fn live(&self) -> Option<&Live<T>> {
         match self {
             Self::Live(live) => Some(live),
             Self::None(_) => None,
         }
     }
 
-    pub(super) fn state(&self) -> State {
+    pub(crate) fn state(&self) -> SessionState {
         match self {
-            Self::Live(_) => State::Valid,
+            Self::Live(_) => SessionState::Valid,
             Self::None(state) => *state,
         }
     }
@@ -184,7 +222,7 @@ pub(crate) struct Facts {
 impl Facts {
     /// As they are once the session is written: a start that was ahead of this server's clock moves back to the opening,
     /// so that no cut-off between opening and sealing is passed by a start that was claimed to lie behind it.
-    pub(super) fn written(self, lifetimes: &Lifetimes) -> Self {
+    pub(crate) fn written(self, lifetimes: &Lifetimes) -> Self {
         let started = self.started.min(self.opened);
         let expires = self.expires.min(lifetimes.expires(started, self.remembered));
         Self {

@@ -32,7 +32,7 @@ pub enum Level {
     Info,
     /// Somebody should look at it.
     Warn,
-    /// What was relied on did not hold: a session could not be sealed, or a sign-out will be forgotten.
+    /// What was relied on did not hold: a sign-out will be forgotten.
     Error,
 }
 
@@ -88,12 +88,12 @@ pub enum Event {
         previous: SessionId,
     },
     /// A new activity cookie is in the response.
-    Renewed {
+    Touched {
         /// The session.
         id: SessionId,
     },
     /// The response removes the cookies.
-    Cleared {
+    Ended {
         /// The session that was valid before, if there was one.
         id: Option<SessionId>,
     },
@@ -147,34 +147,34 @@ pub enum Event {
         /// The session that came, or the one that started here if none did.
         id: SessionId,
     },
-    /// Sealing failed at the end; the old cookie stays.
-    SealingFailed,
+    /// `finish` was called a second time, or by a callback of the opening: no cookie was sent, and the response stays private.
+    FinishIgnored,
     /// A session id was revoked on this server.
     Revoked {
         /// The id.
         id: SessionId,
     },
-    /// The cut-off was raised, on this server or by what its [`Revocations`](crate::Revocations) merged: sessions that started
+    /// The cut-off was raised, on this server or by what its [`Revocations`](crate::revocation::Revocations) merged: sessions that started
     /// before this Unix second are refused.
     CutOffRaised {
         /// Unix seconds.
         to: u64,
     },
-    /// The [`Revocations`](crate::Revocations) hold 80 % of what they have room for. Reported again after they held less than 75 %.
+    /// The [`Revocations`](crate::revocation::Revocations) hold 80 % of what they have room for. Reported again after they held less than 75 %.
     RevocationsNearlyFull {
         /// How many entries they hold.
         entries: usize,
         /// How many they have room for.
         most: usize,
     },
-    /// The [`Revocations`](crate::Revocations) are full: the entries that end first made room. Copies of those sessions open again.
+    /// The [`Revocations`](crate::revocation::Revocations) are full: the entries that end first made room. Copies of those sessions open again.
     RevocationsFull {
         /// How many entries went before their time.
         dropped: usize,
         /// How many the list has room for.
         most: usize,
     },
-    /// A [`RevocationFile`](crate::RevocationFile) could not be read and was put aside; the start went on with what stood before
+    /// A [`RevocationFile`](crate::revocation::RevocationFile) could not be read and was put aside; the start went on with what stood before
     /// the damage.
     RevocationFilePutAside {
         /// The copy of what it held.
@@ -182,7 +182,7 @@ pub enum Event {
         /// What was wrong with it.
         error: RevocationsError,
     },
-    /// A [`RevocationFile`](crate::RevocationFile) could not be written: what was revoked holds, but not after a restart. The next
+    /// A [`RevocationFile`](crate::revocation::RevocationFile) could not be written: what was revoked holds, but not after a restart. The next
     /// revocation or flush tries again to write all of it.
     RevocationFileNotWritten {
         /// The file.
@@ -243,8 +243,8 @@ impl Event {
             Self::Started { .. } => ("Started", Level::Debug),
             Self::Updated { .. } => ("Updated", Level::Debug),
             Self::Cycled { .. } => ("Cycled", Level::Debug),
-            Self::Renewed { .. } => ("Renewed", Level::Debug),
-            Self::Cleared { .. } => ("Cleared", Level::Debug),
+            Self::Touched { .. } => ("Touched", Level::Debug),
+            Self::Ended { .. } => ("Ended", Level::Debug),
             Self::Rejected { id: Some(_), .. } => ("Rejected", Level::Info),
             Self::Rejected { id: None, .. } => ("Rejected", Level::Debug),
             Self::ManyRejected { .. } => ("ManyRejected", Level::Warn),
@@ -254,7 +254,7 @@ impl Event {
             Self::WriteTooLate => ("WriteTooLate", Level::Warn),
             Self::WriteDiscarded { .. } => ("WriteDiscarded", Level::Warn),
             Self::EndedMeanwhile { .. } => ("EndedMeanwhile", Level::Warn),
-            Self::SealingFailed => ("SealingFailed", Level::Error),
+            Self::FinishIgnored => ("FinishIgnored", Level::Warn),
             Self::Revoked { .. } => ("Revoked", Level::Info),
             Self::CutOffRaised { .. } => ("CutOffRaised", Level::Info),
             Self::RevocationsNearlyFull { .. } => ("RevocationsNearlyFull", Level::Warn),
@@ -278,8 +278,8 @@ impl Event {
         match self {
             Self::Started { id }
             | Self::Updated { id }
-            | Self::Renewed { id }
-            | Self::Cleared { id: Some(id) }
+            | Self::Touched { id }
+            | Self::Ended { id: Some(id) }
             | Self::EndedMeanwhile { id }
             | Self::Revoked { id } => visit("id", id),
             Self::Cycled { id, previous } => {
@@ -335,10 +335,10 @@ impl Event {
             }
             Self::KeysReloadFailed { error } => visit("error", error),
             Self::LargeHeaderBlock { bytes } => visit("bytes", bytes),
-            Self::Cleared { id: None }
+            Self::Ended { id: None }
             | Self::ReadTooLate
             | Self::WriteTooLate
-            | Self::SealingFailed
+            | Self::FinishIgnored
             | Self::KeysReloadRecovered
             | Self::PublicRemoved
             | Self::DevelopmentCookie => {}
@@ -352,9 +352,9 @@ impl fmt::Display for Event {
             Self::Started { id } => write!(f, "session {id} started"),
             Self::Updated { id } => write!(f, "session {id} has new data"),
             Self::Cycled { id, previous } => write!(f, "session {previous} is now {id}"),
-            Self::Renewed { id } => write!(f, "session {id} was active"),
-            Self::Cleared { id: Some(id) } => write!(f, "session {id} was cleared"),
-            Self::Cleared { id: None } => f.write_str("the cookies were removed; there was no session"),
+            Self::Touched { id } => write!(f, "session {id} was active"),
+            Self::Ended { id: Some(id) } => write!(f, "session {id} ended"),
+            Self::Ended { id: None } => f.write_str("the cookies were removed; there was no session"),
             Self::Rejected {
                 reason: Reason::UnknownKey,
                 key_id: Some(key_id),
@@ -392,7 +392,7 @@ impl fmt::Display for Event {
                     "session {id} ended while a request that wrote to it was being served"
                 )
             }
-            Self::SealingFailed => f.write_str("the session could not be sealed at the end of the request"),
+            Self::FinishIgnored => f.write_str("the session was finished already, or not opened yet; nothing was sent"),
             Self::Revoked { id } => write!(f, "session {id} was revoked"),
             Self::CutOffRaised { to } => write!(f, "sessions that started before Unix second {to} are over"),
             Self::RevocationsNearlyFull { entries, most } => {
@@ -476,8 +476,8 @@ pub(crate) mod tests {
             Event::Started { .. } => Event::Started { id };
             Event::Updated { .. } => Event::Updated { id };
             Event::Cycled { .. } => Event::Cycled { id, previous };
-            Event::Renewed { .. } => Event::Renewed { id };
-            Event::Cleared { .. } => Event::Cleared { id: Some(id) }, Event::Cleared { id: None };
+            Event::Touched { .. } => Event::Touched { id };
+            Event::Ended { .. } => Event::Ended { id: Some(id) }, Event::Ended { id: None };
             Event::Rejected { .. } =>
                 Event::Rejected { reason, id: None, key_id: Some(key_id) },
                 Event::Rejected { reason: Reason::Malformed, id: None, key_id: None },
@@ -491,7 +491,7 @@ pub(crate) mod tests {
             Event::WriteTooLate => Event::WriteTooLate;
             Event::WriteDiscarded { .. } => Event::WriteDiscarded { status: 304 };
             Event::EndedMeanwhile { .. } => Event::EndedMeanwhile { id };
-            Event::SealingFailed => Event::SealingFailed;
+            Event::FinishIgnored => Event::FinishIgnored;
             Event::Revoked { .. } => Event::Revoked { id };
             Event::CutOffRaised { .. } => Event::CutOffRaised { to: 1_800_000_000 };
             Event::RevocationsNearlyFull { .. } => Event::RevocationsNearlyFull { entries: 800, most: 1000 };

@@ -1,18 +1,114 @@
 //! Idle timeout, absolute timeout, remembered sessions and renewal: pure functions of instants in Unix seconds.
 
-use crate::error::Reason;
-use crate::time::{DAY, LEEWAY};
+use std::time::Duration;
 
-/// How long one kind of session lives.
+use crate::error::{ConfigError, Reason};
+use crate::time::{DAY, LEEWAY, LONGEST_LIFE};
+
+/// How long a session lasts: the two timeouts of OWASP, which the server enforces. Whole seconds, at least one; at most 400 days.
+///
+/// ```
+/// use std::time::Duration;
+/// use sealed_session::Lifetime;
+///
+/// let hour = Duration::from_secs(3600);
+/// let bank = Lifetime::absolute(hour).idle(hour / 12);
+/// let kiosk = Lifetime::absolute(8 * hour).without_idle();
+/// let usual = Lifetime::default();
+/// assert_eq!(usual, Lifetime::absolute(12 * hour));
+/// assert_ne!(bank, kiosk);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Lifetime {
+pub struct Lifetime {
+    absolute: Duration,
+    idle: Idle,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Idle {
+    Usual,
+    After(Duration),
+    Never,
+}
+
+impl Lifetime {
+    /// A session is over this long after its start, whatever happens (OWASP: absolute timeout). The idle timeout is the usual
+    /// one: 30 minutes, for [`remembered`](crate::Builder::remembered) sessions 14 days, or the absolute timeout if that is
+    /// shorter.
+    #[must_use]
+    pub fn absolute(timeout: Duration) -> Self {
+        Self {
+            absolute: timeout,
+            idle: Idle::Usual,
+        }
+    }
+
+    /// It is over this long after the last request that read it (OWASP: idle timeout). At most the absolute timeout.
+    #[must_use]
+    pub fn idle(self, timeout: Duration) -> Self {
+        let idle = Idle::After(timeout);
+        Self { idle, ..self }
+    }
+
+    /// It does not end for want of activity, and there is no second cookie.
+    #[must_use]
+    pub fn without_idle(self) -> Self {
+        let idle = Idle::Never;
+        Self { idle, ..self }
+    }
+
+    /// In seconds, if it can work; `option` is the builder's method that it was given to, `usual_idle` the idle timeout there.
+    pub(crate) fn checked(&self, option: &str, usual_idle: u64) -> Result<Timeouts, ConfigError> {
+        let seconds = |timeout: Duration, kind: &str| {
+            if timeout.subsec_nanos() != 0 || timeout.is_zero() {
+                return refuse(format!(
+                    "the {kind} timeout of `{option}` takes whole seconds, at least one"
+                ));
+            }
+            if timeout.as_secs() > LONGEST_LIFE {
+                let days = LONGEST_LIFE / DAY;
+                return refuse(format!(
+                    "the {kind} timeout of `{option}` takes at most {days} days, as browsers cap cookies"
+                ));
+            }
+            Ok(timeout.as_secs())
+        };
+        let absolute = seconds(self.absolute, "absolute")?;
+        let idle = match self.idle {
+            Idle::Usual => Some(usual_idle.min(absolute)),
+            Idle::After(timeout) => Some(seconds(timeout, "idle")?),
+            Idle::Never => None,
+        };
+        if idle.is_some_and(|idle| idle > absolute) {
+            return refuse(format!(
+                "the idle timeout of `{option}` is longer than its absolute timeout; lower it or raise the other"
+            ));
+        }
+        Ok(Timeouts { idle, absolute })
+    }
+}
+
+fn refuse<R>(problem: String) -> Result<R, ConfigError> {
+    Err(ConfigError::new(problem))
+}
+
+impl Default for Lifetime {
+    /// 12 hours, or 30 minutes without activity.
+    fn default() -> Self {
+        Self::absolute(Duration::from_secs(12 * 3600))
+    }
+}
+
+/// How long one kind of session lives, in seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Timeouts {
     /// Seconds without a request after which it is over; `None` for no such limit.
     pub(crate) idle: Option<u64>,
     /// Seconds after its start at which it is over whatever happens.
     pub(crate) absolute: u64,
 }
 
-impl Lifetime {
+impl Timeouts {
     /// Until when activity at `now` keeps a session that ends at `expires`; `None` without an idle timeout.
     pub(crate) fn active_until(&self, now: u64, expires: u64) -> Option<u64> {
         self.idle.map(|idle| now.saturating_add(idle).min(expires))
@@ -37,15 +133,15 @@ impl Lifetime {
 /// The lifetimes of ordinary and of remembered sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Lifetimes {
-    pub(crate) ordinary: Lifetime,
+    pub(crate) ordinary: Timeouts,
     /// `None`: this application remembers no sessions.
-    pub(crate) remembered: Option<Lifetime>,
+    pub(crate) remembered: Option<Timeouts>,
 }
 
 impl Lifetimes {
     /// The lifetime that the flag selects. A remembered session of an application that stopped remembering is an
     /// ordinary one: configured limits only shorten what a token says.
-    pub(crate) fn of(&self, remembered: bool) -> Lifetime {
+    pub(crate) fn of(&self, remembered: bool) -> Timeouts {
         match self.remembered {
             Some(lifetime) if remembered => lifetime,
             _ => self.ordinary,
@@ -78,11 +174,11 @@ impl Lifetimes {
 mod tests {
     use super::*;
 
-    const ORDINARY: Lifetime = Lifetime {
+    const ORDINARY: Timeouts = Timeouts {
         idle: Some(1800),
         absolute: 43_200,
     };
-    const REMEMBERED: Lifetime = Lifetime {
+    const REMEMBERED: Timeouts = Timeouts {
         idle: Some(14 * DAY),
         absolute: 90 * DAY,
     };
@@ -96,7 +192,7 @@ mod tests {
         assert_eq!(ORDINARY.active_until(1000, 50_000), Some(2800));
         assert_eq!(ORDINARY.active_until(49_000, 50_000), Some(50_000));
         assert_eq!(
-            Lifetime {
+            Timeouts {
                 idle: None,
                 absolute: 1
             }
@@ -118,7 +214,7 @@ mod tests {
             (30 * DAY, DAY),
             (14 * DAY, DAY),
         ] {
-            let lifetime = Lifetime {
+            let lifetime = Timeouts {
                 idle: Some(idle),
                 absolute: 400 * DAY,
             };
@@ -130,7 +226,7 @@ mod tests {
             "a clock that steps back renews nothing"
         );
         assert!(
-            !Lifetime {
+            !Timeouts {
                 idle: None,
                 absolute: 1
             }

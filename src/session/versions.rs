@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 use crate::session::content::{Current, Genuine, Payload};
 
 /// All versions of a session in this request, the one that came first.
-pub(super) struct Versions<T> {
+pub(crate) struct Versions<T> {
     first: Version<T>,
     appended: OnceLock<Box<Pages<T>>>,
     /// The number of the last version or of one before it, so that nobody looks for it from the beginning.
@@ -22,10 +22,10 @@ type Pages<T> = [OnceLock<Page<T>>; PAGES];
 type Page<T> = Box<[OnceLock<Next<T>>]>;
 
 /// One state of the session in this request.
-pub(super) struct Version<T> {
+pub(crate) struct Version<T> {
     number: usize,
-    pub(super) current: Current<T>,
-    pub(super) done: Done,
+    pub(crate) current: Current<T>,
+    pub(crate) done: Done,
 }
 
 enum Next<T> {
@@ -35,7 +35,7 @@ enum Next<T> {
 }
 
 /// Why nothing was appended.
-pub(super) enum Refused {
+pub(crate) enum Refused {
     /// Another handle wrote meanwhile.
     Conflict,
     Closed,
@@ -45,10 +45,10 @@ pub(super) enum Refused {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Done {
     pub(crate) change: Change,
-    /// `renew` was called.
-    pub(crate) renew: bool,
-    /// `clear` was called, whatever came after it.
-    pub(crate) cleared: bool,
+    /// `touch` was called.
+    pub(crate) touch: bool,
+    /// `end` was called, whatever came after it.
+    pub(crate) ended: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,7 +60,7 @@ pub(crate) enum Change {
     /// It got another kind of lifetime and another id: the session that came ends with it.
     Replaced,
     Started,
-    Cleared,
+    Ended,
 }
 
 /// How a request left its session.
@@ -76,7 +76,7 @@ pub(crate) enum Ending<'a, T> {
 }
 
 impl Done {
-    pub(super) fn and(self, change: Change) -> Self {
+    pub(crate) fn and(self, change: Change) -> Self {
         Self {
             change: self.change.max(change),
             ..self
@@ -85,7 +85,7 @@ impl Done {
 }
 
 impl<T> Versions<T> {
-    pub(super) fn new(first: Current<T>) -> Self {
+    pub(crate) fn new(first: Current<T>) -> Self {
         Self {
             first: Version {
                 number: 0,
@@ -97,11 +97,11 @@ impl<T> Versions<T> {
         }
     }
 
-    pub(super) fn first(&self) -> &Version<T> {
+    pub(crate) fn first(&self) -> &Version<T> {
         &self.first
     }
 
-    pub(super) fn last(&self) -> &Version<T> {
+    pub(crate) fn last(&self) -> &Version<T> {
         let mut last = self.get(self.known.load(Ordering::Acquire)).unwrap_or(&self.first);
         while let Some(next) = self.get(last.number + 1) {
             last = next;
@@ -112,7 +112,7 @@ impl<T> Versions<T> {
 
     /// Appends after `base`, and returns what it followed. Another handle may have been faster: then its writes are kept, and
     /// this one follows them if `replaces` says that it does not depend on them.
-    pub(super) fn append<'a>(
+    pub(crate) fn append<'a>(
         &'a self,
         mut base: &'a Version<T>,
         current: Current<T>,
@@ -143,7 +143,7 @@ impl<T> Versions<T> {
     }
 
     /// Closes the row and returns its last version.
-    pub(super) fn close(&self) -> &Version<T> {
+    pub(crate) fn close(&self) -> &Version<T> {
         loop {
             let last = self.last();
             if self.slot(last.number + 1).set(Next::Closed).is_ok() {
@@ -256,7 +256,7 @@ mod tests {
             let is_kept = !(2..1000).contains(&number);
             assert_eq!(has_payload(version), is_kept, "{number}");
         }
-        append(Current::None(crate::session::State::Cleared));
+        append(Current::None(crate::session::SessionState::Ended));
         assert!(!has_payload(versions.get(1000).expect("it was appended")));
     }
 

@@ -1,12 +1,8 @@
 //! How sessions are configured. What cannot work is refused at `build`, with a sentence that says what to change.
 
 use std::fmt;
-use std::marker::PhantomData;
 use std::sync::Arc;
-use std::time::Duration;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 
 use crate::cookie::{self, Attributes, SameSite};
@@ -14,26 +10,25 @@ use crate::error::ConfigError;
 use crate::headers::RequestFields;
 use crate::keyring::KeyRing;
 use crate::revocation::{RevocationList, Revocations};
-use crate::session::Opened;
 use crate::session::event::{Event, Observer};
 use crate::session::lifetime::{Lifetime, Lifetimes};
+use crate::session::{Opened, SessionData};
 use crate::sessions::Sessions;
-use crate::time::{DAY, LONGEST_LIFE, now, to_seconds};
+use crate::time::{DAY, now, to_seconds};
 use crate::token::base64url;
 use crate::token::envelope::OVERHEAD;
 
 /// Configures [`Sessions`]; every option has a default that is safe.
 ///
 /// ```
-/// use std::time::Duration;
-/// use sealed_session::{Key, KeyRing, Sessions};
+/// /// use sealed_session::{Key, KeyRing, Sessions};
 /// # #[derive(serde::Serialize, serde::Deserialize)]
 /// # struct Login { user: u64 }
 ///
 /// let sessions = Sessions::<Login>::builder(KeyRing::new(Key::generate()?))
 ///     .audience("shop-production")
-///     .idle_timeout(Duration::from_secs(20 * 60))
-///     .remembered(Duration::from_secs(14 * 86_400), Duration::from_secs(90 * 86_400))
+///     .lifetime(Lifetime::default().idle(Duration::from_secs(20 * 60)))
+///     .remembered(Lifetime::absolute(Duration::from_secs(90 * 86_400)).idle(Duration::from_secs(14 * 86_400)))
 ///     .build()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -43,26 +38,31 @@ pub struct Builder<T> {
     name: String,
     attributes: Attributes,
     audience: String,
-    idle: Option<Option<Duration>>,
-    absolute: Duration,
-    remembered: Option<(Option<Duration>, Duration)>,
+    lifetime: Lifetime,
+    remembered: Option<Lifetime>,
     pad_to: usize,
     vary_field: String,
     write_on_server_error: bool,
     clear_site_data: bool,
-    revoke_on_clear: bool,
-    renew_when: Option<RenewWhen>,
+    revoke_on_end: bool,
+    touch_if: Option<TouchIf>,
     development: bool,
     revocations: Box<dyn RevocationList>,
-    reject_if: Option<Arc<RejectIf<T>>>,
+    checks: Checks<T>,
     observer: Option<Arc<dyn Observer>>,
     clock: Clock,
-    data: PhantomData<fn() -> T>,
 }
 
-pub(crate) type RenewWhen = Box<dyn Fn(&RequestFields) -> bool + Send + Sync>;
-pub(crate) type RejectIf<T> = dyn Fn(&Opened<'_, T>) -> bool + Send + Sync;
+pub(crate) type TouchIf = Box<dyn Fn(&RequestFields) -> bool + Send + Sync>;
+type RefuseIf<T> = Box<dyn Fn(&Opened<'_, T>) -> bool + Send + Sync>;
+type SignedInIf<T> = Box<dyn Fn(&T) -> bool + Send + Sync>;
 pub(crate) type Clock = Box<dyn Fn() -> u64 + Send + Sync>;
+
+/// What the application says of its data.
+pub(crate) struct Checks<T> {
+    pub(crate) refuse_if: Option<RefuseIf<T>>,
+    pub(crate) signed_in_if: Option<SignedInIf<T>>,
+}
 
 /// A checked configuration.
 pub(crate) struct Config {
@@ -75,8 +75,8 @@ pub(crate) struct Config {
     pub(crate) vary_field: Arc<str>,
     pub(crate) write_on_server_error: bool,
     pub(crate) clear_site_data: bool,
-    pub(crate) revoke_on_clear: bool,
-    pub(crate) renew_when: Option<RenewWhen>,
+    pub(crate) revoke_on_end: bool,
+    pub(crate) touch_if: Option<TouchIf>,
 }
 
 impl Config {
@@ -91,28 +91,29 @@ impl Config {
     }
 }
 
-impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Builder<T> {
+impl<T: SessionData> Builder<T> {
     pub(crate) fn new(keys: Arc<KeyRing>) -> Self {
         Self {
             keys,
             name: "__Host-id".to_owned(),
             attributes: Attributes::default(),
             audience: String::new(),
-            idle: None,
-            absolute: Duration::from_secs(12 * 3600),
+            lifetime: Lifetime::default(),
             remembered: None,
             pad_to: 1,
             vary_field: "Cookie".to_owned(),
             write_on_server_error: false,
             clear_site_data: false,
-            revoke_on_clear: true,
-            renew_when: None,
+            revoke_on_end: true,
+            touch_if: None,
             development: false,
             revocations: Box::new(Revocations::new()),
-            reject_if: None,
+            checks: Checks {
+                refuse_if: None,
+                signed_in_if: None,
+            },
             observer: None,
             clock: Box::new(now),
-            data: PhantomData,
         }
     }
 
@@ -125,47 +126,17 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Builder<T> {
         }
     }
 
-    /// How long a session lasts without a request that reads it (OWASP: idle timeout). Whole seconds, at least one, at
-    /// most the absolute timeout. Default: 30 minutes, or the absolute timeout if that is shorter.
-    pub fn idle_timeout(self, timeout: Duration) -> Self {
-        Self {
-            idle: Some(Some(timeout)),
-            ..self
-        }
+    /// How long a session lasts. Default: [`Lifetime::default`], 12 hours and 30 minutes without activity.
+    #[doc(alias("idle_timeout", "absolute_timeout", "max_age", "ttl"))]
+    pub fn lifetime(self, lifetime: Lifetime) -> Self {
+        Self { lifetime, ..self }
     }
 
-    /// Sessions do not end for want of activity, and there is no second cookie. Default: they do.
-    pub fn no_idle_timeout(self) -> Self {
-        Self {
-            idle: Some(None),
-            ..self
-        }
-    }
-
-    /// How long a session lasts whatever happens (OWASP: absolute timeout). Whole seconds, at most 400 days. Default:
-    /// 12 hours.
-    pub fn absolute_timeout(self, timeout: Duration) -> Self {
-        Self {
-            absolute: timeout,
-            ..self
-        }
-    }
-
-    /// Lets sessions be remembered ([`Session::remember`](crate::Session::remember)), with their own idle and absolute
-    /// timeout and cookies that outlive the browser's session. Usual: 14 and 90 days. Default: off.
-    pub fn remembered(self, idle_timeout: Duration, absolute_timeout: Duration) -> Self {
-        Self {
-            remembered: Some((Some(idle_timeout), absolute_timeout)),
-            ..self
-        }
-    }
-
-    /// Lets sessions be remembered without an idle timeout of their own. Default: off.
-    pub fn remembered_without_idle_timeout(self, absolute_timeout: Duration) -> Self {
-        Self {
-            remembered: Some((None, absolute_timeout)),
-            ..self
-        }
+    /// Lets sessions be remembered ([`Session::remember`](crate::Session::remember)), with a lifetime of their own and cookies
+    /// that outlive the browser's session. Usual: 90 days, and 14 without activity. Default: off.
+    pub fn remembered(self, lifetime: Lifetime) -> Self {
+        let remembered = Some(lifetime);
+        Self { remembered, ..self }
     }
 
     /// Name of the session cookie; the activity cookie's is this one with `-seen` behind it. Default: `__Host-id`,
@@ -263,18 +234,18 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Builder<T> {
     }
 
     /// Whether a session that ends is revoked, so that no copy of its cookies opens any more and no request that was running
-    /// brings it back: by [`clear`](crate::Session::clear), by a [`start`](crate::Session::start) over it, or by a
+    /// brings it back: by [`end`](crate::Session::end), by a [`start`](crate::Session::start) over it, or by a
     /// [`remember`](crate::Session::remember) that gives it another id. It holds where the revocation list is known: with the
     /// default list on this server until it restarts, with a file after a restart too, with a shared list on all servers.
     /// Default: yes.
-    pub fn revoke_on_clear(self, revoke: bool) -> Self {
+    pub fn revoke_on_end(self, revoke: bool) -> Self {
         Self {
-            revoke_on_clear: revoke,
+            revoke_on_end: revoke,
             ..self
         }
     }
 
-    /// Whether a response that clears the session also asks the browser to drop the site's cache and storage
+    /// Whether a response that ends the session also asks the browser to drop the site's cache and storage
     /// (`Clear-Site-Data: "cache", "storage"`). Other cookies of the site stay. Default: no.
     pub fn clear_site_data(self, clear: bool) -> Self {
         Self {
@@ -284,15 +255,15 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Builder<T> {
     }
 
     /// Narrows which requests count as activity, for example to leave out polling. Default: all but prefetches.
-    pub fn renew_when(self, counts: impl Fn(&RequestFields) -> bool + Send + Sync + 'static) -> Self {
+    pub fn touch_if(self, counts: impl Fn(&RequestFields) -> bool + Send + Sync + 'static) -> Self {
         Self {
-            renew_when: Some(Box::new(counts)),
+            touch_if: Some(Box::new(counts)),
             ..self
         }
     }
 
     /// What is revoked. Default: [`Revocations`] of its own, in this process's memory. Keep a clone of the one given here to
-    /// send it to other servers. A [`RevocationFile`](crate::RevocationFile) keeps one for the next start.
+    /// send it to other servers. A [`RevocationFile`](crate::revocation::RevocationFile) keeps one for the next start.
     pub fn revocation_list(self, list: impl RevocationList + 'static) -> Self {
         Self {
             revocations: Box::new(list),
@@ -315,7 +286,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Builder<T> {
     /// ```
     /// use std::collections::HashMap;
     /// use std::sync::{Arc, RwLock};
-    /// use sealed_session::{Key, KeyRing, Reason, RequestFields, Sessions, State};
+    /// use sealed_session::{Key, KeyRing, Reason, RequestFields, Sessions, SessionState};
     /// # use serde::{Deserialize, Serialize};
     /// # use time::OffsetDateTime;
     /// #[derive(Serialize, Deserialize)]
@@ -324,21 +295,40 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Builder<T> {
     /// let generations = Arc::new(RwLock::new(HashMap::from([(7, 1)])));
     /// let known = Arc::clone(&generations);
     /// let sessions = Sessions::<Login>::builder(KeyRing::new(Key::generate()?))
-    ///     .reject_if(move |opened| {
+    ///     .refuse_if(move |opened| {
     ///         let known = known.read().expect("nothing panics while it is written");
     ///         known.get(&opened.data.user) != Some(&opened.data.generation)
     ///     })
     ///     .build()?;
     ///
-    /// let cookie = sessions.cookie_for(Login { user: 7, generation: 1 }, OffsetDateTime::now_utc())?;
-    /// assert_eq!(sessions.load(RequestFields::new([cookie.clone()])).state(), State::Valid);
+    /// let cookie = sessions.cookie_for(Login { user: 7, generation: 1 })?;
+    /// assert_eq!(sessions.load(RequestFields::from_cookies([cookie.clone()])).state(), SessionState::Valid);
     /// generations.write().expect("nothing panics while it is read").insert(7, 2);
-    /// assert_eq!(sessions.load(RequestFields::new([cookie])).state(), State::Rejected(Reason::Refused));
+    /// assert_eq!(sessions.load(RequestFields::from_cookies([cookie])).state(), SessionState::Rejected(Reason::Refused));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn reject_if(self, refuses: impl Fn(&Opened<'_, T>) -> bool + Send + Sync + 'static) -> Self {
+    #[doc(alias("reject_if", "validate"))]
+    pub fn refuse_if(self, refuses: impl Fn(&Opened<'_, T>) -> bool + Send + Sync + 'static) -> Self {
         Self {
-            reject_if: Some(Arc::new(refuses)),
+            checks: Checks {
+                refuse_if: Some(Box::new(refuses)),
+                ..self.checks
+            },
+            ..self
+        }
+    }
+
+    /// What counts as signed in. Default: every session.
+    ///
+    /// Set it as soon as guests have sessions. It decides whom `RequireSession` lets in and what
+    /// [`is_signed_in`](crate::Session::is_signed_in) says; an [`update`](crate::Session::update) that changes the answer gives
+    /// the session a new id; and a guest's session that ends is not revoked, only removed from the browser.
+    pub fn signed_in_if(self, is_signed_in: impl Fn(&T) -> bool + Send + Sync + 'static) -> Self {
+        Self {
+            checks: Checks {
+                signed_in_if: Some(Box::new(is_signed_in)),
+                ..self.checks
+            },
             ..self
         }
     }
@@ -403,14 +393,14 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Builder<T> {
             vary_field: self.vary_field.into(),
             write_on_server_error: self.write_on_server_error,
             clear_site_data: self.clear_site_data,
-            revoke_on_clear: self.revoke_on_clear,
-            renew_when: self.renew_when,
+            revoke_on_end: self.revoke_on_end,
+            touch_if: self.touch_if,
         };
         let sessions = Sessions::new(
             config,
             self.keys,
             self.revocations,
-            self.reject_if,
+            self.checks,
             self.observer,
             self.clock,
         )?;
@@ -421,26 +411,9 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Builder<T> {
     }
 
     fn lifetimes(&self) -> Result<Lifetimes, ConfigError> {
-        let absolute = whole_seconds(self.absolute, "absolute_timeout")?;
-        let idle = match self.idle {
-            None => Some(DEFAULT_IDLE.min(absolute)),
-            Some(None) => None,
-            Some(Some(idle)) => Some(whole_seconds(idle, "idle_timeout")?),
-        };
-        let ordinary = checked(idle, absolute, "idle_timeout", "absolute_timeout")?;
-        let remembered = match self.remembered {
-            None => None,
-            Some((idle, longest)) => {
-                let longest = whole_seconds(longest, "remembered")?;
-                let idle = idle.map(|idle| whole_seconds(idle, "remembered")).transpose()?;
-                Some(checked(
-                    idle,
-                    longest,
-                    "the idle timeout in `remembered`",
-                    "its absolute timeout",
-                )?)
-            }
-        };
+        let ordinary = self.lifetime.checked("lifetime", 30 * 60)?;
+        let remembered = self.remembered.map(|lifetime| lifetime.checked("remembered", 14 * DAY));
+        let remembered = remembered.transpose()?;
         Ok(Lifetimes { ordinary, remembered })
     }
 }
@@ -455,35 +428,7 @@ impl<T> fmt::Debug for Builder<T> {
 
 /// 255 bytes is what `lp` of the format holds.
 const LONGEST_NAME: usize = 255;
-const DEFAULT_IDLE: u64 = 30 * 60;
 
 fn refuse<R>(problem: impl Into<String>) -> Result<R, ConfigError> {
     Err(ConfigError::new(problem))
-}
-
-fn whole_seconds(timeout: Duration, option: &str) -> Result<u64, ConfigError> {
-    if timeout.subsec_nanos() != 0 || timeout.is_zero() {
-        return refuse(format!("`{option}` takes whole seconds, at least one"));
-    }
-    if timeout.as_secs() > LONGEST_LIFE {
-        return refuse(format!(
-            "`{option}` takes at most {} days, as browsers cap cookies",
-            LONGEST_LIFE / DAY
-        ));
-    }
-    Ok(timeout.as_secs())
-}
-
-fn checked(
-    idle: Option<u64>,
-    absolute: u64,
-    idle_option: &str,
-    absolute_option: &str,
-) -> Result<Lifetime, ConfigError> {
-    if idle.is_some_and(|idle| idle > absolute) {
-        return refuse(format!(
-            "{idle_option} is longer than {absolute_option}; shorten the one or lengthen the other"
-        ));
-    }
-    Ok(Lifetime { idle, absolute })
 }

@@ -3,14 +3,13 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-
 use crate::error::Reason;
 use crate::headers::RequestFields;
 use crate::ids::{KeyId, SessionId};
 use crate::session::event::Event;
-use crate::session::{Content, Current, Facts, Genuine, Live, Opening, Payload, State, from_payload};
+use crate::session::{
+    Content, Current, Facts, Genuine, Live, Opening, Payload, SessionData, SessionState, from_payload,
+};
 use crate::sessions::{Keys, Sessions};
 use crate::token::envelope::Head;
 use crate::token::{OpenedToken, claimed_key};
@@ -20,21 +19,18 @@ const MOST_OPENED: usize = 8;
 
 /// Opens the session of a request at `now`. Of several tokens that open: the one that started last, then was sealed
 /// last, then came first.
-pub(crate) fn open<T: Serialize + DeserializeOwned + Send + Sync + 'static>(
-    sessions: &Sessions<T>,
-    fields: &RequestFields,
-    now: u64,
-) -> Opening<T> {
+pub(crate) fn open<T: SessionData>(sessions: &Sessions<T>, fields: &RequestFields, now: u64) -> Opening<T> {
     let mut attempt = Attempt::default();
     let keys = sessions.keys();
     let mut opened = Vec::new();
     if attempt.open_tokens(sessions, &keys, fields, now, &mut opened) == 0 {
-        return Opening::none(State::Absent);
+        return Opening::none(SessionState::Absent);
     }
     // A stable sort: of equals the first one in the header stays first.
     opened.sort_by_key(|token| Reverse((token.frame.started, token.frame.sealed)));
     let activity = open_activity(sessions, &keys, fields, &opened, now);
-    for token in opened {
+    let mut opened = opened.into_iter();
+    while let Some(token) = opened.next() {
         let Head {
             session_id: id, key_id, ..
         } = token.head;
@@ -45,23 +41,28 @@ pub(crate) fn open<T: Serialize + DeserializeOwned + Send + Sync + 'static>(
             expiries.filter(|&expires| expires <= latest).max()
         });
         if active_until == Some(None) {
+            attempt.judge(id, sessions.is_guest(token.payload()));
             attempt.reject(Reason::Idle, Some(id), Some(key_id));
             continue;
         }
-        match live(sessions, token, active_until.flatten(), now) {
-            Some(live) if sessions.refuses(&live.content.data, id, live.facts.started) => {
-                attempt.reject(Reason::Refused, Some(id), Some(key_id));
-            }
-            Some(live) => {
-                return attempt.into_opening(Current::Live(live), None, sessions.looked(None, now));
-            }
-            None => attempt.reject(Reason::Payload, Some(id), Some(key_id)),
+        let Some(live) = live(sessions, token, active_until.flatten(), now) else {
+            attempt.judge(id, false);
+            attempt.reject(Reason::Payload, Some(id), Some(key_id));
+            continue;
+        };
+        let data = &live.content.data;
+        attempt.judge(id, !sessions.counts_as_signed_in(data));
+        if sessions.refuses(data, id, live.facts.started) {
+            attempt.reject(Reason::Refused, Some(id), Some(key_id));
+            continue;
         }
+        opened.for_each(|other| attempt.judge(other.head.session_id, sessions.is_guest(other.payload())));
+        return attempt.into_opening(Current::Live(live), None, sessions.looked(None, now));
     }
     let (reason, id, key_id) = attempt.rejected.unwrap_or((Reason::Malformed, None, None));
     let rejection = Event::Rejected { reason, id, key_id };
     let alarms = sessions.looked(Some((reason, key_id)), now);
-    attempt.into_opening(Current::None(State::Rejected(reason)), Some(rejection), alarms)
+    attempt.into_opening(Current::None(SessionState::Rejected(reason)), Some(rejection), alarms)
 }
 
 /// What is found out on the way.
@@ -90,16 +91,30 @@ impl Attempt {
         }
     }
 
-    /// Notes a token that passed steps 1 to 6, and until when any token of its id can be valid.
+    /// Notes a token that passed steps 1 to 6, and until when any token of its id can be valid. It is a guest's if every token
+    /// of that id is judged to be one.
     fn note(&mut self, id: SessionId, until: u64) {
-        match self.genuine.iter_mut().find(|genuine| genuine.id == id) {
+        match self.of_id(id) {
             Some(genuine) => genuine.until = genuine.until.max(until),
-            None => self.genuine.push(Genuine { id, until }),
+            None => {
+                let is_guest = true;
+                self.genuine.push(Genuine { id, until, is_guest });
+            }
         }
     }
 
+    fn judge(&mut self, id: SessionId, is_guest: bool) {
+        if let Some(genuine) = self.of_id(id) {
+            genuine.is_guest &= is_guest;
+        }
+    }
+
+    fn of_id(&mut self, id: SessionId) -> Option<&mut Genuine> {
+        self.genuine.iter_mut().find(|genuine| genuine.id == id)
+    }
+
     /// Steps 1 to 7 for every session cookie: what opens, and how many there are.
-    fn open_tokens<T: Serialize + DeserializeOwned + Send + Sync + 'static>(
+    fn open_tokens<T: SessionData>(
         &mut self,
         sessions: &Sessions<T>,
         keys: &Keys,
@@ -135,7 +150,10 @@ impl Attempt {
                     self.note(id, sessions.end_of(expires, Some(&token.frame), now));
                     match sessions.judge(&token.frame, id, now) {
                         Ok(()) => opened.push(token),
-                        Err(reason) => self.reject(reason, Some(id), Some(key_id)),
+                        Err(reason) => {
+                            self.judge(id, sessions.is_guest(token.payload()));
+                            self.reject(reason, Some(id), Some(key_id));
+                        }
                     }
                 }
                 Err(reason) => {
@@ -143,6 +161,7 @@ impl Attempt {
                     let is_genuine = reason > Reason::Damaged;
                     if is_genuine {
                         self.note(id, sessions.end_of(expires, None, now));
+                        self.judge(id, false);
                     }
                     self.reject(reason, is_genuine.then_some(id), Some(key_id));
                 }
@@ -156,7 +175,7 @@ impl Attempt {
 }
 
 /// Step 8: the verified activity tokens that belong to one of the opened sessions, if any of those needs one.
-fn open_activity<T: Serialize + DeserializeOwned + Send + Sync + 'static>(
+fn open_activity<T: SessionData>(
     sessions: &Sessions<T>,
     keys: &Keys,
     fields: &RequestFields,
@@ -186,7 +205,7 @@ fn open_activity<T: Serialize + DeserializeOwned + Send + Sync + 'static>(
 }
 
 /// Step 9: the payload deserialises.
-fn live<T: Serialize + DeserializeOwned + Send + Sync + 'static>(
+fn live<T: SessionData>(
     sessions: &Sessions<T>,
     token: OpenedToken,
     active_until: Option<u64>,

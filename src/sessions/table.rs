@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::headers::CacheRule;
-use crate::session::{Change, Current, Done, Ending, Live, State};
+use crate::session::{Change, Current, Done, Ending, Live, SessionState};
 
 /// How the request ended for its session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub(crate) enum Outcome {
     /// The session got another id, or its lifetimes changed.
     Cycled,
     Started,
-    Cleared,
+    Ended,
     /// The session was written, but this response carries no session.
     Discarded,
 }
@@ -49,8 +49,8 @@ impl Outcome {
             return Self::Untouched;
         };
         let outcome = match (done.change, last) {
-            (Change::Cleared, _) => return Self::Cleared,
-            (_, Current::None(State::Absent)) => return Self::ReadAbsent,
+            (Change::Ended, _) => return Self::Ended,
+            (_, Current::None(SessionState::Absent)) => return Self::ReadAbsent,
             (_, Current::None(_)) => return Self::ReadRejected,
             (Change::None, Current::Live(_)) => return Self::ReadValid,
             (Change::Started, Current::Live(_)) => Self::Started,
@@ -64,7 +64,7 @@ impl Outcome {
         match is_sent {
             true => outcome,
             // What was started after a sign-out is not sent, the sign-out is.
-            false if done.cleared => Self::Cleared,
+            false if done.ended => Self::Ended,
             false => Self::Discarded,
         }
     }
@@ -80,7 +80,7 @@ impl Outcome {
             Self::ReadValid => (None, send_if(renewal), CacheRule::Private),
             Self::Written => (Send, send_if(renewal), CacheRule::NoStore),
             Self::Cycled | Self::Started => (Send, send_if(active), CacheRule::NoStore),
-            Self::Cleared => (Remove, Remove, CacheRule::NoStore),
+            Self::Ended => (Remove, Remove, CacheRule::NoStore),
         };
         Row {
             session,
@@ -90,12 +90,12 @@ impl Outcome {
     }
 }
 
-/// Whether a renewal was asked for explicitly.
-pub(crate) fn asks_renewal<T>(ending: &Ending<'_, T>) -> bool {
+/// Whether `touch` was called.
+pub(crate) fn asks_touch<T>(ending: &Ending<'_, T>) -> bool {
     matches!(
         ending,
         Ending::Touched {
-            done: Done { renew: true, .. },
+            done: Done { touch: true, .. },
             ..
         }
     )
@@ -139,8 +139,8 @@ mod tests {
         Current::Live(Live { content, facts })
     }
 
-    const ABSENT: Current<()> = Current::None(State::Absent);
-    const DEAD: Current<()> = Current::None(State::Rejected(Reason::Idle));
+    const ABSENT: Current<()> = Current::None(SessionState::Absent);
+    const DEAD: Current<()> = Current::None(SessionState::Rejected(Reason::Idle));
 
     #[track_caller]
     fn assert_outcome(first: &Current<()>, last: &Current<()>, change: Change, status: u16, expected: Outcome) {
@@ -170,10 +170,10 @@ mod tests {
         assert_outcome(&ABSENT, &is, Change::Started, 200, Outcome::Started);
         assert_outcome(
             &was,
-            &Current::None(State::Cleared),
-            Change::Cleared,
+            &Current::None(SessionState::Ended),
+            Change::Ended,
             200,
-            Outcome::Cleared,
+            Outcome::Ended,
         );
     }
 
@@ -197,10 +197,10 @@ mod tests {
             assert_outcome(&was, &was, Change::None, status, Outcome::ReadValid);
             assert_outcome(
                 &was,
-                &Current::None(State::Cleared),
-                Change::Cleared,
+                &Current::None(SessionState::Ended),
+                Change::Ended,
                 status,
-                Outcome::Cleared,
+                Outcome::Ended,
             );
             let kept = Outcome::of(&ending, status, true);
             assert_eq!(
@@ -223,8 +223,8 @@ mod tests {
         let (was, is) = (live(b"1", false), live(b"2", false));
         let done = Done {
             change: Change::Started,
-            renew: false,
-            cleared: true,
+            touch: false,
+            ended: true,
         };
         let ending = Ending::Touched {
             first: &was,
@@ -232,7 +232,7 @@ mod tests {
             done,
             genuine: &[],
         };
-        assert_eq!(Outcome::of(&ending, 500, false), Outcome::Cleared);
+        assert_eq!(Outcome::of(&ending, 500, false), Outcome::Ended);
         assert_eq!(Outcome::of(&ending, 200, false), Outcome::Started);
     }
 
@@ -247,7 +247,7 @@ mod tests {
             (Outcome::Written, Send, Send, CacheRule::NoStore),
             (Outcome::Cycled, Send, Send, CacheRule::NoStore),
             (Outcome::Started, Send, Send, CacheRule::NoStore),
-            (Outcome::Cleared, Remove, Remove, CacheRule::NoStore),
+            (Outcome::Ended, Remove, Remove, CacheRule::NoStore),
             (Outcome::Discarded, None, None, CacheRule::Private),
         ];
         for (outcome, session, activity, cache) in table {

@@ -3,7 +3,6 @@
 
 use std::cell::Cell;
 use std::collections::HashSet;
-use std::error::Error as _;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Barrier, Mutex};
 use std::thread;
@@ -14,7 +13,8 @@ use serde::{Deserialize, Serialize};
 use super::*;
 use crate::buffer::Buffer;
 use crate::key::Key;
-use crate::session::State;
+use crate::session::lifetime::Lifetime;
+use crate::session::{SessionState, Updated};
 use crate::token::base64url;
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -47,7 +47,7 @@ fn house(ring: &Arc<KeyRing>) -> (Sessions<Count>, Hand, Seen) {
     let (hand, seen) = (Hand::new(AtomicU64::new(START)), Seen::default());
     let (clock, events) = (Arc::clone(&hand), Arc::clone(&seen));
     let sessions = Sessions::builder(Arc::clone(ring))
-        .remembered(Duration::from_secs(14 * 86_400), Duration::from_secs(90 * 86_400))
+        .remembered(Lifetime::absolute(Duration::from_secs(90 * 86_400)).idle(Duration::from_secs(14 * 86_400)))
         .clock(move || from_seconds(clock.load(Ordering::SeqCst)))
         .observer(move |event: &Event| events.lock().unwrap().push(event.clone()))
         .build()
@@ -58,14 +58,14 @@ fn house(ring: &Arc<KeyRing>) -> (Sessions<Count>, Hand, Seen) {
 }
 
 fn fields(cookies: &str) -> RequestFields {
-    RequestFields::new([cookies.to_owned()])
+    RequestFields::from_cookies([cookies.to_owned()])
 }
 
 /// Sessions with a random source that is out of order, and the cookies of a session that began before.
 fn broken(random: fn(&mut [u8]) -> Result<(), NoRandomness>) -> (Sessions<Count>, String, Seen) {
     let ring = ring();
     let (whole, ..) = house(&ring);
-    let cookies = whole.cookie_for(Count::of(7), from_seconds(START)).unwrap();
+    let cookies = whole.cookie_for_at(Count::of(7), from_seconds(START)).unwrap();
     let (sessions, _, seen) = house(&ring);
     (sessions.with_random(random), cookies, seen)
 }
@@ -121,55 +121,47 @@ fn without_randomness_no_session_starts_and_the_old_one_stays() {
     let (sessions, cookies, seen) = broken(fails);
     let mut session = sessions.load(fields(&cookies));
     let id = session.id();
-    assert_eq!(session.start(Count::of(8)), Err(SealError::RandomSource));
-    assert_eq!(session.cycle_id(), Err(SealError::RandomSource));
+    assert_eq!(session.start(Count::of(8)), Err(WriteError::RandomSource));
+    assert_eq!(session.cycle_id(), Err(WriteError::RandomSource));
     assert_eq!((session.get(), session.id()), (Some(&Count::of(7)), id));
     let mut headers = before();
-    session.finish(200).unwrap().apply(&mut headers);
+    session.finish(200, &mut headers);
     assert_lines(headers, &PRIVATE);
     assert_eq!(*seen.lock().unwrap(), [Event::PublicRemoved]);
 
     let mut session = sessions.load(RequestFields::default());
-    assert_eq!(session.start(Count::of(8)), Err(SealError::RandomSource));
-    assert_eq!(session.state(), State::Absent);
-    assert_eq!(session.finish(200).unwrap().set_cookies().count(), 0);
+    assert_eq!(session.start(Count::of(8)), Err(WriteError::RandomSource));
+    assert_eq!(session.state(), SessionState::Absent);
+    assert_eq!(session.finish_patch(200).set_cookies().count(), 0);
     assert_eq!(
-        sessions.cookie_for(Count::of(8), from_seconds(START)),
-        Err(SealError::RandomSource)
+        sessions.cookie_for_at(Count::of(8), from_seconds(START)),
+        Err(WriteError::RandomSource)
     );
-}
-
-#[track_caller]
-fn assert_sealing_fails(sessions: &Sessions<Count>, cookies: &str, seen: &Seen, act: impl FnOnce(&mut Session<Count>)) {
-    let mut session = sessions.load(fields(cookies));
-    act(&mut session);
-    let failed = session.finish(200).unwrap_err();
-    assert_eq!(failed.seal_error(), &SealError::RandomSource);
-    assert_eq!(
-        failed.source().unwrap().to_string(),
-        SealError::RandomSource.to_string()
-    );
-    assert_eq!(failed.patch().set_cookies().count(), 0, "the old cookie stays");
-    let mut headers = before();
-    failed.patch().apply(&mut headers);
-    assert_lines(headers, &PRIVATE);
-    let events = std::mem::take(&mut *seen.lock().unwrap());
-    assert_eq!(events, [Event::SealingFailed, Event::PublicRemoved]);
-    assert_eq!(SealError::from(failed), SealError::RandomSource);
-    let again = sessions.load(fields(cookies));
-    assert_eq!(again.get(), Some(&Count::of(7)), "the old session is still there");
 }
 
 #[test]
-fn sealing_that_fails_at_the_end_sends_no_cookie_and_keeps_caches_out() {
+fn a_write_that_lacks_randomness_fails_where_it_stands_and_nothing_is_sent() {
     let (sessions, cookies, seen) = broken(fails);
-    assert_sealing_fails(&sessions, &cookies, &seen, |session| {
-        session.update(|count| *count = Count::of(8)).unwrap().unwrap();
-    });
-    // A new id, and with it the salt, is drawn where it is asked for.
+    type Write = fn(&mut Session<Count>) -> Result<(), WriteError>;
+    let writes: [Write; 5] = [
+        |session| session.update(|count| *count = Count::of(8)).map(|_| ()),
+        |session| session.update_or_start(|| Count::of(1), |count| *count = Count::of(8)),
+        |session| session.start_with(|_| Count::of(8)),
+        |session| session.remember(true),
+        |session| session.cycle_id(),
+    ];
+    for write in writes {
+        let mut session = sessions.load(fields(&cookies));
+        assert_eq!(write(&mut session), Err(WriteError::RandomSource));
+        assert_eq!(session.get(), Some(&Count::of(7)), "the session is as it was");
+        let mut headers = before();
+        session.finish(200, &mut headers);
+        assert_lines(headers, &PRIVATE);
+        assert_eq!(std::mem::take(&mut *seen.lock().unwrap()), [Event::PublicRemoved]);
+    }
+    // Data that serialise to the same bytes are no write.
     let mut session = sessions.load(fields(&cookies));
-    assert_eq!(session.remember(true), Err(SealError::RandomSource));
-    assert_eq!(session.finish(200).unwrap().set_cookies().count(), 0);
+    assert_eq!(session.update(|count| *count = Count::of(7)), Ok(Updated::Done(())));
 }
 
 #[test]
@@ -181,7 +173,7 @@ fn one_call_of_the_random_source_gives_id_and_salt_and_no_salt_comes_twice() {
     let mut calls = |act: fn(&mut Session<Count>)| {
         let mut session = sessions.load(fields(&cookies));
         act(&mut session);
-        let patch = session.finish(200).unwrap();
+        let patch = session.finish_patch(200);
         let pairs = patch.set_cookies().map(|line| line.split(';').next().unwrap());
         cookies = pairs.collect::<Vec<_>>().join("; ");
         let token = cookies.split(['=', ';']).nth(1).unwrap();
@@ -199,8 +191,8 @@ fn one_call_of_the_random_source_gives_id_and_salt_and_no_salt_comes_twice() {
         2
     );
     let update = |session: &mut Session<Count>| {
-        session.update(|count| *count = Count::of(3)).unwrap();
-        session.renew().unwrap();
+        let _ = session.update(|count| *count = Count::of(3)).unwrap();
+        session.touch().unwrap();
     };
     assert_eq!(calls(update), 1);
     assert_eq!(
@@ -215,16 +207,16 @@ fn one_call_of_the_random_source_gives_id_and_salt_and_no_salt_comes_twice() {
 fn what_needs_no_randomness_works_without_it() {
     let (sessions, cookies, _) = broken(fails);
     let mut session = sessions.load(fields(&cookies));
-    session.renew().unwrap();
-    let patch = session.finish(200).unwrap();
+    session.touch().unwrap();
+    let patch = session.finish_patch(200);
     let names: Vec<_> = patch
         .set_cookies()
         .map(|line| line.split_once('=').unwrap().0)
         .collect();
     assert_eq!(names, ["__Host-id-seen"]);
     let mut session = sessions.load(fields(&cookies));
-    session.clear().unwrap();
-    let patch = session.finish(200).unwrap();
+    session.end().unwrap();
+    let patch = session.finish_patch(200);
     assert_eq!(patch.set_cookies().filter(|line| line.contains("Max-Age=0")).count(), 2);
 }
 
@@ -233,7 +225,7 @@ fn what_needs_no_randomness_works_without_it() {
 #[track_caller]
 fn assert_ends_meanwhile(act: impl FnOnce(&mut Session<Count>), is_told: bool, status: u16) {
     let (sessions, hand, seen) = house(&ring());
-    let cookies = sessions.cookie_for(Count::of(7), from_seconds(START)).unwrap();
+    let cookies = sessions.cookie_for_at(Count::of(7), from_seconds(START)).unwrap();
     let mut session = sessions.load(fields(&cookies));
     // The one that ended, whatever id the request gave it.
     let id = session.id().unwrap();
@@ -241,7 +233,7 @@ fn assert_ends_meanwhile(act: impl FnOnce(&mut Session<Count>), is_told: bool, s
     seen.lock().unwrap().clear();
     hand.store(START + 43_200, Ordering::SeqCst);
     let mut headers = before();
-    session.finish(status).unwrap().apply(&mut headers);
+    session.finish(status, &mut headers);
     assert_lines(headers, &PRIVATE);
     let events = std::mem::take(&mut *seen.lock().unwrap());
     let told: &[Event] = if is_told { &[Event::EndedMeanwhile { id }] } else { &[] };
@@ -258,18 +250,18 @@ fn a_session_that_ends_while_its_request_is_served_is_not_sent() {
     assert_ends_meanwhile(|session| session.cycle_id().unwrap(), true, 200);
     assert_ends_meanwhile(|session| session.start(Count::of(9)).unwrap(), true, 200);
     assert_ends_meanwhile(|session| _ = session.get(), false, 200);
-    assert_ends_meanwhile(|session| session.renew().unwrap(), false, 200);
+    assert_ends_meanwhile(|session| session.touch().unwrap(), false, 200);
     assert_ends_meanwhile(|session| _ = session.get(), false, 500);
 }
 
 #[test]
 fn one_second_before_its_end_a_session_is_still_sent() {
     let (sessions, hand, _) = house(&ring());
-    let cookies = sessions.cookie_for(Count::of(7), from_seconds(START)).unwrap();
+    let cookies = sessions.cookie_for_at(Count::of(7), from_seconds(START)).unwrap();
     let mut session = sessions.load(fields(&cookies));
-    session.update(|count| *count = Count::of(8)).unwrap();
+    let _ = session.update(|count| *count = Count::of(8)).unwrap();
     hand.store(START + 43_199, Ordering::SeqCst);
-    let patch = session.finish(200).unwrap();
+    let patch = session.finish_patch(200);
     // The activity cookie was due as well, and lives exactly as long.
     assert_eq!(patch.set_cookies().count(), 2);
 }
@@ -277,26 +269,25 @@ fn one_second_before_its_end_a_session_is_still_sent() {
 #[test]
 fn a_sign_out_is_sent_even_when_the_session_ended_meanwhile() {
     let (sessions, hand, _) = house(&ring());
-    let cookies = sessions.cookie_for(Count::of(7), from_seconds(START)).unwrap();
+    let cookies = sessions.cookie_for_at(Count::of(7), from_seconds(START)).unwrap();
     let mut session = sessions.load(fields(&cookies));
-    session.clear().unwrap();
+    session.end().unwrap();
     hand.store(START + 50_000, Ordering::SeqCst);
-    assert_eq!(session.finish(200).unwrap().set_cookies().count(), 2);
+    assert_eq!(session.finish_patch(200).set_cookies().count(), 2);
 }
 
 #[test]
 fn a_clock_that_cannot_be_written_is_an_error_and_no_cookie() {
-    let (sessions, hand, seen) = house(&ring());
+    let (sessions, hand, _) = house(&ring());
     let cookies = sessions
-        .cookie_for(Count::of(7), from_seconds(u64::from(u32::MAX) - 50_000))
+        .cookie_for_at(Count::of(7), from_seconds(u64::from(u32::MAX) - 50_000))
         .unwrap();
     hand.store(u64::from(u32::MAX) - 50_000, Ordering::SeqCst);
     let mut session = sessions.load(fields(&cookies));
     assert_eq!(session.get(), Some(&Count::of(7)));
     hand.store(u64::from(u32::MAX), Ordering::SeqCst);
-    assert_eq!(session.start(Count::of(8)), Err(SealError::Expiry));
-    assert_eq!(session.finish(200).unwrap().set_cookies().count(), 0);
-    assert!(!seen.lock().unwrap().contains(&Event::SealingFailed));
+    assert_eq!(session.start(Count::of(8)), Err(WriteError::Expiry));
+    assert_eq!(session.finish_patch(200).set_cookies().count(), 0);
 }
 
 // ---- locks
@@ -305,7 +296,7 @@ fn a_clock_that_cannot_be_written_is_an_error_and_no_cookie() {
 fn a_poisoned_lock_stops_no_request_and_no_rotation() {
     let ring = ring();
     let (sessions, ..) = house(&ring);
-    let cookies = sessions.cookie_for(Count::of(7), from_seconds(START)).unwrap();
+    let cookies = sessions.cookie_for_at(Count::of(7), from_seconds(START)).unwrap();
     thread::scope(|scope| {
         let holder = scope.spawn(|| {
             let _held = sessions.shared.keys.write();
@@ -316,13 +307,13 @@ fn a_poisoned_lock_stops_no_request_and_no_rotation() {
     assert!(sessions.shared.keys.is_poisoned());
     let mut session = sessions.load(fields(&cookies));
     assert_eq!(session.get(), Some(&Count::of(7)));
-    session.update(|count| *count = Count::of(8)).unwrap();
-    assert_eq!(session.finish(200).unwrap().set_cookies().count(), 1);
+    let _ = session.update(|count| *count = Count::of(8)).unwrap();
+    assert_eq!(session.finish_patch(200).set_cookies().count(), 1);
     sessions.replace_keys(KeyRing::new(Key::generate().unwrap()));
     let session = sessions.load(fields(&cookies));
     assert_eq!(
         session.state(),
-        State::Rejected(Reason::UnknownKey),
+        SessionState::Rejected(Reason::UnknownKey),
         "the ring was replaced"
     );
 }
@@ -332,7 +323,7 @@ fn a_poisoned_lock_stops_no_request_and_no_rotation() {
 #[test]
 fn another_handles_write_inside_update_is_a_conflict() {
     let (sessions, ..) = house(&ring());
-    let cookies = sessions.cookie_for(Count::of(7), from_seconds(START)).unwrap();
+    let cookies = sessions.cookie_for_at(Count::of(7), from_seconds(START)).unwrap();
     type Write = fn(&mut Session<Count>);
     let writes: [(Write, Option<u32>); 6] = [
         (
@@ -342,8 +333,8 @@ fn another_handles_write_inside_update_is_a_conflict() {
         (|other| other.start(Count::of(2)).unwrap(), Some(2)),
         (|other| other.cycle_id().unwrap(), Some(7)),
         (|other| other.remember(true).unwrap(), Some(7)),
-        (|other| other.renew().unwrap(), Some(7)),
-        (|other| other.clear().unwrap(), None),
+        (|other| other.touch().unwrap(), Some(7)),
+        (|other| other.end().unwrap(), None),
     ];
     for (write, left) in writes {
         let mut session = sessions.load(fields(&cookies));
@@ -352,7 +343,7 @@ fn another_handles_write_inside_update_is_a_conflict() {
             write(&mut other);
             *count = Count::of(99);
         });
-        assert_eq!(result, Err(SealError::Conflict));
+        assert_eq!(result, Err(WriteError::Conflict));
         assert_eq!(session.get().map(|count| count.number), left);
         assert_eq!(other.get().map(|count| count.number), left, "both handles see the same");
     }
@@ -361,14 +352,14 @@ fn another_handles_write_inside_update_is_a_conflict() {
 #[test]
 fn a_finish_inside_update_makes_the_write_too_late() {
     let (sessions, ..) = house(&ring());
-    let cookies = sessions.cookie_for(Count::of(7), from_seconds(START)).unwrap();
+    let cookies = sessions.cookie_for_at(Count::of(7), from_seconds(START)).unwrap();
     let mut session = sessions.load(fields(&cookies));
     let other = session.clone();
     let result = session.update(|count| {
-        assert_eq!(other.finish(200).unwrap().set_cookies().count(), 0);
+        assert_eq!(other.finish_patch(200).set_cookies().count(), 0);
         *count = Count::of(99);
     });
-    assert_eq!(result, Err(SealError::TooLate));
+    assert_eq!(result, Err(WriteError::TooLate));
     assert_eq!(session.get(), Some(&Count::of(7)));
 }
 
@@ -376,7 +367,7 @@ fn a_finish_inside_update_makes_the_write_too_late() {
 fn many_threads_read_whole_values_while_one_writes() {
     const WRITES: u32 = 300;
     let (sessions, ..) = house(&ring());
-    let cookies = sessions.cookie_for(Count::of(0), from_seconds(START)).unwrap();
+    let cookies = sessions.cookie_for_at(Count::of(0), from_seconds(START)).unwrap();
     let session = sessions.load(fields(&cookies));
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -401,7 +392,7 @@ fn many_threads_read_whole_values_while_one_writes() {
         }
         let mut writer = session.clone();
         for number in 1..=WRITES {
-            writer.update(|count| *count = Count::of(number)).unwrap();
+            let _ = writer.update(|count| *count = Count::of(number)).unwrap();
         }
         is_over.store(true, Ordering::SeqCst);
     });
@@ -410,7 +401,7 @@ fn many_threads_read_whole_values_while_one_writes() {
 #[test]
 fn of_parallel_updates_every_one_that_succeeds_counts() {
     let (sessions, ..) = house(&ring());
-    let cookies = sessions.cookie_for(Count::of(0), from_seconds(START)).unwrap();
+    let cookies = sessions.cookie_for_at(Count::of(0), from_seconds(START)).unwrap();
     let session = sessions.load(fields(&cookies));
     let successes: u32 = thread::scope(|scope| {
         let threads: Vec<_> = (0..8)
@@ -420,8 +411,8 @@ fn of_parallel_updates_every_one_that_succeeds_counts() {
                     let mut successes = 0;
                     for _ in 0..100 {
                         match handle.update(|count| *count = Count::of(count.number + 1)) {
-                            Ok(done) => successes += u32::from(done.is_some()),
-                            Err(error) => assert_eq!(error, SealError::Conflict),
+                            Ok(done) => successes += u32::from(done == Updated::Done(())),
+                            Err(error) => assert_eq!(error, WriteError::Conflict),
                         }
                     }
                     successes
@@ -443,12 +434,12 @@ fn starts_and_sign_outs_never_conflict() {
             scope.spawn(move || {
                 for _ in 0..100 {
                     handle.start(Count::of(number)).unwrap();
-                    handle.clear().unwrap();
+                    handle.end().unwrap();
                 }
             });
         }
     });
-    assert_eq!(session.state(), State::Cleared);
+    assert_eq!(session.state(), SessionState::Ended);
 }
 
 /// Each write walks the whole chain, so that a hundred thousand would take minutes; ten thousand on a small stack show
@@ -456,14 +447,14 @@ fn starts_and_sign_outs_never_conflict() {
 #[test]
 fn ten_thousand_updates_in_one_request_do_not_overflow_a_small_stack() {
     let (sessions, ..) = house(&ring());
-    let cookies = sessions.cookie_for(Count::of(0), from_seconds(START)).unwrap();
+    let cookies = sessions.cookie_for_at(Count::of(0), from_seconds(START)).unwrap();
     let work = move || {
         let mut session = sessions.load(fields(&cookies));
         for number in 1..=10_000 {
-            session.update(|count| *count = Count::of(number)).unwrap();
+            let _ = session.update(|count| *count = Count::of(number)).unwrap();
         }
         assert_eq!(session.get(), Some(&Count::of(10_000)));
-        assert_eq!(session.finish(200).unwrap().set_cookies().count(), 1);
+        assert_eq!(session.finish_patch(200).set_cookies().count(), 1);
         drop(session);
     };
     let thread = thread::Builder::new().stack_size(256 * 1024);
@@ -497,7 +488,7 @@ fn race<A: Send, B: Send>(
 
 /// Header lines and number of cookies of a finished session.
 fn finished(session: &Session<Count>) -> (Vec<(String, String)>, usize) {
-    let patch = session.finish(200).unwrap();
+    let patch = session.finish_patch(200);
     let mut headers = before();
     patch.apply(&mut headers);
     (headers, patch.set_cookies().count())
@@ -506,7 +497,7 @@ fn finished(session: &Session<Count>) -> (Vec<(String, String)>, usize) {
 #[test]
 fn a_read_that_races_with_the_finish_is_in_the_patch_or_gives_nothing() {
     let (sessions, ..) = house(&ring());
-    let cookies = sessions.cookie_for(Count::of(7), from_seconds(START)).unwrap();
+    let cookies = sessions.cookie_for_at(Count::of(7), from_seconds(START)).unwrap();
     let read = |session: &mut Session<Count>| session.get().is_some();
     race(&sessions, &cookies, read, finished, |was_read, (headers, _)| {
         assert_lines(headers, if was_read { &PRIVATE } else { &BEFORE });
@@ -516,7 +507,7 @@ fn a_read_that_races_with_the_finish_is_in_the_patch_or_gives_nothing() {
 #[test]
 fn a_write_that_races_with_the_finish_is_sent_or_an_error() {
     let (sessions, ..) = house(&ring());
-    let cookies = sessions.cookie_for(Count::of(7), from_seconds(START)).unwrap();
+    let cookies = sessions.cookie_for_at(Count::of(7), from_seconds(START)).unwrap();
     let write = |session: &mut Session<Count>| session.update(|count| *count = Count::of(8));
     race(
         &sessions,
@@ -524,11 +515,11 @@ fn a_write_that_races_with_the_finish_is_sent_or_an_error() {
         write,
         finished,
         |written, (_, sent)| match written {
-            Ok(written) => assert_eq!((written, sent), (Some(()), 1)),
-            Err(error) => assert_eq!((error, sent), (SealError::TooLate, 0)),
+            Ok(written) => assert_eq!((written, sent), (Updated::Done(()), 1)),
+            Err(error) => assert_eq!((error, sent), (WriteError::TooLate, 0)),
         },
     );
-    let clear = |session: &mut Session<Count>| session.clear();
+    let clear = |session: &mut Session<Count>| session.end();
     race(
         &sessions,
         &cookies,
@@ -536,21 +527,21 @@ fn a_write_that_races_with_the_finish_is_sent_or_an_error() {
         finished,
         |cleared, (_, sent)| match cleared {
             Ok(()) => assert_eq!(sent, 2),
-            Err(error) => assert_eq!((error, sent), (SealError::TooLate, 0)),
+            Err(error) => assert_eq!((error, sent), (WriteError::TooLate, 0)),
         },
     );
 }
 
 #[test]
-fn of_two_finishes_one_wins() {
-    let (sessions, ..) = house(&ring());
-    let cookies = sessions.cookie_for(Count::of(7), from_seconds(START)).unwrap();
+fn of_two_finishes_one_is_ignored_and_told() {
+    let (sessions, _, seen) = house(&ring());
+    let cookies = sessions.cookie_for_at(Count::of(7), from_seconds(START)).unwrap();
     race(
         &sessions,
         &cookies,
-        |session| session.finish(200).is_ok(),
-        |session| session.finish(200).is_ok(),
-        |one, other| assert!(one != other),
+        |session| _ = session.finish_patch(200),
+        |session| _ = session.finish_patch(200),
+        |(), ()| assert_eq!(std::mem::take(&mut *seen.lock().unwrap()), [Event::FinishIgnored]),
     );
 }
 
@@ -574,7 +565,7 @@ fn a_revocation_outlasts_a_session_that_started_ahead() {
         .build()
         .unwrap();
     // Started on a server 5 minutes ahead: the session opens here now.
-    let cookie = sessions.cookie_for(Count::of(7), from_seconds(START + 300)).unwrap();
+    let cookie = sessions.cookie_for_at(Count::of(7), from_seconds(START + 300)).unwrap();
     let session = sessions.load(fields(&cookie));
     let id = session.id().unwrap();
     sessions.revoke(id);

@@ -22,7 +22,7 @@ use tokio::sync::oneshot;
 
 use super::{Body, Broken, Late, Reply, SENSITIVE, State, Word};
 
-pub(crate) use sealed_session::SessionMiddleware as Middleware;
+pub(crate) use sealed_session::actix::SessionMiddleware as Middleware;
 
 /// How a forgotten middleware is added.
 pub(crate) const REMEDY: &str = ".wrap(SessionMiddleware::new(sessions))";
@@ -191,7 +191,7 @@ pub(crate) fn finish_by_hand<T: Serialize + DeserializeOwned + Send + Sync + 'st
     session: &Session<T>,
     reply: Reply,
 ) -> impl Responder + use<T> {
-    struct ByHand(sealed_session::Patch, Reply);
+    struct ByHand(sealed_session::headers::Patch, Reply);
     impl Responder for ByHand {
         type Body = BoxBody;
 
@@ -201,7 +201,7 @@ pub(crate) fn finish_by_hand<T: Serialize + DeserializeOwned + Send + Sync + 'st
             response
         }
     }
-    let patch = session.finish(reply.status).expect("nothing hinders sealing");
+    let patch = session.finish_patch(reply.status);
     ByHand(patch, reply)
 }
 

@@ -128,9 +128,7 @@ pub(crate) fn finish_by_hand<T: Serialize + DeserializeOwned + Send + Sync + 'st
     reply: Reply,
 ) -> Response {
     let mut response = reply.into_response();
-    let patch = session.finish(response.status().as_u16());
-    let patch = patch.expect("nothing hinders sealing");
-    patch.apply(response.headers_mut());
+    session.finish(response.status().as_u16(), response.headers_mut());
     response
 }
 

@@ -10,7 +10,8 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::{Compress, Next, from_fn};
 use actix_web::test::{TestRequest, init_service};
 use actix_web::{App, Error, HttpRequest, HttpResponse, Responder, web};
-use sealed_session::{SealError, Session, SessionMiddleware};
+use sealed_session::actix::SessionMiddleware;
+use sealed_session::{Session, WriteError};
 
 use crate::stack::{Pages, tag};
 use crate::suite::Flaw::{CookieWith304, NotPrivate, NotRenewed, PageOfAnother, VaryHidden, WriteLostWith304};
@@ -39,16 +40,16 @@ async fn asset() -> HttpResponse {
         .body("a picture ".repeat(20))
 }
 
-async fn enter(mut session: Session<Login>, name: web::Path<String>) -> Result<Page, SealError> {
+async fn enter(mut session: Session<Login>, name: web::Path<String>) -> Result<Page, WriteError> {
     suite::enter(&mut session, &name)
 }
 
-async fn count(mut session: Session<Login>) -> Result<Page, SealError> {
+async fn count(mut session: Session<Login>) -> Result<Page, WriteError> {
     suite::count(&mut session)
 }
 
-async fn leave(mut session: Session<Login>) -> Result<Page, SealError> {
-    session.clear()?;
+async fn leave(mut session: Session<Login>) -> Result<Page, WriteError> {
+    session.end()?;
     Ok(suite::greet(&session))
 }
 

@@ -11,7 +11,7 @@ use axum::http::Request;
 use axum::http::header::CACHE_CONTROL;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use sealed_session::{SealError, Session, SessionLayer};
+use sealed_session::{Session, SessionLayer, WriteError};
 use tower::ServiceExt;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
@@ -50,7 +50,7 @@ fn routes() -> Router {
             "/leave/late",
             post(async |session| {
                 leave(session).await?;
-                pending::<Result<Page, SealError>>().await
+                pending::<Result<Page, WriteError>>().await
             }),
         )
         .route(
@@ -63,8 +63,8 @@ fn routes() -> Router {
         )
 }
 
-async fn leave(mut session: Session<Login>) -> Result<Page, SealError> {
-    session.clear()?;
+async fn leave(mut session: Session<Login>) -> Result<Page, WriteError> {
+    session.end()?;
     Ok(suite::greet(&session))
 }
 

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use sealed_session::{SealError, Session, Sessions};
+use sealed_session::{Session, Sessions, WriteError};
 use serde::{Deserialize, Serialize};
 
 use crate::common::{Jar, START, after, ring};
@@ -70,15 +70,15 @@ pub(crate) fn greet(session: &Session<Login>) -> Page {
     Page::of(session)
 }
 
-pub(crate) fn enter(session: &mut Session<Login>, name: &str) -> Result<Page, SealError> {
+pub(crate) fn enter(session: &mut Session<Login>, name: &str) -> Result<Page, WriteError> {
     let name = name.to_owned();
     session.start(Login { name, seen: 0 })?;
     Ok(Page::of(session))
 }
 
 /// Writes without a change of the page.
-pub(crate) fn count(session: &mut Session<Login>) -> Result<Page, SealError> {
-    session.update(|login| login.seen += 1)?;
+pub(crate) fn count(session: &mut Session<Login>) -> Result<Page, WriteError> {
+    let _ = session.update(|login| login.seen += 1)?;
     Ok(Page::of(session))
 }
 

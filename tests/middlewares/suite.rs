@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use hyper::StatusCode;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, COOKIE, HOST, LOCATION, SET_COOKIE, VARY};
-use sealed_session::{Builder, Event, Key, KeyRing, RequireSession, SealError, Session, Sessions};
+use sealed_session::{Builder, Event, Key, KeyRing, RequireSession, Session, Sessions, WriteError};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -65,7 +65,7 @@ fn taken(events: &Events) -> Vec<Event> {
 fn signed_in(sessions: &Sessions<Login>, user: u64) -> String {
     let now = OffsetDateTime::now_utc();
     sessions
-        .cookie_for(Login { user }, now)
+        .cookie_for_at(Login { user }, now)
         .expect("a small session is kept")
 }
 
@@ -131,7 +131,7 @@ async fn guarded(RequireSession(session): RequireSession<Login>) -> Reply {
     who(session).await
 }
 
-async fn sign_in(mut session: Session<Login>) -> Result<Reply, SealError> {
+async fn sign_in(mut session: Session<Login>) -> Result<Reply, WriteError> {
     session.start(Login { user: 7 })?;
     Ok(Reply::from("welcome"))
 }
@@ -170,7 +170,7 @@ async fn two_types_under_one_cookie_name_are_a_mistake_with_a_sentence() {
 
 #[tokio::test]
 async fn two_types_under_two_cookie_names_live_side_by_side() {
-    async fn both(mut login: Session<Login>, mut basket: Session<Basket>) -> Result<Reply, SealError> {
+    async fn both(mut login: Session<Login>, mut basket: Session<Basket>) -> Result<Reply, WriteError> {
         let seen = (login.get().is_some(), basket.get().map(|basket| basket.items.clone()));
         login.start(Login { user: 7 })?;
         let items = vec!["pear".to_owned()];
@@ -221,7 +221,7 @@ async fn the_guard_answers_401_without_a_session_and_lets_others_pass() {
 #[tokio::test]
 async fn the_guard_redirects_where_it_was_told_to() {
     let sessions = sessions();
-    let layer = Middleware::new(sessions.clone()).sign_in_at("/sign-in?next=orders");
+    let layer = Middleware::new(sessions.clone()).sign_in_page("/sign-in?next=orders");
     let server = framework::serve!((), [get "/" guarded], layer);
     let visitor = ask(&server, "/", "").await;
     assert_page(&visitor, StatusCode::SEE_OTHER, "");
@@ -236,10 +236,10 @@ async fn every_guard_redirects_where_the_layer_of_its_own_type_says() {
     async fn shopping(_: RequireSession<Basket>) -> Reply {
         Reply::from("shopping")
     }
-    let login = named::<Login>("__Host-login").sign_in_at("/staff");
+    let login = named::<Login>("__Host-login").sign_in_page("/staff");
     for (basket, expected) in [
         (
-            named::<Basket>("__Host-basket").sign_in_at("/customers"),
+            named::<Basket>("__Host-basket").sign_in_page("/customers"),
             Some("/customers"),
         ),
         (named::<Basket>("__Host-basket"), None),
@@ -269,7 +269,7 @@ async fn the_session_cookies_are_marked_sensitive_and_nothing_else_is() {
 
 #[tokio::test]
 async fn our_earlier_cookies_are_replaced_and_foreign_ones_stay() {
-    async fn mixed(mut session: Session<Login>) -> Result<Reply, SealError> {
+    async fn mixed(mut session: Session<Login>) -> Result<Reply, WriteError> {
         session.start(Login { user: 7 })?;
         let mut reply = Reply::from("mixed");
         for line in [
@@ -319,7 +319,7 @@ async fn a_handler_may_finish_the_session_itself() {
 
 #[tokio::test]
 async fn a_session_that_is_too_large_is_an_error_where_it_is_written() {
-    async fn hoard(mut session: Session<Basket>) -> Result<Reply, SealError> {
+    async fn hoard(mut session: Session<Basket>) -> Result<Reply, WriteError> {
         let items = vec!["x".repeat(5000)];
         session.start(Basket { items })?;
         Ok(Reply::from("kept"))

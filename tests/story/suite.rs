@@ -4,7 +4,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use sealed_session::{Event, Key, KeyId, KeyRing, Reason, SealError, Session, SessionId, Sessions};
+use sealed_session::keys::KeyId;
+use sealed_session::{Event, Key, KeyRing, Lifetime, Reason, Session, SessionId, Sessions, WriteError};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
@@ -49,8 +50,8 @@ impl Page {
             user: login.user,
             theme: login.theme.clone(),
             id: session.id()?.to_string(),
-            started: session.started_at()?.unix_timestamp(),
-            expires: session.expires_at()?.unix_timestamp(),
+            started: session.started()?.unix_timestamp(),
+            expires: session.expires()?.unix_timestamp(),
             remembered: session.is_remembered(),
         })
     }
@@ -97,7 +98,7 @@ async fn serve(state: App) -> Server {
     )
 }
 
-type Kept = Result<Reply, SealError>;
+type Kept = Result<Reply, WriteError>;
 
 async fn home(session: Session<Login>) -> Reply {
     Reply::from(match Page::of(&session) {
@@ -136,7 +137,7 @@ async fn sign_in_remembered(mut session: Session<Login>, user: Word) -> Kept {
 
 async fn change_theme(mut session: Session<Login>, Word(theme): Word) -> Kept {
     let changed = session.update(|login| login.theme = theme)?;
-    Ok(Reply::from(changed.is_some().to_string()))
+    Ok(Reply::from(changed.option().is_some().to_string()))
 }
 
 async fn forget_me(mut session: Session<Login>) -> Reply {
@@ -144,12 +145,12 @@ async fn forget_me(mut session: Session<Login>) -> Reply {
 }
 
 async fn renew(mut session: Session<Login>) -> Kept {
-    session.renew()?;
+    session.touch()?;
     Ok(Reply::from("renewed"))
 }
 
 async fn sign_out(mut session: Session<Login>) -> Kept {
-    session.clear()?;
+    session.end()?;
     Ok(Reply::from("good-bye"))
 }
 
@@ -157,7 +158,7 @@ async fn sign_out_everywhere(State(app): State<App>, mut session: Session<Login>
     if let Some(id) = session.id() {
         app.sessions.revoke(id);
     }
-    session.clear()?;
+    session.end()?;
     Ok(Reply::from("good-bye"))
 }
 
@@ -228,10 +229,10 @@ fn touch(session: &mut Session<Login>) -> String {
         session.update(|login| login.user = 99).map(drop),
         session.cycle_id(),
         session.remember(true),
-        session.renew(),
-        session.clear(),
+        session.touch(),
+        session.end(),
     ];
-    let refused = writes.iter().all(|write| *write == Err(SealError::TooLate));
+    let refused = writes.iter().all(|write| *write == Err(WriteError::TooLate));
     format!("{user:?}, {state:?}, all writes too late: {refused}")
 }
 
@@ -258,7 +259,7 @@ impl World {
         let key_id = keys.sealing_key(clock.now());
         let sessions = Sessions::builder(keys)
             .audience("story")
-            .remembered(seconds(14 * DAY), seconds(90 * DAY))
+            .remembered(Lifetime::absolute(seconds(90 * DAY)).idle(seconds(14 * DAY)))
             .clock(move || moved.now())
             .observer(move |event: &Event| seen.lock().expect("no panic before").push(event.clone()))
             .build()
@@ -675,7 +676,7 @@ async fn the_cut_off_ends_everybody_and_a_new_sign_in_works() {
     users.push(world.signed_in(9).await);
     let mut thief = users[0].clone();
     world.clock.pass(1);
-    world.sessions.reject_started_before(world.clock.now());
+    world.sessions.raise_cut_off(world.clock.now());
     for user in &mut users {
         let answer = user.get(&world.server, "/").await;
         assert_nobody(&answer, "Rejected(Revoked)");
@@ -684,7 +685,7 @@ async fn the_cut_off_ends_everybody_and_a_new_sign_in_works() {
         assert_eq!(page(&user.get(&world.server, "/").await).user, 10);
     }
     // It is never lowered.
-    world.sessions.reject_started_before(world.clock.now() - seconds(DAY));
+    world.sessions.raise_cut_off(world.clock.now() - seconds(DAY));
     assert_nobody(&thief.get(&world.server, "/").await, "Rejected(Revoked)");
 }
 
@@ -742,7 +743,7 @@ fn write_and_fail(session: &mut Session<Login>, path: &str) -> Broken {
     let (write, status) = path.trim_start_matches('/').split_once('/').expect("two words");
     let theme = "light".to_owned();
     let written = match write {
-        "clear" => session.clear(),
+        "clear" => session.end(),
         "start" => session.start(Login { user: 8, theme }),
         _ => {
             assert_eq!(session.get().map(|login| login.user), Some(7));

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
-use sealed_session::{Key, KeyRing, RequestFields, Sealer, Sessions, State};
+use sealed_session::{Key, KeyRing, Lifetime, RequestFields, Sealer, SessionState, Sessions};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
@@ -166,17 +166,17 @@ pub fn ready<F: Future>(future: F) -> F::Output {
 // ---------------------------------------------------------------- sealed-session
 
 fn sealer(index: u8) -> Sealer {
-    Sealer::new(KeyRing::new(key(index)), "bench", "bench").expect("a configuration")
+    Sealer::new(KeyRing::new(key(index)), "bench").expect("a configuration").with_audience("bench").expect("a configuration")
 }
 
 pub fn sessions(index: u8, with_idle: bool) -> Sessions<Visit> {
     let builder = Sessions::builder(KeyRing::new(key(index))).audience("bench");
-    let builder = if with_idle { builder } else { builder.no_idle_timeout() };
+    let builder = if with_idle { builder } else { builder.lifetime(Lifetime::default().without_idle()) };
     builder.build().expect("a configuration")
 }
 
 fn seal(sealer: &Sealer, bytes: &[u8], now: OffsetDateTime) -> String {
-    sealer.seal_at(bytes, b"", now + DAY / 2, now).expect("it fits")
+    sealer.seal_at(bytes, DAY / 2, now).expect("it fits")
 }
 
 pub fn ours_typed(size: usize) -> Contestant {
@@ -211,19 +211,19 @@ pub fn ours_bytes(size: usize) -> Contestant {
 pub fn ours_request(size: usize) -> Contestant {
     let now = now();
     let cookie = |sessions: &Sessions<Visit>, at| -> &'static str {
-        sessions.cookie_for(visit(size), at).expect("it fits").leak()
+        sessions.cookie_for_at(visit(size), at).expect("it fits").leak()
     };
     let (with_idle, without_idle) = (sessions(OURS, true), sessions(OURS, false));
     let (both, alone) = (cookie(&with_idle, now), cookie(&without_idle, now));
     let opens = |sessions: &Sessions<Visit>, cookie: &'static str| {
         let sessions = sessions.clone();
-        operation(move || sessions.load_at(RequestFields::new([cookie]), now).get().is_some())
+        operation(move || sessions.load_at(RequestFields::from_cookies([cookie]), now).get().is_some())
     };
     let rejects = |text: &str| {
         let (sessions, cookie): (_, &'static str) = (without_idle.clone(), text.to_owned().leak());
         operation(move || {
-            let session = sessions.load_at(RequestFields::new([cookie]), now);
-            matches!(session.state(), State::Rejected(_))
+            let session = sessions.load_at(RequestFields::from_cookies([cookie]), now);
+            matches!(session.state(), SessionState::Rejected(_))
         })
     };
     let seals = |sessions: &Sessions<Visit>| {
@@ -992,7 +992,7 @@ pub fn ours_layer(size: usize) -> Contestant {
     };
     let (alone, with_idle, stranger) = (sessions(OURS, false), sessions(OURS, true), sessions(STRANGER, false));
     let cookie = |sessions: &Sessions<Visit>, at| {
-        HeaderValue::try_from(sessions.cookie_for(visit(size), at).expect("it fits")).expect("ASCII")
+        HeaderValue::try_from(sessions.cookie_for_at(visit(size), at).expect("it fits")).expect("ASCII")
     };
     let genuine = cookie(&alone, now());
     let start = move |request: Request<()>| {

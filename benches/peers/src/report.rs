@@ -330,7 +330,7 @@ pub fn print_further(effort: Effort) {
 
     println!("\n## Further figures\n");
     let now = OffsetDateTime::now_utc();
-    let sealer = |ring: KeyRing| Sealer::new(ring, "bench", "bench").expect("a configuration");
+    let sealer = |ring: KeyRing| Sealer::new(ring, "bench").expect("a configuration").with_audience("bench").expect("a configuration");
     let alone = || KeyRing::new(all::key(63));
     let crowd = || {
         (1..64).fold(KeyRing::new(all::key(0)), |ring, index| {
@@ -340,7 +340,7 @@ pub fn print_further(effort: Effort) {
     for size in SIZES {
         let json = serde_json::to_vec(&visit(size)).expect("a visit serialises");
         let token: &'static str = sealer(alone())
-            .seal_at(&json, b"", now + std::time::Duration::from_secs(3600), now)
+            .seal_at(&json, std::time::Duration::from_secs(3600), now)
             .expect("it fits")
             .leak();
         let opens = |sealer: Sealer| operation(move || sealer.open_at(token, b"", now).is_ok());

@@ -26,7 +26,7 @@ fn opened(sessions: &Sessions<Visit>, cookie: &'static str, now: OffsetDateTime)
     let mut count = 0u32;
     while start.elapsed() < ROUND {
         for _ in 0..64 {
-            let session = sessions.load_at(RequestFields::new([black_box(cookie)]), now);
+            let session = sessions.load_at(RequestFields::from_cookies([black_box(cookie)]), now);
             assert!(session.get().is_some());
             count += 1;
         }
@@ -36,7 +36,7 @@ fn opened(sessions: &Sessions<Visit>, cookie: &'static str, now: OffsetDateTime)
 
 fn prepared() -> (Sessions<Visit>, &'static str, OffsetDateTime) {
     let (sessions, now) = (sessions(1, true), OffsetDateTime::now_utc());
-    let cookie = sessions.cookie_for(visit(SIZE), now).expect("it fits").leak();
+    let cookie = sessions.cookie_for_at(visit(SIZE), now).expect("it fits").leak();
     (sessions, cookie, now)
 }
 

@@ -68,7 +68,7 @@ impl Forger {
     /// Both cookies of a session that started so long ago and was not used since.
     fn session(&self, age: Duration) -> Result<String> {
         let data = json!({ "name": "mallory", "basket": {} });
-        Ok(self.sessions.cookie_for(data, OffsetDateTime::now_utc() - age)?)
+        Ok(self.sessions.cookie_for_at(data, OffsetDateTime::now_utc() - age)?)
     }
 
     /// A live session with one bit flipped in its token, at or behind this byte.

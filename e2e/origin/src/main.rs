@@ -23,7 +23,7 @@ use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use sealed_session::{Event, Key, KeyRing, SealError, Session, SessionLayer, Sessions, State};
+use sealed_session::{Event, Key, KeyRing, WriteError, Session, SessionLayer, Sessions, SessionState};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::json;
 use time::OffsetDateTime;
@@ -73,8 +73,8 @@ fn nonce() -> String {
 /// What the visitor sees: whose page it is.
 fn page(session: &Login, request: &HeaderMap) -> serde_json::Value {
     let kind = match session.state() {
-        State::Valid => "named",
-        State::Absent | State::Cleared => "guest",
+        SessionState::Valid => "named",
+        SessionState::Absent | SessionState::Ended => "guest",
         _ => "rejected",
     };
     let data = session.get().map(|visitor| &visitor.0);
@@ -160,7 +160,7 @@ async fn enter(
     mut session: Login,
     Query(Fill { fill }): Query<Fill>,
     request: HeaderMap,
-) -> Result<Response, SealError> {
+) -> Result<Response, WriteError> {
     let name = request.get("x-user").and_then(|name| name.to_str().ok());
     session.start(Visitor(Data {
         name: name.unwrap_or("nobody").to_owned(),
@@ -171,14 +171,14 @@ async fn enter(
 }
 
 /// Writes to the session.
-async fn change(mut session: Login, request: HeaderMap) -> Result<Response, SealError> {
+async fn change(mut session: Login, request: HeaderMap) -> Result<Response, WriteError> {
     session.update(|visitor| visitor.0.basket += 1)?;
     Ok(greeting(session, request).await)
 }
 
 /// Signs out.
-async fn leave(mut session: Login, request: HeaderMap) -> Result<Response, SealError> {
-    session.clear()?;
+async fn leave(mut session: Login, request: HeaderMap) -> Result<Response, WriteError> {
+    session.end()?;
     Ok(greeting(session, request).await)
 }
 

@@ -1,7 +1,7 @@
 //! What a server with a table would know of sessions, and the rules of SPEC.md applied to it: nothing is sealed here, a
 //! cookie is simply what it says.
 
-use sealed_session::{Reason, SealError, SessionId, State};
+use sealed_session::{Reason, WriteError, SessionId, SessionState};
 
 const DAY: u64 = 86_400;
 const LEEWAY: u64 = 300;
@@ -125,10 +125,10 @@ impl Server {
 
     /// SPEC.md, *Opening*.
     pub fn open(&self, session: Option<Token>, seen: Option<Seen>, now: u64) -> Result<Live, State> {
-        let token = session.ok_or(State::Absent)?;
+        let token = session.ok_or(SessionState::Absent)?;
         let lifetime = self.lifetime(token.remembered);
         let expires = token.expires.min(token.started + lifetime.absolute);
-        let reject = |reason| Err(State::Rejected(reason));
+        let reject = |reason| Err(SessionState::Rejected(reason));
         let timely = |expires| expires > now && expires <= now + 400 * DAY + LEEWAY;
         match () {
             () if token.expires <= now => return reject(Reason::Expired),
@@ -165,11 +165,11 @@ impl Server {
 
     /// SPEC.md, *What happens to a response*.
     pub fn finish(&self, request: &Request, status: u16, now: u64) -> Sent {
-        if request.change == Change::Cleared {
+        if request.change == Change::Ended {
             return Sent::Removed;
         }
         let live = match request.last {
-            Err(State::Absent) => return Sent::Nothing(Caches::Vary),
+            Err(SessionState::Absent) => return Sent::Nothing(Caches::Vary),
             Err(_) => return Sent::Nothing(Caches::Private),
             Ok(live) => live,
         };
@@ -288,9 +288,9 @@ impl Request {
         remembered: bool,
         id: Option<SessionId>,
         now: u64,
-    ) -> Result<(), SealError> {
+    ) -> Result<(), WriteError> {
         if remembered && server.remembered.is_none() {
-            return Err(SealError::RememberOff);
+            return Err(WriteError::RememberOff);
         }
         let Ok(last) = &mut self.last else { return Ok(()) };
         let mut live = *last;
@@ -298,7 +298,7 @@ impl Request {
         if live.remembered != remembered {
             let expires = live.started + server.lifetime(remembered).absolute;
             if expires <= now {
-                return Err(SealError::Expiry);
+                return Err(WriteError::Expiry);
             }
             (live.remembered, live.expires) = (remembered, expires);
             live.active_until = None;
@@ -317,8 +317,8 @@ impl Request {
     }
 
     pub fn clear(&mut self) {
-        self.last = Err(State::Cleared);
-        (self.change, self.renew, self.cleared) = (Change::Cleared, false, true);
+        self.last = Err(SessionState::Ended);
+        (self.change, self.renew, self.cleared) = (Change::Ended, false, true);
     }
 }
 
@@ -360,8 +360,8 @@ mod tests {
         );
         let open = |now| server.open(session, activity, now);
         assert_eq!(open(2799).map(|live| live.data), Ok(7));
-        assert_eq!(open(2800), Err(State::Rejected(Reason::Idle)));
-        assert_eq!(open(44_200), Err(State::Rejected(Reason::Expired)));
+        assert_eq!(open(2800), Err(SessionState::Rejected(Reason::Idle)));
+        assert_eq!(open(44_200), Err(SessionState::Rejected(Reason::Expired)));
         let read = Request::new(open(1179), Some(id), false);
         assert_eq!(server.finish(&read, 200, 1179), Sent::Nothing(Caches::Private));
         let read = Request::new(open(1180), Some(id), false);

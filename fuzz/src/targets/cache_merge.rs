@@ -5,7 +5,8 @@
 
 use std::sync::LazyLock;
 
-use sealed_session::{KeyRing, Patch, RequestFields, Session, Sessions};
+use sealed_session::headers::Patch;
+use sealed_session::{KeyRing, RequestFields, Session, Sessions};
 
 use crate::fixtures::{at, key, rows, text};
 use crate::input::Input;
@@ -25,7 +26,7 @@ static SESSIONS: LazyLock<(Sessions<u32>, String)> = LazyLock::new(|| {
         .cookie_name("id")
         .build()
         .expect("a configuration");
-    let cookies = sessions.cookie_for(7, at(NOW)).expect("a small session");
+    let cookies = sessions.cookie_for_at(7, at(NOW)).expect("a small session");
     (sessions, cookies)
 });
 
@@ -35,7 +36,7 @@ pub fn run(data: &[u8]) {
     let status = [200, 204, 302, 304, 404, 500, 103, 201][input.below(8)];
     let lines: Vec<(String, String)> = input.lines().into_iter().filter_map(line).collect();
     let (sessions, cookies) = &*SESSIONS;
-    let load = |cookies: &str, now| sessions.load_at(RequestFields::new([cookies.to_owned()]), at(now));
+    let load = |cookies: &str, now| sessions.load_at(RequestFields::from_cookies([cookies.to_owned()]), at(now));
     let mut session = match state {
         2 => load("theme=dark", NOW),
         3 => load("id=AZ5I", NOW),
@@ -100,13 +101,13 @@ fn act(session: &mut Session<u32>, state: usize) -> Depends {
             return Depends::OnNoCookie;
         }
         3 | 4 | 13 => _ = session.get(),
-        5 => session.renew().expect("not finished"),
+        5 => session.touch().expect("not finished"),
         6 => _ = session.update(|data| *data = 8).expect("small"),
         7 => session.cycle_id().expect("not finished"),
         8 => session.start(9).expect("small"),
-        9 => session.clear().expect("not finished"),
+        9 => session.end().expect("not finished"),
         10 => {
-            session.clear().expect("not finished");
+            session.end().expect("not finished");
             session.start(9).expect("small");
         }
         11 => _ = session.update(|data| *data = 7).expect("small"),

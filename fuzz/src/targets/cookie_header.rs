@@ -6,7 +6,8 @@
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
-use sealed_session::{Claims, Event, KeyRing, Reason, RequestFields, SessionId, Sessions, State};
+use sealed_session::edge::Claims;
+use sealed_session::{Event, KeyRing, Lifetime, Reason, RequestFields, SessionId, SessionState, Sessions};
 
 use crate::fixtures::{at, key, rows, text, texts};
 use crate::input::Input;
@@ -32,14 +33,14 @@ static KNOWN: LazyLock<Known> = LazyLock::new(|| {
     let seen = Arc::clone(&events);
     let sessions = Sessions::<u32>::builder(KeyRing::new(key(200)))
         .cookie_name(NAME)
-        .idle_timeout(Duration::from_secs(IDLE))
+        .lifetime(Lifetime::default().idle(Duration::from_secs(IDLE)))
         .observer(move |event: &Event| seen.lock().unwrap_or_else(PoisonError::into_inner).push(event.clone()))
         .build()
         .expect("a configuration");
     let mut tokens = Vec::new();
     for (data, age) in AGES.into_iter().enumerate() {
         let pair = sessions
-            .cookie_for(data as u32, at(NOW - age))
+            .cookie_for_at(data as u32, at(NOW - age))
             .expect("a small session");
         tokens.extend(
             pair.split("; ")
@@ -73,7 +74,7 @@ pub fn run(data: &[u8]) {
     let fields: Vec<Vec<u8>> = Input::new(data).lines().into_iter().map(expanded).collect();
     let known = &*KNOWN;
     known.events.lock().unwrap_or_else(PoisonError::into_inner).clear();
-    let session = known.sessions.load_at(RequestFields::new(fields.clone()), at(NOW));
+    let session = known.sessions.load_at(RequestFields::from_cookies(fields.clone()), at(NOW));
     let state = session.state();
     let events = std::mem::take(&mut *known.events.lock().unwrap_or_else(PoisonError::into_inner));
     let slices: Vec<&[u8]> = fields.iter().map(Vec::as_slice).collect();
@@ -88,7 +89,7 @@ pub fn run(data: &[u8]) {
     });
     assert_eq!(seen, Some(values.len()).filter(|&count| count > 1));
     let rejected = events.iter().any(|event| matches!(event, Event::Rejected { .. }));
-    assert_eq!(rejected, matches!(expected, State::Rejected(_)));
+    assert_eq!(rejected, matches!(expected, SessionState::Rejected(_)));
 }
 
 fn expanded(field: &[u8]) -> Vec<u8> {
@@ -102,7 +103,7 @@ fn expanded(field: &[u8]) -> Vec<u8> {
 /// SPEC.md, *Opening* and *Choosing among several*: the state, and the data of the session that is chosen.
 fn judged(values: &[Vec<u8>], activity: &[Vec<u8>]) -> (State, Option<usize>) {
     if values.is_empty() {
-        return (State::Absent, None);
+        return (SessionState::Absent, None);
     }
     let ring = [KNOWN.key_id];
     let mut furthest: Vec<Reason> = Vec::new();
@@ -133,11 +134,11 @@ fn judged(values: &[Vec<u8>], activity: &[Vec<u8>]) -> (State, Option<usize>) {
             .iter()
             .any(|seen| **seen == *KNOWN.tokens[2 * data + 1].as_bytes())
         {
-            return (State::Valid, Some(data));
+            return (SessionState::Valid, Some(data));
         }
         furthest.push(Reason::Idle);
     }
-    (State::Rejected(furthest.into_iter().max().expect("some reason")), None)
+    (SessionState::Rejected(furthest.into_iter().max().expect("some reason")), None)
 }
 
 /// Steps 5 and 6: a token is genuine if it is one of ours, and damaged if only its head is.
@@ -202,21 +203,21 @@ mod tests {
                 .map(|&at| KNOWN.tokens[at].clone().into_bytes())
                 .collect::<Vec<_>>()
         };
-        assert_eq!(judged(&[], &[]), (State::Absent, None));
-        assert_eq!(judged(&values(&[0]), &values(&[1])), (State::Valid, Some(0)));
+        assert_eq!(judged(&[], &[]), (SessionState::Absent, None));
+        assert_eq!(judged(&values(&[0]), &values(&[1])), (SessionState::Valid, Some(0)));
         assert_eq!(
             judged(&values(&[0, 4, 2]), &values(&[1, 3, 5])),
-            (State::Valid, Some(2))
+            (SessionState::Valid, Some(2))
         );
-        assert_eq!(judged(&values(&[0, 2]), &values(&[1])), (State::Valid, Some(0)));
+        assert_eq!(judged(&values(&[0, 2]), &values(&[1])), (SessionState::Valid, Some(0)));
         assert_eq!(
             judged(&values(&[0]), &values(&[3])),
-            (State::Rejected(Reason::Idle), None)
+            (SessionState::Rejected(Reason::Idle), None)
         );
-        assert_eq!(judged(&values(&[6]), &[]), (State::Rejected(Reason::Damaged), None));
+        assert_eq!(judged(&values(&[6]), &[]), (SessionState::Rejected(Reason::Damaged), None));
         assert_eq!(
             judged(&[b"x".to_vec()], &[]),
-            (State::Rejected(Reason::Malformed), None)
+            (SessionState::Rejected(Reason::Malformed), None)
         );
     }
 }

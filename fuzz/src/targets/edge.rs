@@ -7,7 +7,8 @@
 
 use std::sync::{LazyLock, Mutex, PoisonError};
 
-use sealed_session::{Checker, EdgeRights, RequestFields, Session, Sessions, State};
+use sealed_session::edge::{Checker, EdgeRights};
+use sealed_session::{RequestFields, Session, Sessions, SessionState};
 use serde_json::{Value, json};
 
 use crate::fixtures::{at, number, row_sessions, rows, text, texts, unhex};
@@ -213,7 +214,7 @@ pub fn run(data: &[u8]) {
     let mut javascript = JAVASCRIPT.lock().unwrap_or_else(PoisonError::into_inner);
     let [opened, checked] = javascript.ask([&question(&place.open), &question(&place.check)]);
     drop(javascript);
-    let fields = || RequestFields::new(fields.clone()).with_bind(place.bind.clone());
+    let fields = || RequestFields::from_cookies(fields.clone()).with_bind(place.bind.clone());
     opens_alike(&place.sessions.load_at(fields(), at(now)), &opened);
     checks_alike(place, &fields(), now, &checked);
 }
@@ -228,9 +229,9 @@ fn as_text(spec: &Spec, field: &[u8]) -> String {
 
 fn opens_alike(here: &Session<Value>, there: &Value) {
     let outcome = match here.state() {
-        State::Absent => "absent",
-        State::Valid => "ok",
-        State::Rejected(reason) => reason.name(),
+        SessionState::Absent => "absent",
+        SessionState::Valid => "ok",
+        SessionState::Rejected(reason) => reason.name(),
         state => panic!("{state:?} of a session that was only loaded"),
     };
     assert_eq!(there["outcome"], outcome, "JavaScript: {there}");
@@ -240,8 +241,8 @@ fn opens_alike(here: &Session<Value>, there: &Value) {
     assert!(same(data, &json), "here {data}, there {json}");
     let facts = json!({
         "id": here.id().expect("a session").to_string(),
-        "started": here.started_at().expect("a session").unix_timestamp(),
-        "expires": here.expires_at().expect("a session").unix_timestamp(),
+        "started": here.started().expect("a session").unix_timestamp(),
+        "expires": here.expires().expect("a session").unix_timestamp(),
         "flags": u8::from(here.is_remembered()),
     });
     for (name, fact) in facts.as_object().expect("an object") {

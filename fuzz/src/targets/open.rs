@@ -7,7 +7,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
-use sealed_session::{Checker, Claims, EdgeRights, Reason, RequestFields, Sealer, Sessions, State};
+use sealed_session::edge::{Checker, Claims, EdgeRights};
+use sealed_session::{Reason, RequestFields, Sealer, Sessions, SessionState};
 use serde_json::Value;
 
 use crate::allocation::counted;
@@ -52,7 +53,7 @@ fn place(row: &'static Value) -> Place {
     let now = number(row, "now");
     let days = sessions.edge_keys_at(3, EdgeRights::Check, at(now));
     Place {
-        sealer: Sealer::new(row_ring(row), "magic-link", text(row, "audience")).expect("a short purpose"),
+        sealer: Sealer::new(row_ring(row), "magic-link").expect("a short purpose").with_audience(text(row, "audience")).expect("a short purpose"),
         checker: Checker::from_edge_keys(days.expose())
             .expect("what was written")
             .without_activity(),
@@ -82,7 +83,7 @@ fn fields(place: &Place, sent: &[u8], seen: &[&[u8]]) -> RequestFields {
     let seen = seen
         .iter()
         .map(|seen| [place.name.as_bytes(), b"-seen=", seen].concat());
-    RequestFields::new([session].into_iter().chain(seen)).with_bind(place.bind.clone())
+    RequestFields::from_cookies([session].into_iter().chain(seen)).with_bind(place.bind.clone())
 }
 
 fn only_what_was_sealed_opens(place: &Place, sent: &[u8], seen: &[&[u8]]) {
@@ -92,10 +93,10 @@ fn only_what_was_sealed_opens(place: &Place, sent: &[u8], seen: &[&[u8]]) {
     let screened = token::screen(sent, 4096 - place.name.len(), Kind::Session, &place.ring, place.now);
     let genuine = screened.clone().is_ok_and(|bytes| CHECKED.contains(&bytes[..45]));
     match (state, screened) {
-        (State::Rejected(reason), Err(expected)) => assert_eq!(reason, expected, "steps 1 to 4"),
-        (State::Rejected(reason), Ok(_)) if !genuine => assert_eq!(reason, Reason::NotOurs, "step 5"),
-        (State::Rejected(reason), Ok(_)) => assert!(reason >= Reason::NotOurs, "{reason:?} after step 4"),
-        (State::Valid, Ok(_)) => {
+        (SessionState::Rejected(reason), Err(expected)) => assert_eq!(reason, expected, "steps 1 to 4"),
+        (SessionState::Rejected(reason), Ok(_)) if !genuine => assert_eq!(reason, Reason::NotOurs, "step 5"),
+        (SessionState::Rejected(reason), Ok(_)) => assert!(reason >= Reason::NotOurs, "{reason:?} after step 4"),
+        (SessionState::Valid, Ok(_)) => {
             let text = str::from_utf8(sent).expect("base64url");
             let payload = SEALED.get(text).expect("opened, but never sealed");
             let data: Value = serde_json::from_slice(payload).expect("opened, so it is JSON");

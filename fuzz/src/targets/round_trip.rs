@@ -4,7 +4,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use sealed_session::{KeyRing, Reason, RequestFields, Sealer, Session, Sessions, State};
+use sealed_session::{KeyRing, Reason, RequestFields, Sealer, Session, Sessions, SessionState};
 use serde_json::Value;
 
 use crate::fixtures::{at, key, number, rows, text, unhex};
@@ -25,7 +25,7 @@ struct Houses {
 
 static HOUSES: LazyLock<Houses> = LazyLock::new(|| {
     let ring = || Arc::new(KeyRing::new(key(200)).open(key(201)).expect("two keys"));
-    let sealer = |ring: Arc<KeyRing>, purpose, audience| Sealer::new(ring, purpose, audience).expect("short names");
+    let sealer = |ring: Arc<KeyRing>, purpose, audience| Sealer::new(ring, purpose).expect("short names").with_audience(audience).expect("short names");
     let stranger = Arc::new(KeyRing::new(key(202)));
     Houses {
         sealer: sealer(ring(), PURPOSE, AUDIENCE),
@@ -69,7 +69,7 @@ fn sealed_value(change: u8, place: usize, with: u8, now: u64, expires: u64, payl
     assert_eq!(token.len(), ((70 + payload.len()) * 4).div_ceil(3));
     let value = houses.sealer.open_at(&token, BIND, at(now)).expect("what was sealed");
     assert_eq!(
-        (value.payload(), value.sealed_at(), value.expires_at()),
+        (value.payload(), value.sealed(), value.expires()),
         (payload, at(now), at(expires))
     );
     assert_eq!(open(&houses.sealer, &token, BIND, expires - 1).as_deref(), Ok(payload));
@@ -159,11 +159,11 @@ fn session(change: u8, place: usize, with: u8, now: u64, payload: &[u8]) {
     let data = Value::from(String::from_utf8_lossy(&payload[..payload.len().min(400)]));
     let sessions = &HOUSES.sessions;
     let bound = |cookies: Vec<String>, bind: &[u8]| -> Session<Value> {
-        sessions.load_at(RequestFields::new(cookies).with_bind(bind), at(now))
+        sessions.load_at(RequestFields::from_cookies(cookies).with_bind(bind), at(now))
     };
     let mut started = bound(Vec::new(), BIND);
     started.start(data.clone()).expect("a small session");
-    let patch = started.finish(200).expect("sealing");
+    let patch = started.finish_patch(200);
     let cookies: Vec<String> = patch
         .set_cookies()
         .map(|line| line.split(';').next().unwrap_or_default().to_owned())
@@ -171,9 +171,9 @@ fn session(change: u8, place: usize, with: u8, now: u64, payload: &[u8]) {
     let opened = bound(cookies.clone(), BIND);
     assert_eq!(
         (opened.state(), opened.get(), opened.id()),
-        (State::Valid, Some(&data), started.id())
+        (SessionState::Valid, Some(&data), started.id())
     );
-    assert_eq!(opened.started_at(), Some(at(now)));
+    assert_eq!(opened.started(), Some(at(now)));
     let [session, seen] = [&cookies[0], &cookies[1]].map(|cookie| cookie.split_once('=').expect("a pair").1);
     let (cookies, reason) = match change % 5 {
         0 => (cookies.clone(), Reason::NotOurs),
@@ -203,7 +203,7 @@ fn session(change: u8, place: usize, with: u8, now: u64, payload: &[u8]) {
         BIND
     };
     let refused = bound(cookies, bind);
-    assert_eq!((refused.state(), refused.get()), (State::Rejected(reason), None));
+    assert_eq!((refused.state(), refused.get()), (SessionState::Rejected(reason), None));
 }
 
 /// Each row's payload and instants with the change that its number stands for.

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use sealed_session::{Claims, KeyRing, RequestFields, SealError, Session, SessionId, Sessions};
+use sealed_session::edge::Claims;
+use sealed_session::{KeyRing, RequestFields, WriteError, Session, SessionId, Sessions};
 
 use crate::fixtures::{at, key, number, rows, text};
 use crate::input::Input;
@@ -56,7 +57,7 @@ pub fn run(data: &[u8]) {
             _ => match input.below(4) {
                 0 => {
                     let instant = world.now().saturating_sub(u64::from(input.byte()));
-                    world.sessions.reject_started_before(at(instant));
+                    world.sessions.raise_cut_off(at(instant));
                     world.server.cut_off = world.server.cut_off.max(instant);
                 }
                 1 => world.browsers[1] = world.browsers[0].clone(),
@@ -80,16 +81,16 @@ impl World {
         let seconds = Duration::from_secs;
         let builder = Sessions::<u8>::builder(KeyRing::new(key(200)))
             .cookie_name("id")
-            .absolute_timeout(seconds(absolute))
+            .lifetime(Lifetime::absolute(seconds(absolute)))
             .clock(move || at(clock.load(Ordering::Relaxed)));
         let builder = match idle {
-            Some(idle) => builder.idle_timeout(seconds(idle)),
-            None => builder.no_idle_timeout(),
+            Some(idle) => builder.lifetime(Lifetime::default().idle(seconds(idle))),
+            None => builder.lifetime(Lifetime::default().without_idle()),
         };
         let builder = match (long, long_idle) {
             (0, _) => builder,
-            (long, Some(idle)) => builder.remembered(seconds(idle), seconds(long)),
-            (long, None) => builder.remembered_without_idle_timeout(seconds(long)),
+            (long, Some(idle)) => builder.remembered(Lifetime::absolute(seconds(long)).idle(seconds(idle))),
+            (long, None) => builder.remembered(Lifetime::absolute(seconds(long)).without_idle()),
         };
         let ordinary = Lifetime { idle, absolute };
         let remembered = (long > 0).then_some(Lifetime {
@@ -160,7 +161,7 @@ impl World {
         let cookies = cookies
             .into_iter()
             .filter_map(|(name, text)| Some(format!("{name}={}", text?)));
-        let mut fields = RequestFields::new(cookies);
+        let mut fields = RequestFields::from_cookies(cookies);
         if is_prefetch {
             fields = fields.with_sec_purpose("prefetch;anonymous-client-ip");
         }
@@ -218,11 +219,11 @@ impl World {
                     assert_eq!(outcome, expected);
                 }
                 (12, Some(request)) => {
-                    session.renew().expect("not finished");
-                    request.renew();
+                    session.touch().expect("not finished");
+                    request.touch();
                 }
                 (13, Some(request)) => {
-                    session.clear().expect("not finished");
+                    session.end().expect("not finished");
                     request.clear();
                     self.server.revoked.extend(request.genuine);
                 }
@@ -239,7 +240,7 @@ impl World {
         if let Some(request) = request.filter(|request| is_sent && request.takes_its_place()) {
             self.server.revoked.extend(request.genuine);
         }
-        assert_eq!(session.clear(), Err(SealError::TooLate));
+        assert_eq!(session.end(), Err(WriteError::TooLate));
     }
 
     fn is_new(&mut self, id: SessionId) {
@@ -249,7 +250,7 @@ impl World {
 
     /// The response is what the table says, and the browser keeps its cookies.
     fn receive(&mut self, who: usize, session: &Session<u8>, status: u16, sent: Sent) {
-        let patch = session.finish(status).expect("sealing");
+        let patch = session.finish_patch(status);
         let mut headers = vec![("Cache-Control".to_owned(), "public, max-age=60".to_owned())];
         patch.apply(&mut headers);
         let lines: Vec<&str> = patch.set_cookies().collect();
@@ -317,13 +318,13 @@ fn agree(session: &Session<u8>, request: &Request) {
     let live = request.last.as_ref();
     assert_eq!(
         session.state(),
-        live.map_or_else(|state| *state, |_| sealed_session::State::Valid)
+        live.map_or_else(|state| *state, |_| sealed_session::SessionState::Valid)
     );
     let live = live.ok();
     assert_eq!(session.get(), live.map(|live| &live.data));
     assert_eq!(session.id(), live.map(|live| live.id));
-    assert_eq!(session.started_at(), live.map(|live| at(live.started)));
-    assert_eq!(session.expires_at(), live.map(|live| at(live.expires)));
+    assert_eq!(session.started(), live.map(|live| at(live.started)));
+    assert_eq!(session.expires(), live.map(|live| at(live.expires)));
     assert_eq!(session.is_remembered(), live.is_some_and(|live| live.remembered));
 }
 

@@ -6,7 +6,8 @@
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use sealed_session::{Claims, KeyRing, RequestFields, SameSite, SealError, Session, Sessions, State};
+use sealed_session::edge::Claims;
+use sealed_session::{KeyRing, Lifetime, RequestFields, SameSite, Session, SessionState, Sessions, WriteError};
 
 use crate::fixtures::{at, key, rows, text};
 use crate::input::Input;
@@ -53,20 +54,17 @@ pub fn run(data: &[u8]) {
         .audience(audience)
         .same_site(same_site)
         .partitioned(is_set(0))
-        .absolute_timeout(Duration::from_secs(absolute))
+        .lifetime(Lifetime::absolute(Duration::from_secs(absolute)))
         .pad_to(pad_to);
     builder = if is_set(1) {
-        builder.idle_timeout(Duration::from_secs(idle))
+        builder.lifetime(Lifetime::default().idle(Duration::from_secs(idle)))
     } else {
-        builder.no_idle_timeout()
+        builder.lifetime(Lifetime::default().without_idle())
     };
     builder = match (is_set(2), is_set(3)) {
         (false, _) => builder,
-        (true, false) => builder.remembered_without_idle_timeout(Duration::from_secs(remembered_absolute)),
-        (true, true) => builder.remembered(
-            Duration::from_secs(remembered_idle),
-            Duration::from_secs(remembered_absolute),
-        ),
+        (true, false) => builder.remembered(Lifetime::absolute(Duration::from_secs(remembered_absolute)).without_idle()),
+        (true, true) => builder.remembered(Lifetime::absolute(Duration::from_secs(remembered_absolute)).idle(Duration::from_secs(remembered_idle))),
     };
     if is_set(4) {
         builder = builder.cookie_path(path);
@@ -116,7 +114,7 @@ fn is_sent_as_meant(sessions: &Sessions<u32>, meant: &Meant, remembered: bool) {
     match session.start(7) {
         Ok(()) => {}
         // A long name leaves too little room for the padding.
-        Err(SealError::TooLarge { size, limit, .. }) => {
+        Err(WriteError::TooLarge { size, limit, .. }) => {
             assert!(size > limit && limit == 4096);
             return;
         }
@@ -143,16 +141,16 @@ fn is_sent_as_meant(sessions: &Sessions<u32>, meant: &Meant, remembered: bool) {
         );
         pairs.push(format!("{}={}", line.name, line.value));
     }
-    let again = sessions.load_at(RequestFields::new([pairs.join("; ")]), at(NOW));
+    let again = sessions.load_at(RequestFields::from_cookies([pairs.join("; ")]), at(NOW));
     assert_eq!(
         (again.state(), again.get(), again.is_remembered()),
-        (State::Valid, Some(&7), remembered)
+        (SessionState::Valid, Some(&7), remembered)
     );
 }
 
 fn is_removed_as_meant(sessions: &Sessions<u32>, meant: &Meant) {
     let mut session = sessions.load_at(RequestFields::default(), at(NOW));
-    session.clear().expect("not finished");
+    session.end().expect("not finished");
     let lines = lines(&session);
     assert_eq!(lines.len(), 2);
     // The session's comes last: some clients keep all but the last one.
@@ -165,7 +163,7 @@ fn is_removed_as_meant(sessions: &Sessions<u32>, meant: &Meant) {
 }
 
 fn lines(session: &Session<u32>) -> Vec<Line> {
-    let patch = session.finish(200).expect("sealing");
+    let patch = session.finish_patch(200);
     patch
         .set_cookies()
         .map(|line| parse(line).unwrap_or_else(|error| panic!("{error}: {line}")))

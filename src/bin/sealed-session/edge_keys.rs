@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use sealed_session::EdgeRights;
+use sealed_session::edge::EdgeRights;
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 

@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write as _};
 use std::path::{Component, Path, PathBuf};
 
-use sealed_session::KeyId;
+use sealed_session::keys::KeyId;
 use zeroize::Zeroizing;
 
 use crate::answer::{self, Failure};

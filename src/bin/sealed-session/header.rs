@@ -1,6 +1,7 @@
 //! Tokens in what people paste: a bare token, the value of a `Cookie` header, or its whole line.
 
-use sealed_session::{Claims, Reason, RequestFields};
+use sealed_session::edge::Claims;
+use sealed_session::{Reason, RequestFields};
 use zeroize::Zeroizing;
 
 /// What came in.
@@ -90,7 +91,7 @@ impl Header {
 
     /// The whole header as a request has it.
     pub(crate) fn request(&self) -> RequestFields {
-        RequestFields::new(
+        RequestFields::from_cookies(
             self.fields
                 .iter()
                 .map(|field| field.as_bytes().to_vec())
@@ -108,7 +109,7 @@ impl Token {
     /// A request with this cookie and the given others.
     pub(crate) fn request_with(&self, others: &[&Token]) -> RequestFields {
         let lines = std::iter::once(self).chain(others.iter().copied());
-        RequestFields::new(
+        RequestFields::from_cookies(
             lines
                 .map(|token| format!("{}={}", token.name, &*token.value))
                 .collect::<Vec<_>>(),

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use sealed_session::{Claims, KeyRing, SessionId, State};
+use sealed_session::edge::Claims;
+use sealed_session::{KeyRing, SessionId, SessionState};
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
@@ -152,15 +153,15 @@ fn claims(token: &Token, ring: Option<&KeyRing>, now: OffsetDateTime) -> Map<Str
 }
 
 /// What a server says of the whole header.
-fn verdict(state: State, is_bare: bool) -> (bool, String, Value) {
+fn verdict(state: SessionState, is_bare: bool) -> (bool, String, Value) {
     let bare = if is_bare {
         " (a bare token, so without the idle timeout)"
     } else {
         ""
     };
     match state {
-        State::Valid => (true, format!("the session is valid{bare}"), json!({ "state": "valid" })),
-        State::Rejected(reason) => {
+        SessionState::Valid => (true, format!("the session is valid{bare}"), json!({ "state": "valid" })),
+        SessionState::Rejected(reason) => {
             let json = json!({ "state": "refused", "reason": reason.name(), "text": reason.to_string(), "is_claim": reason.is_claim() });
             (false, format!("refused, {}: {reason}", reason.name()), json)
         }

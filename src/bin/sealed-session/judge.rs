@@ -1,6 +1,7 @@
 //! What a server with the ring says of the tokens of a header: the crate's real `Sessions`, asked in several ways.
 
-use sealed_session::{Builder, Claims, Reason, RequestFields, Session, SessionId, State};
+use sealed_session::edge::Claims;
+use sealed_session::{Builder, Reason, RequestFields, Session, SessionId, SessionState};
 use serde_json::{Map, Value};
 use std::time::Duration;
 use time::OffsetDateTime;
@@ -26,7 +27,7 @@ pub(crate) struct Judge<'a> {
 
 impl Judge<'_> {
     /// What it says of the whole header.
-    pub(crate) fn verdict(&self) -> Result<State, Failure> {
+    pub(crate) fn verdict(&self) -> Result<SessionState, Failure> {
         self.strict(self.header.request())
     }
 
@@ -63,13 +64,13 @@ impl Judge<'_> {
         set(
             "check",
             match state {
-                State::Rejected(Reason::NotOurs) => "does not match",
-                State::Rejected(reason) if reason < Reason::NotOurs => "not verified",
+                SessionState::Rejected(Reason::NotOurs) => "does not match",
+                SessionState::Rejected(reason) if reason < Reason::NotOurs => "not verified",
                 _ => "matches",
             }
             .into(),
         );
-        if let Some(started) = session.started_at() {
+        if let Some(started) = session.started() {
             set("started", written(started).into());
             set("flags", u8::from(session.is_remembered()).into());
             set("remembered", session.is_remembered().into());
@@ -78,7 +79,7 @@ impl Judge<'_> {
             set("payload", data.clone());
         }
         let activity: Vec<&Token> = self.header.at(Place::Activity).collect();
-        if let State::Rejected(reason) = self.strict(token.request_with(&activity))? {
+        if let SessionState::Rejected(reason) = self.strict(token.request_with(&activity))? {
             set("refused", reason.name().into());
         }
         Ok(())
@@ -107,11 +108,11 @@ impl Judge<'_> {
         };
         let builder = self.settings.longest_idle(self.ring.to_ring()?);
         match self.load(builder, session.request_with(&[token]), self.now)?.state() {
-            State::Valid | State::Rejected(Reason::Payload) => {}
-            State::Rejected(Reason::Idle) => return Ok(("does not match", Some(Reason::NotOurs.name()))),
+            SessionState::Valid | SessionState::Rejected(Reason::Payload) => {}
+            SessionState::Rejected(Reason::Idle) => return Ok(("does not match", Some(Reason::NotOurs.name()))),
             _ => return Ok(("not verified", Some("its session token does not open"))),
         }
-        let refused = self.strict(session.request_with(&[token]))? == State::Rejected(Reason::Idle);
+        let refused = self.strict(session.request_with(&[token]))? == SessionState::Rejected(Reason::Idle);
         Ok((
             "matches",
             refused.then_some("expires later than the idle timeout allows"),
@@ -119,12 +120,12 @@ impl Judge<'_> {
     }
 
     /// What the application says; of a bare token, without its idle timeouts.
-    fn strict(&self, request: RequestFields) -> Result<State, Failure> {
+    fn strict(&self, request: RequestFields) -> Result<SessionState, Failure> {
         let now = self.now;
         let builder = self.settings.sessions(self.ring.to_ring()?, !self.header.is_bare);
         let sessions = build(builder.clock(move || now))?;
         if let Some(cut_off) = self.cut_off {
-            sessions.reject_started_before(cut_off);
+            sessions.raise_cut_off(cut_off);
         }
         self.revoked.iter().for_each(|&id| sessions.revoke(id));
         Ok(sessions.load_at(request.with_bind(&self.bind[..]), now).state())

@@ -27,7 +27,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use sealed_session::Claims;
+use sealed_session::edge::Claims;
 use time::OffsetDateTime;
 
 use crate::answer::{Answer, Failure};

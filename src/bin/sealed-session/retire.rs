@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use sealed_session::{KeyId, KeyRing};
+use sealed_session::KeyRing;
+use sealed_session::keys::KeyId;
 use time::OffsetDateTime;
 
 use crate::answer::{Answer, Failure};

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use sealed_session::{RevocationList as _, Revocations};
+use sealed_session::revocation::{RevocationList as _, Revocations};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 

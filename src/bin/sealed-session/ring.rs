@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use sealed_session::{Key, KeyDescription, KeyId, KeyRing, Role};
+use sealed_session::keys::{KeyDescription, KeyId, Role};
+use sealed_session::{Key, KeyRing};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use zeroize::Zeroizing;

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use sealed_session::{Key, KeyError, KeyId, KeyRing, Role};
+use sealed_session::keys::{KeyError, KeyId, Role};
+use sealed_session::{Key, KeyRing};
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use sealed_session::{KeyId, KeyRing, Role};
+use sealed_session::KeyRing;
+use sealed_session::keys::{KeyId, Role};
 use time::OffsetDateTime;
 
 use super::instants::{LEEWAY, after};

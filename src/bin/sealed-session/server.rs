@@ -4,10 +4,8 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sealed_session::{KeyRing, Reason, RequestFields, Sealer, Sessions, State};
+use sealed_session::{KeyRing, Lifetime, Reason, RequestFields, Sealer, SessionState, Sessions};
 use time::OffsetDateTime;
-
-use super::instants::after;
 
 /// A server with one ring, whose tokens live as long as any of the application's.
 pub(crate) struct Server {
@@ -26,29 +24,30 @@ impl Server {
     pub(crate) fn new(ring: KeyRing, longest: Duration) -> Result<Self, Box<dyn Error>> {
         let ring = Arc::new(ring);
         let sessions = Sessions::builder(Arc::clone(&ring))
-            .absolute_timeout(longest)
-            .idle_timeout(longest)
+            .lifetime(Lifetime::absolute(longest).idle(longest))
             .build()?;
         Ok(Self {
             sessions,
-            values: Sealer::new(ring, "rehearsal", "")?,
+            values: Sealer::new(ring, "rehearsal")?,
             longest,
         })
     }
 
     /// A visitor signs in at `at`, and a value is sealed.
     pub(crate) fn make(&self, at: OffsetDateTime) -> Result<Made, Box<dyn Error>> {
-        let cookies = self.sessions.cookie_for((), at)?;
-        let value = self.values.seal_at(b"rehearsal", b"", after(at, self.longest), at)?;
+        let cookies = self.sessions.cookie_for_at((), at)?;
+        let value = self.values.seal_at(b"rehearsal", self.longest, at)?;
         Ok(Made { cookies, value })
     }
 
     /// Whether all of it opens here at `at`.
     pub(crate) fn opens(&self, made: &Made, at: OffsetDateTime) -> Result<(), Reason> {
-        let session = self.sessions.load_at(RequestFields::new([made.cookies.clone()]), at);
+        let session = self
+            .sessions
+            .load_at(RequestFields::from_cookies([made.cookies.clone()]), at);
         match session.state() {
-            State::Valid => {}
-            State::Rejected(reason) => return Err(reason),
+            SessionState::Valid => {}
+            SessionState::Rejected(reason) => return Err(reason),
             _ => return Err(Reason::Malformed),
         }
         self.values

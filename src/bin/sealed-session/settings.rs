@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use sealed_session::{Builder, KeyRing, Sessions};
+use sealed_session::{Builder, KeyRing, Lifetime, Sessions};
 use serde_json::Value;
 
 use crate::answer::Failure;
@@ -52,16 +52,18 @@ impl Settings {
 
     /// Sessions as the application configures them, if wanted without their idle timeouts.
     pub(crate) fn sessions(&self, ring: KeyRing, with_idle: bool) -> Builder<Value> {
-        let builder = self.place(ring).absolute_timeout(self.absolute);
+        let builder = self.place(ring).lifetime(Lifetime::absolute(self.absolute));
         let builder = match self.idle {
-            Some(Idle::After(idle)) if with_idle => builder.idle_timeout(idle),
+            Some(Idle::After(idle)) if with_idle => builder.lifetime(Lifetime::default().idle(idle)),
             None if with_idle => builder,
-            _ => builder.no_idle_timeout(),
+            _ => builder.lifetime(Lifetime::default().without_idle()),
         };
         match (self.remembered_idle, self.remembered_absolute) {
             (_, None) => builder,
-            (Idle::After(idle), Some(absolute)) if with_idle => builder.remembered(idle, absolute),
-            (_, Some(absolute)) => builder.remembered_without_idle_timeout(absolute),
+            (Idle::After(idle), Some(absolute)) if with_idle => {
+                builder.remembered(Lifetime::absolute(absolute).idle(idle))
+            }
+            (_, Some(absolute)) => builder.remembered(Lifetime::absolute(absolute).without_idle()),
         }
     }
 
@@ -69,18 +71,16 @@ impl Settings {
     pub(crate) fn without_limits(&self, ring: KeyRing) -> Builder<Value> {
         let longest = Duration::from_secs(400 * 86_400);
         self.place(ring)
-            .absolute_timeout(longest)
-            .no_idle_timeout()
-            .remembered_without_idle_timeout(longest)
+            .lifetime(Lifetime::absolute(longest).without_idle())
+            .remembered(Lifetime::absolute(longest).without_idle())
     }
 
     /// Sessions with the longest idle timeout there is, to tell a genuine activity token from another.
     pub(crate) fn longest_idle(&self, ring: KeyRing) -> Builder<Value> {
         let longest = Duration::from_secs(400 * 86_400);
         self.place(ring)
-            .absolute_timeout(longest)
-            .idle_timeout(longest)
-            .remembered(longest, longest)
+            .lifetime(Lifetime::absolute(longest).idle(longest))
+            .remembered(Lifetime::absolute(longest).idle(longest))
     }
 }
 

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::error::Error;
 use std::time::Duration;
 
-use sealed_session::{KeyDescription, KeyError, KeyId, KeyRing, Reason};
+use sealed_session::keys::{KeyDescription, KeyError, KeyId};
+use sealed_session::{KeyRing, Reason};
 use time::OffsetDateTime;
 
 use super::instants::{LEEWAY, after, before, written};

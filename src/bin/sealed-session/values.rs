@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use sealed_session::{KeyId, KeyRing};
+use sealed_session::KeyRing;
+use sealed_session::keys::KeyId;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 

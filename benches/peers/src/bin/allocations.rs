@@ -14,7 +14,7 @@ use std::time::Duration;
 use http::header::COOKIE;
 use http::{HeaderValue, Request, Response};
 use payload::{Visit, visit};
-use sealed_session::{Key, KeyRing, RequestFields, Sealer, SessionLayer, Sessions, State};
+use sealed_session::{Key, KeyRing, RequestFields, Sealer, SessionLayer, Sessions, SessionState};
 use time::OffsetDateTime;
 use tower::{Layer, Service, service_fn};
 
@@ -81,7 +81,7 @@ fn main() {
         builder.build().expect("a configuration")
     };
     let ours = sessions(200);
-    let own = ours.cookie_for(visit(250), now).expect("it fits");
+    let own = ours.cookie_for_at(visit(250), now).expect("it fits");
 
     println!("\n## Allocations\n\n| operation | count | target |\n|---|---|---|");
     let row = |name: &str, count: usize, target: &str, is_met: bool| {
@@ -125,7 +125,7 @@ fn main() {
         let seal = |sealer: &Sealer, age: i64| {
             let at = now - time::Duration::seconds(age);
             sealer
-                .seal_at(&json, b"", at + Duration::from_secs(3600), at)
+                .seal_at(&json, Duration::from_secs(3600), at)
                 .expect("it fits")
         };
         let sealed = count(|| (), |()| seal(&sealer, 0));
@@ -156,7 +156,7 @@ fn main() {
 
     // Through `Sessions`, what the request itself needs (its fields and its session) counts too.
     let load = |sessions: &Sessions<Visit>, cookie: &'static str| {
-        let session = sessions.load_at(RequestFields::new([cookie]), now);
+        let session = sessions.load_at(RequestFields::from_cookies([cookie]), now);
         (session.state(), session)
     };
     let absent = count(|| (), |()| load(&ours, "theme=dark"));
@@ -166,8 +166,8 @@ fn main() {
         "| `Sessions`, 250 bytes: open with activity token | {} | |",
         count(|| (), |()| load(&ours, cookie))
     );
-    let foreign: &'static str = sessions(100).cookie_for(visit(250), now).expect("it fits").leak();
-    assert!(matches!(load(&ours, foreign).0, State::Rejected(_)));
+    let foreign: &'static str = sessions(100).cookie_for_at(visit(250), now).expect("it fits").leak();
+    assert!(matches!(load(&ours, foreign).0, SessionState::Rejected(_)));
     let rejected = count(|| (), |()| load(&ours, foreign));
     row(
         "`Sessions`, 250 bytes: unknown key",
@@ -180,12 +180,12 @@ fn main() {
         |data| {
             let mut session = ours.load_at(RequestFields::default(), now);
             session.start(data).expect("it fits");
-            session.finish(200).expect("it seals")
+            session.finish_patch(200)
         },
     );
     println!("| `Sessions`, 250 bytes: start and finish (two cookies) | {started} | |");
 }
 
 fn sealer(key: Key) -> Sealer {
-    Sealer::new(KeyRing::new(key), "bench", "bench").expect("a configuration")
+    Sealer::new(KeyRing::new(key), "bench").expect("a configuration").with_audience("bench").expect("a configuration")
 }

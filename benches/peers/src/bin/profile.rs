@@ -72,8 +72,8 @@ fn sessions() -> Sessions<Visit> {
 /// From the Cookie header to the data, with the activity token.
 fn open(size: usize) -> Operation {
     let (sessions, now) = (sessions(), OffsetDateTime::now_utc());
-    let cookie: &'static str = sessions.cookie_for(visit(size), now).expect("it fits").leak();
-    operation(move || sessions.load_at(RequestFields::new([cookie]), now).get().is_some())
+    let cookie: &'static str = sessions.cookie_for_at(visit(size), now).expect("it fits").leak();
+    operation(move || sessions.load_at(RequestFields::from_cookies([cookie]), now).get().is_some())
 }
 
 /// From the data to both `Set-Cookie` lines.

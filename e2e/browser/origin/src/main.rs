@@ -24,7 +24,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, Uri};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{any, get, post};
 use axum::{Json, Router};
-use sealed_session::{Builder, ConfigError, Key, KeyRing, SealError, Session, SessionLayer, Sessions};
+use sealed_session::{Builder, ConfigError, Key, KeyRing, Lifetime, Session, SessionLayer, Sessions, WriteError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -53,7 +53,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let builder = Sessions::builder(KeyRing::new(Key::generate()?));
         Ok(builder.audience(audience).clock(move || clock.now()))
     };
-    let beyond = new("beyond")?.remembered_without_idle_timeout(Duration::from_secs(400 * DAY + 1));
+    let beyond = new("beyond")?.remembered(Lifetime::absolute(Duration::from_secs(400 * DAY + 1)).without_idle());
     let sites = [
         ("app", new("app")?.build()?),
         ("plain", new("plain")?.cookie_name("id").build()?),
@@ -64,7 +64,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         (
             "long",
             new("long")?
-                .remembered_without_idle_timeout(Duration::from_secs(400 * DAY))
+                .remembered(Lifetime::absolute(Duration::from_secs(400 * DAY)).without_idle())
                 .clear_site_data(true)
                 .build()?,
         ),
@@ -178,7 +178,7 @@ async fn sign_in(
     mut session: Session<Login>,
     headers: HeaderMap,
     Form(form): Form<SignIn>,
-) -> Result<Json<Value>, SealError> {
+) -> Result<Json<Value>, WriteError> {
     session.start(Login {
         name: form.name,
         note: String::new(),
@@ -195,7 +195,7 @@ struct Note {
     size: usize,
 }
 
-fn write(session: &mut Session<Login>, note: &Note) -> Result<(), SealError> {
+fn write(session: &mut Session<Login>, note: &Note) -> Result<(), WriteError> {
     session.update(|login| login.note = "n".repeat(note.size)).map(|_| ())
 }
 
@@ -203,7 +203,7 @@ async fn change(
     mut session: Session<Login>,
     headers: HeaderMap,
     Form(note): Form<Note>,
-) -> Result<Json<Value>, SealError> {
+) -> Result<Json<Value>, WriteError> {
     write(&mut session, &note)?;
     Ok(report(&session, &headers))
 }
@@ -221,14 +221,14 @@ async fn slow_change(
     headers: HeaderMap,
     State(site): State<Site>,
     Form(note): Form<Note>,
-) -> Result<Json<Value>, SealError> {
+) -> Result<Json<Value>, WriteError> {
     write(&mut session, &note)?;
     site.control.wait().await;
     Ok(report(&session, &headers))
 }
 
-async fn sign_out(mut session: Session<Login>) -> Result<Html<&'static str>, SealError> {
-    session.clear()?;
+async fn sign_out(mut session: Session<Login>) -> Result<Html<&'static str>, WriteError> {
+    session.end()?;
     Ok(Html(SIGNED_OUT))
 }
 

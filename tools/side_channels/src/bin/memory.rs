@@ -18,7 +18,8 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hkdf::Hkdf;
 use hkdf::hmac::{Hmac, KeyInit, Mac};
-use sealed_session::{Checker, EdgeRights, Key, KeyRing, RequestFields, Sealer, Sessions};
+use sealed_session::edge::{Checker, EdgeRights};
+use sealed_session::{Key, KeyRing, RequestFields, Sealer, Sessions};
 use serde::ser::SerializeSeq;
 use serde::{Deserialize, Serialize, Serializer};
 use sha2::Sha256;
@@ -102,19 +103,19 @@ fn use_everything(secret: &[u8], word: &[u8], now: OffsetDateTime) -> Outcome<im
     let data = Data {
         words: vec![word()?; WORDS],
     };
-    let cookies = sessions.cookie_for(data, now)?;
+    let cookies = sessions.cookie_for_at(data, now)?;
     println!("{cookies}");
-    let mut session = sessions.load_at(RequestFields::new([cookies.clone()]), now);
+    let mut session = sessions.load_at(RequestFields::from_cookies([cookies.clone()]), now);
     let opened = session.get().is_some_and(|data| data.words.len() == WORDS);
     session.update(|data| data.words.truncate(WORDS - 1))?;
     session.cycle_id()?;
-    let patch = session.finish(200)?;
+    let patch = session.finish_patch(200);
     let edge = sessions.edge_keys_at(1, EdgeRights::Open, now);
     let checker = Checker::from_edge_keys(edge.expose())?;
-    let links = Sealer::new(again, "memory", "")?;
-    let link = links.seal_at(word()?.as_bytes(), b"", now + time::Duration::hours(1), now)?;
+    let links = Sealer::new(again, "memory")?;
+    let link = links.seal_at(word()?.as_bytes(), std::time::Duration::from_secs(3600), now)?;
     let value = links.open_at(&link, b"", now)?;
-    let wrong = sessions.load_at(RequestFields::new([cookies.replace(';', "A;")]), now);
+    let wrong = sessions.load_at(RequestFields::from_cookies([cookies.replace(';', "A;")]), now);
     if !opened || value.payload() != word()?.as_bytes() || wrong.get().is_some() {
         return Err("what was sealed did not open".into());
     }

@@ -14,7 +14,9 @@ use std::time::Instant;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use fastrand::Rng;
-use sealed_session::{Checker, EdgeRights, Key, KeyRing, OpenError, RequestFields, Sealer, Sessions};
+use sealed_session::edge::{Checker, EdgeRights};
+use sealed_session::sealer::OpenError;
+use sealed_session::{Key, KeyRing, RequestFields, Sealer, Sessions};
 use time::OffsetDateTime;
 
 /// Where the check and the tag of a token stand (SPEC.md).
@@ -85,7 +87,7 @@ fn main() {
     let now = OffsetDateTime::now_utc();
     let later = now + time::Duration::hours(1);
     let ring = Arc::new(KeyRing::new(Key::generate().expect("the system has random bytes")));
-    let sealer = Sealer::new(Arc::clone(&ring), "timing", "").expect("a short purpose");
+    let sealer = Sealer::new(Arc::clone(&ring), "timing").expect("a short purpose");
     let text = sealer.seal_at(&[b'x'; 100], b"", later, now).expect("a short value");
     let token = URL_SAFE_NO_PAD.decode(text).expect("a token");
     let tag = token.len() - TAG_LEN;
@@ -93,14 +95,14 @@ fn main() {
 
     // A head-only reader at the edge compares the same check.
     let sessions = Sessions::<String>::builder(ring).build().expect("the defaults");
-    let cookies = sessions.cookie_for("x".repeat(98), now).expect("a short session");
+    let cookies = sessions.cookie_for_at("x".repeat(98), now).expect("a short session");
     let keys = sessions.edge_keys_at(1, EdgeRights::Check, now);
     let checker = Checker::from_edge_keys(keys.expose()).expect("keys as exported");
     let (session, activity) = cookies.split_once("; ").expect("two cookies");
     let session = session.strip_prefix("__Host-id=").expect("the default name");
     let edge_token = URL_SAFE_NO_PAD.decode(session).expect("a token");
     let check = |text: &str| {
-        let fields = RequestFields::new([format!("__Host-id={text}; {activity}")]);
+        let fields = RequestFields::from_cookies([format!("__Host-id={text}; {activity}")]);
         _ = black_box(checker.check(&fields, now));
     };
 

@@ -1,0 +1,271 @@
+//! How a request's session ends: which row of the table it is, what is sealed, what the response is told.
+
+use std::sync::Arc;
+#[cfg(any(feature = "tower", feature = "actix"))]
+use std::thread;
+
+use crate::headers::{CacheRule, Finding, Patch, ResponseHeaders};
+use crate::session::event::Event;
+use crate::session::{Change, Current, Done, Ending, Facts, Live, SessionData};
+use crate::sessions::handle::Session;
+use crate::sessions::table::{self, CookieAction, Outcome, Row};
+use crate::token::envelope::{ACTIVITY_LEN, Frame, OVERHEAD};
+use crate::token::{State, base64url};
+
+impl<T: SessionData> Session<T> {
+    /// Ends the session's part in this request and writes it into the header fields of the response of this status:
+    /// `Set-Cookie`, `Cache-Control`, `Vary`, and the fields that speak to one cache only. Nothing is left to fail: what could
+    /// not be sealed was refused at the write. Later writes are errors.
+    ///
+    /// Call it after everything that sets header fields or the status, such as compression, CORS and `ETag`, and before a
+    /// response cache stores the response. The documentation of `SessionLayer` draws the order and has the reasons.
+    ///
+    /// A second call, or one from a callback of the opening, sends no cookie, keeps the response private and is an
+    /// [`Event::FinishIgnored`]. A session that ended since it was written, by the clock or because it was revoked, is not
+    /// sent either: [`Event::EndedMeanwhile`].
+    pub fn finish(&self, status: u16, headers: &mut impl ResponseHeaders) {
+        self.finish_patch(status).apply(headers);
+    }
+
+    /// The same as [`finish`](Self::finish) as a [`Patch`], for frameworks that take cookies in their own way.
+    pub fn finish_patch(&self, status: u16) -> Patch {
+        match self.close() {
+            Some(ending) => self.patch_of(&ending, status),
+            None => {
+                self.sessions().observe(&Event::FinishIgnored);
+                self.patch(CacheRule::Private)
+            }
+        }
+    }
+
+    /// Ends the session's part in a request that gets no response from here: what was written is lost, and the removal of
+    /// the cookies too, so nothing is sealed and no event says that it was sent. A sign-out has revoked the session already.
+    #[cfg(any(feature = "tower", feature = "actix"))]
+    pub(crate) fn abandon(&self) {
+        const FAILED: u16 = 500;
+        let Some(ending) = self.close_unopened() else {
+            return;
+        };
+        match Outcome::of(&ending, FAILED, false) {
+            // An observer that panics while a panic unwinds would end the process.
+            Outcome::Ended | Outcome::Discarded if !thread::panicking() => {
+                self.sessions().observe(&Event::WriteDiscarded { status: FAILED });
+            }
+            _ => {}
+        }
+    }
+
+    fn patch(&self, cache: CacheRule) -> Patch {
+        let observer = self.sessions().shared.observer.clone();
+        let report = observer.map(|observer| -> Arc<dyn Fn(Finding) + Send + Sync> {
+            Arc::new(move |finding| {
+                observer.event(&match finding {
+                    Finding::PublicRemoved => Event::PublicRemoved,
+                    Finding::LargeHeaderBlock { bytes } => Event::LargeHeaderBlock { bytes },
+                });
+            })
+        });
+        Patch {
+            cookies: Vec::new(),
+            cache,
+            vary_field: Arc::clone(&self.sessions().config().vary_field),
+            clear_site_data: false,
+            report,
+        }
+    }
+
+    /// Whether this response would send an activity cookie.
+    fn due_renewal(&self, ending: &Ending<'_, T>, live: &Live<T>, status: u16, now: u64) -> bool {
+        let config = self.sessions().config();
+        if !table::takes_cookie(status) {
+            return false;
+        }
+        if table::asks_touch(ending) {
+            return true;
+        }
+        let lifetime = config.lifetimes.of(live.facts.remembered);
+        let expires = live.facts.expires;
+        let (Some(old), Some(new)) = (live.facts.active_until, lifetime.active_until(now, expires)) else {
+            return false;
+        };
+        lifetime.renewal_is_due(old, new, expires)
+            && !self.shared.fields.is_prefetch()
+            && config
+                .touch_if
+                .as_ref()
+                .is_none_or(|counts| counts(&self.shared.fields))
+    }
+
+    fn patch_of(&self, ending: &Ending<'_, T>, status: u16) -> Patch {
+        let config = self.sessions().config();
+        let mut outcome = Outcome::of(ending, status, config.write_on_server_error);
+        let (live, done) = match ending {
+            Ending::Touched {
+                last: Current::Live(live),
+                done,
+                ..
+            } => (Some(live), *done),
+            _ => (None, Done::default()),
+        };
+        let now = self.now();
+        if outcome == Outcome::Discarded || (outcome == Outcome::Ended && live.is_some()) {
+            self.sessions().observe(&Event::WriteDiscarded { status });
+        }
+        if let Some(live) = live
+            && !matches!(outcome, Outcome::Discarded | Outcome::Ended)
+            && (live.facts.expires <= now || self.was_refused_meanwhile(ending, live, outcome))
+        {
+            if done.change != Change::None {
+                let came = match ending {
+                    Ending::Touched {
+                        first: Current::Live(came),
+                        ..
+                    } => came,
+                    _ => live,
+                };
+                self.sessions().observe(&Event::EndedMeanwhile { id: came.facts.id });
+            }
+            outcome = Outcome::ReadRejected;
+        }
+        let renewal = live.is_some_and(|live| self.due_renewal(ending, live, status, now));
+        let active = live.is_some_and(|live| config.lifetimes.of(live.facts.remembered).idle.is_some());
+        let row = outcome.row(renewal && active, active);
+        let mut patch = self.patch(row.cache);
+        patch.clear_site_data = config.clear_site_data && outcome == Outcome::Ended;
+        if let Some(live) = live
+            && self.add_sent(&mut patch, live, row, now).is_none()
+        {
+            self.sessions().observe(&Event::EndedMeanwhile { id: live.facts.id });
+            return self.patch(CacheRule::Private);
+        }
+        // The session cookie's removal comes last: curl up to 7.88 keeps all but the last cookie that one response removes.
+        for (action, name) in [(row.activity, &config.activity_name), (row.session, &config.name)] {
+            if action == CookieAction::Remove {
+                patch
+                    .cookies
+                    .push((Arc::clone(name), config.attributes.write_removal(name)));
+            }
+        }
+        self.report(ending, outcome, row);
+        // Last, so that an observer that panics before leaves the visitor the session that came: this response is lost then.
+        let takes_its_place = matches!(done.change, Change::Replaced | Change::Started) && !done.ended;
+        if let Ending::Touched { genuine, .. } = ending
+            && matches!(outcome, Outcome::Cycled | Outcome::Started)
+            && takes_its_place
+        {
+            self.sessions().end(genuine, now);
+        }
+        patch
+    }
+
+    /// Whether the session that this request opened was revoked or cut off while it was served, or is now refused by the
+    /// application: what it wrote, and a new id above all, must not carry the session past that. Nor must a session that it
+    /// started, perhaps with what it had read in the one that ended; but one that it started after its own sign-out is
+    /// another one.
+    ///
+    /// The application's check sees the data as they would be written: a request that raised the generation in the user's
+    /// record and in its own session keeps that session, and the others lose theirs.
+    fn was_refused_meanwhile(&self, ending: &Ending<'_, T>, last: &Live<T>, outcome: Outcome) -> bool {
+        let Ending::Touched {
+            first: Current::Live(came),
+            done: Done { ended: false, .. },
+            ..
+        } = ending
+        else {
+            return false;
+        };
+        let Facts {
+            id, started, opened, ..
+        } = came.facts;
+        // A start that was claimed to lie ahead passes no cut-off that was raised since.
+        self.sessions().is_revoked(id, started.min(opened))
+            || (outcome != Outcome::Started && self.sessions().refuses(&last.content.data, id, last.facts.started))
+    }
+
+    /// Seals what the row says is sent; `None` if the clock has left the format's range.
+    fn add_sent(&self, patch: &mut Patch, live: &Live<T>, row: Row, now: u64) -> Option<()> {
+        let config = self.sessions().config();
+        let keys = self.sessions().keys();
+        let Facts { id, remembered, .. } = live.facts;
+        // A start ahead of this clock (by less than the leeway) moves back to it, and the expiry with it.
+        let started = live.facts.started.min(now);
+        let expires = live.facts.expires.min(config.lifetimes.expires(started, remembered));
+        // A persistent cookie lasts exactly as long as its token; any other ends with the browser's session.
+        let max_age = |expires: u64| remembered.then_some(expires - now);
+        if row.session == CookieAction::Send {
+            let frame = Frame {
+                started: started.try_into().ok()?,
+                sealed: now.try_into().ok()?,
+                remembered,
+            };
+            let payload = live.content.payload();
+            let payload = payload.as_bytes();
+            let state = State {
+                session_id: id,
+                expires,
+                frame,
+                payload,
+                padding: padding(payload.len(), config.pad_to),
+            };
+            // Every write that leads here has drawn one.
+            let salt = self.shared.salt.get()?;
+            let length = base64url::encoded_len(OVERHEAD + payload.len() + state.padding);
+            let line = config
+                .attributes
+                .write(&config.name, length, max_age(expires), |line| {
+                    keys.session
+                        .seal_session(&state, self.shared.fields.bind(), now, salt, line)
+                })
+                .ok()?;
+            patch.cookies.push((Arc::clone(&config.name), line));
+        }
+        let lifetime = config.lifetimes.of(remembered);
+        if row.activity == CookieAction::Send
+            && let Some(expires) = lifetime.active_until(now, expires)
+        {
+            const LENGTH: usize = base64url::encoded_len(ACTIVITY_LEN);
+            let line = config
+                .attributes
+                .write(&config.activity_name, LENGTH, max_age(expires), |line| {
+                    keys.activity
+                        .seal_activity(id, expires, self.shared.fields.bind(), now, line)
+                })
+                .ok()?;
+            patch.cookies.push((Arc::clone(&config.activity_name), line));
+        }
+        Some(())
+    }
+
+    fn report(&self, ending: &Ending<'_, T>, outcome: Outcome, row: Row) {
+        let Ending::Touched { first, last, .. } = ending else {
+            return;
+        };
+        let id = |current: &Current<T>| match current {
+            Current::Live(live) => Some(live.facts.id),
+            Current::None(_) => None,
+        };
+        if outcome == Outcome::Ended {
+            self.sessions().observe(&Event::Ended { id: id(first) });
+        }
+        let Some(now) = id(last) else {
+            return;
+        };
+        match outcome {
+            Outcome::Started => self.sessions().observe(&Event::Started { id: now }),
+            Outcome::Cycled => match id(first).filter(|&previous| previous != now) {
+                Some(previous) => self.sessions().observe(&Event::Cycled { id: now, previous }),
+                None => self.sessions().observe(&Event::Updated { id: now }),
+            },
+            Outcome::Written => self.sessions().observe(&Event::Updated { id: now }),
+            _ => {}
+        }
+        if row.activity == CookieAction::Send && matches!(outcome, Outcome::ReadValid | Outcome::Written) {
+            self.sessions().observe(&Event::Touched { id: now });
+        }
+    }
+}
+
+/// Spaces that bring `length` to the next multiple of `pad_to`.
+pub(super) fn padding(length: usize, pad_to: usize) -> usize {
+    length.next_multiple_of(pad_to) - length
+}

@@ -1,0 +1,295 @@
+//! `Session<T>`: the handle that a request has, its reads, and how it is closed.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use time::OffsetDateTime;
+
+use crate::error::{Reason, WriteError};
+use crate::headers::RequestFields;
+use crate::ids::SessionId;
+use crate::session::event::Event;
+use crate::session::{Ending, Facts, Genuine, Live, Opening, SessionData, SessionState, Version, Versions};
+use crate::sessions::{Sessions, opening};
+use crate::time::from_seconds;
+use crate::token::envelope::SALT_LEN;
+
+/// The session of one request, typed and synchronous.
+///
+/// Nothing is opened before the first access. Every access except [`peek`](Self::peek) makes the response depend on the
+/// cookie, and [`finish`](Self::finish) says so to caches. Clones are handles to the same session and see each other's
+/// writes.
+///
+/// ```
+/// use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+/// # use serde::{Deserialize, Serialize};
+/// #[derive(Serialize, Deserialize)]
+/// struct Login { user: u64 }
+///
+/// let sessions = Sessions::<Login>::builder(KeyRing::new(Key::generate()?)).build()?;
+/// let mut session = sessions.load(RequestFields::default());
+/// assert!(session.get().is_none());
+/// session.start(Login { user: 7 })?;
+/// assert_eq!(session.get().map(|login| login.user), Some(7));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Session<T> {
+    pub(super) shared: Arc<Request<T>>,
+}
+
+/// One request's way through the sessions.
+pub(super) struct Request<T> {
+    pub(super) sessions: Sessions<T>,
+    pub(super) fields: RequestFields,
+    /// A clock that stands still, or the sessions' own.
+    now: Option<u64>,
+    /// Drawn with the first write, for the one seal at the end.
+    pub(super) salt: OnceLock<[u8; SALT_LEN]>,
+    /// The bits `READ` and `FINISHED`, together, so that a read and the finish of a request are in one order for all.
+    phase: AtomicU8,
+    came: OnceLock<Came<T>>,
+}
+
+/// What the request brought, and what was made of it.
+pub(super) struct Came<T> {
+    pub(super) genuine: Vec<Genuine>,
+    pub(super) versions: Versions<T>,
+}
+
+const READ: u8 = 1;
+const FINISHED: u8 = 2;
+
+impl<T: SessionData> Session<T> {
+    pub(super) fn new(sessions: Sessions<T>, fields: RequestFields, now: Option<u64>) -> Self {
+        Self {
+            shared: Arc::new(Request {
+                sessions,
+                fields,
+                now,
+                salt: OnceLock::new(),
+                phase: AtomicU8::new(0),
+                came: OnceLock::new(),
+            }),
+        }
+    }
+
+    /// The session data, opened on first use; `None` without a valid session, and [`state`](Self::state) says why.
+    #[must_use]
+    pub fn get(&self) -> Option<&T> {
+        self.read().ok().map(|live| &live.content.data)
+    }
+
+    /// The session data without telling caches: for logs, whose output is not part of the response.
+    ///
+    /// A response that shows any of it would be served to somebody else. Use [`get`](Self::get) for those.
+    #[must_use]
+    pub fn peek(&self) -> Option<&T> {
+        let came = match self.shared.phase.load(Ordering::Acquire) & FINISHED {
+            0 => self.came(),
+            _ => self.shared.came.get(),
+        };
+        came?.versions.last().current.live().map(|live| &live.content.data)
+    }
+
+    /// Whether there is a session, or why there is none.
+    #[must_use]
+    pub fn state(&self) -> SessionState {
+        self.read().map_or_else(|state| state, |_| SessionState::Valid)
+    }
+
+    /// Whether there is a session that counts as signed in: any, or what
+    /// [`signed_in_if`](crate::Builder::signed_in_if) says.
+    #[must_use]
+    pub fn is_signed_in(&self) -> bool {
+        self.get().is_some_and(|data| self.sessions().counts_as_signed_in(data))
+    }
+
+    /// The public id of the session. No credential: it may be logged.
+    #[must_use]
+    pub fn id(&self) -> Option<SessionId> {
+        self.facts().map(|facts| facts.id)
+    }
+
+    /// When the session started, in UTC.
+    #[must_use]
+    pub fn started(&self) -> Option<OffsetDateTime> {
+        self.facts().map(|facts| from_seconds(facts.started))
+    }
+
+    /// When the session is over whatever happens (the absolute timeout), in UTC. Without activity it ends sooner.
+    #[must_use]
+    pub fn expires(&self) -> Option<OffsetDateTime> {
+        self.facts().map(|facts| from_seconds(facts.expires))
+    }
+
+    /// Whether the session is remembered: longer lifetimes, and cookies that outlive the browser's session.
+    #[must_use]
+    pub fn is_remembered(&self) -> bool {
+        self.facts().is_some_and(|facts| facts.remembered)
+    }
+
+    /// The sessions that this one is one of: to [revoke](Sessions::revoke) another one, or to
+    /// [raise the cut-off](Sessions::raise_cut_off).
+    #[must_use]
+    pub fn sessions(&self) -> &Sessions<T> {
+        &self.shared.sessions
+    }
+
+    fn facts(&self) -> Option<&Facts> {
+        self.read().ok().map(|live| &live.facts)
+    }
+
+    /// The one choke point of every tracked read.
+    pub(super) fn read(&self) -> Result<&Live<T>, SessionState> {
+        if !self.mark_read() {
+            self.sessions().observe(&Event::ReadTooLate);
+            return Err(SessionState::Rejected(Reason::TooLate));
+        }
+        let came = self.came().ok_or(SessionState::NotOpenedYet)?;
+        let current = &came.versions.last().current;
+        current.live().ok_or_else(|| current.state())
+    }
+
+    /// Marks the session as read, unless the request is finished and nothing was read before.
+    fn mark_read(&self) -> bool {
+        self.mark(|phase| phase != FINISHED)
+    }
+
+    fn mark(&self, can_read: impl Fn(u8) -> bool) -> bool {
+        let mark = |phase| can_read(phase).then_some(phase | READ);
+        self.shared
+            .phase
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, mark)
+            .is_ok()
+    }
+
+    pub(super) fn now(&self) -> u64 {
+        self.shared.now.unwrap_or_else(|| self.sessions().now())
+    }
+
+    fn open(&self) -> Opening<T> {
+        opening::open(self.sessions(), &self.shared.fields, self.now())
+    }
+
+    /// What came, opened now if it was not before; `None` to a callback of the opening itself, which would wait for its own
+    /// end.
+    fn came(&self) -> Option<&Came<T>> {
+        self.came_by(|| self.open())
+    }
+
+    fn came_by(&self, open: impl FnOnce() -> Opening<T>) -> Option<&Came<T>> {
+        if let Some(came) = self.shared.came.get() {
+            return Some(came);
+        }
+        let mark = OpeningHere::mark(Arc::as_ptr(&self.shared).addr())?;
+        let mut news = None;
+        let came = self.shared.came.get_or_init(|| {
+            let opening = open();
+            news = Some((opening.duplicates, opening.rejection, opening.alarms));
+            Came {
+                genuine: opening.genuine,
+                versions: Versions::new(opening.current),
+            }
+        });
+        drop(mark);
+        if let Some((duplicates, rejection, alarms)) = news {
+            let events = duplicates.iter().chain(&rejection).chain(&alarms);
+            events.for_each(|event| self.sessions().observe(event));
+        }
+        Some(came)
+    }
+
+    /// Where a write continues, or why it cannot.
+    pub(super) fn writable(&self) -> Result<(&Came<T>, &Version<T>), WriteError> {
+        if !self.mark(|phase| phase & FINISHED == 0) {
+            return Err(self.too_late());
+        }
+        let came = self.came().ok_or(WriteError::NotOpenedYet)?;
+        Ok((came, came.versions.last()))
+    }
+
+    pub(super) fn too_late(&self) -> WriteError {
+        self.sessions().observe(&Event::WriteTooLate);
+        WriteError::TooLate
+    }
+
+    /// Closes the session: no write follows, and no first read. `None` if it was closed before, or is only being opened.
+    pub(super) fn close(&self) -> Option<Ending<'_, T>> {
+        self.close_by(|| self.open())
+    }
+
+    /// Closes the session of a request that gets no response: what nobody opened stays unopened.
+    #[cfg(any(feature = "tower", feature = "actix"))]
+    pub(super) fn close_unopened(&self) -> Option<Ending<'_, T>> {
+        self.close_by(|| Opening::none(SessionState::Rejected(Reason::TooLate)))
+    }
+
+    fn close_by(&self, open: impl FnOnce() -> Opening<T>) -> Option<Ending<'_, T>> {
+        if self.shared.came.get().is_none() && OpeningHere::is_marked(Arc::as_ptr(&self.shared).addr()) {
+            return None;
+        }
+        let before = self.shared.phase.fetch_or(FINISHED, Ordering::AcqRel);
+        if before & FINISHED != 0 {
+            return None;
+        }
+        if before & READ == 0 {
+            return Some(Ending::Untouched);
+        }
+        let came = self.came_by(open)?;
+        let last = came.versions.close();
+        Some(Ending::Touched {
+            first: &came.versions.first().current,
+            last: &last.current,
+            done: last.done,
+            genuine: &came.genuine,
+        })
+    }
+}
+
+thread_local! {
+    /// The sessions that this thread is opening, by their addresses.
+    static OPENING_HERE: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Says, until it is dropped, that this thread is opening a session: a callback of the opening that looked at it again would
+/// wait for its own end.
+struct OpeningHere;
+
+impl OpeningHere {
+    /// `None` if this thread is opening it already.
+    fn mark(session: usize) -> Option<Self> {
+        if Self::is_marked(session) {
+            return None;
+        }
+        // An error means that the thread ends, and dropping finds nothing either.
+        let _ = OPENING_HERE.try_with(|opening| opening.borrow_mut().push(session));
+        Some(Self)
+    }
+
+    fn is_marked(session: usize) -> bool {
+        let is_marked = OPENING_HERE.try_with(|opening| opening.borrow().contains(&session));
+        is_marked.unwrap_or(false)
+    }
+}
+
+impl Drop for OpeningHere {
+    fn drop(&mut self) {
+        let _ = OPENING_HERE.try_with(|opening| opening.borrow_mut().pop());
+    }
+}
+
+impl<T> Clone for Session<T> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+        }
+    }
+}
+
+impl<T> fmt::Debug for Session<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Session(..)")
+    }
+}

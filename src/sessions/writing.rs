@@ -1,0 +1,366 @@
+//! What is written to a session. Everything that can fail fails here, where the developer stands: [`Session::finish`] has
+//! nothing left to refuse.
+
+use std::sync::Arc;
+
+use crate::buffer::Buffer;
+use crate::cookie;
+use crate::error::WriteError;
+use crate::ids::SessionId;
+use crate::session::event::Event;
+use crate::session::{
+    Change, Content, Current, Done, Facts, Live, Payload, Refused, SessionData, SessionState, Updated, Version,
+    from_payload,
+};
+use crate::sessions::finishing::padding;
+use crate::sessions::handle::{Came, Session};
+use crate::token::aead::{self, NoRandomness};
+use crate::token::base64url;
+use crate::token::envelope::OVERHEAD;
+
+impl<T: SessionData> Session<T> {
+    /// Begins a session with a new id, whatever was there: call it after every authentication, so that an id from
+    /// before it is worth nothing (session fixation).
+    ///
+    /// The session that came with the request is revoked when this one is sent (see
+    /// [`revoke_on_end`](crate::Builder::revoke_on_end)). If that session was revoked or cut off while the request was
+    /// served, by anybody but this request's own [`end`](Self::end), nothing is sent: who was signed out meanwhile does
+    /// not come back by a request that was running. So do not revoke it before by [`Sessions::revoke`](crate::Sessions::revoke).
+    ///
+    /// From then on [`get`](Self::get) lends what is read back from the JSON, as the next request will: fields that are skipped
+    /// have their defaults.
+    ///
+    /// # Errors
+    /// [`WriteError::TooLarge`], [`WriteError::NotSerializable`], [`WriteError::NotReadable`], [`WriteError::TooLate`],
+    /// [`WriteError::Expiry`] or [`WriteError::RandomSource`]; the session is then as it was. [`WriteError::NotOpenedYet`] in
+    /// code of the application that runs while the session is opened, as for every other write.
+    #[doc(alias("login", "sign_in", "regenerate", "renew", "insert"))]
+    pub fn start(&mut self, data: T) -> Result<(), WriteError> {
+        let (came, base) = self.writable()?;
+        self.begin(came, base, &data, true)
+    }
+
+    /// Begins a session like [`start`](Self::start), with what the closure makes of the data that were there: `None` without
+    /// a valid session. A guest's cart passes through a sign-in this way.
+    ///
+    /// **The old data may have been planted**: whoever can set a cookie in this browser can give it a guest's session of
+    /// his own. Take a cart from them, never a user, a role or a page to go to.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start), and [`WriteError::Conflict`] if another handle of this request wrote meanwhile. If the
+    /// closure panics or anything fails, the session is as it was.
+    #[doc(alias("login", "sign_in", "regenerate"))]
+    pub fn start_with(&mut self, new: impl FnOnce(Option<T>) -> T) -> Result<(), WriteError> {
+        let (came, base) = self.writable()?;
+        let old = base.current.live().map(copy).transpose()?;
+        self.begin(came, base, &new(old), false)
+    }
+
+    /// Changes the session data. The closure works on a value made anew from the sealed bytes; without a session it is
+    /// not called and the answer is [`Updated::NoSession`] ([`update_or_start`](Self::update_or_start) would start one). Data
+    /// that serialises to the same bytes is no write (a `HashMap` comes out in another order every time; a `BTreeMap` does
+    /// not). What is lent afterwards is read back, as after [`start`](Self::start).
+    ///
+    /// If the visitor is signed in afterwards and was not before, or the other way round
+    /// ([`signed_in_if`](crate::Builder::signed_in_if)), the session gets a new id: the cookie from before, which somebody may
+    /// have planted or kept, is worth no more than it was. A session that was signed in is revoked under its old id when
+    /// the new one is sent.
+    ///
+    /// Writes of parallel requests do not see each other: the response that arrives last wins.
+    ///
+    /// # Errors
+    /// As [`start_with`](Self::start_with).
+    #[doc(alias("set", "insert", "entry"))]
+    pub fn update<R>(&mut self, change: impl FnOnce(&mut T) -> R) -> Result<Updated<R>, WriteError> {
+        self.try_update(|data| Ok(change(data)))
+    }
+
+    /// Changes the session data like [`update`](Self::update), with a closure that can fail: then nothing is written.
+    ///
+    /// # Errors
+    /// The closure's own, or a [`WriteError`] converted into it.
+    pub fn try_update<R, E: From<WriteError>>(
+        &mut self,
+        change: impl FnOnce(&mut T) -> Result<R, E>,
+    ) -> Result<Updated<R>, E> {
+        let (came, base) = self.writable()?;
+        match base.current.live() {
+            Some(live) => self.change_data(came, base, live, change).map(Updated::Done),
+            None => Ok(Updated::NoSession),
+        }
+    }
+
+    /// Changes the session data like [`update`](Self::update), and starts a session with `new`, changed in the same way, if
+    /// there is none: for what guests have, such as a cart.
+    ///
+    /// # Errors
+    /// As [`start_with`](Self::start_with).
+    #[doc(alias("set", "insert", "entry"))]
+    pub fn update_or_start<R>(
+        &mut self,
+        new: impl FnOnce() -> T,
+        change: impl FnOnce(&mut T) -> R,
+    ) -> Result<R, WriteError> {
+        let (came, base) = self.writable()?;
+        if let Some(live) = base.current.live() {
+            return self.change_data(came, base, live, |data| Ok(change(data)));
+        }
+        let mut data = new();
+        let result = change(&mut data);
+        self.begin(came, base, &data, false)?;
+        Ok(result)
+    }
+
+    /// Gives the session a new id with the same data and the same start: call it at a change of privilege that is no
+    /// new authentication. Without a session nothing happens.
+    ///
+    /// # Errors
+    /// [`WriteError::TooLate`], [`WriteError::Conflict`] or [`WriteError::RandomSource`].
+    #[doc(alias("rotate", "regenerate_id"))]
+    pub fn cycle_id(&mut self) -> Result<(), WriteError> {
+        self.change_facts(|facts, _is_sent| {
+            let id = self.new_id()?;
+            let active_until = None;
+            Ok((
+                Change::Cycled,
+                Facts {
+                    id,
+                    active_until,
+                    ..facts
+                },
+            ))
+        })
+    }
+
+    /// Makes the session a remembered one (or, with `false`, an ordinary one again): its own lifetime, counted from
+    /// the same start, and cookies that outlive the browser's session. Without a session nothing happens.
+    ///
+    /// An id never changes its kind: a session that came with the request gets a new id, and the old one is revoked when the
+    /// new one is sent (see [`revoke_on_end`](crate::Builder::revoke_on_end)).
+    ///
+    /// # Errors
+    /// [`WriteError::RememberOff`] if the builder was given no [`remembered`](crate::Builder::remembered) lifetime,
+    /// [`WriteError::Expiry`] if the session is already older than the lifetime that it would get ([`end`](Self::end)
+    /// ends it), [`WriteError::TooLate`], [`WriteError::Conflict`] or [`WriteError::RandomSource`].
+    pub fn remember(&mut self, remembered: bool) -> Result<(), WriteError> {
+        let lifetimes = self.sessions().config().lifetimes;
+        if remembered && lifetimes.remembered.is_none() {
+            self.writable()?;
+            return Err(WriteError::RememberOff);
+        }
+        self.change_facts(|facts, is_sent| {
+            if facts.remembered == remembered {
+                return Ok((Change::Written, facts));
+            }
+            let expires = lifetimes.expires(facts.started, remembered);
+            // The response could not carry such a session: the browser would keep the one that it has.
+            if expires <= self.now() || u32::try_from(expires).is_err() {
+                return Err(WriteError::Expiry);
+            }
+            let id = if is_sent { self.new_id()? } else { facts.id };
+            let facts = Facts {
+                id,
+                remembered,
+                expires,
+                active_until: None,
+                ..facts
+            };
+            Ok((Change::Replaced, facts))
+        })
+    }
+
+    /// Notes activity now: the response sends a new activity cookie even if none is due yet. The id stays. Without a session
+    /// or without an idle timeout nothing happens.
+    ///
+    /// # Errors
+    /// [`WriteError::TooLate`] or [`WriteError::Conflict`].
+    #[doc(alias("renew", "refresh", "keep_alive"))]
+    pub fn touch(&mut self) -> Result<(), WriteError> {
+        let (came, base) = self.writable()?;
+        let Some(live) = base.current.live() else {
+            return Ok(());
+        };
+        let done = |before: Done| Done { touch: true, ..before };
+        self.append(came, base, Current::Live(live.clone()), done, false)?;
+        Ok(())
+    }
+
+    /// Ends the session: the response removes both cookies, whether they came or not, and every session whose genuine token
+    /// came with the request is revoked, so that no copy of it opens any more. That holds where the revocation list is known
+    /// (see [`revoke_on_end`](crate::Builder::revoke_on_end), which can switch it off).
+    ///
+    /// A guest's session ([`signed_in_if`](crate::Builder::signed_in_if)) is only removed, so that strangers cannot fill the
+    /// list. A session that did not open is revoked if its token is genuine: whoever was idle too long can still sign out a
+    /// thief who was not.
+    ///
+    /// # Errors
+    /// [`WriteError::TooLate`].
+    #[doc(alias("clear", "logout", "sign_out", "flush", "purge", "destroy", "reset"))]
+    pub fn end(&mut self) -> Result<(), WriteError> {
+        let (came, base) = self.writable()?;
+        let done = |_| Done {
+            change: Change::Ended,
+            touch: false,
+            ended: true,
+        };
+        let before = self.append(came, base, Current::None(SessionState::Ended), done, true)?;
+        if !before.done.ended {
+            self.sessions().end(&came.genuine, self.now());
+        }
+        Ok(())
+    }
+
+    /// Begins a session with these data. It `replaces` what another handle wrote meanwhile, or is refused then.
+    fn begin(&self, came: &Came<T>, base: &Version<T>, data: &T, replaces: bool) -> Result<(), WriteError> {
+        let content = Arc::new(self.content(data)?);
+        let started = self.now();
+        let expires = self.sessions().config().lifetimes.expires(started, false);
+        if u32::try_from(expires).is_err() {
+            return Err(WriteError::Expiry);
+        }
+        let facts = Facts {
+            id: self.new_id()?,
+            started,
+            opened: started,
+            expires,
+            remembered: false,
+            active_until: None,
+        };
+        let done = |before: Done| Done {
+            change: Change::Started,
+            touch: false,
+            ended: before.ended,
+        };
+        self.append(came, base, Current::Live(Live { content, facts }), done, replaces)?;
+        Ok(())
+    }
+
+    fn change_data<R, E: From<WriteError>>(
+        &self,
+        came: &Came<T>,
+        base: &Version<T>,
+        live: &Live<T>,
+        change: impl FnOnce(&mut T) -> Result<R, E>,
+    ) -> Result<R, E> {
+        let mut data = copy(live)?;
+        let result = change(&mut data)?;
+        let content = Arc::new(self.content(&data)?);
+        let sessions = self.sessions();
+        let mut facts = live.facts.written(&sessions.config().lifetimes);
+        let mut change = Change::Written;
+        let signed_in = |data: &T| sessions.counts_as_signed_in(data);
+        if signed_in(&live.content.data) != signed_in(&content.data) {
+            change = Change::Replaced;
+            if is_sent(came, &facts) {
+                facts.id = self.new_id()?;
+                facts.active_until = None;
+            }
+        } else if content.payload().as_bytes() != live.content.payload().as_bytes() {
+            self.draw_salt()?;
+        }
+        let done = |before: Done| before.and(change);
+        self.append(came, base, Current::Live(Live { content, facts }), done, false)?;
+        Ok(result)
+    }
+
+    /// Changes the facts of a session, if there is one. `facts` hears whether browsers hold its id, that is whether it came
+    /// with the request.
+    fn change_facts(
+        &self,
+        facts: impl FnOnce(Facts, bool) -> Result<(Change, Facts), WriteError>,
+    ) -> Result<(), WriteError> {
+        let (came, base) = self.writable()?;
+        let Some(live) = base.current.live() else {
+            return Ok(());
+        };
+        let written = live.facts.written(&self.sessions().config().lifetimes);
+        let (change, facts) = facts(written, is_sent(came, &live.facts))?;
+        let content = Arc::clone(&live.content);
+        let done = |before: Done| before.and(change);
+        self.append(came, base, Current::Live(Live { content, facts }), done, false)?;
+        Ok(())
+    }
+
+    /// Appends a version, and returns what it followed.
+    fn append<'a>(
+        &self,
+        came: &'a Came<T>,
+        base: &'a Version<T>,
+        current: Current<T>,
+        done: impl Fn(Done) -> Done,
+        replaces: bool,
+    ) -> Result<&'a Version<T>, WriteError> {
+        let appended = came.versions.append(base, current, done, replaces);
+        appended.map_err(|refused| match refused {
+            Refused::Conflict => WriteError::Conflict,
+            Refused::Closed => self.too_late(),
+        })
+    }
+
+    /// Serialises at once and reads it back: what does not fit, or is not what the next request could read, is refused here,
+    /// and what is lent after a write is what that request will read.
+    fn content(&self, data: &T) -> Result<Content<T>, WriteError> {
+        let mut buffer = Buffer::take();
+        serde_json::to_writer(&mut buffer, data).map_err(|_| WriteError::NotSerializable)?;
+        let length = buffer.len();
+        let payload = Payload::new(buffer, 0..length);
+        self.check_size(payload.as_bytes())?;
+        let data = from_payload(payload.as_bytes()).ok_or(WriteError::NotReadable)?;
+        Ok(Content::new(data, payload))
+    }
+
+    /// Whether a cookie with this payload fits.
+    fn check_size(&self, payload: &[u8]) -> Result<(), WriteError> {
+        let config = self.sessions().config();
+        let padded = payload.len().saturating_add(padding(payload.len(), config.pad_to));
+        let size = config.name.len() + base64url::encoded_len(OVERHEAD.saturating_add(padded));
+        let limit = cookie::LARGEST;
+        if size <= limit {
+            return Ok(());
+        }
+        self.sessions().observe(&Event::TooLarge { size, limit });
+        Err(WriteError::TooLarge {
+            size,
+            limit,
+            largest_field: largest_field(payload),
+        })
+    }
+
+    fn new_id(&self) -> Result<SessionId, WriteError> {
+        let (id, salt) = self.fresh_id_and_salt()?;
+        // Of several ids in one request, each is as fresh as the next: one salt is enough, since one seal follows.
+        let _ = self.shared.salt.set(salt);
+        Ok(SessionId(id))
+    }
+
+    /// What is sealed at the end needs a salt, and then it is too late to fail.
+    fn draw_salt(&self) -> Result<(), WriteError> {
+        if self.shared.salt.get().is_none() {
+            let _ = self.shared.salt.set(self.fresh_id_and_salt()?.1);
+        }
+        Ok(())
+    }
+
+    fn fresh_id_and_salt(&self) -> Result<([u8; 8], [u8; 12]), WriteError> {
+        aead::fresh_id_and_salt(self.sessions().random()).map_err(|NoRandomness| WriteError::RandomSource)
+    }
+}
+
+/// Whether browsers hold this id: it came with the request.
+fn is_sent<T>(came: &Came<T>, facts: &Facts) -> bool {
+    let first = came.versions.first().current.live();
+    first.is_some_and(|first| first.facts.id == facts.id)
+}
+
+/// The data made anew from the bytes. Those were given back if another handle has written by now.
+fn copy<T: SessionData>(live: &Live<T>) -> Result<T, WriteError> {
+    let payload = live.content.payload().copy().ok_or(WriteError::Conflict)?;
+    from_payload(&payload).ok_or(WriteError::NotReadable)
+}
+
+/// The top-level field whose JSON is longest, for the error that tells what to leave out.
+fn largest_field(payload: &[u8]) -> Option<(String, usize)> {
+    let fields: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(payload).ok()?;
+    let sizes = fields.into_iter().map(|(name, value)| (name, value.to_string().len()));
+    sizes.max_by_key(|&(_, size)| size)
+}
