@@ -8,7 +8,7 @@ use std::time::Duration;
 use sealed_session::{Builder, Event, Lifetime, RequestFields, SameSite, Sessions};
 use serde::{Deserialize, Serialize};
 
-use common::{DAY, Seen, after, ring};
+use common::{DAY, Jar, START, Seen, after, ring};
 
 #[derive(Serialize, Deserialize)]
 struct Login {
@@ -350,11 +350,11 @@ fn timeouts_are_whole_seconds_up_to_400_days() {
         let fragments = ["whole seconds, at least one"];
         refused(
             builder().lifetime(Lifetime::default().idle(wrong)),
-            &["`idle_timeout`", fragments[0]],
+            &["the idle timeout of `lifetime`", fragments[0]],
         );
         refused(
             builder().lifetime(Lifetime::absolute(wrong)),
-            &["`absolute_timeout`", fragments[0]],
+            &["the absolute timeout of `lifetime`", fragments[0]],
         );
         refused(
             builder().remembered(Lifetime::absolute(days(90)).idle(wrong)),
@@ -372,11 +372,11 @@ fn timeouts_are_whole_seconds_up_to_400_days() {
     for wrong in [days(400) + seconds(1), Duration::from_secs(u64::MAX)] {
         refused(
             builder().lifetime(Lifetime::default().idle(wrong)),
-            &["`idle_timeout`", "400 days"],
+            &["the idle timeout of `lifetime`", "400 days"],
         );
         refused(
             builder().lifetime(Lifetime::absolute(wrong)),
-            &["`absolute_timeout`", "400 days"],
+            &["the absolute timeout of `lifetime`", "400 days"],
         );
         refused(
             builder().remembered(Lifetime::absolute(wrong).idle(days(1))),
@@ -406,17 +406,14 @@ fn timeouts_do_not_contradict_each_other() {
     let hour = seconds(3600);
     refused(
         builder().lifetime(Lifetime::absolute(hour).idle(hour + seconds(1))),
-        &["idle_timeout is longer than absolute_timeout", "shorten"],
-    );
-    refused(
-        builder()
-            .lifetime(Lifetime::default().idle(hour + seconds(1)))
-            .lifetime(Lifetime::absolute(hour)),
-        &["idle_timeout is longer than absolute_timeout"],
+        &[
+            "the idle timeout of `lifetime` is longer than its absolute timeout",
+            "lower it",
+        ],
     );
     refused(
         builder().remembered(Lifetime::absolute(days(90)).idle(days(91))),
-        &["the idle timeout in `remembered` is longer than its absolute timeout"],
+        &["the idle timeout of `remembered` is longer than its absolute timeout"],
     );
     // Unusual and no contradiction: remembered sessions may end sooner than others.
     _ = builder()
@@ -429,6 +426,24 @@ fn timeouts_do_not_contradict_each_other() {
         .remembered(Lifetime::absolute(days(2)).idle(days(2)))
         .build()
         .unwrap();
+}
+
+#[test]
+fn the_usual_idle_timeout_of_remembered_sessions_is_14_days() {
+    for (absolute, expected) in [(90, 14), (13, 13)] {
+        let remembered = builder().remembered(Lifetime::absolute(days(absolute)));
+        let sessions = remembered.build().unwrap();
+        let mut session = sessions.load_at(RequestFields::default(), after(0));
+        session.start(Login { user: 7 }).unwrap();
+        session.remember(true).unwrap();
+        let mut jar = Jar::default();
+        jar.apply(session.finish_patch(200).set_cookies(), START);
+        let is_live = |seconds| {
+            let fields = RequestFields::from_cookies([jar.header(START)]);
+            sessions.load_at(fields, after(seconds)).get().is_some()
+        };
+        assert!(is_live(expected * DAY - 1) && !is_live(expected * DAY), "{absolute}");
+    }
 }
 
 /// A session of these sessions is alive so many seconds after its start and no longer.
@@ -454,11 +469,12 @@ fn the_idle_timeout_is_30_minutes_or_the_absolute_one_if_that_is_shorter() {
     lasts(builder().lifetime(Lifetime::default().idle(seconds(7200))), 7200);
     lasts(builder().lifetime(Lifetime::default().without_idle()), 43_200);
     lasts(
-        builder()
-            .lifetime(Lifetime::default().without_idle())
-            .lifetime(Lifetime::absolute(days(400))),
+        builder().lifetime(Lifetime::absolute(days(400)).without_idle()),
         400 * DAY,
     );
+    // The last one counts.
+    let two = builder().lifetime(Lifetime::default().idle(seconds(60)));
+    lasts(two.lifetime(Lifetime::absolute(seconds(7200))), 1800);
 }
 
 #[test]

@@ -211,9 +211,7 @@ fn the_timeouts_come_with_the_keys() {
     for (builder, idle, absolute, remembered, may_lack) in [
         (builder(), json!(1800), 43_200, Value::Null, false),
         (
-            builder()
-                .lifetime(Lifetime::default().idle(hour))
-                .lifetime(Lifetime::absolute(2 * hour)),
+            builder().lifetime(Lifetime::absolute(2 * hour).idle(hour)),
             json!(3600),
             7200,
             Value::Null,

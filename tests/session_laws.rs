@@ -260,8 +260,7 @@ fn ring_text(keys: &[(u8, u64)], sealing: u8) -> String {
 
 fn built(ring: &str) -> Sessions<Data> {
     Sessions::builder(KeyRing::parse(ring).unwrap())
-        .lifetime(Lifetime::default().idle(Duration::from_secs(IDLE)))
-        .lifetime(Lifetime::absolute(Duration::from_secs(ABSOLUTE)))
+        .lifetime(Lifetime::absolute(Duration::from_secs(ABSOLUTE)).idle(Duration::from_secs(IDLE)))
         .remembered(
             Lifetime::absolute(Duration::from_secs(REMEMBERED_ABSOLUTE)).idle(Duration::from_secs(REMEMBERED_IDLE)),
         )

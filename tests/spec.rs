@@ -214,14 +214,14 @@ fn the_tokens_of_the_example_open_to_what_it_says() {
         let row = row(id);
         let ring = KeyRing::parse(row["ring"][0].as_str().unwrap()).unwrap();
         let limit = |name: &str| row["limits"][name].as_u64().map(Duration::from_secs);
+        let absolute = Lifetime::absolute(limit("absolute").unwrap());
         let builder = Sessions::<Value>::builder(ring)
             .audience(example.text("audience"))
             .cookie_name(example.text("name"))
-            .lifetime(Lifetime::absolute(limit("absolute").unwrap()));
-        let builder = match limit("idle") {
-            Some(idle) => builder.lifetime(Lifetime::default().idle(idle)),
-            None => builder.lifetime(Lifetime::default().without_idle()),
-        };
+            .lifetime(match limit("idle") {
+                Some(idle) => absolute.idle(idle),
+                None => absolute.without_idle(),
+            });
         let sessions = builder.build().unwrap();
         let cookies: Vec<String> = fields
             .iter()

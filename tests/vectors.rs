@@ -78,15 +78,15 @@ const NOT_GENUINE: [&str; 7] = [
 fn sessions(row: &Value, observer: impl Fn(&Event) + Send + Sync + 'static) -> Sessions<Value> {
     let limits = &row["limits"];
     let seconds = |field| limits[field].as_u64().map(Duration::from_secs);
+    let absolute = Lifetime::absolute(seconds("absolute").expect("an absolute timeout"));
     let builder = Sessions::<Value>::builder(ring(row))
         .cookie_name(text(row, "name"))
         .audience(text(row, "audience"))
         .observer(observer)
-        .lifetime(Lifetime::absolute(seconds("absolute").expect("an absolute timeout")));
-    let builder = match seconds("idle") {
-        Some(idle) => builder.lifetime(Lifetime::default().idle(idle)),
-        None => builder.lifetime(Lifetime::default().without_idle()),
-    };
+        .lifetime(match seconds("idle") {
+            Some(idle) => absolute.idle(idle),
+            None => absolute.without_idle(),
+        });
     let builder = match (seconds("remembered_idle"), seconds("remembered_absolute")) {
         (Some(idle), Some(absolute)) => builder.remembered(Lifetime::absolute(absolute).idle(idle)),
         (None, Some(absolute)) => builder.remembered(Lifetime::absolute(absolute).without_idle()),

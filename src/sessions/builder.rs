@@ -21,7 +21,8 @@ use crate::token::envelope::OVERHEAD;
 /// Configures [`Sessions`]; every option has a default that is safe.
 ///
 /// ```
-/// /// use sealed_session::{Key, KeyRing, Sessions};
+/// use std::time::Duration;
+/// use sealed_session::{Key, KeyRing, Lifetime, Sessions};
 /// # #[derive(serde::Serialize, serde::Deserialize)]
 /// # struct Login { user: u64 }
 ///

@@ -541,7 +541,10 @@ fn of_two_finishes_one_is_ignored_and_told() {
         &cookies,
         |session| _ = session.finish_patch(200),
         |session| _ = session.finish_patch(200),
-        |(), ()| assert_eq!(std::mem::take(&mut *seen.lock().unwrap()), [Event::FinishIgnored]),
+        |(), ()| {
+            let events = std::mem::take(&mut *seen.lock().unwrap());
+            assert_eq!(events.iter().filter(|event| **event == Event::FinishIgnored).count(), 1);
+        },
     );
 }
 

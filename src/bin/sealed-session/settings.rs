@@ -52,18 +52,15 @@ impl Settings {
 
     /// Sessions as the application configures them, if wanted without their idle timeouts.
     pub(crate) fn sessions(&self, ring: KeyRing, with_idle: bool) -> Builder<Value> {
-        let builder = self.place(ring).lifetime(Lifetime::absolute(self.absolute));
-        let builder = match self.idle {
-            Some(Idle::After(idle)) if with_idle => builder.lifetime(Lifetime::default().idle(idle)),
-            None if with_idle => builder,
-            _ => builder.lifetime(Lifetime::default().without_idle()),
+        let lifetime = |absolute, idle| match idle {
+            Some(Idle::After(idle)) if with_idle => Lifetime::absolute(absolute).idle(idle),
+            None if with_idle => Lifetime::absolute(absolute),
+            _ => Lifetime::absolute(absolute).without_idle(),
         };
-        match (self.remembered_idle, self.remembered_absolute) {
-            (_, None) => builder,
-            (Idle::After(idle), Some(absolute)) if with_idle => {
-                builder.remembered(Lifetime::absolute(absolute).idle(idle))
-            }
-            (_, Some(absolute)) => builder.remembered(Lifetime::absolute(absolute).without_idle()),
+        let builder = self.place(ring).lifetime(lifetime(self.absolute, self.idle));
+        match self.remembered_absolute {
+            Some(absolute) => builder.remembered(lifetime(absolute, Some(self.remembered_idle))),
+            None => builder,
         }
     }
 
