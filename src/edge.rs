@@ -140,8 +140,8 @@ impl<T: SessionData> Sessions<T> {
 /// let checker = Checker::from_edge_keys(keys.expose())?;
 /// let now = OffsetDateTime::now_utc();
 /// let cookie = sessions.cookie_for_at(Login { user: 7 }, now)?;
-/// assert!(checker.check(&RequestFields::from_cookies([cookie]), now).is_ok());
-/// assert!(checker.check(&RequestFields::from_cookies(["__Host-id=AZ5I"]), now).is_err());
+/// assert!(checker.check_at(&RequestFields::from_cookies([cookie]), now).is_ok());
+/// assert!(checker.check_at(&RequestFields::from_cookies(["__Host-id=AZ5I"]), now).is_err());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Checker {
@@ -219,7 +219,7 @@ impl Checker {
     /// # Errors
     /// The [`Reason`] of the token that got furthest; [`Reason::UnknownKey`] also for a day whose keys were not given,
     /// [`Reason::Malformed`] if no cookie came.
-    pub fn check(&self, fields: &RequestFields, now: OffsetDateTime) -> Result<Checked, Reason> {
+    pub fn check_at(&self, fields: &RequestFields, now: OffsetDateTime) -> Result<Checked, Reason> {
         let now = to_seconds(now);
         let longest = cookie::LARGEST.saturating_sub(self.name.len());
         let session_key = |id, day| self.keys.get(&(id, day)).map(|keys| &keys.session);

@@ -62,19 +62,24 @@ fn a_checker_accepts_live_heads_and_names_why_others_fail() {
     let sessions = sessions(&ring, "__Host-id", "shop");
     let cookie = sessions.cookie_for_at(json!({"user": 7}), at(0)).unwrap();
     let checker = checker(&sessions, EdgeRights::Check);
-    let checked = checker.check(&fields(&cookie), at(60)).unwrap();
+    let checked = checker.check_at(&fields(&cookie), at(60)).unwrap();
     assert_eq!(Some(checked.id), sessions.load_at(fields(&cookie), at(60)).id());
     assert_eq!((checked.expires, checked.active_until), (at(12 * 3600), Some(at(1800))));
 
-    assert_eq!(checker.check(&fields(&cookie), at(1800)), Err(Reason::Idle));
-    assert_eq!(checker.check(&fields(&cookie), at(12 * 3600)), Err(Reason::Expired));
-    assert_eq!(checker.check(&fields(""), at(60)), Err(Reason::Malformed));
+    assert_eq!(checker.check_at(&fields(&cookie), at(1800)), Err(Reason::Idle));
+    assert_eq!(checker.check_at(&fields(&cookie), at(12 * 3600)), Err(Reason::Expired));
+    assert_eq!(checker.check_at(&fields(""), at(60)), Err(Reason::Malformed));
     let session_alone = cookie.split("; ").next().unwrap();
-    assert_eq!(checker.check(&fields(session_alone), at(60)), Err(Reason::Idle));
+    assert_eq!(checker.check_at(&fields(session_alone), at(60)), Err(Reason::Idle));
     let without = Checker::from_edge_keys(sessions.edge_keys_at(1, EdgeRights::Check, at(0)).expose()).unwrap();
-    assert!(without.without_activity().check(&fields(session_alone), at(60)).is_ok());
+    assert!(
+        without
+            .without_activity()
+            .check_at(&fields(session_alone), at(60))
+            .is_ok()
+    );
     let bound = fields(&cookie).with_bind("another device");
-    assert_eq!(checker.check(&bound, at(60)), Err(Reason::NotOurs));
+    assert_eq!(checker.check_at(&bound, at(60)), Err(Reason::NotOurs));
 }
 
 #[test]
@@ -82,7 +87,7 @@ fn keys_of_a_day_check_nothing_of_another_day_name_or_audience() {
     let ring = ring();
     let sessions = sessions(&ring, "__Host-id", "shop");
     let cookie = sessions.cookie_for_at(json!(7), at(0)).unwrap();
-    let check = |checker: &Checker| checker.check(&fields(&cookie), at(60)).err();
+    let check = |checker: &Checker| checker.check_at(&fields(&cookie), at(60)).err();
     assert_eq!(check(&checker(&sessions, EdgeRights::Open)), None);
     assert_eq!(
         check(&checker(&self::sessions(&ring, "__Host-id", "blog"), EdgeRights::Open)),
@@ -134,7 +139,7 @@ fn what_a_holder_of_check_keys_can_make_never_opens_as_a_session() {
     // This is the limit of checking, and why it grants nothing.
     assert!(
         checker(&sessions, EdgeRights::Check)
-            .check(&fields(&cookie), at(60))
+            .check_at(&fields(&cookie), at(60))
             .is_ok()
     );
     assert_eq!(
@@ -197,7 +202,7 @@ fn a_name_too_long_for_a_second_cookie_has_no_activity_keys() {
     let checker = Checker::from_edge_keys(keys.expose()).unwrap();
     assert!(
         checker
-            .check(&fields(sessions.cookie_for_at(json!(7), at(0)).unwrap()), at(60))
+            .check_at(&fields(sessions.cookie_for_at(json!(7), at(0)).unwrap()), at(60))
             .is_ok()
     );
 }
@@ -258,8 +263,8 @@ fn the_timeouts_come_with_the_keys() {
         let cookie = sessions.cookie_for_at(json!(7), at(0)).unwrap();
         let session_alone = fields(cookie.split("; ").next().unwrap());
         let checker = Checker::from_edge_keys(text.expose()).unwrap();
-        assert_eq!(checker.check(&session_alone, at(60)).is_ok(), may_lack, "{keys}");
-        assert!(checker.check(&fields(&cookie), at(60)).is_ok(), "{keys}");
+        assert_eq!(checker.check_at(&session_alone, at(60)).is_ok(), may_lack, "{keys}");
+        assert!(checker.check_at(&fields(&cookie), at(60)).is_ok(), "{keys}");
     }
 }
 
@@ -280,7 +285,7 @@ fn a_remembered_session_checks_over_its_whole_life() {
         .map(|line| line.split(';').next().unwrap())
         .collect();
     let checker = Checker::from_edge_keys(sessions.edge_keys_at(90, EdgeRights::Check, at(0)).expose()).unwrap();
-    assert!(checker.check(&fields(cookie.join("; ")), at(13 * 86_400)).is_ok());
+    assert!(checker.check_at(&fields(cookie.join("; ")), at(13 * 86_400)).is_ok());
 }
 
 #[test]
@@ -290,7 +295,7 @@ fn the_good_cookie_is_found_behind_garbage_and_bounded_work() {
     let good = sessions.cookie_for_at(json!(7), at(0)).unwrap();
     let garbage = "__Host-id=AAAA; __Host-id-seen=AAAA; ".repeat(1000);
     let checker = checker(&sessions, EdgeRights::Check);
-    assert!(checker.check(&fields(format!("{garbage}{good}")), at(60)).is_ok());
+    assert!(checker.check_at(&fields(format!("{garbage}{good}")), at(60)).is_ok());
 }
 
 #[test]
@@ -302,7 +307,7 @@ fn a_checker_verifies_eight_heads_of_a_request_and_no_more() {
     let (session, activity) = good.split_once("; ").unwrap();
     let check = |before: &str, count: usize, last: &str| {
         let request = format!("{}{last}", format!("{before}; ").repeat(count));
-        checker.check(&fields(request), at(60)).err()
+        checker.check_at(&fields(request), at(60)).err()
     };
 
     let neighbour = self::sessions(&ring, "__Host-id", "blog");
@@ -336,7 +341,7 @@ fn activity_of_other_sessions_crowds_nobody_out() {
     assert_eq!(sessions.load_at(fields(&request), at(60)).state(), SessionState::Valid);
     assert!(
         checker(&sessions, EdgeRights::Check)
-            .check(&fields(&request), at(60))
+            .check_at(&fields(&request), at(60))
             .is_ok()
     );
 }

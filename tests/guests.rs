@@ -237,7 +237,7 @@ fn a_planted_guests_cookie_is_worth_nothing_after_the_sign_in() {
         |session| {
             session
                 .update_or_start(Shop::default, |shop| shop.user = Some(7))
-                .unwrap()
+                .unwrap();
         },
         |session| session.start_with(|_| Shop::user(7)).unwrap(),
         |session| session.start(Shop::user(7)).unwrap(),

@@ -93,7 +93,7 @@ fn no_key_is_in_any_debug_or_event() {
     let checker = Checker::from_edge_keys(keys.expose()).unwrap();
     shown.debug(&checker);
     let cookie = sessions.cookie_for_at("x".into(), after(0)).unwrap();
-    shown.debug(&checker.check(&RequestFields::from_cookies([cookie.clone()]), after(1)));
+    shown.debug(&checker.check_at(&RequestFields::from_cookies([cookie.clone()]), after(1)));
     let mut session = sessions.load_at(RequestFields::from_cookies([cookie]), after(1));
     sessions.replace_keys(ring());
     session.cycle_id().unwrap();

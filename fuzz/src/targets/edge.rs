@@ -251,7 +251,7 @@ fn opens_alike(here: &Session<Value>, there: &Value) {
 }
 
 fn checks_alike(place: &Place, fields: &RequestFields, now: u64, there: &Value) {
-    match place.checker.check(fields, at(now)) {
+    match place.checker.check_at(fields, at(now)) {
         Ok(checked) => assert_eq!(
             (&there["outcome"], &there["ids"][0]),
             (&json!("live"), &json!(checked.id.to_string()))
