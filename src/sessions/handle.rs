@@ -142,8 +142,9 @@ impl<T: SessionData> Session<T> {
     }
 
     /// The one choke point of every tracked read.
-    pub(super) fn read(&self) -> Result<&Live<T>, SessionState> {
-        if !self.mark_read() {
+    fn read(&self) -> Result<&Live<T>, SessionState> {
+        // Nothing is read for the first time once the request is finished.
+        if !self.mark(|phase| phase != FINISHED) {
             self.sessions().observe(&Event::ReadTooLate);
             return Err(SessionState::Rejected(Reason::TooLate));
         }
@@ -152,13 +153,9 @@ impl<T: SessionData> Session<T> {
         current.live().ok_or_else(|| current.state())
     }
 
-    /// Marks the session as read, unless the request is finished and nothing was read before.
-    fn mark_read(&self) -> bool {
-        self.mark(|phase| phase != FINISHED)
-    }
-
-    fn mark(&self, can_read: impl Fn(u8) -> bool) -> bool {
-        let mark = |phase| can_read(phase).then_some(phase | READ);
+    /// Marks the session as read, if its phase is right.
+    fn mark(&self, is_right: impl Fn(u8) -> bool) -> bool {
+        let mark = |phase| is_right(phase).then_some(phase | READ);
         self.shared
             .phase
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, mark)
