@@ -290,6 +290,33 @@ fn a_clock_that_cannot_be_written_is_an_error_and_no_cookie() {
     assert_eq!(session.finish_patch(200).set_cookies().count(), 0);
 }
 
+#[test]
+fn a_clock_that_leaves_the_range_after_the_write_sends_nothing_and_is_told() {
+    let far = [u64::from(u32::MAX), u64::from(u32::MAX) + 1, 250_000_000_000];
+    let writes: [fn(&mut Session<Count>); 3] = [
+        |session| _ = session.update(|count| *count = Count::of(8)).unwrap(),
+        |session| session.cycle_id().unwrap(),
+        |session| session.start(Count::of(9)).unwrap(),
+    ];
+    for (clock, write) in far.into_iter().flat_map(|clock| writes.map(|write| (clock, write))) {
+        let (sessions, hand, seen) = house(&ring());
+        // Its end is the last second that a token can say.
+        let start = u64::from(u32::MAX) - 43_200;
+        hand.store(start, Ordering::SeqCst);
+        let cookies = sessions.cookie_for(Count::of(7)).unwrap();
+        let mut session = sessions.load(fields(&cookies));
+        let id = session.id().unwrap();
+        write(&mut session);
+        seen.lock().unwrap().clear();
+        hand.store(clock, Ordering::SeqCst);
+        let mut headers = before();
+        session.finish(200, &mut headers);
+        assert_lines(headers, &PRIVATE);
+        let told = [Event::EndedMeanwhile { id }, Event::PublicRemoved];
+        assert_eq!(*seen.lock().unwrap(), told);
+    }
+}
+
 // ---- locks
 
 #[test]
