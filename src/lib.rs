@@ -42,6 +42,9 @@ pub mod edge;
 mod reload;
 
 #[cfg(any(feature = "tower", feature = "actix"))]
+mod next_page;
+
+#[cfg(any(feature = "tower", feature = "actix"))]
 mod layers;
 
 #[cfg(feature = "http")]
@@ -91,6 +94,9 @@ pub use crate::layers::LayerError;
 #[cfg(any(feature = "axum", feature = "actix"))]
 #[cfg_attr(docsrs, doc(cfg(any(feature = "axum", feature = "actix"))))]
 pub use crate::layers::RequireSession;
+#[cfg(any(feature = "tower", feature = "actix"))]
+#[cfg_attr(docsrs, doc(cfg(any(feature = "tower", feature = "actix"))))]
+pub use crate::next_page::next_page;
 pub use crate::sealer::Sealer;
 pub use crate::session::lifetime::Lifetime;
 pub use crate::session::{Opened, SessionData, SessionState, Updated};

@@ -62,6 +62,7 @@ const FLOORS: &[(Floor, &[&str])] = &[
             "sessions",
             "edge",
             "reload",
+            "next_page",
             "layers",
             "http",
             "tower",
