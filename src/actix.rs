@@ -11,11 +11,14 @@ use actix_web::dev::{Payload, Service, ServiceRequest, ServiceResponse, Transfor
 use actix_web::error::InternalError;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::uri::PathAndQuery;
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, HttpResponse, ResponseError};
 use pin_project_lite::pin_project;
 
+use crate::guard::{RequireSession, SIGN_IN_FIRST};
 use crate::headers::ResponseHeaders;
-use crate::layers::{LayerError, Layers, NOT_KEPT, RequireSession, Running, SIGN_IN_FIRST, Slot};
+use crate::layers::{self, LayerError, Layers, NOT_KEPT, Running, SignIn};
+use crate::next_page::is_navigation;
 use crate::{RequestFields, Session, SessionData, Sessions, WriteError};
 
 /// Gives every request its [`Session<T>`] and every response its cookies and cache header fields.
@@ -51,14 +54,46 @@ use crate::{RequestFields, Session, SessionData, Sessions, WriteError};
 /// ```
 pub struct SessionMiddleware<T> {
     sessions: Sessions<T>,
-    sign_in: Option<Arc<str>>,
+    sign_in: SignIn,
     bind: Option<Arc<Bind>>,
 }
+
+/// What the middleware puts into the extensions, with the page that was asked for.
+type Slot<T> = layers::Slot<T, Option<PathAndQuery>>;
 
 type Bind = dyn Fn(&ServiceRequest) -> Vec<u8> + Send + Sync;
 
 impl<T> SessionMiddleware<T> {
-    /// A middleware for these sessions.
+    /// A middleware for these sessions. By default it sends guests nowhere and binds sessions to nothing.
+    ///
+    /// ```
+    /// use actix_web::{App, test, web};
+    /// use sealed_session::actix::SessionMiddleware;
+    /// use sealed_session::{Key, KeyRing, Session, Sessions, WriteError};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64 }
+    ///
+    /// async fn sign_in(mut session: Session<Login>) -> Result<&'static str, WriteError> {
+    ///     session.start(Login { user: 7 })?;
+    ///     Ok("welcome")
+    /// }
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # actix_web::rt::System::new().block_on(async {
+    /// # let sessions = Sessions::<Login>::builder(KeyRing::new(Key::generate()?)).build()?;
+    /// let without = test::init_service(App::new().default_service(web::to(sign_in))).await;
+    /// let request = test::TestRequest::default().to_request();
+    /// assert_eq!(test::call_service(&without, request).await.status(), 500);
+    ///
+    /// let app = App::new().default_service(web::to(sign_in));
+    /// let with = test::init_service(app.wrap(SessionMiddleware::new(sessions))).await;
+    /// let request = test::TestRequest::default().to_request();
+    /// let response = test::call_service(&with, request).await;
+    /// assert_eq!(response.headers().get_all("set-cookie").count(), 2);
+    /// assert_eq!(response.headers().get("cache-control").unwrap(), "private, no-store");
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     #[must_use]
     pub fn new(sessions: Sessions<T>) -> Self {
         Self {
@@ -68,18 +103,101 @@ impl<T> SessionMiddleware<T> {
         }
     }
 
-    /// Where the guard extractor sends visitors without a session (303 See Other). Default: nowhere, they get a 401.
-    /// A location with control or non-ASCII characters is no field value, and counts as none: percent-encode it.
+    /// The page to which [`RequireSession`] sends guests who look for another one (303 See Other); it may have a query and a
+    /// fragment. Default: none, every guest gets a 401.
+    ///
+    /// The page that was asked for goes along as `next`, for [`next_page`](crate::next_page()) to read back, if it is a path of
+    /// this site and encoded at most 1,024 bytes long. A request is sent there only if it is a GET or HEAD with
+    /// `Sec-Fetch-Mode: navigate`, or, where a browser does not send that field (over plain http), with an `Accept` that names
+    /// `text/html`. A `fetch` by a script and a form that was sent get the 401.
+    ///
+    /// Anything but a path of this site (it begins with one `/`, is visible ASCII, has no `\` and no segment `.` or `..`) is a
+    /// mistake: everything that takes the session is then answered with a [`LayerError`], which says so.
+    ///
+    /// ```
+    /// use actix_web::{App, test, web};
+    /// use sealed_session::actix::SessionMiddleware;
+    /// use sealed_session::{Key, KeyRing, RequireSession, Sessions};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64 }
+    ///
+    /// async fn orders(session: RequireSession<Login>) -> String {
+    ///     format!("orders of user {}", session.data().user)
+    /// }
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # actix_web::rt::System::new().block_on(async {
+    /// # let sessions = Sessions::<Login>::builder(KeyRing::new(Key::generate()?)).build()?;
+    /// let middleware = SessionMiddleware::new(sessions).sign_in_page("/login");
+    /// let app = App::new().route("/orders", web::get().to(orders)).wrap(middleware);
+    /// let app = test::init_service(app).await;
+    ///
+    /// let request = test::TestRequest::with_uri("/orders?page=2");
+    /// let by_hand = request.insert_header(("sec-fetch-mode", "navigate")).to_request();
+    /// let response = test::call_service(&app, by_hand).await;
+    /// assert_eq!(response.status(), 303);
+    /// assert_eq!(response.headers().get("location").unwrap(), "/login?next=%2Forders%3Fpage%3D2");
+    ///
+    /// let request = test::TestRequest::with_uri("/orders?page=2");
+    /// let by_script = request.insert_header(("sec-fetch-mode", "cors")).to_request();
+    /// assert_eq!(test::call_service(&app, by_script).await.status(), 401);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
+    #[doc(alias = "login_url")]
     #[must_use]
-    pub fn sign_in_page(self, location: impl Into<Arc<str>>) -> Self {
+    pub fn sign_in_page(self, path: &str) -> Self {
         Self {
-            sign_in: Some(location.into()),
+            sign_in: layers::sign_in::<T>(path),
             ..self
         }
     }
 
     /// Binds every session to a value that client and server know and that does not travel with the request, such as
     /// the hash of a client certificate. Default: empty.
+    ///
+    /// ```
+    /// use actix_web::{App, HttpMessage, test, web};
+    /// use sealed_session::actix::SessionMiddleware;
+    /// use sealed_session::{Key, KeyRing, Session, Sessions, WriteError};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64 }
+    /// # async fn who(mut session: Session<Login>) -> Result<String, WriteError> {
+    /// #     let user = session.get().map(|login| login.user);
+    /// #     if user.is_none() {
+    /// #         session.start(Login { user: 7 })?;
+    /// #     }
+    /// #     Ok(format!("{user:?}"))
+    /// # }
+    ///
+    /// #[derive(Clone)]
+    /// struct CertificateHash([u8; 32]);
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # actix_web::rt::System::new().block_on(async {
+    /// # let sessions = Sessions::<Login>::builder(KeyRing::new(Key::generate()?)).build()?;
+    /// let middleware = SessionMiddleware::new(sessions).bind_with(|request| {
+    ///     let extensions = request.extensions();
+    ///     let hash = extensions.get::<CertificateHash>();
+    ///     hash.map(|hash| hash.0.to_vec()).unwrap_or_default()
+    /// });
+    /// # let app = test::init_service(App::new().default_service(web::to(who)).wrap(middleware)).await;
+    /// # let request = test::TestRequest::default().to_request();
+    /// # request.extensions_mut().insert(CertificateHash([1; 32]));
+    /// # let response = test::call_service(&app, request).await;
+    /// # let lines = response.headers().get_all("set-cookie").filter_map(|line| line.to_str().ok());
+    /// # let pairs: Vec<_> = lines.filter_map(|line| line.split(';').next()).collect();
+    /// # let cookies = pairs.join("; ");
+    /// // A session that was started under the certificate 1, copied to other clients.
+    /// for (certificate, user) in [(1, "Some(7)"), (2, "None")] {
+    ///     let request = test::TestRequest::default().insert_header(("cookie", &*cookies)).to_request();
+    ///     request.extensions_mut().insert(CertificateHash([certificate; 32]));
+    ///     assert_eq!(test::call_and_read_body(&app, request).await, user);
+    /// }
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     #[must_use]
     pub fn bind_with(self, bind: impl Fn(&ServiceRequest) -> Vec<u8> + Send + Sync + 'static) -> Self {
         Self {
@@ -160,7 +278,7 @@ where
         let session = {
             let layers = request.extensions().get::<Layers>().cloned().unwrap_or_default();
             let has_slot = request.extensions().get::<Slot<T>>().is_some();
-            let (layers, session) = layers.enter(sessions, has_slot, || {
+            let (layers, session) = layers.enter(sessions, sign_in, has_slot, || {
                 let mut fields = RequestFields::from(request.headers());
                 if let Some(bind) = bind {
                     fields = fields.with_bind(bind(&request));
@@ -169,9 +287,10 @@ where
             });
             let mut extensions = request.extensions_mut();
             extensions.insert(layers);
-            extensions.insert(Slot {
+            let page = sign_in.as_ref().and_then(|page| page.as_ref().ok());
+            extensions.insert::<Slot<T>>(Slot {
                 session: session.clone(),
-                sign_in: sign_in.clone(),
+                sign_in: page.map(|page| (Arc::clone(page), request.uri().path_and_query().cloned())),
             });
             Running::new(session.ok())
         };
@@ -283,22 +402,21 @@ impl<T: SessionData> FromRequest for RequireSession<T> {
     fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
         let Slot { session, sign_in } = slot::<T>(request);
         ready(match session {
-            Ok(session) if session.get().is_some() => Ok(Self(session)),
-            Ok(_) => Err(SignInFirst(sign_in).into()),
+            Ok(session) => Self::new(session).ok_or_else(|| {
+                let mode = request.headers().get("sec-fetch-mode").map(HeaderValue::as_bytes);
+                let accept = request.headers().get_all(header::ACCEPT).map(HeaderValue::as_bytes);
+                let page = sign_in.filter(|_| is_navigation(request.method().as_str(), mode, accept));
+                let address = page.map(|(page, asked)| page.address_for(asked.as_ref().map(PathAndQuery::as_str)));
+                SignInFirst(address.and_then(|address| HeaderValue::try_from(address).ok())).into()
+            }),
             Err(error) => Err(error.into()),
         })
     }
 }
 
-/// A visitor without a session came to a handler that demands one.
+/// A guest came to a handler that demands a visitor who is signed in; with the address to go to, if there is one.
 #[derive(Debug)]
-struct SignInFirst(Option<Arc<str>>);
-
-impl SignInFirst {
-    fn location(&self) -> Option<HeaderValue> {
-        HeaderValue::from_str(self.0.as_deref()?).ok()
-    }
-}
+struct SignInFirst(Option<HeaderValue>);
 
 impl fmt::Display for SignInFirst {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -308,7 +426,7 @@ impl fmt::Display for SignInFirst {
 
 impl ResponseError for SignInFirst {
     fn status_code(&self) -> StatusCode {
-        if self.location().is_some() {
+        if self.0.is_some() {
             StatusCode::SEE_OTHER
         } else {
             StatusCode::UNAUTHORIZED
@@ -316,12 +434,16 @@ impl ResponseError for SignInFirst {
     }
 
     fn error_response(&self) -> HttpResponse<BoxBody> {
-        match self.location() {
+        let mut response = match &self.0 {
             Some(location) => HttpResponse::SeeOther()
-                .insert_header((header::LOCATION, location))
+                .insert_header((header::LOCATION, location.clone()))
                 .finish(),
             None => plain_text(StatusCode::UNAUTHORIZED, SIGN_IN_FIRST.to_owned()),
-        }
+        };
+        // Who is sent where depends on more request fields than `Vary` should name.
+        let no_store = HeaderValue::from_static("no-store");
+        response.headers_mut().insert(header::CACHE_CONTROL, no_store);
+        response
     }
 }
 

@@ -1,12 +1,16 @@
 //! Feature `axum`: extractors for handlers, and responses for the errors of this crate.
 
-use ::http::header::LOCATION;
+use ::http::header::{ACCEPT, CACHE_CONTROL, HeaderName, LOCATION};
 use ::http::request::Parts;
+use ::http::uri::PathAndQuery;
 use ::http::{HeaderValue, StatusCode};
 use axum_core::extract::FromRequestParts;
 use axum_core::response::{IntoResponse, Response};
 
-use crate::layers::{LayerError, NOT_KEPT, RequireSession, SIGN_IN_FIRST, Slot};
+use crate::guard::{RequireSession, SIGN_IN_FIRST};
+use crate::layers::{LayerError, NOT_KEPT};
+use crate::next_page::is_navigation;
+use crate::tower::Slot;
 use crate::{Session, SessionData, WriteError};
 
 /// `session: Session<T>` in a handler. It never rejects a visitor; a forgotten layer is a 500 that names `T`.
@@ -31,21 +35,24 @@ where
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Response> {
         let session = Session::<T>::from_extensions(&parts.extensions).map_err(IntoResponse::into_response)?;
-        if session.get().is_some() {
-            return Ok(Self(session));
-        }
-        let location = parts
-            .extensions
-            .get::<Slot<T>>()
-            .and_then(|slot| slot.sign_in.as_deref());
-        Err(
-            match location.and_then(|location| HeaderValue::from_str(location).ok()) {
-                Some(location) => (StatusCode::SEE_OTHER, [(LOCATION, location)]).into_response(),
-                None => (StatusCode::UNAUTHORIZED, SIGN_IN_FIRST).into_response(),
-            },
-        )
+        Self::new(session).ok_or_else(|| sign_in_first::<T>(parts))
     }
 }
+
+fn sign_in_first<T: SessionData>(parts: &Parts) -> Response {
+    let mode = parts.headers.get("sec-fetch-mode").map(HeaderValue::as_bytes);
+    let accept = parts.headers.get_all(ACCEPT).iter().map(HeaderValue::as_bytes);
+    let page = parts.extensions.get::<Slot<T>>().and_then(|slot| slot.sign_in.as_ref());
+    let page = page.filter(|_| is_navigation(parts.method.as_str(), mode, accept));
+    let location = page.map(|(page, asked)| page.address_for(asked.as_ref().map(PathAndQuery::as_str)));
+    match location.and_then(|location| HeaderValue::try_from(location).ok()) {
+        Some(location) => (StatusCode::SEE_OTHER, [(LOCATION, location), NO_STORE]).into_response(),
+        None => (StatusCode::UNAUTHORIZED, [NO_STORE], SIGN_IN_FIRST).into_response(),
+    }
+}
+
+/// Who is sent where depends on more request fields than `Vary` should name.
+const NO_STORE: (HeaderName, HeaderValue) = (CACHE_CONTROL, HeaderValue::from_static("no-store"));
 
 impl IntoResponse for LayerError {
     /// A 500 whose text says what to change: it concerns the developer and contains nothing of a visitor.

@@ -5,22 +5,36 @@ use std::error;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::next_page::SignInPage;
 use crate::{Session, SessionData, Sessions};
 
-/// What a middleware puts into the extensions of a request.
-pub(crate) struct Slot<T> {
+/// What a middleware puts into the extensions of a request, with the page that was asked for as its framework has it.
+pub(crate) struct Slot<T, P> {
     pub(crate) session: Result<Session<T>, LayerError>,
-    /// Where the guard extractor sends visitors without a session.
-    pub(crate) sign_in: Option<Arc<str>>,
+    /// Where the guard sends guests.
+    pub(crate) sign_in: Option<(Arc<SignInPage>, P)>,
 }
 
-impl<T> Clone for Slot<T> {
+impl<T, P: Clone> Clone for Slot<T, P> {
     fn clone(&self) -> Self {
         Self {
             session: self.session.clone(),
             sign_in: self.sign_in.clone(),
         }
     }
+}
+
+/// The sign-in page that a middleware was given, or what is wrong with it.
+pub(crate) type SignIn = Option<Result<Arc<SignInPage>, LayerError>>;
+
+pub(crate) fn sign_in<T>(path: &str) -> SignIn {
+    Some(SignInPage::new(path).map(Arc::new).ok_or_else(|| LayerError {
+        problem: format!(
+            "the sign-in page {path:?} of the session layer for `{}` is no path of this site; begin it with one `/`, \
+             percent-encode spaces and what is not ASCII, and leave out `\\` and the segments `.` and `..`",
+            type_name::<T>()
+        ),
+    }))
 }
 
 /// The session of a request that is being served, until it is taken to be finished.
@@ -54,6 +68,7 @@ impl Layers {
     pub(crate) fn enter<T>(
         &self,
         sessions: &Sessions<T>,
+        sign_in: &SignIn,
         has_slot: bool,
         load: impl FnOnce() -> Session<T>,
     ) -> (Self, Result<Session<T>, LayerError>)
@@ -61,9 +76,10 @@ impl Layers {
         T: SessionData,
     {
         let inside = Self(Some(Arc::new((Arc::clone(&sessions.config().name), self.clone()))));
-        let session = match self.conflict(sessions, has_slot) {
-            Some(problem) => Err(LayerError { problem }),
-            None => Ok(load()),
+        let session = match (self.conflict(sessions, has_slot), sign_in) {
+            (Some(problem), _) => Err(LayerError { problem }),
+            (None, Some(Err(wrong))) => Err(wrong.clone()),
+            (None, _) => Ok(load()),
         };
         (inside, session)
     }
@@ -94,7 +110,8 @@ impl Layers {
     }
 }
 
-/// The session layers around a route are missing or contradict each other: a mistake of the application.
+/// The session layers around a route are missing, contradict each other, or have a sign-in page that is no path: a mistake
+/// of the application.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LayerError {
     problem: String,
@@ -118,27 +135,6 @@ impl fmt::Display for LayerError {
 
 impl error::Error for LayerError {}
 
-/// An extractor for handlers that demand a session (features `axum` and `actix`): without one they are not called.
-///
-/// The visitor gets a 401, or is sent where `sign_in_page` of the layer says.
-///
-/// ```
-/// use sealed_session::RequireSession;
-/// # #[derive(serde::Serialize, serde::Deserialize)]
-/// # struct Login { user: u64 }
-///
-/// async fn orders(RequireSession(session): RequireSession<Login>) -> String {
-///     let user = session.get().map(|login| login.user);
-///     format!("orders of user {user:?}")
-/// }
-/// ```
-#[cfg(any(feature = "axum", feature = "actix"))]
-#[derive(Clone, Debug)]
-pub struct RequireSession<T>(pub Session<T>);
-
-/// What a visitor is told who was sent away by [`RequireSession`].
-#[cfg(any(feature = "axum", feature = "actix"))]
-pub(crate) const SIGN_IN_FIRST: &str = "sign in first";
 /// What a visitor is told when a write failed.
 #[cfg(any(feature = "axum", feature = "actix"))]
 pub(crate) const NOT_KEPT: &str = "the session could not be kept";

@@ -47,6 +47,9 @@ mod next_page;
 #[cfg(any(feature = "tower", feature = "actix"))]
 mod layers;
 
+#[cfg(any(feature = "axum", feature = "actix"))]
+mod guard;
+
 #[cfg(feature = "http")]
 mod http;
 
@@ -85,15 +88,15 @@ pub mod events {
 pub use crate::cookie::SameSite;
 pub use crate::error::{ConfigError, Reason, WriteError};
 pub use crate::events::Event;
+#[cfg(any(feature = "axum", feature = "actix"))]
+#[cfg_attr(docsrs, doc(cfg(any(feature = "axum", feature = "actix"))))]
+pub use crate::guard::RequireSession;
 pub use crate::headers::RequestFields;
 pub use crate::ids::SessionId;
 pub use crate::keys::{Key, KeyRing};
 #[cfg(any(feature = "tower", feature = "actix"))]
 #[cfg_attr(docsrs, doc(cfg(any(feature = "tower", feature = "actix"))))]
 pub use crate::layers::LayerError;
-#[cfg(any(feature = "axum", feature = "actix"))]
-#[cfg_attr(docsrs, doc(cfg(any(feature = "axum", feature = "actix"))))]
-pub use crate::layers::RequireSession;
 #[cfg(any(feature = "tower", feature = "actix"))]
 #[cfg_attr(docsrs, doc(cfg(any(feature = "tower", feature = "actix"))))]
 pub use crate::next_page::next_page;

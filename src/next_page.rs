@@ -29,7 +29,13 @@ pub fn next_page(query: Option<&str>) -> Option<String> {
 
 /// The page where visitors sign in, checked once.
 #[derive(Debug)]
-pub(crate) struct SignInPage(String);
+pub(crate) struct SignInPage(
+    #[cfg_attr(
+        not(any(feature = "axum", feature = "actix")),
+        expect(dead_code, reason = "a guard sends somebody there, and tower alone has none")
+    )]
+    String,
+);
 
 impl SignInPage {
     /// `None` unless it is a path of this site, which may have a query and a fragment.

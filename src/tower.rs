@@ -6,12 +6,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use ::http::uri::PathAndQuery;
 use ::http::{Extensions, HeaderMap, Request, Response};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::layers::{LayerError, Layers, Running, Slot};
+use crate::layers::{self, LayerError, Layers, Running, SignIn};
 use crate::{RequestFields, Session, SessionData, Sessions};
 
 /// Gives every request its [`Session<T>`] and every response its cookies and cache header fields.
@@ -54,14 +55,44 @@ use crate::{RequestFields, Session, SessionData, Sessions};
 ///   tokens, unless that is marked sensitive before; the crate marks its `Set-Cookie` lines itself.
 pub struct SessionLayer<T> {
     sessions: Sessions<T>,
-    sign_in: Option<Arc<str>>,
+    sign_in: SignIn,
     bind: Option<Arc<Bind>>,
 }
+
+/// What the layer puts into the extensions. The page that was asked for is taken here: routers inside may shorten the path.
+pub(crate) type Slot<T> = layers::Slot<T, Option<PathAndQuery>>;
 
 type Bind = dyn Fn(&HeaderMap, &Extensions) -> Vec<u8> + Send + Sync;
 
 impl<T> SessionLayer<T> {
-    /// A layer for these sessions.
+    /// A layer for these sessions. By default it sends guests nowhere and binds sessions to nothing.
+    ///
+    /// ```
+    /// use http::{Request, Response};
+    /// use sealed_session::{Key, KeyRing, Session, SessionLayer, Sessions};
+    /// use tower::{Layer, ServiceExt, service_fn};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64 }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    /// # let sessions = Sessions::<Login>::builder(KeyRing::new(Key::generate()?)).build()?;
+    /// let sign_in = service_fn(async |request: Request<()>| {
+    ///     // Without the layer this is an error.
+    ///     let mut session = Session::<Login>::from_extensions(request.extensions())?;
+    ///     session.start(Login { user: 7 })?;
+    ///     Ok::<_, Box<dyn std::error::Error + Send + Sync>>(Response::new("welcome"))
+    /// });
+    /// assert!(sign_in.oneshot(Request::new(())).await.is_err());
+    ///
+    /// let layer = SessionLayer::new(sessions);
+    /// let response = layer.layer(sign_in).oneshot(Request::new(())).await?;
+    /// let cookies = response.headers().get_all("set-cookie").iter();
+    /// assert_eq!(cookies.count(), 2);
+    /// assert_eq!(response.headers()["cache-control"], "private, no-store");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn new(sessions: Sessions<T>) -> Self {
         Self {
@@ -71,18 +102,103 @@ impl<T> SessionLayer<T> {
         }
     }
 
-    /// Where the guard extractor sends visitors without a session (303 See Other). Default: nowhere, they get a 401.
-    /// A location with control or non-ASCII characters is no field value, and counts as none: percent-encode it.
+    /// The page to which [`RequireSession`](crate::RequireSession) sends guests who look for another one (303 See Other); it
+    /// may have a query and a fragment. Default: none, every guest gets a 401.
+    ///
+    /// The page that was asked for goes along as `next`, for [`next_page`](crate::next_page()) to read back, if it is a path of
+    /// this site and encoded at most 1,024 bytes long. A request is sent there only if it is a GET or HEAD with
+    /// `Sec-Fetch-Mode: navigate`, or, where a browser does not send that field (over plain http), with an `Accept` that names
+    /// `text/html`. A `fetch` by a script and a form that was sent get the 401.
+    ///
+    /// The page is the one that this layer sees: put the layer outside of `Router::nest`, which takes the front off the path.
+    ///
+    /// Anything but a path of this site (it begins with one `/`, is visible ASCII, has no `\` and no segment `.` or `..`) is a
+    /// mistake: everything that takes the session is then answered with a [`LayerError`], which says so.
+    ///
+    #[cfg_attr(feature = "axum", doc = "```")]
+    #[cfg_attr(not(feature = "axum"), doc = "```ignore")]
+    /// use axum::{Router, body::Body, http::Request, routing::get};
+    /// use sealed_session::{Key, KeyRing, RequireSession, SessionLayer, Sessions};
+    /// use tower::ServiceExt;
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64 }
+    ///
+    /// async fn orders(session: RequireSession<Login>) -> String {
+    ///     format!("orders of user {}", session.data().user)
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let sessions = Sessions::<Login>::builder(KeyRing::new(Key::generate()?)).build()?;
+    /// let layer = SessionLayer::new(sessions).sign_in_page("/login");
+    /// let app = Router::new().route("/orders", get(orders)).layer(layer);
+    ///
+    /// let request = Request::builder().uri("/orders?page=2");
+    /// let by_hand = request.header("sec-fetch-mode", "navigate").body(Body::empty())?;
+    /// let response = app.clone().oneshot(by_hand).await?;
+    /// assert_eq!(response.status(), 303);
+    /// assert_eq!(response.headers()["location"], "/login?next=%2Forders%3Fpage%3D2");
+    ///
+    /// let request = Request::builder().uri("/orders?page=2");
+    /// let by_script = request.header("sec-fetch-mode", "cors").body(Body::empty())?;
+    /// assert_eq!(app.oneshot(by_script).await?.status(), 401);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "login_url")]
     #[must_use]
-    pub fn sign_in_page(self, location: impl Into<Arc<str>>) -> Self {
+    pub fn sign_in_page(self, path: &str) -> Self {
         Self {
-            sign_in: Some(location.into()),
+            sign_in: layers::sign_in::<T>(path),
             ..self
         }
     }
 
     /// Binds every session to a value that client and server know and that does not travel with the request, such as
     /// the hash of a client certificate that the TLS layer put into the extensions. Default: empty.
+    ///
+    /// ```
+    /// use http::{HeaderMap, Request, Response};
+    /// use sealed_session::{Key, KeyRing, Session, SessionLayer, Sessions};
+    /// use tower::{Layer, ServiceExt, service_fn};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64 }
+    /// # type Error = Box<dyn std::error::Error + Send + Sync>;
+    ///
+    /// #[derive(Clone)]
+    /// struct CertificateHash([u8; 32]);
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let sessions = Sessions::<Login>::builder(KeyRing::new(Key::generate()?)).build()?;
+    /// let layer = SessionLayer::new(sessions).bind_with(|_, extensions| {
+    ///     let hash = extensions.get::<CertificateHash>();
+    ///     hash.map(|hash| hash.0.to_vec()).unwrap_or_default()
+    /// });
+    /// # let service = layer.layer(service_fn(async |request: Request<()>| {
+    /// #     let mut session = Session::<Login>::from_extensions(request.extensions())?;
+    /// #     let user = session.get().map(|login| login.user);
+    /// #     if user.is_none() {
+    /// #         session.start(Login { user: 7 })?;
+    /// #     }
+    /// #     Ok::<_, Error>(Response::new(user))
+    /// # }));
+    /// # let cookies = |headers: &HeaderMap| -> Vec<String> {
+    /// #     let lines = headers.get_all("set-cookie").iter().filter_map(|line| line.to_str().ok());
+    /// #     lines.filter_map(|line| line.split(';').next()).map(str::to_owned).collect()
+    /// # };
+    /// # let mut request = Request::new(());
+    /// # request.extensions_mut().insert(CertificateHash([1; 32]));
+    /// # let response = service.clone().oneshot(request).await?;
+    /// # let cookies = cookies(response.headers()).join("; ");
+    /// // A session that was started under the certificate 1, copied to other clients.
+    /// for (certificate, user) in [(1, Some(7)), (2, None)] {
+    ///     let mut request = Request::builder().header("cookie", &cookies).body(())?;
+    ///     request.extensions_mut().insert(CertificateHash([certificate; 32]));
+    ///     assert_eq!(*service.clone().oneshot(request).await?.body(), user);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn bind_with(self, bind: impl Fn(&HeaderMap, &Extensions) -> Vec<u8> + Send + Sync + 'static) -> Self {
         Self {
@@ -166,11 +282,12 @@ where
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         let layers = request.extensions().get::<Layers>().cloned().unwrap_or_default();
         let has_slot = request.extensions().get::<Slot<T>>().is_some();
-        let (layers, session) = layers.enter(&self.layer.sessions, has_slot, || self.layer.load(&request));
-        let sign_in = self.layer.sign_in.clone();
-        let slot = Slot {
+        let SessionLayer { sessions, sign_in, .. } = &self.layer;
+        let (layers, session) = layers.enter(sessions, sign_in, has_slot, || self.layer.load(&request));
+        let page = sign_in.as_ref().and_then(|page| page.as_ref().ok());
+        let slot: Slot<T> = Slot {
             session: session.clone(),
-            sign_in,
+            sign_in: page.map(|page| (Arc::clone(page), request.uri().path_and_query().cloned())),
         };
         request.extensions_mut().insert(slot);
         request.extensions_mut().insert(layers);

@@ -64,6 +64,7 @@ const FLOORS: &[(Floor, &[&str])] = &[
             "reload",
             "next_page",
             "layers",
+            "guard",
             "http",
             "tower",
             "axum",
@@ -80,7 +81,7 @@ const EXCEPTIONS: &[(&str, &str)] = &[("error", "ids")];
 const SPLIT: &[&str] = &["sessions"];
 
 /// They use public items, and may name them as a user does: `crate::Sessions`.
-const ADAPTERS: &[&str] = &["layers", "http", "tower", "axum", "actix", "tracing"];
+const ADAPTERS: &[&str] = &["layers", "guard", "http", "tower", "axum", "actix", "tracing"];
 
 /// Files that only tests declare.
 const TEST_ONLY: &[&str] = &["token/vectors", "token/laws", "sessions/tests", "revocation/tests"];

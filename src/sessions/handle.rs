@@ -10,6 +10,8 @@ use time::OffsetDateTime;
 use crate::error::{Reason, WriteError};
 use crate::headers::RequestFields;
 use crate::ids::SessionId;
+#[cfg(any(feature = "axum", feature = "actix"))]
+use crate::session::Content;
 use crate::session::event::Event;
 use crate::session::{Ending, Facts, Genuine, Live, Opening, SessionData, SessionState, Version, Versions};
 use crate::sessions::{Sessions, opening};
@@ -104,6 +106,14 @@ impl<T: SessionData> Session<T> {
     #[must_use]
     pub fn is_signed_in(&self) -> bool {
         self.get().is_some_and(|data| self.sessions().counts_as_signed_in(data))
+    }
+
+    /// What counts as signed in, to be kept: it stays as it is whatever is done to the session.
+    #[cfg(any(feature = "axum", feature = "actix"))]
+    pub(crate) fn signed_in_content(&self) -> Option<Arc<Content<T>>> {
+        let content = &self.read().ok()?.content;
+        let is_signed_in = self.sessions().counts_as_signed_in(&content.data);
+        is_signed_in.then(|| Arc::clone(content))
     }
 
     /// The public id of the session. No credential: it may be logged.

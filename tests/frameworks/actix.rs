@@ -20,7 +20,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 
-use super::{Body, Broken, Late, Reply, SENSITIVE, State, Word};
+use super::{Body, Broken, Late, Query, Reply, SENSITIVE, State, Word};
 
 pub(crate) use sealed_session::actix::SessionMiddleware as Middleware;
 
@@ -31,7 +31,7 @@ pub(crate) const ERRORS_CARRY_COOKIES: bool = true;
 
 /// An application with this state, these routes and these middlewares, the innermost first.
 macro_rules! serve {
-    ($state:expr, [$($method:ident $path:literal $handler:expr),* $(,)?] $(, $layer:ident)*) => {{
+    ($state:expr, [$($method:ident $path:tt $handler:expr),* $(,)?] $(, $layer:ident)*) => {{
         let state = $state;
         let server = move || {
             actix_web::HttpServer::new(move || {
@@ -50,6 +50,28 @@ macro_rules! serve {
     }};
 }
 pub(crate) use serve;
+
+/// These routes below `/shop/de`, in a scope within a scope, and the middleware around both.
+macro_rules! serve_nested {
+    ([$($method:ident $path:literal $handler:expr),* $(,)?], $layer:ident) => {{
+        let server = move || {
+            actix_web::HttpServer::new(move || {
+                let inner = actix_web::web::scope("/de")$(.route($path, actix_web::web::$method().to($handler)))*;
+                let shop = actix_web::web::scope("/shop").service(inner);
+                actix_web::App::new().service(shop).wrap($layer.clone())
+            })
+            .workers(1)
+            .disable_signals()
+            .bind("127.0.0.1:0")
+            .map(|server| (server.addrs()[0], server.run()))
+        };
+        $crate::frameworks::actix::start(server).await
+    }};
+}
+pub(crate) use serve_nested;
+
+/// Every path.
+pub(crate) const ANYWHERE: &str = "/{path:.*}";
 
 /// A server in a thread of its own, which ends with this.
 pub(crate) struct Server {
@@ -174,6 +196,15 @@ impl FromRequest for Word {
 
     fn from_request(request: &HttpRequest, _: &mut dev::Payload) -> Self::Future {
         ready(Ok(Self::of(request.path())))
+    }
+}
+
+impl FromRequest for Query {
+    type Error = Error;
+    type Future = Ready<Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut dev::Payload) -> Self::Future {
+        ready(Ok(Self(Some(request.query_string().to_owned()))))
     }
 }
 

@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use tokio::net::TcpListener;
 use tower::{Layer, ServiceExt, service_fn};
 
-use super::{Body, Broken, Reply, SENSITIVE, State, Word};
+use super::{Body, Broken, Query, Reply, SENSITIVE, State, Word};
 
 pub(crate) use sealed_session::SessionLayer as Middleware;
 
@@ -28,7 +28,7 @@ pub(crate) const ERRORS_CARRY_COOKIES: bool = false;
 
 /// An application with this state, these routes and these layers, the innermost first.
 macro_rules! serve {
-    ($state:expr, [$($method:ident $path:literal $handler:expr),* $(,)?] $(, $layer:ident)*) => {
+    ($state:expr, [$($method:ident $path:tt $handler:expr),* $(,)?] $(, $layer:ident)*) => {
         $crate::frameworks::axum::start(
             ::axum::Router::new()
                 $(.route($path, ::axum::routing::$method($handler)))*
@@ -39,6 +39,19 @@ macro_rules! serve {
     };
 }
 pub(crate) use serve;
+
+/// These routes below `/shop/de`, in a router within a router, and the layer around both.
+macro_rules! serve_nested {
+    ([$($method:ident $path:literal $handler:expr),* $(,)?], $layer:ident) => {{
+        let inner = ::axum::Router::new()$(.route($path, ::axum::routing::$method($handler)))*;
+        let shop = ::axum::Router::new().nest("/de", inner);
+        $crate::frameworks::axum::start(::axum::Router::new().nest("/shop", shop).layer($layer)).await
+    }};
+}
+pub(crate) use serve_nested;
+
+/// Every path.
+pub(crate) const ANYWHERE: &str = "/{*path}";
 
 /// A server, as long as the runtime of the test.
 pub(crate) struct Server(SocketAddr);
@@ -111,6 +124,14 @@ impl<S: Sync> FromRequestParts<S> for Word {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         Ok(Self::of(parts.uri.path()))
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Query {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(parts.uri.query().map(str::to_owned)))
     }
 }
 

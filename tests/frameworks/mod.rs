@@ -82,6 +82,9 @@ impl Word {
     }
 }
 
+/// An extractor: the query, as the documentation of `next_page` says to take it.
+pub(crate) struct Query(pub(crate) Option<String>);
+
 /// An extractor: the state of the application.
 pub(crate) struct State<T>(pub(crate) T);
 

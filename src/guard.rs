@@ -1,0 +1,158 @@
+//! Features `axum` and `actix`: the extractor that lets only those pass who are signed in.
+
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+use crate::session::Content;
+use crate::{Session, SessionData};
+
+/// An extractor for handlers that demand a visitor who is signed in (features `axum` and `actix`): for others they are not
+/// called.
+///
+/// By default every valid session counts as signed in: **a guest with a cart passes.** As soon as guests have sessions, tell the
+/// builder with [`signed_in_if`](crate::Builder::signed_in_if) which data are those of a user. Guests get a 401, or a redirect
+/// if they look for a page and the layer has a `sign_in_page`.
+///
+/// It is the session too: what [`Session`] can do, it can, and `Session::clone(&session)` is another handle of it.
+///
+/// ```
+/// use sealed_session::{RequireSession, WriteError};
+/// # #[derive(serde::Serialize, serde::Deserialize)]
+/// # struct Login { user: u64 }
+///
+/// async fn sign_out(mut session: RequireSession<Login>) -> Result<String, WriteError> {
+///     session.end()?;
+///     Ok(format!("goodbye, user {}", session.data().user))
+/// }
+/// ```
+///
+/// # A guard of your own
+///
+/// An extractor that asks for more takes this one first. In axum:
+///
+#[cfg_attr(feature = "axum", doc = "```")]
+#[cfg_attr(not(feature = "axum"), doc = "```ignore")]
+/// use axum::extract::FromRequestParts;
+/// use axum::http::{StatusCode, request::Parts};
+/// use axum::response::{IntoResponse, Response};
+/// use sealed_session::RequireSession;
+/// # use axum::{Router, body::Body, http::{Request, header::COOKIE}, routing::get};
+/// # use sealed_session::{Key, KeyRing, SessionLayer, Sessions};
+/// # use tower::ServiceExt;
+/// # #[derive(serde::Serialize, serde::Deserialize)]
+/// # struct Login { user: u64, is_admin: bool }
+///
+/// struct RequireAdmin(RequireSession<Login>);
+///
+/// impl<S: Send + Sync> FromRequestParts<S> for RequireAdmin {
+///     type Rejection = Response;
+///
+///     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
+///         let session = RequireSession::<Login>::from_request_parts(parts, state).await?;
+///         if session.data().is_admin {
+///             Ok(Self(session))
+///         } else {
+///             Err((StatusCode::FORBIDDEN, "for administrators only").into_response())
+///         }
+///     }
+/// }
+///
+/// async fn accounts(RequireAdmin(session): RequireAdmin) -> String {
+///     format!("administrator {}", session.data().user)
+/// }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let sessions = Sessions::<Login>::builder(KeyRing::new(Key::generate()?)).build()?;
+/// # let app = Router::new().route("/", get(accounts)).layer(SessionLayer::new(sessions.clone()));
+/// # for (cookies, status) in [
+/// #     (String::new(), 401),
+/// #     (sessions.cookie_for(Login { user: 7, is_admin: false })?, 403),
+/// #     (sessions.cookie_for(Login { user: 7, is_admin: true })?, 200),
+/// # ] {
+/// #     let request = Request::builder().header(COOKIE, cookies).body(Body::empty())?;
+/// #     assert_eq!(app.clone().oneshot(request).await?.status(), status);
+/// # }
+/// # Ok(())
+/// # }
+/// ```
+///
+/// In actix the same is a `FromRequest` that begins with `RequireSession::<Login>::extract(request)`.
+pub struct RequireSession<T> {
+    session: Session<T>,
+    /// What it let pass.
+    content: Arc<Content<T>>,
+}
+
+impl<T: SessionData> RequireSession<T> {
+    /// `None` for a guest.
+    pub(crate) fn new(session: Session<T>) -> Option<Self> {
+        let content = session.signed_in_content()?;
+        Some(Self { session, content })
+    }
+
+    /// The session data as they are now. Once the session was ended in this request, they are as the guard saw them.
+    ///
+    #[cfg_attr(feature = "axum", doc = "```")]
+    #[cfg_attr(not(feature = "axum"), doc = "```ignore")]
+    /// use axum::{Router, body::{Body, to_bytes}, http::{Request, header::COOKIE}, routing::get};
+    /// use sealed_session::{Key, KeyRing, RequireSession, SessionLayer, Sessions, WriteError};
+    /// use tower::ServiceExt;
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64 }
+    ///
+    /// async fn switch(mut session: RequireSession<Login>) -> Result<String, WriteError> {
+    ///     let before = session.data().user;
+    ///     session.start(Login { user: 8 })?;
+    ///     let now = session.data().user;
+    ///     session.end()?;
+    ///     Ok(format!("{before}, {now}, and for the last time {}", session.data().user))
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let sessions = Sessions::<Login>::builder(KeyRing::new(Key::generate()?)).build()?;
+    /// let app = Router::new().route("/", get(switch)).layer(SessionLayer::new(sessions.clone()));
+    /// let request = Request::builder().header(COOKIE, sessions.cookie_for(Login { user: 7 })?);
+    /// let response = app.oneshot(request.body(Body::empty())?).await?;
+    /// let page = to_bytes(response.into_body(), 100).await?;
+    /// assert_eq!(page, "7, 8, and for the last time 7");
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn data(&self) -> &T {
+        self.session.get().unwrap_or(&self.content.data)
+    }
+}
+
+impl<T> Deref for RequireSession<T> {
+    type Target = Session<T>;
+
+    fn deref(&self) -> &Session<T> {
+        &self.session
+    }
+}
+
+impl<T> DerefMut for RequireSession<T> {
+    fn deref_mut(&mut self) -> &mut Session<T> {
+        &mut self.session
+    }
+}
+
+impl<T> Clone for RequireSession<T> {
+    fn clone(&self) -> Self {
+        Self {
+            session: self.session.clone(),
+            content: Arc::clone(&self.content),
+        }
+    }
+}
+
+impl<T> fmt::Debug for RequireSession<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RequireSession(..)")
+    }
+}
+
+/// What a visitor is told who was sent away by [`RequireSession`].
+pub(crate) const SIGN_IN_FIRST: &str = "sign in first";
