@@ -785,7 +785,7 @@ fn what_lies_below_may_be_used() {
     allows("token/envelope", "use super::aead::TAG;");
     allows(
         "session/event",
-        "use super::Session; use crate::ids::SessionId; use crate::error::Reason;",
+        "use crate::ids::SessionId; use crate::error::Reason;",
     );
     allows(
         "sessions/opening",
