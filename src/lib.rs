@@ -67,6 +67,10 @@ pub mod actix;
 #[cfg(feature = "tracing")]
 mod tracing;
 
+#[cfg(feature = "testing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+pub mod testing;
+
 /// Secrets, rings of them, and rings that change while the server runs.
 pub mod keys {
     pub use crate::error::KeyError;

@@ -70,6 +70,7 @@ const FLOORS: &[(Floor, &[&str])] = &[
             "axum",
             "actix",
             "tracing",
+            "testing",
         ],
     ),
 ];
