@@ -45,6 +45,8 @@ fn the_round_trip_on_strings_signs_in_reads_and_signs_out() {
 #[cfg(feature = "http")]
 #[tokio::test]
 async fn the_plain_hyper_server_signs_in_reads_and_signs_out() {
+    use client::Asks;
+    use sealed_session::testing::Browser;
     use sealed_session::{Key, KeyRing, Sessions};
 
     let sessions = Sessions::builder(KeyRing::new(Key::generate().expect("random bytes")))
@@ -56,7 +58,7 @@ async fn the_plain_hyper_server_signs_in_reads_and_signs_out() {
     let server = client::Wire::new(listener.local_addr().expect("a bound socket has an address"));
     tokio::spawn(plain_hyper::serve(listener, sessions));
 
-    let mut visitor = client::Client::new(&client::Clock::new());
+    let mut visitor = Browser::new();
     let home = visitor.get(&server, "/").await;
     assert_eq!((home.status.as_u16(), home.body.as_str()), (200, "hello, stranger\n"));
     assert_eq!((home.vary(), home.cache_control()), (Some("Cookie"), None));
@@ -77,6 +79,6 @@ async fn the_plain_hyper_server_signs_in_reads_and_signs_out() {
     );
 
     visitor.post(&server, "/sign-out").await;
-    assert_eq!(visitor.cookies(), "");
+    assert_eq!(visitor.cookie_field(), "");
     assert_eq!(visitor.get(&server, "/").await.body, "hello, stranger\n");
 }

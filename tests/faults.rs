@@ -17,6 +17,7 @@ use std::time::Duration;
 use sealed_session::edge::Claims;
 use sealed_session::headers::Patch;
 use sealed_session::revocation::{RevocationList, Revocations};
+use sealed_session::testing::Browser;
 use sealed_session::{
     Builder, Event, KeyRing, Lifetime, Reason, RequestFields, Session, SessionId, SessionState, Sessions, WriteError,
 };
@@ -25,7 +26,7 @@ use serde::ser::SerializeStruct;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use time::OffsetDateTime;
 
-use common::{DAY, Jar, START, Seen, after, at, key, ring};
+use common::{DAY, START, Seen, after, at, key, ring};
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Login {
@@ -67,12 +68,12 @@ fn load_after(sessions: &Sessions<Login>, cookies: &str, seconds: u64) -> Sessio
 
 /// The cookies of a browser that had these and got this response.
 fn answered(cookies: &str, patch: &Patch, now: u64) -> String {
-    let mut jar = Jar::default();
-    for pair in cookies.split("; ").filter(|pair| !pair.is_empty()) {
-        jar.apply([format!("{pair}; Secure; Path=/").as_str()], now);
+    let mut browser = Browser::at(now);
+    browser.put(cookies);
+    for line in patch.set_cookies() {
+        browser.set_cookie(line).unwrap();
     }
-    jar.apply(patch.set_cookies(), now);
-    jar.header(now)
+    browser.cookie_field()
 }
 
 // ---- the random source

@@ -1,11 +1,8 @@
-//! What tests over real HTTP need: a clock that is moved by hand, a kept connection, and a jar that keeps cookies as a
-//! browser does.
+//! What tests over real HTTP need: a kept connection, and browsers that use it.
 
 #![allow(dead_code, reason = "every test file uses its own part of this")]
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
@@ -13,32 +10,9 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::header::{CACHE_CONTROL, COOKIE, HOST, SET_COOKIE, VARY};
 use hyper::{HeaderMap, Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
-use time::OffsetDateTime;
+use sealed_session::testing::Browser;
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
-
-/// Stands still until it is moved.
-#[derive(Clone)]
-pub(crate) struct Clock(Arc<AtomicI64>);
-
-impl Clock {
-    /// At 2027-01-15T08:00:00Z.
-    pub(crate) fn new() -> Self {
-        Self(Arc::new(AtomicI64::new(1_800_000_000)))
-    }
-
-    pub(crate) fn seconds(&self) -> i64 {
-        self.0.load(Ordering::SeqCst)
-    }
-
-    pub(crate) fn now(&self) -> OffsetDateTime {
-        OffsetDateTime::from_unix_timestamp(self.seconds()).expect("the tests stay within the calendar")
-    }
-
-    pub(crate) fn pass(&self, seconds: i64) {
-        self.0.fetch_add(seconds, Ordering::SeqCst);
-    }
-}
 
 /// One kept connection to a server. All clients of a test share it, as behind a reverse proxy.
 pub(crate) struct Wire {
@@ -118,112 +92,39 @@ impl Answer {
     }
 }
 
-/// A browser, as far as cookies go.
-#[derive(Clone)]
-pub(crate) struct Client {
-    clock: Clock,
-    jar: Vec<Cookie>,
+/// What a browser asks of a server.
+pub(crate) trait Asks {
+    async fn get(&mut self, wire: &Wire, path: &str) -> Answer;
+    async fn post(&mut self, wire: &Wire, path: &str) -> Answer;
+    fn keep(&mut self, answer: &Answer);
 }
 
-#[derive(Clone)]
-struct Cookie {
-    name: String,
-    value: String,
-    /// Unix seconds; without it the cookie ends with the browser's session.
-    until: Option<i64>,
-}
-
-impl Client {
-    pub(crate) fn new(clock: &Clock) -> Self {
-        Self {
-            clock: clock.clone(),
-            jar: Vec::new(),
-        }
+impl Asks for Browser {
+    async fn get(&mut self, wire: &Wire, path: &str) -> Answer {
+        request(self, wire, Method::GET, path).await
     }
 
-    pub(crate) async fn get(&mut self, wire: &Wire, path: &str) -> Answer {
-        self.request(wire, Method::GET, path).await
+    async fn post(&mut self, wire: &Wire, path: &str) -> Answer {
+        request(self, wire, Method::POST, path).await
     }
 
-    pub(crate) async fn post(&mut self, wire: &Wire, path: &str) -> Answer {
-        self.request(wire, Method::POST, path).await
-    }
-
-    async fn request(&mut self, wire: &Wire, method: Method, path: &str) -> Answer {
-        let mut request = Request::builder().method(method).uri(path).header(HOST, "127.0.0.1");
-        let cookies = self.cookies();
-        if !cookies.is_empty() {
-            request = request.header(COOKIE, cookies);
-        }
-        let request = request.body(Full::default()).expect("the tests' paths are URIs");
-        let answer = wire.send(request).await;
-        for line in answer.set_cookies() {
-            self.keep(line);
-        }
-        answer
-    }
-
-    /// The `Cookie` field that the next request will carry.
-    pub(crate) fn cookies(&self) -> String {
-        let now = self.clock.seconds();
-        let kept = self
-            .jar
-            .iter()
-            .filter(|cookie| cookie.until.is_none_or(|until| until > now));
-        let pairs: Vec<_> = kept.map(|cookie| format!("{}={}", cookie.name, cookie.value)).collect();
-        pairs.join("; ")
-    }
-
-    /// The value of one cookie.
-    pub(crate) fn cookie(&self, name: &str) -> Option<String> {
-        let cookies = self.cookies();
-        let mut pairs = cookies.split("; ").filter_map(|pair| pair.split_once('='));
-        pairs
-            .find(|(other, _)| *other == name)
-            .map(|(_, value)| value.to_owned())
-    }
-
-    /// Ends the browser's session: only cookies with a `Max-Age` stay.
-    pub(crate) fn close_browser(&mut self) {
-        self.jar.retain(|cookie| cookie.until.is_some());
-    }
-
-    pub(crate) fn put(&mut self, name: &str, value: &str) {
-        self.jar.retain(|cookie| cookie.name != name);
-        self.jar.push(Cookie {
-            name: name.to_owned(),
-            value: value.to_owned(),
-            until: None,
-        });
-    }
-
-    /// RFC 6265bis, as far as a `__Host-` cookie goes; what a browser would refuse fails the test.
+    /// Not `receive`, which takes these headers with feature `http` alone.
     #[track_caller]
-    pub(crate) fn keep(&mut self, line: &str) {
-        let mut parts = line.split("; ");
-        let pair = parts.next().expect("a split has a first part");
-        let (name, value) = pair.split_once('=').expect("a cookie has a name");
-        let attributes: Vec<&str> = parts.collect();
-        let attribute = |name: &str| {
-            attributes.iter().find_map(|attribute| {
-                let (other, value) = attribute.split_once('=').unwrap_or((attribute, ""));
-                (other == name).then_some(value)
-            })
-        };
-        if name.starts_with("__Host-") {
-            assert!(attribute("Secure").is_some(), "refused without Secure: {line}");
-            assert!(attribute("Domain").is_none(), "refused with a Domain: {line}");
-            assert_eq!(attribute("Path"), Some("/"), "refused with another Path: {line}");
-        }
-        assert!(name.len() + value.len() <= 4096, "dropped for its size: {line}");
-        let max_age = attribute("Max-Age").map(|seconds| seconds.parse::<i64>().expect("Max-Age is a number"));
-        self.jar.retain(|cookie| cookie.name != name);
-        if max_age.is_none_or(|seconds| seconds > 0) {
-            self.jar.push(Cookie {
-                name: name.to_owned(),
-                value: value.to_owned(),
-                until: max_age.map(|seconds| self.clock.seconds() + seconds),
-            });
+    fn keep(&mut self, answer: &Answer) {
+        for line in answer.set_cookies() {
+            self.set_cookie(line).expect("a browser keeps it");
         }
     }
+}
+
+async fn request(browser: &mut Browser, wire: &Wire, method: Method, path: &str) -> Answer {
+    let mut request = Request::builder().method(method).uri(path).header(HOST, "127.0.0.1");
+    let cookies = browser.cookie_field();
+    if !cookies.is_empty() {
+        request = request.header(COOKIE, cookies);
+    }
+    let request = request.body(Full::default()).expect("the tests' paths are URIs");
+    let answer = wire.send(request).await;
+    browser.keep(&answer);
+    answer
 }

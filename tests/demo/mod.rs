@@ -1,8 +1,7 @@
-//! The login example as a program under test: started, ended, and visited with a cookie jar of a few lines.
+//! The login example as a program under test: started, ended, and visited by browsers.
 
 #![allow(dead_code, reason = "every test file uses its own part of this")]
 
-use std::collections::BTreeMap;
 use std::env;
 use std::env::consts::EXE_SUFFIX;
 use std::fs;
@@ -15,6 +14,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
+
+use sealed_session::testing;
 
 /// The example while it runs. Nothing but this child is ever ended.
 pub(crate) struct Server {
@@ -49,10 +50,7 @@ impl Server {
     }
 
     pub(crate) fn browser(&self) -> Browser {
-        Browser {
-            address: self.address.clone(),
-            cookies: BTreeMap::new(),
-        }
+        Browser::at(&self.address)
     }
 
     /// Reads the terminal up to a line with this text.
@@ -134,13 +132,20 @@ fn build(profile: &Path) {
     assert!(cargo.status().expect("cargo starts").success());
 }
 
-/// A cookie jar that speaks HTTP.
+/// A browser that speaks HTTP.
 pub(crate) struct Browser {
     pub(crate) address: String,
-    pub(crate) cookies: BTreeMap<String, String>,
+    pub(crate) cookies: testing::Browser,
 }
 
 impl Browser {
+    pub(crate) fn at(address: &str) -> Self {
+        Self {
+            address: address.to_owned(),
+            cookies: testing::Browser::new().over_http(),
+        }
+    }
+
     pub(crate) fn get(&mut self, path: &str) -> Response {
         self.request("GET", path, &[], "")
     }
@@ -159,13 +164,9 @@ impl Browser {
             "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n",
             self.address
         );
-        let pairs: Vec<String> = self
-            .cookies
-            .iter()
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect();
-        if !pairs.is_empty() {
-            request += &format!("Cookie: {}\r\n", pairs.join("; "));
+        let cookies = self.cookies.cookie_field();
+        if !cookies.is_empty() {
+            request += &format!("Cookie: {cookies}\r\n");
         }
         for (name, value) in fields {
             request += &format!("{name}: {value}\r\n");
@@ -179,20 +180,8 @@ impl Browser {
         let mut text = String::new();
         stream.read_to_string(&mut text).expect("the server answers in UTF-8");
         let response = Response::parse(&text);
-        for line in response.set_cookies() {
-            self.store(line);
-        }
+        self.cookies.receive(&response.fields);
         response
-    }
-
-    pub(crate) fn store(&mut self, line: &str) {
-        let pair = line.split(';').next().unwrap_or_default();
-        let (name, value) = pair.split_once('=').expect("a cookie has a name");
-        if line.contains("; Max-Age=0;") {
-            self.cookies.remove(name);
-        } else {
-            self.cookies.insert(name.to_owned(), value.to_owned());
-        }
     }
 }
 

@@ -90,14 +90,14 @@ macro_rules! layer {
 /// The flaws of the application inside these middlewares, the outermost first.
 macro_rules! assert_flaws {
     ([$($name:tt),*], $expected:expr) => {{
-        let (sessions, passed) = sessions();
+        let (sessions, guest) = sessions();
         let service = Rc::new(init_service(stack!(sessions; $($name)*)).await);
         let app: suite::App = Box::new(move |ask| {
             let (service, request) = (Rc::clone(&service), request(ask).to_request());
             Box::pin(async move { answer(service.call(request).await) })
         });
         let expected: &[Flaw] = $expected;
-        let found = suite::flaws(&app, &[$($name),*], &passed, String::new).await;
+        let found = suite::flaws(&app, &[$($name),*], &guest, String::new).await;
         assert_eq!(found, expected.iter().copied().collect(), "{:?}", [$($name),*]);
     }};
 }

@@ -121,10 +121,10 @@ async fn assert_flaws(order: &[&str], expected: &[Flaw]) {
         .with_max_level(LevelFilter::TRACE)
         .with_writer(log.clone());
     let _listening = subscriber.set_default();
-    let (sessions, passed) = sessions();
+    let (sessions, guest) = sessions();
     let app = app(stack(routes(), order, &SessionLayer::new(sessions)));
     let shown = || String::from_utf8_lossy(&log.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned();
-    let found = suite::flaws(&app, order, &passed, shown).await;
+    let found = suite::flaws(&app, order, &guest, shown).await;
     assert_eq!(found, expected.iter().copied().collect(), "{order:?}");
 }
 

@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
+use sealed_session::testing::Browser;
 use sealed_session::{Session, Sessions, WriteError};
 use serde::{Deserialize, Serialize};
 
-use crate::common::{Jar, START, after, ring};
+use crate::common::{START, ring};
 
 /// What goes wrong where a layer stands on the wrong side of the session layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -111,25 +112,25 @@ pub(crate) type Served = Pin<Box<dyn Future<Output = Answer>>>;
 /// A stack with the application in it.
 pub(crate) type App = Box<dyn Fn(Ask) -> Served>;
 
-/// Sessions whose clock stands still until it is moved.
-pub(crate) fn sessions() -> (Sessions<Login>, Arc<AtomicU64>) {
-    let passed = Arc::new(AtomicU64::new(0));
-    let clock = Arc::clone(&passed);
-    let sessions = Sessions::builder(ring())
-        .clock(move || after(clock.load(Relaxed)))
-        .build();
-    (sessions.expect("the configuration is sound"), passed)
+/// Sessions, and a guest whose clock is theirs.
+pub(crate) fn sessions() -> (Sessions<Login>, Browser) {
+    let guest = Browser::at(START);
+    let sessions = Sessions::builder(ring()).clock(guest.clock()).build();
+    (sessions.expect("the configuration is sound"), guest)
 }
 
-/// What is wrong with a stack that has these layers, with the clock of its sessions and what its log shows.
-pub(crate) async fn flaws(app: &App, layers: &[&str], passed: &AtomicU64, log: impl Fn() -> String) -> BTreeSet<Flaw> {
+/// What is wrong with a stack that has these layers, with such a guest and what its log shows.
+pub(crate) async fn flaws(app: &App, layers: &[&str], guest: &Browser, log: impl Fn() -> String) -> BTreeSet<Flaw> {
     let mut story = Story {
         app,
-        passed,
         flaws: BTreeSet::new(),
         tokens: BTreeSet::new(),
     };
-    let [mut guest, mut ada, mut bob] = ["guest", "ada", "bob"].map(Visitor::new);
+    let [mut guest, mut ada, mut bob] = ["guest", "ada", "bob"].map(|name| Visitor {
+        name,
+        signed_in: false,
+        browser: guest.another(),
+    });
 
     // Guests first, so that a cache has something to give away.
     let stored = story.get(&mut guest, "/greeting", "").await;
@@ -165,11 +166,11 @@ pub(crate) async fn flaws(app: &App, layers: &[&str], passed: &AtomicU64, log: i
     }
 
     // A renewal is due. A 304 does not bring it, the next page does.
-    story.passed.fetch_add(400, Relaxed);
-    let before = ada.jar.clone();
+    ada.browser.pass(Duration::from_secs(400));
+    let before = ada.browser.cookie_field();
     story.get(&mut ada, "/greeting", &tag).await;
     story.get(&mut ada, "/greeting", "").await;
-    if ada.jar == before {
+    if ada.browser.cookie_field() == before {
         story.flaws.insert(Flaw::NotRenewed);
     }
 
@@ -191,7 +192,7 @@ pub(crate) async fn flaws(app: &App, layers: &[&str], passed: &AtomicU64, log: i
             ada.signed_in = false;
             let left = story.visit(&mut ada, "POST", path, "").await;
             assert_eq!(left.status, status, "{path}");
-            if !ada.jar.header(story.now()).is_empty() {
+            if !ada.browser.cookie_field().is_empty() {
                 story.flaws.insert(Flaw::SignOutLost);
             }
         }
@@ -208,36 +209,21 @@ pub(crate) async fn flaws(app: &App, layers: &[&str], passed: &AtomicU64, log: i
 struct Visitor {
     name: &'static str,
     signed_in: bool,
-    jar: Jar,
-}
-
-impl Visitor {
-    fn new(name: &'static str) -> Self {
-        Self {
-            name,
-            signed_in: false,
-            jar: Jar::default(),
-        }
-    }
+    browser: Browser,
 }
 
 struct Story<'a> {
     app: &'a App,
-    passed: &'a AtomicU64,
     flaws: BTreeSet<Flaw>,
     tokens: BTreeSet<String>,
 }
 
 impl Story<'_> {
-    fn now(&self) -> u64 {
-        START + self.passed.load(Relaxed)
-    }
-
     async fn sign_in(&mut self, visitor: &mut Visitor, path: &'static str) {
         visitor.signed_in = true;
         self.visit(visitor, "POST", path, "").await;
         assert!(
-            !visitor.jar.header(self.now()).is_empty(),
+            !visitor.browser.cookie_field().is_empty(),
             "{} is signed in",
             visitor.name
         );
@@ -249,7 +235,7 @@ impl Story<'_> {
 
     /// One request, held to everything that can be said of its answer alone.
     async fn visit(&mut self, visitor: &mut Visitor, method: &'static str, path: &'static str, tag: &str) -> Answer {
-        let sent = visitor.jar.header(self.now());
+        let sent = visitor.browser.cookie_field();
         let fields = [
             ("accept-encoding", "gzip"),
             ("origin", ORIGIN),
@@ -259,7 +245,7 @@ impl Story<'_> {
         let fields = fields.into_iter().filter(|(_, value)| !value.is_empty());
         let fields = fields.map(|(name, value)| (name, value.to_owned())).collect();
         let answer = (self.app)(Ask { method, path, fields }).await;
-        visitor.jar.apply(answer.all("set-cookie"), self.now());
+        visitor.browser.receive(&answer.lines);
         let tokens = sent.split("; ").filter_map(|pair| pair.split_once('='));
         self.tokens.extend(tokens.map(|(_, token)| token.to_owned()));
 

@@ -4,12 +4,13 @@ use std::sync::{Arc, Mutex};
 
 use hyper::StatusCode;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, COOKIE, HOST, SET_COOKIE, VARY};
+use sealed_session::testing::Browser;
 use sealed_session::{Builder, Event, Key, KeyRing, RequireSession, Session, Sessions, WriteError};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::client::{Answer, Wire};
+use crate::client::{Answer, Asks, Wire};
 use crate::frameworks::{Reply, SENSITIVE};
 
 use_framework!();
@@ -87,11 +88,12 @@ async fn ask_from(server: &Server, path: &str, cookies: &str, device: &str) -> A
     wire.send(request.expect("the tests' paths are URIs")).await
 }
 
-/// The `Cookie` field of the next request.
+/// The `Cookie` field of a browser's next request.
+#[track_caller]
 fn cookies(answer: &Answer) -> String {
-    let lines = answer.set_cookies().into_iter();
-    let pairs: Vec<_> = lines.filter_map(|line| line.split(';').next()).collect();
-    pairs.join("; ")
+    let mut browser = Browser::new();
+    browser.keep(answer);
+    browser.cookie_field()
 }
 
 #[track_caller]
@@ -221,7 +223,7 @@ async fn our_earlier_cookies_are_replaced_and_foreign_ones_stay() {
             "__Host-id=left-over; Path=/; Secure",
             "__Host-ident=foreign; Path=/; Secure",
             "__Host-id-seen=left-over; Path=/; Secure",
-            "__host-id=foreign",
+            "__host-id=foreign; Path=/; Secure",
         ] {
             reply = reply.with("set-cookie", line);
         }

@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sealed_session::keys::KeyId;
+use sealed_session::testing::Browser;
 use sealed_session::{Event, Key, KeyRing, Lifetime, Reason, Session, SessionId, Sessions, WriteError};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::client::{Answer, Client, Clock, Wire};
+use crate::client::{Answer, Asks, Wire};
 use crate::frameworks::{Broken, Reply, State, Word};
 
 use_framework!();
@@ -18,6 +19,9 @@ use framework::{Middleware, Server};
 const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
+
+/// 2027-01-15T08:00:00Z.
+const START: u64 = 1_800_000_000;
 
 const SESSION: &str = "__Host-id";
 const ACTIVITY: &str = "__Host-id-seen";
@@ -239,7 +243,8 @@ fn touch(session: &mut Session<Login>) -> String {
 // --- The world around it. ---
 
 struct World {
-    clock: Clock,
+    /// Nobody's: its clock is everybody's.
+    clock: Browser,
     sessions: Sessions<Login>,
     server: Wire,
     _running: Server,
@@ -250,17 +255,21 @@ struct World {
 
 impl World {
     async fn new() -> Self {
-        Self::with(&Clock::new(), KeyRing::new(Key::generate().expect("random bytes"))).await
+        Self::with(
+            &Browser::at(START),
+            KeyRing::new(Key::generate().expect("random bytes")),
+        )
+        .await
     }
 
-    async fn with(clock: &Clock, keys: KeyRing) -> Self {
+    async fn with(clock: &Browser, keys: KeyRing) -> Self {
         let events = Arc::new(Mutex::new(Vec::new()));
-        let (seen, moved) = (Arc::clone(&events), clock.clone());
+        let seen = Arc::clone(&events);
         let key_id = keys.sealing_key(clock.now());
         let sessions = Sessions::builder(keys)
             .audience("story")
             .remembered(Lifetime::absolute(seconds(90 * DAY)).idle(seconds(14 * DAY)))
-            .clock(move || moved.now())
+            .clock(clock.clock())
             .observer(move |event: &Event| seen.lock().expect("no panic before").push(event.clone()))
             .build()
             .expect("the configuration is sound");
@@ -283,11 +292,21 @@ impl World {
         }
     }
 
-    fn client(&self) -> Client {
-        Client::new(&self.clock)
+    /// Unix seconds.
+    fn now(&self) -> i64 {
+        self.clock.now().unix_timestamp()
     }
 
-    async fn signed_in(&self, user: u64) -> Client {
+    /// Lets seconds pass.
+    fn pass(&self, time: i64) {
+        self.clock.pass(seconds(time));
+    }
+
+    fn client(&self) -> Browser {
+        self.clock.another()
+    }
+
+    async fn signed_in(&self, user: u64) -> Browser {
         let mut client = self.client();
         let answer = client.post(&self.server, &format!("/sign-in/{user}")).await;
         assert_eq!(answer.status, 200);
@@ -363,10 +382,9 @@ async fn an_untouched_page_stays_as_it_is_whatever_cookies_come() {
     let world = World::new().await;
     let mut user = world.signed_in(7).await;
     let mut stranger = world.client();
-    stranger.put(SESSION, "AZ5Igarbage");
-    stranger.put(ACTIVITY, "%%%");
+    stranger.put(&format!("{SESSION}=AZ5Igarbage; {ACTIVITY}=%%%"));
     world.events();
-    world.clock.pass(10 * MINUTE);
+    world.pass(10 * MINUTE);
     assert_untouched(&user.get(&world.server, "/imprint").await);
     assert_untouched(&stranger.get(&world.server, "/imprint").await);
     assert_eq!(world.events(), []);
@@ -383,10 +401,10 @@ async fn signing_in_sets_both_cookies_under_a_new_id() {
         assert_eq!(attributes, "Path=/; Secure; HttpOnly; SameSite=Lax");
     }
     let first = page(&user.get(&world.server, "/").await);
-    assert_eq!((first.user, first.started), (7, world.clock.seconds()));
+    assert_eq!((first.user, first.started), (7, world.now()));
     assert_eq!((first.expires, first.remembered), (first.started + 12 * HOUR, false));
 
-    world.clock.pass(MINUTE);
+    world.pass(MINUTE);
     assert_sets(&user.post(&world.server, "/sign-in/8").await, &[SESSION, ACTIVITY]);
     let second = page(&user.get(&world.server, "/").await);
     assert_eq!((second.user, second.started), (8, first.started + MINUTE));
@@ -414,10 +432,10 @@ async fn a_change_sends_the_session_cookie_alone_and_keeps_id_and_start() {
     let world = World::new().await;
     let mut user = world.signed_in(7).await;
     let before = page(&user.get(&world.server, "/").await);
-    let activity = user.cookie(ACTIVITY);
-    world.clock.pass(2 * MINUTE);
+    let activity = user.cookie(ACTIVITY).cloned();
+    world.pass(2 * MINUTE);
     assert_sets(&user.post(&world.server, "/theme/dark").await, &[SESSION]);
-    assert_eq!(user.cookie(ACTIVITY), activity);
+    assert_eq!(user.cookie(ACTIVITY), activity.as_ref());
     let after = page(&user.get(&world.server, "/").await);
     let theme = "dark".to_owned();
     assert_eq!(after, Page { theme, ..before });
@@ -428,44 +446,44 @@ async fn a_change_sends_the_session_cookie_alone_and_keeps_id_and_start() {
 async fn a_renewal_sends_the_activity_cookie_alone() {
     let world = World::new().await;
     let mut user = world.signed_in(7).await;
-    let (session, activity) = (user.cookie(SESSION), user.cookie(ACTIVITY));
+    let signed_in = user.clone();
     let before = page(&user.get(&world.server, "/").await);
 
-    world.clock.pass(3 * MINUTE - 1);
+    world.pass(3 * MINUTE - 1);
     assert_read(&user.get(&world.server, "/").await);
-    world.clock.pass(1);
+    world.pass(1);
     let answer = user.get(&world.server, "/").await;
     assert_eq!(answer.cookie_names(), [ACTIVITY]);
     assert_eq!(answer.cache_control(), Some("private, no-cache"));
     assert_eq!(page(&answer), before);
-    assert_eq!(user.cookie(SESSION), session);
-    assert_ne!(user.cookie(ACTIVITY), activity);
+    assert_eq!(user.cookie(SESSION), signed_in.cookie(SESSION));
+    assert_ne!(user.value(ACTIVITY), signed_in.value(ACTIVITY));
     assert_read(&user.get(&world.server, "/").await);
 
-    world.clock.pass(1);
+    world.pass(1);
     let asked_for = user.post(&world.server, "/renew").await;
     assert_eq!(asked_for.cookie_names(), [ACTIVITY]);
-    assert_eq!(user.cookie(SESSION), session);
+    assert_eq!(user.cookie(SESSION), signed_in.cookie(SESSION));
 }
 
 #[tokio::test]
 async fn who_fetches_every_five_minutes_stays_in_until_the_absolute_timeout() {
     let world = World::new().await;
     let mut user = world.signed_in(7).await;
-    let session = user.cookie(SESSION);
+    let session = user.cookie(SESSION).cloned();
     let mut renewals = 0;
     for _ in 1..12 * 12 {
-        world.clock.pass(5 * MINUTE);
+        world.pass(5 * MINUTE);
         let answer = user.get(&world.server, "/").await;
         assert_eq!(page(&answer).user, 7);
         renewals += answer.set_cookies().len();
     }
     // Every five minutes, until the activity reaches the end of the session half an hour before it.
     assert_eq!(renewals, 12 * 12 - 6);
-    assert_eq!(user.cookie(SESSION), session);
-    world.clock.pass(5 * MINUTE - 1);
+    assert_eq!(user.cookie(SESSION), session.as_ref());
+    world.pass(5 * MINUTE - 1);
     assert_eq!(page(&user.get(&world.server, "/").await).user, 7);
-    world.clock.pass(1);
+    world.pass(1);
     let over = user.get(&world.server, "/").await;
     assert_nobody(&over, "Rejected(Expired)");
     assert_read(&over);
@@ -475,7 +493,7 @@ async fn who_fetches_every_five_minutes_stays_in_until_the_absolute_timeout() {
 async fn who_is_silent_for_half_an_hour_is_out() {
     let world = World::new().await;
     let mut user = world.signed_in(7).await;
-    world.clock.pass(30 * MINUTE - 1);
+    world.pass(30 * MINUTE - 1);
     let mut late = user.clone();
     assert_eq!(page(&user.get(&world.server, "/").await).user, 7);
     let id = SessionId::from_bytes(
@@ -484,7 +502,7 @@ async fn who_is_silent_for_half_an_hour_is_out() {
             .to_be_bytes(),
     );
     world.events();
-    world.clock.pass(1);
+    world.pass(1);
     let over = late.get(&world.server, "/").await;
     assert_nobody(&over, "Rejected(Idle)");
     assert_read(&over);
@@ -513,29 +531,28 @@ async fn a_remembered_session_outlives_the_browser_and_thirteen_days_of_silence(
     let lines = answer.set_cookies();
     assert!(lines[0].contains(&format!("; Max-Age={}; ", 90 * DAY)), "{}", lines[0]);
     assert!(lines[1].contains(&format!("; Max-Age={}; ", 14 * DAY)), "{}", lines[1]);
-    let started = world.clock.seconds();
-    user.close_browser();
+    let started = world.now();
+    user.restart();
     let first = page(&user.get(&world.server, "/").await);
     assert!(first.remembered && first.expires == started + 90 * DAY);
 
     // Every 13 days another visit, which prolongs the silence allowed and never the session.
     for _ in 0..6 {
-        world.clock.pass(13 * DAY);
-        user.close_browser();
+        world.pass(13 * DAY);
+        user.restart();
         let answer = user.get(&world.server, "/").await;
         assert_eq!(answer.cookie_names(), [ACTIVITY]);
-        let left = (14 * DAY).min(started + 90 * DAY - world.clock.seconds());
+        let left = (14 * DAY).min(started + 90 * DAY - world.now());
         assert!(answer.set_cookies()[0].contains(&format!("; Max-Age={left}; ")));
         assert_eq!(page(&answer), first);
     }
-    world.clock.pass(started + 90 * DAY - 1 - world.clock.seconds());
+    world.pass(started + 90 * DAY - 1 - world.now());
     assert_eq!(page(&user.get(&world.server, "/").await), first);
-    let kept = [SESSION, ACTIVITY].map(|name| user.cookie(name).expect("it has not ended yet"));
-    world.clock.pass(1);
-    assert_eq!(user.cookies(), "", "the browser has dropped both by itself");
+    let kept = user.cookie_field();
+    world.pass(1);
+    assert_eq!(user.cookie_field(), "", "the browser has dropped both by itself");
     let mut keeper = world.client();
-    keeper.put(SESSION, &kept[0]);
-    keeper.put(ACTIVITY, &kept[1]);
+    keeper.put(&kept);
     assert_nobody(&keeper.get(&world.server, "/").await, "Rejected(Expired)");
 }
 
@@ -544,9 +561,9 @@ async fn a_remembered_session_ends_after_fourteen_days_of_silence() {
     let world = World::new().await;
     let mut user = world.client();
     user.post(&world.server, "/sign-in-remembered/7").await;
-    world.clock.pass(14 * DAY - 1);
+    world.pass(14 * DAY - 1);
     assert_eq!(page(&user.clone().get(&world.server, "/").await).user, 7);
-    world.clock.pass(1);
+    world.pass(1);
     assert_nobody(&user.get(&world.server, "/").await, "Rejected(Idle)");
 }
 
@@ -556,7 +573,7 @@ async fn a_session_that_is_no_longer_remembered_ends_with_the_browser() {
     let mut user = world.client();
     user.post(&world.server, "/sign-in-remembered/7").await;
     let before = page(&user.get(&world.server, "/").await);
-    world.clock.pass(HOUR);
+    world.pass(HOUR);
     let answer = user.post(&world.server, "/forget-me").await;
     assert_eq!(answer.body, "Ok(())");
     assert_sets(&answer, &[SESSION, ACTIVITY]);
@@ -564,8 +581,8 @@ async fn a_session_that_is_no_longer_remembered_ends_with_the_browser() {
     assert_eq!((after.remembered, after.expires), (false, after.started + 12 * HOUR));
     assert_eq!(after.started, before.started);
     assert_ne!(after.id, before.id, "an id never changes its kind");
-    user.close_browser();
-    assert_eq!(user.cookies(), "");
+    user.restart();
+    assert_eq!(user.cookie_field(), "");
 }
 
 #[tokio::test]
@@ -575,9 +592,9 @@ async fn a_remembered_session_too_old_for_an_ordinary_one_cannot_silently_stay_r
     for visitor in [&mut user, &mut other] {
         visitor.post(&world.server, "/sign-in-remembered/7").await;
     }
-    world.clock.pass(12 * HOUR - 1);
+    world.pass(12 * HOUR - 1);
     assert_eq!(other.post(&world.server, "/forget-me").await.body, "Ok(())");
-    world.clock.pass(1);
+    world.pass(1);
     let answer = user.post(&world.server, "/forget-me").await;
     assert_eq!(answer.body, "Err(Expiry)", "the handler is told, and can clear it");
     assert!(page(&user.get(&world.server, "/").await).remembered);
@@ -587,7 +604,7 @@ async fn a_remembered_session_too_old_for_an_ordinary_one_cannot_silently_stay_r
 async fn an_ordinary_session_ends_with_the_browser() {
     let world = World::new().await;
     let mut user = world.signed_in(7).await;
-    user.close_browser();
+    user.restart();
     assert_nobody(&user.get(&world.server, "/").await, "Absent");
 }
 
@@ -598,7 +615,7 @@ async fn signing_out_removes_both_cookies() {
     let answer = user.post(&world.server, "/sign-out").await;
     assert_sets(&answer, &REMOVED);
     assert!(answer.set_cookies().iter().all(|line| line.contains("=; ")));
-    assert_eq!(user.cookies(), "");
+    assert_eq!(user.cookie_field(), "");
     assert_nobody(&user.get(&world.server, "/").await, "Absent");
     // Also without a cookie: it might stand under another path or have come too late.
     assert_sets(&user.post(&world.server, "/sign-out").await, &REMOVED);
@@ -611,7 +628,7 @@ async fn a_copy_taken_before_the_sign_out_is_dead() {
     let mut thief = user.clone();
     user.post(&world.server, "/sign-out").await;
     assert_nobody(&thief.get(&world.server, "/").await, "Rejected(Revoked)");
-    world.clock.pass(12 * HOUR);
+    world.pass(12 * HOUR);
     assert_nobody(&thief.get(&world.server, "/").await, "Rejected(Expired)");
 }
 
@@ -640,13 +657,14 @@ async fn a_renewal_that_arrives_last_undoes_neither_a_sign_out_nor_a_change() {
     let world = World::new().await;
     for path in ["/theme/dark", "/sign-out", "/sign-in/8"] {
         let mut user = world.signed_in(7).await;
-        world.clock.pass(3 * MINUTE);
+        world.pass(3 * MINUTE);
         let renewal = user.clone().get(&world.server, "/").await;
         assert_eq!(renewal.cookie_names(), [ACTIVITY]);
         user.post(&world.server, path).await;
-        let (session, before) = (user.cookie(SESSION), user.clone().get(&world.server, "/").await.body);
-        user.keep(renewal.set_cookies()[0]);
-        assert_eq!(user.cookie(SESSION), session);
+        let then = user.clone();
+        let before = then.clone().get(&world.server, "/").await.body;
+        user.keep(&renewal);
+        assert_eq!(user.cookie(SESSION), then.cookie(SESSION));
         let after = user.get(&world.server, "/").await.body;
         match path {
             // The activity cookie is the old session's: the new one has lost its own, which is no way in.
@@ -660,11 +678,11 @@ async fn a_renewal_that_arrives_last_undoes_neither_a_sign_out_nor_a_change() {
 async fn a_change_that_arrives_after_a_sign_out_does_not_bring_the_session_back() {
     let world = World::new().await;
     let mut user = world.signed_in(7).await;
-    world.clock.pass(3 * MINUTE);
+    world.pass(3 * MINUTE);
     let change = user.clone().post(&world.server, "/theme/dark").await;
     assert_eq!(change.cookie_names(), [SESSION, ACTIVITY]);
     user.post(&world.server, "/sign-out").await;
-    change.set_cookies().into_iter().for_each(|line| user.keep(line));
+    user.keep(&change);
     assert_nobody(&user.get(&world.server, "/").await, "Rejected(Revoked)");
 }
 
@@ -672,10 +690,10 @@ async fn a_change_that_arrives_after_a_sign_out_does_not_bring_the_session_back(
 async fn the_cut_off_ends_everybody_and_a_new_sign_in_works() {
     let world = World::new().await;
     let mut users = vec![world.signed_in(7).await, world.signed_in(8).await];
-    world.clock.pass(MINUTE);
+    world.pass(MINUTE);
     users.push(world.signed_in(9).await);
     let mut thief = users[0].clone();
-    world.clock.pass(1);
+    world.pass(1);
     world.sessions.raise_cut_off(world.clock.now());
     for user in &mut users {
         let answer = user.get(&world.server, "/").await;
@@ -693,7 +711,7 @@ async fn the_cut_off_ends_everybody_and_a_new_sign_in_works() {
 async fn a_failing_page_discards_what_was_written_and_sends_a_sign_out() {
     let world = World::new().await;
     let mut user = world.signed_in(7).await;
-    let before = user.cookies();
+    let before = user.cookie_field();
     world.events();
     for (path, status) in [("/failing/theme/dark", 500), ("/failing/sign-in/8", 503)] {
         let answer = user.post(&world.server, path).await;
@@ -704,28 +722,28 @@ async fn a_failing_page_discards_what_was_written_and_sends_a_sign_out() {
         );
         assert_eq!(world.events(), [Event::WriteDiscarded { status }]);
     }
-    assert_eq!(user.cookies(), before);
+    assert_eq!(user.cookie_field(), before);
     let page = page(&user.get(&world.server, "/").await);
     assert_eq!((page.user, page.theme.as_str()), (7, "light"));
 
     let answer = user.post(&world.server, "/failing/sign-out").await;
     assert_eq!(answer.status, 502);
     assert_sets(&answer, &REMOVED);
-    assert_eq!(user.cookies(), "");
+    assert_eq!(user.cookie_field(), "");
 }
 
 #[tokio::test]
 async fn a_handler_that_returns_an_error_discards_what_it_wrote_and_sends_a_sign_out() {
     let world = World::new().await;
     let mut user = world.signed_in(7).await;
-    let before = user.cookies();
+    let before = user.cookie_field();
     world.events();
     let answer = user.post(&world.server, "/broken/sign-in/8").await;
     assert_eq!((answer.status.as_u16(), answer.body.as_str()), (503, "it is broken"));
     assert_eq!(answer.set_cookies(), [""; 0]);
     assert_eq!(answer.cache_control(), Some("private, no-cache"));
     assert_eq!(world.events(), [Event::WriteDiscarded { status: 503 }]);
-    assert_eq!(user.cookies(), before);
+    assert_eq!(user.cookie_field(), before);
     // An error below 500 is an answer like any other.
     let answer = user.post(&world.server, "/forbidden/sign-in/8").await;
     assert_eq!(answer.status, 403);
@@ -735,7 +753,7 @@ async fn a_handler_that_returns_an_error_discards_what_it_wrote_and_sends_a_sign
     let answer = user.post(&world.server, "/broken/sign-out").await;
     assert_eq!((answer.status.as_u16(), answer.body.as_str()), (502, "it is broken"));
     assert_sets(&answer, &REMOVED);
-    assert_eq!(user.cookies(), "");
+    assert_eq!(user.cookie_field(), "");
 }
 
 /// What a service writes before it fails: "/clear/502" or "/start/503".
@@ -768,7 +786,7 @@ async fn an_inner_service_that_fails_after_a_write_sends_what_the_framework_lets
         ("/clear/404", &REMOVED, true),
     ] {
         let mut user = world.signed_in(7).await;
-        let before = user.cookies();
+        let before = user.cookie_field();
         world.events();
         let answer = user.post(&failing, path).await;
         let status: u16 = path.rsplit('/').next().expect("a status").parse().expect("a status");
@@ -793,7 +811,7 @@ async fn an_inner_service_that_fails_after_a_write_sends_what_the_framework_lets
             assert_eq!(events == discarded(status), !reported, "{path}: {events:?}");
         } else {
             assert_untouched(&answer);
-            assert_eq!(user.cookies(), before);
+            assert_eq!(user.cookie_field(), before);
             // The layer knows no status of an error: it is told as 500.
             let expected = if path.starts_with("/read") {
                 vec![]
@@ -811,14 +829,14 @@ async fn an_inner_service_that_fails_after_a_write_sends_what_the_framework_lets
 async fn a_body_that_touches_the_session_while_it_is_sent_is_too_late() {
     let world = World::new().await;
     let mut user = world.signed_in(7).await;
-    let before = user.cookies();
+    let before = user.cookie_field();
     world.events();
     let answer = user.get(&world.server, "/stream/untouched").await;
     assert_eq!(answer.body, "None, Rejected(TooLate), all writes too late: true");
     assert_untouched(&answer);
     let reads = vec![Event::ReadTooLate; 2];
     assert_eq!(world.events(), [reads, vec![Event::WriteTooLate; 6]].concat());
-    assert_eq!(user.cookies(), before);
+    assert_eq!(user.cookie_field(), before);
     assert_eq!(page(&user.get(&world.server, "/").await).user, 7);
 }
 
@@ -921,7 +939,7 @@ fn orders() -> Vec<Vec<usize>> {
 
 #[tokio::test]
 async fn rotating_through_three_keys_on_two_servers_logs_nobody_out_in_any_order() {
-    let clock = Clock::new();
+    let clock = Browser::at(START);
     let keys = Keys::generate();
     let servers = [
         World::with(&clock, keys.ring(0)).await,
@@ -930,33 +948,33 @@ async fn rotating_through_three_keys_on_two_servers_logs_nobody_out_in_any_order
     let orders = orders();
     assert_eq!(orders.len(), 216);
     for order in orders {
-        rotate(&clock, &keys, &servers, &order).await;
+        rotate(&keys, &servers, &order).await;
     }
 }
 
-async fn rotate(clock: &Clock, keys: &Keys, servers: &[World; 2], order: &[usize]) {
+async fn rotate(keys: &Keys, servers: &[World; 2], order: &[usize]) {
     let mut made = [0_usize; 2];
     for server in servers {
         server.sessions.replace_keys(keys.ring(0));
     }
     // When the last server stopped sealing with the first and with the second key.
-    let mut sealed_until = [clock.seconds(); 2];
+    let mut sealed_until = [servers[0].now(); 2];
     let mut users = vec![servers[0].signed_in(0).await, servers[1].signed_in(1).await];
     for &stepping in order {
         let step = made[stepping] + 1;
         if let Some(dropped) = step.checked_sub(5) {
             let expired = sealed_until[dropped] + 12 * HOUR;
-            if clock.seconds() < expired {
+            if servers[0].now() < expired {
                 // Shortly before the last old token expires somebody signs in who is there when the key goes.
-                clock.pass(expired - 2 * MINUTE - clock.seconds());
+                servers[0].pass(expired - 2 * MINUTE - servers[0].now());
                 users = vec![servers[0].signed_in(0).await, servers[1].signed_in(1).await];
-                clock.pass(2 * MINUTE);
+                servers[0].pass(2 * MINUTE);
             }
         }
         servers[stepping].sessions.replace_keys(keys.ring(step));
         made[stepping] = step;
         if let 2 | 4 = step {
-            sealed_until[step / 2 - 1] = clock.seconds();
+            sealed_until[step / 2 - 1] = servers[0].now();
         }
         for (index, user) in users.iter_mut().enumerate() {
             for server in [0, 1] {
@@ -967,11 +985,11 @@ async fn rotate(clock: &Clock, keys: &Keys, servers: &[World; 2], order: &[usize
             }
         }
         // Others sign in on either server, and one changes something on the server that was not touched.
-        let before = users[0].cookie(SESSION);
+        let before = users[0].clone();
         let theme = format!("/theme/{}{}", made[0], made[1]);
         let answer = users[0].post(&servers[1 - stepping].server, &theme).await;
         assert_sets(&answer, &[SESSION]);
-        assert_ne!(users[0].cookie(SESSION), before);
+        assert_ne!(users[0].value(SESSION), before.value(SESSION));
         users.truncate(4);
         let user = users.len() as u64 % 2;
         users.push(servers[stepping].signed_in(user).await);
@@ -983,7 +1001,7 @@ async fn rotate(clock: &Clock, keys: &Keys, servers: &[World; 2], order: &[usize
 async fn with_a_from_instant_one_deploy_in_any_order_rotates() {
     let keys = Keys::generate();
     for order in [[0, 1], [1, 0]] {
-        let clock = Clock::new();
+        let clock = Browser::at(START);
         let servers = [
             World::with(&clock, keys.ring(0)).await,
             World::with(&clock, keys.ring(0)).await,
@@ -1000,7 +1018,7 @@ async fn with_a_from_instant_one_deploy_in_any_order_rotates() {
             assert_all_in(&servers, &mut users).await;
         }
         let id = key_id(&users[3]);
-        clock.pass(2 * MINUTE);
+        clock.pass(seconds(2 * MINUTE));
         users.push(servers[0].signed_in(4).await);
         users.push(servers[1].signed_in(5).await);
         assert_all_in(&servers, &mut users).await;
@@ -1008,7 +1026,7 @@ async fn with_a_from_instant_one_deploy_in_any_order_rotates() {
     }
 }
 
-async fn assert_all_in(servers: &[World; 2], users: &mut [Client]) {
+async fn assert_all_in(servers: &[World; 2], users: &mut [Browser]) {
     for (index, user) in users.iter_mut().enumerate() {
         for server in servers {
             let answer = user.get(&server.server, "/").await;
@@ -1019,26 +1037,26 @@ async fn assert_all_in(servers: &[World; 2], users: &mut [Client]) {
 }
 
 /// The characters of a token that hold the version and all but four bits of the key id.
-fn key_id(user: &Client) -> String {
-    user.cookie(SESSION).expect("a session")[..6].to_owned()
+fn key_id(user: &Browser) -> String {
+    user.value(SESSION).expect("a session")[..6].to_owned()
 }
 
 #[tokio::test]
 async fn a_server_that_does_not_know_the_new_key_yet_deletes_no_cookie() {
-    let clock = Clock::new();
+    let clock = Browser::at(START);
     let keys = Keys::generate();
     let (new, old) = (
         World::with(&clock, keys.ring(2)).await,
         World::with(&clock, keys.ring(0)).await,
     );
     let mut user = new.signed_in(7).await;
-    let before = user.cookies();
+    let before = user.cookie_field();
     for _ in 0..3 {
         let answer = user.get(&old.server, "/").await;
         assert_nobody(&answer, "Rejected(UnknownKey)");
         assert_read(&answer);
         assert_eq!(user.post(&old.server, "/theme/dark").await.body, "false");
-        assert_eq!(user.cookies(), before);
+        assert_eq!(user.cookie_field(), before);
         assert_eq!(page(&user.get(&new.server, "/").await).user, 7);
     }
     // What does replace it is a sign-in there, and every server opens that.
