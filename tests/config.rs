@@ -5,10 +5,11 @@ mod common;
 
 use std::time::Duration;
 
+use sealed_session::testing::Browser;
 use sealed_session::{Builder, Event, Lifetime, RequestFields, SameSite, Sessions};
 use serde::{Deserialize, Serialize};
 
-use common::{DAY, Jar, START, Seen, after, ring};
+use common::{DAY, Seen, after, answered, keep, ring};
 
 #[derive(Serialize, Deserialize)]
 struct Login {
@@ -55,11 +56,10 @@ fn gives_for(builder: Builder<Login>, remembered: bool, expected: &[&str]) {
     let patch = session.finish_patch(200);
     let lines: Vec<String> = patch.set_cookies().map(without_token).collect();
     assert_eq!(lines, expected);
-    let pairs: Vec<&str> = patch
-        .set_cookies()
-        .map(|line| line.split(';').next().unwrap())
-        .collect();
-    let session = sessions.load_at(RequestFields::from_cookies([pairs.join("; ")]), after(0));
+    let mut browser = Browser::new();
+    browser.visit("/app");
+    keep(&mut browser, patch.set_cookies());
+    let session = sessions.load_at(browser.fields(), after(0));
     assert_eq!(session.get().map(|login| login.user), Some(7), "it opens again");
 }
 
@@ -436,10 +436,9 @@ fn the_usual_idle_timeout_of_remembered_sessions_is_14_days() {
         let mut session = sessions.load_at(RequestFields::default(), after(0));
         session.start(Login { user: 7 }).unwrap();
         session.remember(true).unwrap();
-        let mut jar = Jar::default();
-        jar.apply(session.finish_patch(200).set_cookies(), START);
+        let cookies = answered("", &session.finish_patch(200));
         let is_live = |seconds| {
-            let fields = RequestFields::from_cookies([jar.header(START)]);
+            let fields = RequestFields::from_cookies([cookies.clone()]);
             sessions.load_at(fields, after(seconds)).get().is_some()
         };
         assert!(is_live(expected * DAY - 1) && !is_live(expected * DAY), "{absolute}");

@@ -15,9 +15,7 @@ use std::thread;
 use std::time::Duration;
 
 use sealed_session::edge::Claims;
-use sealed_session::headers::Patch;
 use sealed_session::revocation::{RevocationList, Revocations};
-use sealed_session::testing::Browser;
 use sealed_session::{
     Builder, Event, KeyRing, Lifetime, Reason, RequestFields, Session, SessionId, SessionState, Sessions, WriteError,
 };
@@ -26,7 +24,7 @@ use serde::ser::SerializeStruct;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use time::OffsetDateTime;
 
-use common::{DAY, START, Seen, after, at, key, ring};
+use common::{DAY, START, Seen, after, answered, at, key, ring};
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Login {
@@ -64,16 +62,6 @@ fn load<T: Serialize + DeserializeOwned + Send + Sync + 'static>(sessions: &Sess
 
 fn load_after(sessions: &Sessions<Login>, cookies: &str, seconds: u64) -> Session<Login> {
     sessions.load_at(RequestFields::from_cookies([cookies.to_owned()]), after(seconds))
-}
-
-/// The cookies of a browser that had these and got this response.
-fn answered(cookies: &str, patch: &Patch, now: u64) -> String {
-    let mut browser = Browser::at(now);
-    browser.put(cookies);
-    for line in patch.set_cookies() {
-        browser.set_cookie(line).unwrap();
-    }
-    browser.cookie_field()
 }
 
 // ---- the random source
@@ -192,10 +180,10 @@ fn used_after_an_hour(sessions: &Sessions<Login>) -> String {
     let cookies = sessions.cookie_for_at(SEVEN, after(0)).unwrap();
     let mut session = load_after(sessions, &cookies, 1700);
     session.touch().unwrap();
-    let cookies = answered(&cookies, &session.finish_patch(200), START + 1700);
+    let cookies = answered(&cookies, &session.finish_patch(200));
     let session = load_after(sessions, &cookies, 3400);
     assert_eq!(session.get(), Some(&SEVEN));
-    answered(&cookies, &session.finish_patch(200), START + 3400)
+    answered(&cookies, &session.finish_patch(200))
 }
 
 #[test]
@@ -211,7 +199,7 @@ fn a_clock_that_jumps_between_requests_removes_no_cookie_and_everybody_is_back_w
             patch.set_cookies().all(|line| !line.contains("Max-Age=0")),
             "a clock that is {step} s off signs out"
         );
-        let after_it = answered(&cookies, &patch, START + 3600);
+        let after_it = answered(&cookies, &patch);
         hand.store(moved(0), Ordering::SeqCst);
         assert_eq!(load(&sessions, &cookies).get(), Some(&SEVEN), "{step}");
         if state != SessionState::Valid {
@@ -246,7 +234,7 @@ fn a_clock_that_jumps_within_a_request_prolongs_no_session() {
             if written.is_err() {
                 assert_eq!(step, YEAR, "only `remember` at the end of its 90 days may refuse");
             }
-            let browser = answered(&cookies, &patch, START + 3600);
+            let browser = answered(&cookies, &patch);
             let is_remembered = patch.set_cookies().any(|line| line.contains("Max-Age"));
             let absolute = if is_remembered { 90 * DAY } else { 43_200 };
             for pair in browser.split("; ") {
@@ -276,7 +264,7 @@ fn a_clock_that_steps_back_within_a_request_starts_nothing_in_the_future() {
         let mut session = sessions.load(RequestFields::default());
         session.start(SEVEN).unwrap();
         hand.store(moved(step), Ordering::SeqCst);
-        let cookies = answered("", &session.finish_patch(200), moved(step));
+        let cookies = answered("", &session.finish_patch(200));
         let session = load(&sessions, &cookies);
         assert_eq!(
             session.get(),
@@ -689,7 +677,7 @@ fn a_serialiser_that_fails_halfway_changes_nothing_and_tells_nothing() {
     let mut session = load(&sessions, &cookies);
     assert!(session.update(|data| *data = fragile(SECRET, Then::Fails)).is_err());
     let _ = session.update(|data| data.first = "new".into()).unwrap();
-    let cookies = answered(&cookies, &session.finish_patch(200), START + 1);
+    let cookies = answered(&cookies, &session.finish_patch(200));
     assert_eq!(
         load(&sessions, &cookies).get().map(|data| data.first.as_str()),
         Some("new")
@@ -731,7 +719,7 @@ fn a_ring_that_is_replaced_within_a_request_seals_what_is_sent_and_nothing_else(
             let patch = session.finish_patch(200);
             assert_eq!(sealing_keys(patch.set_cookies()), vec![new; sent]);
             // What the browser has then opens, unless it has something under the secret that is gone.
-            let browser = answered(&cookies, &patch, START);
+            let browser = answered(&cookies, &patch);
             let keys = sealing_keys(browser.split("; "));
             let is_whole = keeps_old || !keys.contains(&old);
             assert_eq!(load(&sessions, &browser).get().is_some(), is_whole, "{keys:?}");

@@ -11,7 +11,7 @@ use sealed_session::{
 };
 use serde::{Deserialize, Serialize};
 
-use common::{Jar, START, Seen, after, ring};
+use common::{Seen, after, answered, ring};
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Shop {
@@ -50,13 +50,9 @@ fn load(sessions: &Sessions<Shop>, cookies: &str) -> Session<Shop> {
 }
 
 /// What the browser that had these cookies sends after this response.
+#[track_caller]
 fn respond(session: &Session<Shop>, cookies: &str) -> String {
-    let mut jar = Jar::default();
-    for pair in cookies.split("; ").filter(|pair| !pair.is_empty()) {
-        jar.apply([format!("{pair}; Secure; Path=/").as_str()], START);
-    }
-    jar.apply(session.finish_patch(200).set_cookies(), START);
-    jar.header(START)
+    answered(cookies, &session.finish_patch(200))
 }
 
 fn visit(sessions: &Sessions<Shop>, cookies: &str, act: impl FnOnce(&mut Session<Shop>)) -> String {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::OffsetDateTime;
 
-use common::{DAY, START, Seen, after, at, key, ring};
+use common::{DAY, START, Seen, after, answered, at, key, ring};
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Login {
@@ -144,9 +144,8 @@ fn an_entry_lasts_as_long_as_sessions_of_its_kind() {
     let mut session = sessions.load_at(RequestFields::default(), after(40));
     session.start(Login { user: 7, generation: 0 }).unwrap();
     session.remember(true).unwrap();
-    let patch = session.finish_patch(200);
-    let pairs: Vec<_> = patch.set_cookies().filter_map(|line| line.split(';').next()).collect();
-    load(&sessions, &pairs.join("; ")).end().unwrap();
+    let remembered = answered("", &session.finish_patch(200));
+    load(&sessions, &remembered).end().unwrap();
     assert_lasts(&list, 40 + 90 * DAY + 300);
 
     // A token from before the timeout was shortened opens on a server that has not heard of that yet.

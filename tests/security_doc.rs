@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that meets what it does not expect fails")]
 
+mod common;
+
 use sealed_session::keys::{KeyError, NotAnId, SecretText};
 use sealed_session::{Key, KeyRing, Lifetime, Session, Sessions};
 use serde::{Deserialize, Serialize};
@@ -71,16 +73,7 @@ fn sign_in(sessions: &Sessions<Login>, user: u64, seconds: i64) -> String {
 
 /// The browser's cookies after a response to the request that brought `before`.
 fn finish(session: &Session<Login>, before: &str) -> String {
-    let mut cookies: Vec<String> = before.split("; ").map(str::to_owned).collect();
-    for line in session.finish_patch(200).set_cookies() {
-        let pair = line.split(';').next().unwrap().to_owned();
-        let name = pair.split_once('=').unwrap().0;
-        cookies.retain(|cookie| cookie.split_once('=').unwrap().0 != name);
-        if !line.contains("Max-Age=0") {
-            cookies.push(pair);
-        }
-    }
-    cookies.join("; ")
+    common::answered(before, &session.finish_patch(200))
 }
 
 #[track_caller]

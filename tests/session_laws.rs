@@ -10,10 +10,11 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 use sealed_session::edge::Claims;
+use sealed_session::testing;
 use sealed_session::{KeyRing, Lifetime, RequestFields, Session, SessionState, Sessions, WriteError};
 use serde::{Deserialize, Serialize};
 
-use common::{Jar, START, at, key};
+use common::{START, at, keep, key};
 
 const IDLE: u64 = 1500;
 const ABSOLUTE: u64 = 3600;
@@ -290,10 +291,13 @@ fn act_on(session: &mut Session<Data>, act: Act) {
     }
 }
 
+fn seconds(browser: &testing::Browser) -> u64 {
+    u64::try_from(browser.now().unix_timestamp()).unwrap()
+}
+
 struct World {
-    now: u64,
     server: Server,
-    jar: Jar,
+    jar: testing::Browser,
     browser: Browser,
     /// Responses on their way, with what they ought to do.
     on_the_way: Vec<(Vec<String>, Option<Seen>)>,
@@ -303,9 +307,8 @@ struct World {
 impl World {
     fn new() -> Self {
         Self {
-            now: START,
             server: Server::new(),
-            jar: Jar::default(),
+            jar: testing::Browser::at(START),
             browser: Browser::default(),
             on_the_way: Vec::new(),
             ids: 0,
@@ -313,14 +316,17 @@ impl World {
     }
 
     fn load(&self) -> Session<Data> {
-        let fields = RequestFields::from_cookies([self.jar.header(self.now)]);
-        self.server.sessions.load_at(fields, at(self.now))
+        self.server.sessions.load_at(self.jar.fields(), self.jar.now())
+    }
+
+    fn now(&self) -> u64 {
+        seconds(&self.jar)
     }
 
     /// The browser's session is the model's, neither more nor less.
     fn check(&self) {
         let session = self.load();
-        let expected = self.browser.live(self.now);
+        let expected = self.browser.live(self.now());
         assert_eq!(
             session.get().map(|data| data.number),
             expected.map(|model| model.number),
@@ -336,7 +342,7 @@ impl World {
                 "start and kind alone fix the end"
             );
             assert_eq!(session.is_remembered(), model.remembered);
-            assert!(self.now < model.started + absolute(model.remembered));
+            assert!(self.now() < model.started + absolute(model.remembered));
         }
     }
 
@@ -345,7 +351,7 @@ impl World {
         for &act in acts {
             act_on(&mut session, act);
         }
-        let served = serve(&self.browser, acts, status, self.now, &mut self.ids);
+        let served = serve(&self.browser, acts, status, self.now(), &mut self.ids);
         let seen = session.peek().map(|data| data.number);
         assert_eq!(seen, served.session.map(|model| model.number));
         let lines = self.finish(&session, status);
@@ -357,7 +363,7 @@ impl World {
             self.browser.session = served.effect.session.or(self.browser.session);
             self.browser.seen = served.effect.seen.or(self.browser.seen);
         }
-        self.jar.apply(lines.iter().map(String::as_str), self.now);
+        keep(&mut self.jar, lines.iter().map(String::as_str));
         self.check();
     }
 
@@ -387,7 +393,7 @@ impl World {
         let act = if renews { Act::Renew } else { Act::Read };
         let mut session = self.load();
         act_on(&mut session, act);
-        let served = serve(&self.browser, &[act], 200, self.now, &mut self.ids);
+        let served = serve(&self.browser, &[act], 200, self.now(), &mut self.ids);
         let lines = self.finish(&session, 200);
         self.assert_sends(&lines, &served.effect);
         self.on_the_way.push((lines, served.effect.seen));
@@ -398,11 +404,11 @@ impl World {
             return;
         }
         let (lines, seen) = self.on_the_way.swap_remove(index % self.on_the_way.len());
-        let before = self.jar.value("__Host-id").map(str::to_owned);
-        self.jar.apply(lines.iter().map(String::as_str), self.now);
+        let before = self.jar.clone();
+        keep(&mut self.jar, lines.iter().map(String::as_str));
         assert_eq!(
-            self.jar.value("__Host-id").map(str::to_owned),
-            before,
+            self.jar.cookie("__Host-id"),
+            before.cookie("__Host-id"),
             "a renewal carries no data"
         );
         self.browser.seen = seen.or(self.browser.seen);
@@ -417,8 +423,8 @@ impl World {
     }
 
     fn wait(&mut self, seconds: u64) {
-        let was_dead = self.browser.live(self.now).is_none();
-        self.now += seconds;
+        let was_dead = self.browser.live(self.now()).is_none();
+        self.jar.pass(Duration::from_secs(seconds));
         self.check();
         // An activity token that ends too late for its session could become honest by waiting: never by this server.
         if was_dead && self.seen_fits() {
@@ -442,6 +448,7 @@ impl World {
     }
 
     fn change_ring(&mut self, step: &Step) {
+        let now = self.now();
         let server = &mut self.server;
         match *step {
             Step::AddKey if server.next < 200 => {
@@ -450,7 +457,7 @@ impl World {
             }
             Step::Promote(index) => server.sealing = server.keys[index % server.keys.len()].0,
             Step::DropKey => {
-                let (now, sealing) = (self.now, server.sealing);
+                let sealing = server.sealing;
                 let gone = |&(number, until): &(u8, u64)| number != sealing && until <= now;
                 if let Some(index) = server.keys.iter().position(gone) {
                     server.keys.remove(index);
@@ -486,12 +493,11 @@ struct End {
 /// Every end that is told or sealed in the life of one session.
 fn life(steps: &[(Act, u64)]) -> Vec<End> {
     let sessions = built(&ring_text(&[(0, 0)], 0));
-    let mut jar = Jar::default();
-    let mut now = START;
+    let mut jar = testing::Browser::at(START);
     let mut ends = Vec::new();
-    for (act, seconds) in [(Act::Start(0), 0)].iter().chain(steps) {
-        now += seconds;
-        let mut session = sessions.load_at(RequestFields::from_cookies([jar.header(now)]), at(now));
+    for (act, wait) in [(Act::Start(0), 0)].iter().chain(steps) {
+        jar.pass(Duration::from_secs(*wait));
+        let mut session = sessions.load_at(jar.fields(), jar.now());
         act_on(&mut session, *act);
         if let Some(expires) = session.expires() {
             ends.push(End {
@@ -505,9 +511,9 @@ fn life(steps: &[(Act, u64)]) -> Vec<End> {
         ends.extend(sent.map(|claims| End {
             at: claims.expires.into(),
             is_remembered: session.is_remembered(),
-            active_at: claims.is_activity.then_some(now),
+            active_at: claims.is_activity.then(|| seconds(&jar)),
         }));
-        jar.apply(patch.set_cookies(), now);
+        keep(&mut jar, patch.set_cookies());
     }
     ends
 }
@@ -549,15 +555,16 @@ proptest! {
         visits in vec(0..2500u64, 0..20),
     ) {
         let sessions = built(&ring_text(&[(0, 0)], 0));
-        let mut jar = Jar::default();
+        let mut jar = testing::Browser::at(START);
         let mut session = sessions.load_at(RequestFields::default(), at(START));
         session.start(Data { number: 1 }).unwrap();
         session.remember(remembered).unwrap();
-        jar.apply(session.finish_patch(200).set_cookies(), START);
-        let (mut now, mut last_visit, mut is_dead) = (START, START, false);
+        keep(&mut jar, session.finish_patch(200).set_cookies());
+        let (mut last_visit, mut is_dead) = (START, false);
         for wait in visits {
-            now += wait;
-            let session = sessions.load_at(RequestFields::from_cookies([jar.header(now)]), at(now));
+            jar.pass(Duration::from_secs(wait));
+            let now = seconds(&jar);
+            let session = sessions.load_at(jar.fields(), jar.now());
             let is_live = session.get().is_some();
             prop_assert!(!(is_dead && is_live), "it came back");
             let absent = now - last_visit;
@@ -571,7 +578,7 @@ proptest! {
             }
             is_dead = !is_live;
             last_visit = now;
-            jar.apply(session.finish_patch(200).set_cookies(), now);
+            keep(&mut jar, session.finish_patch(200).set_cookies());
         }
     }
 
@@ -609,12 +616,12 @@ proptest! {
         world.wait(wait);
         world.send_slowly(true);
         world.request(&[Act::Remember(false)], 200);
-        let shortened = world.now;
+        let shortened = world.now();
         world.arrive(0);
         world.wait(later);
         if world.load().get().is_some() {
-            prop_assert!(world.now < START + ABSOLUTE);
-            prop_assert!(world.now < shortened + REMEMBERED_IDLE);
+            prop_assert!(world.now() < START + ABSOLUTE);
+            prop_assert!(world.now() < shortened + REMEMBERED_IDLE);
         }
     }
 }

@@ -14,7 +14,7 @@ use sealed_session::{
 };
 use serde::{Deserialize, Serialize};
 
-use common::{DAY, START, Seen, after, key, ring};
+use common::{DAY, START, Seen, after, answered, key, ring};
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Login {
@@ -590,12 +590,7 @@ fn a_session_that_is_no_longer_remembered_sends_both_cookies_for_this_visit_only
     let mut session = house.sessions.load_at(RequestFields::default(), after(0));
     session.start(login(7)).unwrap();
     session.remember(true).unwrap();
-    let patch = session.finish_patch(200);
-    let pairs: Vec<&str> = patch
-        .set_cookies()
-        .map(|line| line.split(';').next().unwrap())
-        .collect();
-    let cookies = pairs.join("; ");
+    let cookies = answered("", &session.finish_patch(200));
     let house = House { cookies, ..house };
     house.visit(60).gives(
         |session| session.remember(false).unwrap(),
@@ -611,12 +606,8 @@ fn a_session_too_old_to_be_an_ordinary_one_stays_remembered_and_says_so() {
         .sessions
         .load_at(RequestFields::from_cookies([house.cookies.clone()]), after(0));
     session.remember(true).unwrap();
-    let patch = session.finish_patch(200);
-    let pairs: Vec<&str> = patch
-        .set_cookies()
-        .map(|line| line.split(';').next().unwrap())
-        .collect();
-    house.visit_with(pairs.join("; "), 43_200).gives(
+    let cookies = answered("", &session.finish_patch(200));
+    house.visit_with(cookies, 43_200).gives(
         |session| {
             assert_eq!(session.remember(false), Err(WriteError::Expiry));
             assert!(session.is_remembered());

@@ -1,9 +1,11 @@
-//! What several tests share: an instant to start from, keys, an ear for events, and a cookie jar.
+//! What several tests share: an instant to start from, keys, an ear for events, and what a browser keeps.
 #![allow(dead_code, reason = "every test uses its own part of this")]
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use sealed_session::headers::Patch;
+use sealed_session::testing::Browser;
 use sealed_session::{Event, Key, KeyRing};
 use time::OffsetDateTime;
 
@@ -61,68 +63,19 @@ impl Seen {
     }
 }
 
-/// The cookies of one browser for one host, which is as strict as browsers are.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Jar(Vec<Cookie>);
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Cookie {
-    name: String,
-    value: String,
-    /// `None`: it goes when the browser is closed.
-    until: Option<u64>,
+/// The `Cookie` field of a browser that had these cookies and gets a response with this patch.
+#[track_caller]
+pub(crate) fn answered(cookies: &str, patch: &Patch) -> String {
+    let mut browser = Browser::new();
+    browser.put(cookies);
+    keep(&mut browser, patch.set_cookies());
+    browser.cookie_field()
 }
 
-impl Jar {
-    /// Takes what the `Set-Cookie` lines of a response say at `now`.
-    #[track_caller]
-    pub(crate) fn apply<'a>(&mut self, lines: impl IntoIterator<Item = &'a str>, now: u64) {
-        for line in lines {
-            let mut parts = line.split("; ");
-            let pair = parts.next().and_then(|pair| pair.split_once('='));
-            let (name, value) = pair.unwrap_or_else(|| panic!("no cookie pair: {line}"));
-            let attributes: Vec<&str> = parts.collect();
-            let is_host = name.starts_with("__Host-");
-            let has = |attribute| attributes.contains(&attribute);
-            assert!(
-                !is_host || (has("Secure") && has("Path=/") && !line.contains("Domain=")),
-                "a browser refuses {line}"
-            );
-            assert!(name.len() + value.len() <= 4096, "a browser drops {line}");
-            let max_age = attributes
-                .iter()
-                .find_map(|attribute| attribute.strip_prefix("Max-Age="));
-            let until = max_age.map(|seconds| now + seconds.parse::<u64>().expect("Max-Age is a number"));
-            self.0.retain(|cookie| cookie.name != name);
-            if until.is_none_or(|until| until > now) {
-                self.0.push(Cookie {
-                    name: name.into(),
-                    value: value.into(),
-                    until,
-                });
-            }
-        }
-    }
-
-    /// The value of the `Cookie` field that the browser sends at `now`.
-    pub(crate) fn header(&self, now: u64) -> String {
-        let live = self
-            .0
-            .iter()
-            .filter(|cookie| cookie.until.is_none_or(|until| until > now));
-        let pairs: Vec<String> = live.map(|cookie| format!("{}={}", cookie.name, cookie.value)).collect();
-        pairs.join("; ")
-    }
-
-    pub(crate) fn value(&self, name: &str) -> Option<&str> {
-        let mut cookies = self.0.iter();
-        cookies
-            .find(|cookie| cookie.name == name)
-            .map(|cookie| cookie.value.as_str())
-    }
-
-    /// The browser is closed and opened again.
-    pub(crate) fn restart(&mut self) {
-        self.0.retain(|cookie| cookie.until.is_some());
+/// The browser takes these `Set-Cookie` lines.
+#[track_caller]
+pub(crate) fn keep<'a>(browser: &mut Browser, lines: impl IntoIterator<Item = &'a str>) {
+    for line in lines {
+        browser.set_cookie(line).expect("a browser keeps it");
     }
 }
