@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hkdf::hmac::{Hmac, KeyInit as _, Mac as _};
 use sealed_session::edge::{Checker, EdgeRights};
+use sealed_session::testing::Browser;
 use sealed_session::{Key, KeyRing, Lifetime, Reason, RequestFields, SessionState, Sessions};
 use serde_json::{Value, json};
 use sha2::Sha256;
@@ -279,13 +280,12 @@ fn a_remembered_session_checks_over_its_whole_life() {
     let mut session = sessions.load_at(RequestFields::default(), at(0));
     session.start(json!(7)).unwrap();
     session.remember(true).unwrap();
-    let patch = session.finish_patch(200);
-    let cookie: Vec<_> = patch
-        .set_cookies()
-        .map(|line| line.split(';').next().unwrap())
-        .collect();
+    let mut headers = Vec::new();
+    session.finish(200, &mut headers);
+    let mut browser = Browser::new();
+    browser.receive(&headers);
     let checker = Checker::from_edge_keys(sessions.edge_keys_at(90, EdgeRights::Check, at(0)).expose()).unwrap();
-    assert!(checker.check_at(&fields(cookie.join("; ")), at(13 * 86_400)).is_ok());
+    assert!(checker.check_at(&browser.fields(), at(13 * 86_400)).is_ok());
 }
 
 #[test]

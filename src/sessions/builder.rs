@@ -342,7 +342,7 @@ impl<T: SessionData> Builder<T> {
         }
     }
 
-    /// The clock. Default: the system's. Tests of an application move time with it.
+    /// The clock. Default: the system's. Tests of an application move time with it: `testing::Browser` brings one.
     pub fn clock(self, clock: impl Fn() -> OffsetDateTime + Send + Sync + 'static) -> Self {
         Self {
             clock: Box::new(move || to_seconds(clock())),

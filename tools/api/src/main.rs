@@ -21,7 +21,7 @@ struct Section {
 }
 
 /// A crate that is named here cannot get a new major version without a new major version of this crate.
-const SECTIONS: [Section; 6] = [
+const SECTIONS: [Section; 7] = [
     // `std` stands for `core` and `alloc` as well. serde: the bounds of a session's type. time: instants.
     Section {
         feature: "",
@@ -68,6 +68,11 @@ const SECTIONS: [Section; 6] = [
         feature: "tracing",
         includes: &[],
         crates: &["std"],
+    },
+    Section {
+        feature: "testing",
+        includes: &[],
+        crates: &["std", "time"],
     },
 ];
 
