@@ -1183,9 +1183,7 @@ fn a_patch_applied_twice_changes_nothing_more() {
 #[track_caller]
 fn assert_renews_from(idle: u64, threshold: u64) {
     let house = house_with(|_| {
-        Sessions::builder(ring())
-            .lifetime(Lifetime::default().idle(Duration::from_secs(idle)))
-            .lifetime(Lifetime::absolute(days(400)))
+        Sessions::builder(ring()).lifetime(Lifetime::absolute(days(400)).idle(Duration::from_secs(idle)))
     });
     let read = |session: &mut Session<Login>| assert!(session.get().is_some());
     house.visit(threshold - 1).gives(read, PRIVATE, &[]);
