@@ -26,13 +26,14 @@ use crate::time::{from_seconds, to_seconds, to_seconds_rounded_up};
 /// or publish elsewhere.
 ///
 /// Only ids of genuine tokens are asked for: what anybody makes up is refused before.
+#[doc(alias("denylist", "blocklist", "blacklist"))]
 pub trait RevocationList: Send + Sync {
     /// Whether sessions of this id are to be refused.
     fn is_revoked(&self, id: SessionId) -> bool;
 
-    /// Refuses sessions of this id from now on. After `until` no such session can be valid any more, and the entry may
-    /// be dropped.
-    fn revoke(&self, id: SessionId, until: OffsetDateTime, now: OffsetDateTime);
+    /// Refuses sessions of this id from `now` on.
+    #[doc(alias("revoke", "invalidate", "denylist"))]
+    fn revoke_at(&self, revoked: Revocation, now: OffsetDateTime);
 
     /// The cut-off that this list knows: sessions that started before it are refused. Default: none.
     fn cut_off(&self) -> Option<OffsetDateTime> {
@@ -40,6 +41,7 @@ pub trait RevocationList: Send + Sync {
     }
 
     /// The cut-off was raised on this server; it holds here whether the list keeps it or not. Default: nothing is kept.
+    #[doc(alias("revoke_all", "reject_started_before"))]
     fn raise_cut_off(&self, instant: OffsetDateTime) {
         let _ = instant;
     }
@@ -49,6 +51,15 @@ pub trait RevocationList: Send + Sync {
     fn report_to(&self, observer: &Arc<dyn Observer>) {
         let _ = observer;
     }
+}
+
+/// A session that is revoked, and for how long that must be known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Revocation {
+    /// The session.
+    pub id: SessionId,
+    /// After this no session of the id can be valid any more, and the entry may be dropped.
+    pub until: OffsetDateTime,
 }
 
 /// Revoked session ids and the cut-off, in memory: small, fast to ask, and the same on every server that has merged the
@@ -64,8 +75,8 @@ pub trait RevocationList: Send + Sync {
 /// what `cargo run --release --example revocation_cost` printed on a shared virtual machine with other work; on a calm one
 /// it is less.
 ///
-/// [`snapshot`](Self::snapshot) is the whole list as bytes, for a server that starts, a file that survives a restart, or an
-/// edge. [`delta_since`](Self::delta_since) is what came since the last time, for the others. The bytes are **not
+/// [`snapshot_at`](Self::snapshot_at) is the whole list as bytes, for a server that starts, a file that survives a restart, or an
+/// edge. [`delta_since_at`](Self::delta_since_at) is what came since the last time, for the others. The bytes are **not
 /// authenticated**: who can write to the channel that carries them can sign everybody out, and nobody in.
 ///
 /// ```
@@ -82,14 +93,14 @@ pub trait RevocationList: Send + Sync {
 /// // Somebody signs out; another server is told.
 /// let mut sent = RevocationCursor::default();
 /// session.id().map(|id| sessions.revoke(id));
-/// let delta = here.delta_since(&mut sent, now).expect("there is news");
-/// assert_eq!(there.merge(&delta, now)?, 1);
-/// assert!(here.delta_since(&mut sent, now).is_none());
+/// let delta = here.delta_since_at(&mut sent, now).expect("there is news");
+/// assert_eq!(there.merge_at(&delta, now)?, 1);
+/// assert!(here.delta_since_at(&mut sent, now).is_none());
 ///
 /// // After a restart, or to repair whatever got lost:
 /// let again = Revocations::new();
-/// again.merge(&there.snapshot(now), now)?;
-/// assert_eq!(again.snapshot(now), here.snapshot(now));
+/// again.merge_at(&there.snapshot_at(now), now)?;
+/// assert_eq!(again.snapshot_at(now), here.snapshot_at(now));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
@@ -170,7 +181,7 @@ impl Revocations {
     /// The whole list as bytes (SPEC.md, *Revocation list*), without entries that are over at `now`. Lists of the same
     /// content have the same snapshot.
     #[must_use]
-    pub fn snapshot(&self, now: OffsetDateTime) -> Vec<u8> {
+    pub fn snapshot_at(&self, now: OffsetDateTime) -> Vec<u8> {
         let mut writer = Writer::new(self.shared.cut_off.load(Ordering::Acquire), self.len());
         self.shared.ids.write(&mut writer, to_seconds(now));
         writer.finish()
@@ -181,14 +192,14 @@ impl Revocations {
     ///
     /// If the cursor is more than 65,536 changes behind, it is a whole snapshot.
     #[must_use]
-    pub fn delta_since(&self, cursor: &mut RevocationCursor, now: OffsetDateTime) -> Option<Vec<u8>> {
+    pub fn delta_since_at(&self, cursor: &mut RevocationCursor, now: OffsetDateTime) -> Option<Vec<u8>> {
         self.changes_since(cursor, now, |_| true)
     }
 
-    /// As [`delta_since`](Self::delta_since), but only of what was revoked on this list itself: for a channel on which
+    /// As [`delta_since_at`](Self::delta_since_at), but only of what was revoked on this list itself: for a channel on which
     /// every server hears every other, so that nobody repeats what all have heard.
     #[must_use]
-    pub fn own_delta_since(&self, cursor: &mut RevocationCursor, now: OffsetDateTime) -> Option<Vec<u8>> {
+    pub fn own_delta_since_at(&self, cursor: &mut RevocationCursor, now: OffsetDateTime) -> Option<Vec<u8>> {
         self.changes_since(cursor, now, |change| change.own)
     }
 
@@ -206,23 +217,23 @@ impl Revocations {
     /// # Errors
     /// [`RevocationsError`] if the bytes are not exactly a list of version 1; then nothing was joined. Whatever they claim,
     /// no more is allocated than they are long.
-    pub fn merge(&self, bytes: &[u8], now: OffsetDateTime) -> Result<usize, RevocationsError> {
+    pub fn merge_at(&self, bytes: &[u8], now: OffsetDateTime) -> Result<usize, RevocationsError> {
         Ok(self.merge_all(&[Snapshot::parse(bytes)?], now))
     }
 
-    /// As [`merge`](Self::merge), of what a [`RevocationFile`](crate::revocation::RevocationFile) holds, such as that of another server: a
+    /// As [`merge_at`](Self::merge_at), of what a [`RevocationFile`](crate::revocation::RevocationFile) holds, such as that of another server: a
     /// snapshot, and after it deltas. What is cut off after the first whole one, as by a `kill -9` while it was written, is left
     /// out.
     ///
     /// # Errors
     /// [`RevocationsError`] if any of it is something else; then nothing was joined.
-    pub fn merge_file(&self, bytes: &[u8], now: OffsetDateTime) -> Result<usize, RevocationsError> {
+    pub fn merge_file_at(&self, bytes: &[u8], now: OffsetDateTime) -> Result<usize, RevocationsError> {
         let (read, result) = Snapshot::parse_all(bytes);
         result?;
         Ok(self.merge_all(&read, now))
     }
 
-    /// As [`merge_file`](Self::merge_file), but what stands before anything else is joined.
+    /// As [`merge_file_at`](Self::merge_file_at), but what stands before anything else is joined.
     pub(crate) fn merge_readable(&self, bytes: &[u8], now: OffsetDateTime) {
         let (read, _) = Snapshot::parse_all(bytes);
         self.merge_all(&read, now);
@@ -321,7 +332,7 @@ impl Revocations {
                 .map(|changes| changes.copied().filter(wanted).collect::<Vec<_>>())
         });
         let Some(changes) = changes else {
-            return Some(self.snapshot(now));
+            return Some(self.snapshot_at(now));
         };
         if changes.is_empty() {
             return None;
@@ -349,7 +360,7 @@ impl RevocationList for Revocations {
         self.shared.ids.contains(id)
     }
 
-    fn revoke(&self, id: SessionId, until: OffsetDateTime, now: OffsetDateTime) {
+    fn revoke_at(&self, Revocation { id, until }: Revocation, now: OffsetDateTime) {
         let until = seconds_on_the_wire(to_seconds_rounded_up(until));
         let joined = self.join(id.0[0], [Entry { id, until }].into_iter(), to_seconds(now), true);
         self.report_room(joined.dropped);

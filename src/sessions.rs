@@ -19,7 +19,7 @@ use crate::error::{ConfigError, Reason, WriteError};
 use crate::headers::RequestFields;
 use crate::ids::{KeyId, SessionId};
 use crate::keyring::{KeyAt, KeyRing};
-use crate::revocation::RevocationList;
+use crate::revocation::{Revocation, RevocationList};
 use crate::session::event::{Event, Observer};
 use crate::session::{Genuine, Opened, SessionData, from_payload};
 use crate::time::{LEEWAY, LONGEST_LIFE, from_seconds, to_seconds, to_seconds_rounded_up};
@@ -185,10 +185,10 @@ impl<T: SessionData> Sessions<T> {
 
     fn revoke_until(&self, id: SessionId, until: u64, now: u64) {
         // No token that any server takes now lasts longer.
-        let until = until.min(now.saturating_add(LONGEST_LIFE + LEEWAY));
+        let until = from_seconds(until.min(now.saturating_add(LONGEST_LIFE + LEEWAY)));
         self.shared
             .revocations
-            .revoke(id, from_seconds(until), from_seconds(now));
+            .revoke_at(Revocation { id, until }, from_seconds(now));
         self.observe(&Event::Revoked { id });
     }
 

@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 
 use crate::error::{RevocationFileError, RevocationsError};
 use crate::ids::SessionId;
-use crate::revocation::{RevocationCursor, RevocationList, Revocations};
+use crate::revocation::{Revocation, RevocationCursor, RevocationList, Revocations};
 use crate::session::event::{Event, Observer};
 use crate::time::{from_seconds, now};
 
@@ -22,7 +22,7 @@ use crate::time::{from_seconds, now};
 ///
 /// The file is for one process: a lock file beside it tells. It begins with a snapshot, and deltas follow until they are
 /// as long as it; then the whole is written beside it and renamed. So whenever the process is killed the file reads, and has all
-/// that was revoked before ([`Revocations::merge_file`] reads it too). A write that fails is an
+/// that was revoked before ([`Revocations::merge_file_at`] reads it too). A write that fails is an
 /// [`Event::RevocationFileNotWritten`]; the revocation holds in memory, and the next one or a flush writes both.
 ///
 /// Clones are handles to one file. It is released when the last one is gone, that in [`Sessions`](crate::Sessions) included.
@@ -111,7 +111,7 @@ impl RevocationFile {
         }
         match fs::read(path) {
             Ok(bytes) => {
-                if let Err(error) = list.merge_file(&bytes, from_seconds(now())) {
+                if let Err(error) = list.merge_file_at(&bytes, from_seconds(now())) {
                     unreadable(path, error, &bytes)?;
                 }
             }
@@ -150,7 +150,7 @@ impl RevocationFile {
             && is_at(&file, path, writer.length).unwrap_or(false)
         {
             let mut cursor = writer.cursor;
-            let Some(delta) = list.delta_since(&mut cursor, now) else {
+            let Some(delta) = list.delta_since_at(&mut cursor, now) else {
                 writer.file = Some(file);
                 return Ok(());
             };
@@ -181,7 +181,7 @@ impl Writer {
     /// Writes the whole list beside the file and renames, so that there is a whole file at any moment.
     fn rewritten(path: &Path, list: &Revocations, now: OffsetDateTime) -> io::Result<Self> {
         let cursor = list.cursor();
-        let snapshot = list.snapshot(now);
+        let snapshot = list.snapshot_at(now);
         let new = beside(path, ".new");
         // What a kill left behind is not written into: it may be somebody else's, or a link.
         match fs::remove_file(&new) {
@@ -216,8 +216,8 @@ impl RevocationList for RevocationFile {
         self.shared.list.is_revoked(id)
     }
 
-    fn revoke(&self, id: SessionId, until: OffsetDateTime, now: OffsetDateTime) {
-        self.shared.list.revoke(id, until, now);
+    fn revoke_at(&self, revoked: Revocation, now: OffsetDateTime) {
+        self.shared.list.revoke_at(revoked, now);
         self.write_or_report(now);
     }
 

@@ -12,20 +12,29 @@ fn at(seconds: u64) -> OffsetDateTime {
     from_seconds(seconds)
 }
 
+fn revoke(list: &Revocations, number: u64, until: u64, now: u64) {
+    revoke_id(list, id(number), until, now);
+}
+
+fn revoke_id(list: &Revocations, id: SessionId, until: u64, now: u64) {
+    let until = at(until);
+    list.revoke_at(Revocation { id, until }, at(now));
+}
+
 fn revoked(list: &Revocations, numbers: impl Iterator<Item = u64>, until: u64, now: u64) {
-    numbers.for_each(|number| list.revoke(id(number), at(until), at(now)));
+    numbers.for_each(|number| revoke(list, number, until, now));
 }
 
 fn merge(into: &Revocations, bytes: &[u8], now: u64) -> usize {
-    into.merge(bytes, at(now)).unwrap()
+    into.merge_at(bytes, at(now)).unwrap()
 }
 
 #[test]
 fn a_revoked_id_stays_revoked_until_its_instant() {
     let list = Revocations::new();
     assert!(list.is_empty() && !list.is_revoked(id(1)));
-    list.revoke(id(1), at(100), at(0));
-    list.revoke(id(1), at(50), at(0));
+    revoke(&list, 1, 100, 0);
+    revoke(&list, 1, 50, 0);
     revoked(&list, 2..200, 200, 99);
     assert!(
         list.is_revoked(id(1)),
@@ -41,48 +50,48 @@ fn entries_that_outlived_every_session_go_by_themselves() {
     let list = Revocations::new();
     // One run of the 256: the others would do the same.
     for number in 0..100_000 {
-        list.revoke(id(number), at(number + 10), at(number));
+        revoke(&list, number, number + 10, number);
     }
     assert!(list.len() < 20, "{}", list.len());
     assert!(list.is_revoked(id(99_999)));
-    assert_eq!(list.snapshot(at(200_000)), Revocations::new().snapshot(at(0)));
+    assert_eq!(list.snapshot_at(at(200_000)), Revocations::new().snapshot_at(at(0)));
     assert!(list.is_empty(), "a snapshot prunes");
 }
 
 #[test]
 fn what_is_over_is_neither_sent_nor_taken() {
     let (one, other) = (Revocations::new(), Revocations::new());
-    one.revoke(id(1), at(100), at(0));
-    one.revoke(id(2), at(200), at(0));
-    one.revoke(id(3), at(50), at(60));
+    revoke(&one, 1, 100, 0);
+    revoke(&one, 2, 200, 0);
+    revoke(&one, 3, 50, 60);
     assert!(!one.is_revoked(id(3)));
-    let early = one.snapshot(at(0));
+    let early = one.snapshot_at(at(0));
     assert_eq!(merge(&other, &early, 100), 1);
     assert!(!other.is_revoked(id(1)) && other.is_revoked(id(2)));
-    assert_eq!(one.snapshot(at(100)), other.snapshot(at(100)));
-    let delta = one.delta_since(&mut RevocationCursor::default(), at(100)).unwrap();
-    assert_eq!(delta, one.snapshot(at(100)));
+    assert_eq!(one.snapshot_at(at(100)), other.snapshot_at(at(100)));
+    let delta = one.delta_since_at(&mut RevocationCursor::default(), at(100)).unwrap();
+    assert_eq!(delta, one.snapshot_at(at(100)));
 }
 
 #[test]
 fn a_later_end_holds_wherever_it_comes_from() {
     let (one, other) = (Revocations::new(), Revocations::new());
-    one.revoke(id(1), at(100), at(0));
-    other.revoke(id(1), at(200), at(0));
-    assert_eq!(merge(&one, &other.snapshot(at(0)), 0), 1);
-    assert_eq!(merge(&other, &one.snapshot(at(0)), 0), 0);
-    assert_eq!(one.snapshot(at(150)), other.snapshot(at(150)));
-    assert_ne!(one.snapshot(at(150)), Revocations::new().snapshot(at(150)));
+    revoke(&one, 1, 100, 0);
+    revoke(&other, 1, 200, 0);
+    assert_eq!(merge(&one, &other.snapshot_at(at(0)), 0), 1);
+    assert_eq!(merge(&other, &one.snapshot_at(at(0)), 0), 0);
+    assert_eq!(one.snapshot_at(at(150)), other.snapshot_at(at(150)));
+    assert_ne!(one.snapshot_at(at(150)), Revocations::new().snapshot_at(at(150)));
 }
 
 #[test]
 fn an_instant_beyond_32_bits_is_the_last_one() {
     let list = Revocations::new();
-    list.revoke(id(1), at(1 << 40), at(0));
+    revoke(&list, 1, 1 << 40, 0);
     list.raise_cut_off(at(1 << 40));
     assert_eq!(list.cut_off(), Some(at(u32::MAX.into())));
     let again = Revocations::new();
-    assert_eq!(merge(&again, &list.snapshot(at(0)), u64::from(u32::MAX) - 1), 2);
+    assert_eq!(merge(&again, &list.snapshot_at(at(0)), u64::from(u32::MAX) - 1), 2);
     assert!(again.is_revoked(id(1)));
 }
 
@@ -90,31 +99,34 @@ fn an_instant_beyond_32_bits_is_the_last_one() {
 fn a_delta_has_what_is_new_and_an_own_delta_what_is_new_from_here() {
     let (one, other) = (Revocations::new(), Revocations::new());
     let (mut all, mut own) = (RevocationCursor::default(), RevocationCursor::default());
-    assert_eq!(one.delta_since(&mut all, at(0)), None);
-    one.revoke(id(1), at(100), at(0));
-    let first = one.delta_since(&mut all, at(0)).unwrap();
+    assert_eq!(one.delta_since_at(&mut all, at(0)), None);
+    revoke(&one, 1, 100, 0);
+    let first = one.delta_since_at(&mut all, at(0)).unwrap();
     assert_eq!(merge(&other, &first, 0), 1);
-    one.revoke(id(1), at(100), at(0));
-    assert_eq!(one.delta_since(&mut all, at(0)), None, "known already");
+    revoke(&one, 1, 100, 0);
+    assert_eq!(one.delta_since_at(&mut all, at(0)), None, "known already");
 
-    other.revoke(id(2), at(100), at(0));
+    revoke(&other, 2, 100, 0);
     other.raise_cut_off(at(40));
-    let theirs = other.delta_since(&mut RevocationCursor::default(), at(0)).unwrap();
+    let theirs = other.delta_since_at(&mut RevocationCursor::default(), at(0)).unwrap();
     assert_eq!(merge(&one, &theirs, 0), 2);
     assert_eq!(one.cut_off(), Some(at(40)));
     assert_eq!(
-        one.own_delta_since(&mut own.clone(), at(0)).map(|delta| delta.len()),
+        one.own_delta_since_at(&mut own.clone(), at(0)).map(|delta| delta.len()),
         Some(17 + 12)
     );
     let before = all;
-    assert_eq!(one.delta_since(&mut all, at(0)).map(|delta| delta.len()), Some(17 + 12));
+    assert_eq!(
+        one.delta_since_at(&mut all, at(0)).map(|delta| delta.len()),
+        Some(17 + 12)
+    );
     assert_eq!((all, own == all), (one.cursor(), false));
-    _ = one.own_delta_since(&mut own, at(0));
+    _ = one.own_delta_since_at(&mut own, at(0));
     assert_eq!(own, all, "it moves past what is not sent");
-    assert_eq!(one.own_delta_since(&mut before.clone(), at(0)), None);
+    assert_eq!(one.own_delta_since_at(&mut before.clone(), at(0)), None);
 
     one.raise_cut_off(at(50));
-    let cut = one.own_delta_since(&mut own, at(0)).unwrap();
+    let cut = one.own_delta_since_at(&mut own, at(0)).unwrap();
     assert_eq!(
         (cut.len(), merge(&other, &cut, 0), other.cut_off()),
         (17, 1, Some(at(50)))
@@ -127,24 +139,24 @@ fn a_cursor_that_is_too_far_behind_or_foreign_gets_the_whole_list() {
     let mut behind = RevocationCursor::default();
     revoked(&list, 0..LONGEST_LOG as u64, 100, 0);
     assert_eq!(list.log(|log| log.dropped), 0);
-    list.revoke(id(1 << 60), at(100), at(0));
+    revoke(&list, 1 << 60, 100, 0);
     assert_eq!(list.log(|log| log.changes.len()), LONGEST_LOG, "the log is bounded");
-    let whole = list.snapshot(at(0));
-    assert_eq!(list.delta_since(&mut behind, at(0)).as_ref(), Some(&whole));
+    let whole = list.snapshot_at(at(0));
+    assert_eq!(list.delta_since_at(&mut behind, at(0)).as_ref(), Some(&whole));
     assert_eq!(behind, list.cursor());
     let mut foreign = RevocationCursor(u64::MAX);
-    assert_eq!(list.own_delta_since(&mut foreign, at(0)).as_ref(), Some(&whole));
+    assert_eq!(list.own_delta_since_at(&mut foreign, at(0)).as_ref(), Some(&whole));
     assert_eq!(foreign, list.cursor());
 }
 
 #[test]
 fn a_list_that_is_refused_changes_nothing() {
     let (list, other) = (Revocations::new(), Revocations::new());
-    other.revoke(id(1), at(100), at(0));
+    revoke(&other, 1, 100, 0);
     other.raise_cut_off(at(5));
-    let mut bytes = other.snapshot(at(0));
+    let mut bytes = other.snapshot_at(at(0));
     bytes.push(0);
-    assert_eq!(list.merge(&bytes, at(0)), Err(RevocationsError::Length));
+    assert_eq!(list.merge_at(&bytes, at(0)), Err(RevocationsError::Length));
     assert_eq!(
         (list.len(), list.cut_off(), list.cursor()),
         (0, None, RevocationCursor(0))
@@ -204,7 +216,7 @@ fn ids_as_the_crate_draws_them_fill_the_room_and_no_more() {
     revoked(&larger, (0..40_000).map(random), 100, 0);
     let list = Revocations::bounded(20_000);
     let (heard, _observer) = Heard::by(&list);
-    assert_eq!(merge(&list, &larger.snapshot(at(0)), 0), 40_000);
+    assert_eq!(merge(&list, &larger.snapshot_at(at(0)), 0), 40_000);
     assert!((18_000..28_417).contains(&list.len()), "{}", list.len());
     assert!(matches!(
         heard.take()[..],
@@ -222,7 +234,7 @@ fn what_has_expired_makes_room_before_anything_else() {
     revoked(&list, 140..279, 80, 50);
     assert!(list.is_revoked(id(139)) && list.is_revoked(id(278)));
     assert_eq!((list.len(), heard.take()), (140, vec![]));
-    list.revoke(id(279), at(80), at(50));
+    revoke(&list, 279, 80, 50);
     let full = Event::RevocationsFull {
         dropped: 9,
         most: 25_600,
@@ -234,14 +246,14 @@ fn what_has_expired_makes_room_before_anything_else() {
 #[test]
 fn ids_that_begin_alike_push_out_each_other_alone() {
     let list = Revocations::bounded(256 * 100);
-    list.revoke(id(1 << 60), at(2), at(0));
+    revoke(&list, 1 << 60, 2, 0);
     revoked(&list, 0..100_000, 1000, 0);
     assert!(list.is_revoked(id(1 << 60)));
     assert!(list.len() <= 141);
     // Also by a merge, of which the list takes what it has room for.
     let hostile = Revocations::new();
     revoked(&hostile, (0..10_000).map(|number| number << 40), u32::MAX.into(), 0);
-    merge(&list, &hostile.snapshot(at(0)), 0);
+    merge(&list, &hostile.snapshot_at(at(0)), 0);
     assert!(list.is_revoked(id(1 << 60)) && list.len() <= 256 * 140);
 }
 
@@ -254,7 +266,7 @@ fn nearly_full_is_said_again_only_after_it_was_better() {
     revoked(&list, spread(0..850), 100, 0);
     assert_eq!(heard.take().len(), 1);
     revoked(&list, spread(850..900), 200, 0);
-    _ = list.snapshot(at(100));
+    _ = list.snapshot_at(at(100));
     assert_eq!(list.len(), 50);
     revoked(&list, spread(900..950), 300, 100);
     assert_eq!(heard.take(), []);
@@ -274,7 +286,7 @@ fn a_full_list_stays_bounded_and_counts_right_under_threads() {
     let larger = Revocations::new();
     let random = |number: u64| number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     revoked(&larger, (0..20_000).map(random), 100, 0);
-    let snapshot = larger.snapshot(at(0));
+    let snapshot = larger.snapshot_at(at(0));
     std::thread::scope(|scope| {
         for thread in 1..5 {
             let (list, snapshot) = (&list, &snapshot);
@@ -285,21 +297,21 @@ fn a_full_list_stays_bounded_and_counts_right_under_threads() {
         }
     });
     assert!(list.len() <= 10_000 + 256 * 4 * 6 + 256, "{}", list.len());
-    assert_eq!(list.snapshot(at(0)).len(), 17 + 12 * list.len());
+    assert_eq!(list.snapshot_at(at(0)).len(), 17 + 12 * list.len());
 }
 
 #[test]
 fn a_cut_off_that_is_merged_is_an_event_and_one_from_here_is_not() {
     let (list, other) = (Revocations::new(), Revocations::new());
     other.raise_cut_off(at(50));
-    let bytes = other.snapshot(at(0));
+    let bytes = other.snapshot_at(at(0));
     // Before there is anybody to hear it, it waits.
     merge(&list, &bytes, 0);
     merge(&list, &bytes, 0);
     let (heard, observer) = Heard::by(&list);
     assert_eq!(heard.take(), [Event::CutOffRaised { to: 50 }]);
     other.raise_cut_off(at(60));
-    merge(&list, &other.snapshot(at(0)), 0);
+    merge(&list, &other.snapshot_at(at(0)), 0);
     assert_eq!(heard.take(), [Event::CutOffRaised { to: 60 }]);
     list.raise_cut_off(at(70));
     assert_eq!(heard.take(), [], "`Sessions` tells that");
@@ -371,7 +383,7 @@ proptest! {
             match act {
                 Act::Revoke { server, id, valid_for } => {
                     let until = now + u64::from(valid_for);
-                    servers[server].revoke(spread(id), at(until), at(now));
+                    revoke_id(&servers[server], spread(id), until, now);
                     let entry = model.entry(spread(id)).or_insert(until);
                     *entry = until.max(*entry);
                 }
@@ -379,12 +391,12 @@ proptest! {
                     servers[server].raise_cut_off(at(to.into()));
                     cut_off = cut_off.max(u32::from(to));
                 }
-                Act::Snapshot { server } => post.push(servers[server].snapshot(at(now))),
+                Act::Snapshot { server } => post.push(servers[server].snapshot_at(at(now))),
                 Act::Delta { server, own } => {
                     let cursor = &mut cursors[server][usize::from(own)];
                     post.extend(match own {
-                        true => servers[server].own_delta_since(cursor, at(now)),
-                        false => servers[server].delta_since(cursor, at(now)),
+                        true => servers[server].own_delta_since_at(cursor, at(now)),
+                        false => servers[server].delta_since_at(cursor, at(now)),
                     });
                 }
                 Act::Deliver { letter, server } if !post.is_empty() => {
@@ -395,11 +407,11 @@ proptest! {
             }
         }
         for from in &servers {
-            let snapshot = from.snapshot(at(now));
+            let snapshot = from.snapshot_at(at(now));
             servers.iter().for_each(|to| { merge(to, &snapshot, now); });
         }
         // The first ones have not heard of the last ones' last news yet.
-        let last = servers[2].snapshot(at(now));
+        let last = servers[2].snapshot_at(at(now));
         let mut expected = Writer::new(cut_off, model.len());
         for (&id, &until) in model.iter().filter(|&(_, &until)| until > now) {
             expected.push(Entry { id, until: until as u32 });
@@ -408,7 +420,7 @@ proptest! {
         prop_assert_eq!(&expected.finish(), &last);
         for server in &servers[..2] {
             merge(server, &last, now);
-            prop_assert_eq!(&server.snapshot(at(now)), &last);
+            prop_assert_eq!(&server.snapshot_at(at(now)), &last);
             prop_assert_eq!(merge(server, &last, now), 0, "merging twice is merging once");
         }
     }
@@ -418,7 +430,7 @@ proptest! {
     fn the_entries_that_end_first_make_room(ends in prop::collection::vec(1..500u64, 1..600)) {
         let list = Revocations::bounded(256 * 100);
         for (number, &end) in (0..).zip(&ends) {
-            list.revoke(id(number), at(end), at(0));
+            revoke(&list, number, end, 0);
             prop_assert!(list.len() <= 140);
         }
         let mut last: Vec<_> = ends.iter().zip(0..).collect();
@@ -439,17 +451,17 @@ proptest! {
         let (one, other, mut cursor) = (Revocations::new(), Revocations::new(), RevocationCursor::default());
         let mut post = Vec::new();
         for (index, (number, until)) in ids.into_iter().enumerate() {
-            one.revoke(spread(number), at(until), at(0));
+            revoke_id(&one, spread(number), until, 0);
             if index % every == 0 {
-                post.extend(one.delta_since(&mut cursor, at(0)));
+                post.extend(one.delta_since_at(&mut cursor, at(0)));
             }
         }
-        post.extend(one.delta_since(&mut cursor, at(0)));
+        post.extend(one.delta_since_at(&mut cursor, at(0)));
         if reverse {
             post.reverse();
         }
         post.iter().for_each(|delta| { merge(&other, delta, 0); });
-        prop_assert_eq!(one.snapshot(at(0)), other.snapshot(at(0)));
+        prop_assert_eq!(one.snapshot_at(at(0)), other.snapshot_at(at(0)));
     }
 
     /// No bytes make it panic, and what it takes is what a model of the format reads.
@@ -467,13 +479,13 @@ proptest! {
         let count = claim.unwrap_or(entries.len() as u64).to_be_bytes();
         let bytes = [head, &[0, 0, 0, 9], &count, entries.as_flattened(), &tail].concat();
         let list = Revocations::new();
-        let taken = list.merge(&bytes, at(0)).is_ok();
+        let taken = list.merge_at(&bytes, at(0)).is_ok();
         let ascend = entries.windows(2).all(|pair| pair[0][..8] < pair[1][..8]);
         if tail.is_empty() {
             prop_assert_eq!(taken, head.len() == 5 && ascend && claim.is_none_or(|claim| claim == entries.len() as u64));
         }
         if taken {
-            prop_assert_eq!(list.snapshot(at(0)), bytes);
+            prop_assert_eq!(list.snapshot_at(at(0)), bytes);
         }
     }
 }

@@ -577,14 +577,14 @@ fn of_two_finishes_one_is_ignored_and_told() {
 
 #[test]
 fn a_revocation_outlasts_a_session_that_started_ahead() {
-    use crate::revocation::RevocationList;
+    use crate::revocation::{Revocation, RevocationList};
     struct Kept(Arc<AtomicU64>);
     impl RevocationList for Kept {
         fn is_revoked(&self, _: SessionId) -> bool {
             false
         }
-        fn revoke(&self, _: SessionId, until: OffsetDateTime, _: OffsetDateTime) {
-            self.0.store(to_seconds(until), Ordering::SeqCst);
+        fn revoke_at(&self, revoked: Revocation, _: OffsetDateTime) {
+            self.0.store(to_seconds(revoked.until), Ordering::SeqCst);
         }
     }
     let until = Arc::new(AtomicU64::new(0));
