@@ -11,8 +11,8 @@ use crate::cookie;
 use crate::day_keys::LAST_DAY;
 use crate::error::{ConfigError, Reason};
 use crate::headers::RequestFields;
-use crate::ids::{KeyId, SessionId};
-use crate::key::{SecretText, parse_hex, push_hex};
+use crate::ids::{KeyId, SessionId, parse_hex};
+use crate::key::{SecretText, push_hex};
 use crate::session::SessionData;
 use crate::session::lifetime::Timeouts;
 use crate::sessions::Sessions;
@@ -286,7 +286,7 @@ const ENTRY: usize = 350;
 const MOST_CHECKED: u32 = 8;
 
 fn parse_entry(entry: &Value) -> Option<((KeyId, u32), CheckKeys)> {
-    let id = KeyId(parse_hex(entry["key_id"].as_str()?)?);
+    let id = entry["key_id"].as_str()?.parse().ok()?;
     let day = u32::try_from(entry["day"].as_u64()?).ok()?;
     let key = |cookie: &Value| -> Option<Prk> {
         let bytes: Zeroizing<[u8; 32]> = Zeroizing::new(parse_hex(cookie["check"].as_str()?)?);

@@ -3,13 +3,25 @@
 //! No error ever carries a secret or a cookie value, and of the session data none but the name of one top-level field
 //! ([`WriteError::TooLarge`]).
 
-use std::path::PathBuf;
-use std::{error, fmt, io};
+use std::path::{Path, PathBuf};
+use std::{error, fmt, io, iter};
 
 use crate::ids::KeyId;
 
 /// Why a key or a key ring was refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// Its `Display` says what to do, [`source`](error::Error::source) is the operating system's error where there is one, and
+/// `Debug` is both: so it reads well when `main` returns it. None of them has a secret.
+///
+/// ```
+/// use std::error::Error as _;
+/// use sealed_session::keys::{KeyError, KeyRing};
+///
+/// let error = KeyRing::from_file("/no/such/keys.txt").unwrap_err();
+/// assert!(matches!(error, KeyError::File { .. }));
+/// let cause = error.source().expect("what the operating system said");
+/// assert_eq!(format!("{error:?}"), format!("{error}; cause: {cause}"));
+/// ```
 #[non_exhaustive]
 pub enum KeyError {
     /// The operating system gave no random bytes.
@@ -53,17 +65,48 @@ pub enum KeyError {
         /// The id that occurs twice.
         id: KeyId,
     },
-    /// The environment variable with the ring is not set, or not UTF-8.
+    /// The ring has no key of this id.
+    NoSuchKey {
+        /// The id.
+        id: KeyId,
+    },
+    /// The environment variable that should hold the ring is not set.
     Environment {
         /// The variable's name.
         variable: String,
+    },
+    /// The environment variable that should hold the ring is not UTF-8.
+    EnvironmentNotText {
+        /// The variable's name.
+        variable: String,
+    },
+    /// What an environment variable holds was refused.
+    InEnvironment {
+        /// The variable's name.
+        variable: String,
+        /// What is wrong with it.
+        error: Box<Self>,
     },
     /// The file with the ring could not be read.
     File {
         /// Where it was looked for.
         path: PathBuf,
-        /// The operating system's kind of error.
-        kind: io::ErrorKind,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// What a file holds was refused.
+    InFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: Box<Self>,
+    },
+    /// There is no file with a ring, and none could be made.
+    FileNotMade {
+        /// Where it should be.
+        path: PathBuf,
+        /// What the operating system says.
+        source: io::Error,
     },
     /// What is at the path of the ring is no regular file: reading a pipe or a device may never end, and gives a ring once.
     NotAFile {
@@ -103,19 +146,38 @@ impl fmt::Display for KeyError {
             Self::Entry { entry, problem } => write!(f, "entry {entry} of the key ring: {problem}"),
             Self::EmptyRing => f.write_str("the key ring is empty; write at least one key into it"),
             Self::NothingSeals => {
-                f.write_str("no key of the ring seals; mark exactly one with `seal` and without `from`")
+                f.write_str("no key of the ring seals from the beginning; mark exactly one with `seal` and without `from`")
             }
             Self::TwoSeal { first, second } => write!(
                 f,
                 "keys {first} and {second} would seal at the same time; mark one `open`, or give it another `from` instant"
             ),
             Self::SameId { id } => write!(f, "key {id} stands in the ring twice; remove one of the two"),
-            Self::Environment { variable } => {
-                write!(f, "the environment variable {variable} is not set to a key ring; set it to a written key")
-            }
-            Self::File { path, kind } => {
-                write!(f, "the key ring's file {} could not be read: {kind}", path.display())
-            }
+            Self::NoSuchKey { id } => write!(
+                f,
+                "the ring has no key {id}; add it with `also_opening` first, or take an id that the ring has"
+            ),
+            Self::Environment { variable } => write!(
+                f,
+                "the environment variable {variable} is not set; set it to a key, which {MAKE_A_KEY}, or keep the keys in a \
+                 file, which `KeyRing::from_file_or_new` makes at the first start"
+            ),
+            Self::EnvironmentNotText { variable } => write!(
+                f,
+                "the environment variable {variable} is not UTF-8; set it to a key, which {MAKE_A_KEY}"
+            ),
+            Self::InEnvironment { variable, error } => write!(f, "the environment variable {variable}: {error}"),
+            Self::InFile { path, error } => match **error {
+                Self::EmptyRing => write!(
+                    f,
+                    "the key file {} has no key in it; write one into it, which {MAKE_A_KEY}, or remove the file and let \
+                     `KeyRing::from_file_or_new` make it",
+                    path.display()
+                ),
+                _ => write!(f, "the key file {}: {error}", path.display()),
+            },
+            Self::File { path, source } => write_not_read(f, path, source.kind()),
+            Self::FileNotMade { path, source } => write_not_made(f, path, source.kind()),
             Self::NotAFile { path } => write!(
                 f,
                 "{} is a pipe, a device or a directory; write the key ring into a regular file",
@@ -130,18 +192,85 @@ impl fmt::Display for KeyError {
     }
 }
 
-impl error::Error for KeyError {}
+fn write_not_read(f: &mut fmt::Formatter<'_>, path: &Path, kind: io::ErrorKind) -> fmt::Result {
+    let path = path.display();
+    match kind {
+        io::ErrorKind::NotFound => write!(
+            f,
+            "there is no key file {path}; if that is the right path, write a key into it, which {MAKE_A_KEY}, or let \
+             `KeyRing::from_file_or_new` make it"
+        ),
+        io::ErrorKind::PermissionDenied => write!(
+            f,
+            "the key file {path} may not be read by this process; make it the file of the user under whom the process runs"
+        ),
+        io::ErrorKind::InvalidData => write!(f, "the key file {path} is no text; save it as UTF-8"),
+        io::ErrorKind::FileTooLarge => write!(
+            f,
+            "the key file {path} has more than 1 MiB; give the path of a key ring"
+        ),
+        _ => write!(f, "the key file {path} cannot be read; see to what the cause says"),
+    }
+}
 
-/// Why a configuration was refused; its text says what to change.
-#[derive(Clone, Debug, PartialEq, Eq)]
+fn write_not_made(f: &mut fmt::Formatter<'_>, path: &Path, kind: io::ErrorKind) -> fmt::Result {
+    let path = path.display();
+    match kind {
+        io::ErrorKind::NotFound => write!(
+            f,
+            "the key file {path} cannot be made, since its directory is missing; make the directory first"
+        ),
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => write!(
+            f,
+            "the key file {path} cannot be made, since this process may not write into its directory; give it another path, \
+             or make the file yourself with a key in it, which {MAKE_A_KEY}"
+        ),
+        io::ErrorKind::AlreadyExists => write!(
+            f,
+            "the key file {path} is a symbolic link that leads to no file; remove it, or make the file that it leads to"
+        ),
+        io::ErrorKind::InvalidFilename => f.write_str(
+            "a key was given for the path of the key file, and no file was made; give the path, or read the key with \
+             `KeyRing::parse`",
+        ),
+        _ => write!(
+            f,
+            "the key file {path} cannot be made (it needs a file system with hard links); make it yourself with a key in it, \
+             which {MAKE_A_KEY}"
+        ),
+    }
+}
+
+impl error::Error for KeyError {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match self {
+            Self::File { source, .. } | Self::FileNotMade { source, .. } => Some(source),
+            // Its sentence is part of this one.
+            Self::InFile { error, .. } | Self::InEnvironment { error, .. } => error.source(),
+            _ => None,
+        }
+    }
+}
+
+/// Why a configuration was refused: its `Display` says what to change, and `Debug` adds the cause if there is one, for a `main`
+/// that returns it.
 pub struct ConfigError {
     problem: String,
+    source: Option<io::Error>,
 }
 
 impl ConfigError {
     pub(crate) fn new(problem: impl Into<String>) -> Self {
         Self {
             problem: problem.into(),
+            source: None,
+        }
+    }
+
+    pub(crate) fn caused_by(source: io::Error, problem: impl Into<String>) -> Self {
+        Self {
+            problem: problem.into(),
+            source: Some(source),
         }
     }
 }
@@ -152,7 +281,11 @@ impl fmt::Display for ConfigError {
     }
 }
 
-impl error::Error for ConfigError {}
+impl error::Error for ConfigError {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        self.source.as_ref().map(|source| source as _)
+    }
+}
 
 /// Why a session was not written: it is then as it was before.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -260,7 +393,7 @@ impl fmt::Display for SealError {
 impl error::Error for SealError {}
 
 /// Why bytes were refused as a revocation list; nothing of them was taken over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RevocationsError {
     /// They do not begin as a revocation list does.
@@ -296,8 +429,8 @@ impl fmt::Display for RevocationsError {
 
 impl error::Error for RevocationsError {}
 
-/// Why a [`RevocationFile`](crate::revocation::RevocationFile) was not opened.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Why a [`RevocationFile`](crate::revocation::RevocationFile) was not opened: its `Display` says which file and what to do,
+/// [`source`](error::Error::source) is the cause, and `Debug` is both.
 #[non_exhaustive]
 pub enum RevocationFileError {
     /// Another process has it, or this one a second time.
@@ -310,14 +443,14 @@ pub enum RevocationFileError {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        error: RevocationsError,
+        source: RevocationsError,
     },
     /// The file, its lock file or its directory could not be read or written.
     File {
         /// The file.
         path: PathBuf,
-        /// Why.
-        kind: io::ErrorKind,
+        /// What the operating system says.
+        source: io::Error,
     },
 }
 
@@ -329,22 +462,57 @@ impl fmt::Display for RevocationFileError {
                 "the revocation file {} is in use; stop the other process, or give each server a file of its own",
                 path.display()
             ),
-            Self::Unreadable { path, error } => write!(
+            Self::Unreadable { path, .. } => write!(
                 f,
-                "the revocation file {}: {error}; put the copy of another server in its place, or open it with \
-                 `open_or_put_aside`",
+                "the revocation file {} is damaged, or no revocation list; put the copy of another server in its place, or \
+                 open it with `open_or_put_aside`",
                 path.display()
             ),
-            Self::File { path, kind } => write!(
+            Self::File { path, source } if source.kind() == io::ErrorKind::NotFound => write!(
                 f,
-                "the revocation file {} or one beside it could not be read or written: {kind}",
+                "the revocation file {} cannot be made, since its directory is missing; make the directory first",
+                path.display()
+            ),
+            Self::File { path, .. } => write!(
+                f,
+                "the revocation file {} or one beside it could not be read or written; give this process a directory of its \
+                 own for it",
                 path.display()
             ),
         }
     }
 }
 
-impl error::Error for RevocationFileError {}
+impl error::Error for RevocationFileError {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match self {
+            Self::InUse { .. } => None,
+            Self::Unreadable { source, .. } => Some(source),
+            Self::File { source, .. } => Some(source),
+        }
+    }
+}
+
+/// `Debug` is what a program prints when `main` returns the error, and what goes into logs: the sentence, and its causes.
+macro_rules! debug_as_sentence {
+    ($($error:ty),*) => {$(
+        impl fmt::Debug for $error {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write_with_causes(self, f)
+            }
+        }
+    )*};
+}
+
+debug_as_sentence!(KeyError, ConfigError, RevocationsError, RevocationFileError);
+
+fn write_with_causes(error: &dyn error::Error, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write!(f, "{error}")?;
+    iter::successors(error.source(), |cause| cause.source()).try_for_each(|cause| write!(f, "; cause: {cause}"))
+}
+
+/// How a user of the crate gets a key, without its repository.
+const MAKE_A_KEY: &str = "`sealed-session key new` prints (`cargo install sealed-session --features cli`)";
 
 /// A token did not open: to the outside all failures look the same, [`reason`](Self::reason) is for logs and tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -515,12 +683,20 @@ mod tests {
             KeyError::NothingSeals,
             KeyError::TwoSeal { first: id, second: id },
             KeyError::SameId { id },
+            KeyError::NoSuchKey { id },
             KeyError::Environment {
                 variable: "SESSION_KEYS".into(),
             },
-            KeyError::File {
+            KeyError::EnvironmentNotText {
+                variable: "SESSION_KEYS".into(),
+            },
+            KeyError::InEnvironment {
+                variable: "SESSION_KEYS".into(),
+                error: Box::new(KeyError::EmptyRing),
+            },
+            KeyError::InFile {
                 path: "/run/keys".into(),
-                kind: io::ErrorKind::NotFound,
+                error: Box::new(KeyError::EmptyRing),
             },
             KeyError::NotAFile {
                 path: "/dev/stdin".into(),
@@ -531,6 +707,15 @@ mod tests {
             },
         ];
         keys.iter().for_each(|error| assert_sentence(&error.to_string()));
+        for kind in KINDS {
+            let path = PathBuf::from("/run/keys");
+            let source = io::Error::from(kind);
+            assert_sentence(&KeyError::File { path, source }.to_string());
+            let (path, source) = ("/run/keys".into(), kind.into());
+            assert_sentence(&KeyError::FileNotMade { path, source }.to_string());
+            let (path, source) = ("revoked".into(), kind.into());
+            assert_sentence(&RevocationFileError::File { path, source }.to_string());
+        }
         let writing = [
             WriteError::TooLarge {
                 size: 5000,
@@ -566,12 +751,8 @@ mod tests {
         let files = [
             RevocationFileError::InUse { path: path.clone() },
             RevocationFileError::Unreadable {
-                path: path.clone(),
-                error: RevocationsError::Length,
-            },
-            RevocationFileError::File {
                 path,
-                kind: io::ErrorKind::PermissionDenied,
+                source: RevocationsError::Length,
             },
         ];
         files.iter().for_each(|error| assert_sentence(&error.to_string()));
@@ -583,6 +764,103 @@ mod tests {
         Reason::ALL
             .iter()
             .for_each(|reason| assert_sentence(&reason.to_string()));
+    }
+
+    /// Those that are told apart, and one that is not.
+    const KINDS: [io::ErrorKind; 8] = [
+        io::ErrorKind::NotFound,
+        io::ErrorKind::PermissionDenied,
+        io::ErrorKind::ReadOnlyFilesystem,
+        io::ErrorKind::AlreadyExists,
+        io::ErrorKind::InvalidData,
+        io::ErrorKind::InvalidFilename,
+        io::ErrorKind::FileTooLarge,
+        io::ErrorKind::Other,
+    ];
+
+    /// What a program prints whose `main` returns an error: the place, what to do, and each cause once.
+    #[test]
+    fn debug_is_the_sentence_and_its_causes() {
+        let denied = || io::Error::from(io::ErrorKind::PermissionDenied);
+        let path = || PathBuf::from("/run/keys");
+        let file = || KeyError::File {
+            path: path(),
+            source: denied(),
+        };
+        let nested = KeyError::InEnvironment {
+            variable: "SESSION_KEYS".into(),
+            error: Box::new(KeyError::NothingSeals),
+        };
+        let errors: [(Box<dyn error::Error>, &str, Option<String>); 7] = [
+            (Box::new(file()), "/run/keys", Some(denied().to_string())),
+            (Box::new(nested), "SESSION_KEYS", None),
+            (Box::new(KeyError::NotAKey), "`sealed1_`", None),
+            (Box::new(ConfigError::new("the name is empty")), "the name", None),
+            (
+                Box::new(ConfigError::caused_by(denied(), "the system gave no thread")),
+                "no thread",
+                Some(denied().to_string()),
+            ),
+            (
+                Box::new(RevocationFileError::Unreadable {
+                    path: path(),
+                    source: RevocationsError::Order,
+                }),
+                "/run/keys",
+                Some(RevocationsError::Order.to_string()),
+            ),
+            (
+                Box::new(RevocationFileError::File {
+                    path: path(),
+                    source: denied(),
+                }),
+                "/run/keys",
+                Some(denied().to_string()),
+            ),
+        ];
+        for (error, names, cause) in errors {
+            let (sentence, shown) = (error.to_string(), format!("{error:?}"));
+            assert!(sentence.contains(names), "{sentence}");
+            let expected = match &cause {
+                Some(cause) => format!("{sentence}; cause: {cause}"),
+                None => sentence.clone(),
+            };
+            assert_eq!(shown, expected);
+            assert_eq!(error.source().map(ToString::to_string), cause);
+        }
+        // In a file or variable, the cause is the one of what is wrong there.
+        let in_file = KeyError::InFile {
+            path: path(),
+            error: Box::new(file()),
+        };
+        assert_eq!(format!("{in_file:?}").matches(&denied().to_string()).count(), 1);
+    }
+
+    /// Whoever has the program alone, and not this repository, can follow it.
+    #[test]
+    fn a_missing_variable_or_file_says_how_a_key_is_made() {
+        let variable = KeyError::Environment {
+            variable: "SESSION_KEYS".into(),
+        };
+        let file = KeyError::File {
+            path: "/run/keys".into(),
+            source: io::ErrorKind::NotFound.into(),
+        };
+        let empty = KeyError::InFile {
+            path: "/run/keys".into(),
+            error: Box::new(KeyError::EmptyRing),
+        };
+        for (error, place) in [(variable, "SESSION_KEYS"), (file, "/run/keys"), (empty, "/run/keys")] {
+            let text = error.to_string();
+            for part in [
+                place,
+                "`sealed-session key new`",
+                "`cargo install sealed-session --features cli`",
+                "`KeyRing::from_file_or_new`",
+            ] {
+                assert!(text.contains(part), "{text}");
+            }
+        }
     }
 
     #[test]

@@ -38,32 +38,76 @@ impl SessionId {
     }
 }
 
+impl FromStr for KeyId {
+    type Err = ParseIdError;
+
+    /// Reads the 8 lower-case hexadecimal digits that `Display` writes, for example from a command line.
+    fn from_str(text: &str) -> Result<Self, ParseIdError> {
+        parse_hex(text).map(Self).ok_or(ParseIdError { of: "key", digits: 8 })
+    }
+}
+
 impl FromStr for SessionId {
-    type Err = NotAnId;
+    type Err = ParseIdError;
 
     /// Reads the 16 lower-case hexadecimal digits that `Display` writes, for example from a log.
-    fn from_str(text: &str) -> Result<Self, NotAnId> {
-        let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-        if text.len() != 16 || !text.bytes().all(is_digit) {
-            return Err(NotAnId);
-        }
-        u64::from_str_radix(text, 16)
-            .map(|id| Self(id.to_be_bytes()))
-            .map_err(|_| NotAnId)
+    fn from_str(text: &str) -> Result<Self, ParseIdError> {
+        parse_hex(text).map(Self).ok_or(ParseIdError {
+            of: "session",
+            digits: 16,
+        })
     }
 }
 
-/// The text is not a session id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NotAnId;
+/// The text is no id of this kind: neither a [`KeyId`] nor a [`SessionId`] is written so.
+///
+/// ```
+/// use sealed_session::SessionId;
+/// use sealed_session::keys::KeyId;
+///
+/// let error = "b7477ebeb19cef38".parse::<KeyId>().unwrap_err();
+/// assert_eq!(error.to_string(), "a key id is written in 8 lower-case hexadecimal digits");
+/// assert!("b7477ebeb19cef38".parse::<SessionId>().is_ok());
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct ParseIdError {
+    of: &'static str,
+    digits: u8,
+}
 
-impl fmt::Display for NotAnId {
+impl fmt::Display for ParseIdError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a session id is written in 16 lower-case hexadecimal digits")
+        let Self { of, digits } = self;
+        write!(f, "a {of} id is written in {digits} lower-case hexadecimal digits")
     }
 }
 
-impl Error for NotAnId {}
+/// What a program prints when `main` returns it.
+impl fmt::Debug for ParseIdError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Error for ParseIdError {}
+
+/// Exactly `2 * N` lower-case hexadecimal digits.
+pub(crate) fn parse_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    if pairs.len() != N || !rest.is_empty() {
+        return None;
+    }
+    let mut bytes = [0; N];
+    for (byte, &[high, low]) in bytes.iter_mut().zip(pairs) {
+        *byte = digit(high)? << 4 | digit(low)?;
+    }
+    Some(bytes)
+}
 
 fn write_hex(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
@@ -113,8 +157,22 @@ mod tests {
             "+7477ebeb19cef38",
             "b7477ebeb19cef389",
         ] {
-            assert_eq!(other.parse::<SessionId>(), Err(NotAnId), "{other}");
+            let refused = other.parse::<SessionId>().unwrap_err();
+            assert!(refused.to_string().contains("session id is written in 16"), "{other}");
         }
         assert_eq!(KeyId([1, 2, 3, 4]).to_bytes(), [1, 2, 3, 4]);
+        assert_eq!("9e4859a4".parse(), Ok(KeyId([0x9e, 0x48, 0x59, 0xa4])));
+        for other in [
+            "",
+            "9e4859a",
+            "9E4859A4",
+            "+e4859a4",
+            "9e4859a4a",
+            " 9e4859a4",
+            "\u{e9}e4859a",
+        ] {
+            let refused = other.parse::<KeyId>().unwrap_err();
+            assert!(refused.to_string().contains("key id is written in 8"), "{other}");
+        }
     }
 }

@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
 use crate::error::KeyError;
-use crate::ids::KeyId;
+use crate::ids::{KeyId, parse_hex};
 use crate::token::aead::{self, Prk};
 
 /// One secret of 32 bytes: what a session is sealed with.
@@ -24,8 +25,9 @@ use crate::token::aead::{self, Prk};
 /// # Ok::<(), sealed_session::keys::KeyError>(())
 /// ```
 pub struct Key {
-    /// In a box, so that a key that moves (a growing ring moves all of its keys) leaves no copy of the secret behind.
-    kept: Box<Kept>,
+    /// At one place in memory, however often the key moves (a growing ring moves all of its keys) and in however many rings
+    /// it is: no copy of the secret is left behind, and it is cleared with the last of them.
+    kept: Arc<Kept>,
     id: KeyId,
 }
 
@@ -113,12 +115,20 @@ impl Key {
         &self.kept.root
     }
 
+    /// The same key for another ring: the secret is shared, not copied.
+    pub(crate) fn share(&self) -> Self {
+        Self {
+            kept: Arc::clone(&self.kept),
+            id: self.id,
+        }
+    }
+
     fn from_secret(secret: Zeroizing<[u8; SECRET]>) -> Self {
         // root   = HKDF-Extract(salt = "sealed-session/v1", ikm = secret)
         // key id = Expand(root, "key id", 4)
         let root = Prk::extract(b"sealed-session/v1", &*secret);
         let id = KeyId(*root.expand(&[b"key id"]));
-        let kept = Box::new(Kept { secret, root });
+        let kept = Arc::new(Kept { secret, root });
         Self { kept, id }
     }
 }
@@ -175,24 +185,6 @@ pub(crate) fn push_hex(text: &mut String, bytes: &[u8]) {
     }
 }
 
-/// Exactly `2 * N` lower-case hexadecimal digits.
-pub(crate) fn parse_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let digit = |byte: u8| match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    };
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    if pairs.len() != N || !rest.is_empty() {
-        return None;
-    }
-    let mut bytes = [0; N];
-    for (byte, &[high, low]) in bytes.iter_mut().zip(pairs) {
-        *byte = digit(high)? << 4 | digit(low)?;
-    }
-    Some(bytes)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -213,10 +205,13 @@ mod tests {
     #[test]
     fn a_cut_or_mistyped_key_is_refused() {
         for end in 0..WRITTEN_KEY.len() {
-            assert_eq!(Key::parse(&WRITTEN_KEY[..end]).unwrap_err(), KeyError::NotAKey);
+            assert!(
+                matches!(Key::parse(&WRITTEN_KEY[..end]), Err(KeyError::NotAKey)),
+                "{end}"
+            );
         }
         let typo = WRITTEN_KEY.replace("_4b99", "_4b98");
-        assert_eq!(Key::parse(&typo).unwrap_err(), KeyError::Checksum);
+        assert!(matches!(Key::parse(&typo), Err(KeyError::Checksum)));
         for other in [
             "",
             "\u{e9}",
@@ -225,7 +220,7 @@ mod tests {
             &format!("{WRITTEN_KEY} "),
             &WRITTEN_KEY.to_uppercase(),
         ] {
-            assert_eq!(Key::parse(other).unwrap_err(), KeyError::NotAKey, "{other:?}");
+            assert!(matches!(Key::parse(other), Err(KeyError::NotAKey)), "{other:?}");
         }
     }
 
@@ -233,11 +228,12 @@ mod tests {
     fn a_raw_secret_needs_17_distinct_values() {
         for distinct in 1..=32u8 {
             let secret: [u8; SECRET] = std::array::from_fn(|at| 0xf0 ^ (at as u8 % distinct));
-            let refused = Key::from_raw_secret(&secret).err();
-            let expected = (distinct < 17).then_some(KeyError::RawTooUniform {
-                distinct: distinct.into(),
-            });
-            assert_eq!(refused, expected, "{distinct}");
+            let refused = match Key::from_raw_secret(&secret) {
+                Ok(_) => None,
+                Err(KeyError::RawTooUniform { distinct }) => Some(distinct),
+                Err(other) => panic!("{other}"),
+            };
+            assert_eq!(refused, (distinct < 17).then_some(distinct.into()));
         }
     }
 

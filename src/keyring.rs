@@ -1,14 +1,14 @@
 //! The keys of an application with their roles, and the written ring.
 
-use std::ffi::OsStr;
+pub(crate) mod source;
+
 use std::fmt::{self, Write as _};
-use std::fs::{self, File};
-use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use time::OffsetDateTime;
-use zeroize::Zeroizing;
 
 use crate::error::KeyError;
 use crate::ids::KeyId;
@@ -29,19 +29,33 @@ use crate::time::{from_seconds, parse_rfc3339, to_seconds, write_rfc3339};
 /// A single bare key is a ring that seals with it. Checked: exactly one `seal` entry has no `from`, no two would seal
 /// at the same time, no key stands twice.
 ///
+/// A ring does not change: [`also_opening`](Self::also_opening), [`promote`](Self::promote) and [`without`](Self::without)
+/// give another one, which shares the secrets, and an error leaves the first one as it is. A rotation:
+///
 /// ```
 /// use sealed_session::{Key, KeyRing};
 ///
-/// let today = Key::generate()?;
-/// let yesterday = Key::generate()?;
-/// let ring = KeyRing::new(today).open(yesterday)?;
-/// let again = KeyRing::parse(ring.write_with_secrets().expose())?;
-/// assert_eq!(ring.describe(), again.describe());
+/// let (old, new) = (Key::generate()?, Key::generate()?);
+/// let (old_id, new_id) = (old.id(), new.id());
+/// let ring = KeyRing::new(old);
+/// let ring = ring.also_opening(new)?; // 1. every server gets the new key
+/// let ring = ring.promote(new_id, None)?; // 2. it seals
+/// let ring = ring.without(old_id)?; // 3. when all that the old one sealed has expired
+/// assert_eq!(ring.describe().len(), 1);
 /// # Ok::<(), sealed_session::keys::KeyError>(())
 /// ```
 pub struct KeyRing {
     /// Sorted by key id, so that looking one up costs the same wherever it stands.
     entries: Vec<Entry>,
+    /// The file that this process made for it, if it did.
+    made: Option<Arc<Made>>,
+}
+
+/// A file that was made for a new ring.
+struct Made {
+    path: PathBuf,
+    key_id: KeyId,
+    told: AtomicBool,
 }
 
 struct Entry {
@@ -90,57 +104,123 @@ impl fmt::Display for KeyDescription {
 
 impl KeyRing {
     /// A ring of one key, which seals.
+    ///
+    /// ```
+    /// use sealed_session::keys::{Key, KeyRing, Role};
+    ///
+    /// let ring = KeyRing::new(Key::generate()?);
+    /// assert!(matches!(ring.describe()[..], [key] if key.role == Role::Seal));
+    /// # Ok::<(), sealed_session::keys::KeyError>(())
+    /// ```
     #[must_use]
     pub fn new(key: Key) -> Self {
         let role = Role::Seal;
         Self {
             entries: vec![Entry { key, role }],
+            made: None,
         }
     }
 
-    /// Adds a key that only opens: the previous one, or the next one before every server has it.
+    /// The ring with one more key, which only opens: the previous one, or the next one before every server has it.
+    ///
+    /// ```
+    /// use sealed_session::keys::{Key, KeyRing, Role};
+    ///
+    /// let (old, new) = (Key::generate()?, Key::generate()?);
+    /// let old_id = old.id();
+    /// let ring = KeyRing::new(new).also_opening(old)?;
+    /// let opens: Vec<_> = ring.describe().into_iter().filter(|key| key.role == Role::Open).collect();
+    /// assert!(matches!(opens[..], [key] if key.id == old_id));
+    /// # Ok::<(), sealed_session::keys::KeyError>(())
+    /// ```
     ///
     /// # Errors
     /// [`KeyError::SameId`] if the ring has a key of this id.
-    pub fn open(self, key: Key) -> Result<Self, KeyError> {
-        self.with(key, Role::Open)
+    #[doc(alias("open", "fallback", "previous", "add"))]
+    pub fn also_opening(&self, key: Key) -> Result<Self, KeyError> {
+        let role = Role::Open;
+        let mut entries = self.shared_entries();
+        entries.push(Entry { key, role });
+        self.changed(entries)
     }
 
-    /// Adds a key that opens now and seals from `instant` on (in whole seconds, rounded down; one second after 1970 began
-    /// at the earliest, since only the first key seals from the beginning).
+    /// The ring in which a key that it has seals: at once, and all others only open; or `from` an instant on (in whole seconds,
+    /// rounded down; one second after 1970 began at the earliest), and the others stay as they are.
+    ///
+    /// In a fleet, every server must open with the key before one seals with it: give it to all with
+    /// [`also_opening`](Self::also_opening) first.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sealed_session::{Key, KeyRing};
+    /// use time::OffsetDateTime;
+    ///
+    /// let (old, new) = (Key::generate()?, Key::generate()?);
+    /// let (old_id, new_id) = (old.id(), new.id());
+    /// let ring = KeyRing::new(old).also_opening(new)?;
+    ///
+    /// let now = OffsetDateTime::now_utc();
+    /// let tomorrow = now + Duration::from_secs(86_400);
+    /// let planned = ring.promote(new_id, Some(tomorrow))?;
+    /// assert_eq!((planned.sealing_key_at(now), planned.sealing_key_at(tomorrow)), (old_id, new_id));
+    /// assert_eq!(ring.promote(new_id, None)?.sealing_key_at(now), new_id);
+    /// # Ok::<(), sealed_session::keys::KeyError>(())
+    /// ```
     ///
     /// # Errors
-    /// [`KeyError::SameId`] if the ring has a key of this id, [`KeyError::TwoSeal`] if another one takes over at the
-    /// same instant.
-    pub fn seal_from(self, key: Key, instant: OffsetDateTime) -> Result<Self, KeyError> {
-        self.with(key, Role::SealFrom(from_seconds(to_seconds(instant).max(1))))
+    /// [`KeyError::NoSuchKey`]; [`KeyError::TwoSeal`] if another key takes over at the same instant;
+    /// [`KeyError::NothingSeals`] if the key seals from the beginning already and is to do so only from an instant on.
+    #[doc(alias("rotate", "seal", "activate"))]
+    pub fn promote(&self, id: KeyId, from: Option<OffsetDateTime>) -> Result<Self, KeyError> {
+        let at = self.get(id).ok_or(KeyError::NoSuchKey { id })?.index;
+        let mut entries = self.shared_entries();
+        match from {
+            None => {
+                entries.iter_mut().for_each(|entry| entry.role = Role::Open);
+                entries[at].role = Role::Seal;
+            }
+            // Never 0, which is `Role::Seal`'s.
+            Some(from) => entries[at].role = Role::SealFrom(from_seconds(to_seconds(from).max(1))),
+        }
+        self.changed(entries)
     }
 
-    /// The ring after a rotation: `key` seals, every other key only opens.
+    /// The ring without the key of this id: nothing that is sealed under it opens any more.
     ///
-    /// In a fleet, every server must open with the new key before one seals with it: give it to all with
-    /// [`open`](Self::open) first.
+    /// ```
+    /// use sealed_session::keys::{Key, KeyError, KeyRing};
     ///
-    /// # Errors
-    /// [`KeyError::SameId`] if the ring has a key of this id in another role than `open`.
-    pub fn rotated_to(mut self, key: Key) -> Result<Self, KeyError> {
-        let id = key.id();
-        self.entries
-            .retain(|entry| entry.key.id() != id || entry.role != Role::Open);
-        self.entries.iter_mut().for_each(|entry| entry.role = Role::Open);
-        self.with(key, Role::Seal)
-    }
-
-    /// The ring without the key of this id: tokens under it no longer open.
+    /// let (seals, stolen) = (Key::generate()?, Key::generate()?);
+    /// let (seals_id, stolen_id) = (seals.id(), stolen.id());
+    /// let ring = KeyRing::new(seals).also_opening(stolen)?.without(stolen_id)?;
+    /// assert!(ring.describe().iter().all(|key| key.id != stolen_id));
+    /// assert!(matches!(ring.without(stolen_id), Err(KeyError::NoSuchKey { .. })));
+    /// # Ok::<(), KeyError>(())
+    /// ```
     ///
     /// # Errors
-    /// [`KeyError::NothingSeals`] or [`KeyError::EmptyRing`] if that key is needed for sealing.
-    pub fn without(mut self, id: KeyId) -> Result<Self, KeyError> {
-        self.entries.retain(|entry| entry.key.id() != id);
-        Self::checked(self.entries)
+    /// [`KeyError::NoSuchKey`]; [`KeyError::NothingSeals`] or [`KeyError::EmptyRing`] if that key is needed for sealing.
+    #[doc(alias("remove", "retire", "drop"))]
+    pub fn without(&self, id: KeyId) -> Result<Self, KeyError> {
+        let at = self.get(id).ok_or(KeyError::NoSuchKey { id })?.index;
+        let mut entries = self.shared_entries();
+        entries.remove(at);
+        self.changed(entries)
     }
 
     /// Reads a written ring.
+    ///
+    /// ```
+    /// use sealed_session::keys::{KeyError, KeyRing};
+    ///
+    /// let key = "sealed1_9e4859a4_4b99fb7887e95d5dcac0842e4cca21f0e48cc6a1f7c3fedd84678d0b3fc0ff81";
+    /// let ring = KeyRing::parse(&format!("seal {key}  # since Monday"))?;
+    /// assert_eq!(ring.describe()[0].to_string(), "seal 9e4859a4");
+    ///
+    /// let error = KeyRing::parse(&format!("sael {key}")).unwrap_err();
+    /// assert!(matches!(error, KeyError::Entry { entry: 1, .. }));
+    /// # Ok::<(), KeyError>(())
+    /// ```
     ///
     /// # Errors
     /// Any [`KeyError`] about entries and rings. The error names the entry, never the secret.
@@ -171,44 +251,17 @@ impl KeyRing {
         Self::checked(parsed)
     }
 
-    /// Reads the ring from an environment variable.
-    ///
-    /// # Errors
-    /// [`KeyError::Environment`] if the variable is missing or not UTF-8, otherwise as [`parse`](Self::parse). No
-    /// error contains the variable's content.
-    pub fn from_env(variable: &str) -> Result<Self, KeyError> {
-        let text = std::env::var(variable).map_err(|_| KeyError::Environment {
-            variable: shown_name(variable).to_owned(),
-        })?;
-        Self::parse(&Zeroizing::new(text))
-    }
-
-    /// Reads the ring from a regular file of at most 1 MiB, or from where a symbolic link leads to one. A pipe, such as
-    /// `/dev/stdin` or the shell's `<(…)`, is refused without being opened: it gives a ring only once.
-    ///
-    /// # Errors
-    /// [`KeyError::NotAFile`]; [`KeyError::File`] if it cannot be read, is too large or not UTF-8; otherwise as
-    /// [`parse`](Self::parse).
-    pub fn from_file(path: impl AsRef<Path>) -> Result<Self, KeyError> {
-        let path = path.as_ref();
-        let refused = |error: io::Error| refused_file(path, error.kind());
-        // Opening a pipe waits until somebody writes to it. Whoever could swap the file for one right now could also write it.
-        if !fs::metadata(path).map_err(refused)?.is_file() {
-            return Err(KeyError::NotAFile { path: shown_path(path) });
-        }
-        // The whole room at once, so that no copy of a secret is left behind by growing.
-        let mut text = Zeroizing::new(String::with_capacity(LARGEST_FILE + 1));
-        let file = File::open(path).map_err(refused)?;
-        file.take(LARGEST_FILE as u64 + 1)
-            .read_to_string(&mut text)
-            .map_err(refused)?;
-        if text.len() > LARGEST_FILE {
-            return Err(refused_file(path, io::ErrorKind::FileTooLarge));
-        }
-        Self::parse(&text)
-    }
-
     /// Ids and roles without secrets: the key that seals first, those that take over by instant, then the others by id.
+    ///
+    /// ```
+    /// use sealed_session::{Key, KeyRing};
+    ///
+    /// let (old, new) = (Key::generate()?, Key::generate()?);
+    /// let expected = [format!("seal {}", new.id()), format!("open {}", old.id())];
+    /// let ring = KeyRing::new(new).also_opening(old)?;
+    /// assert!(ring.describe().iter().map(ToString::to_string).eq(expected));
+    /// # Ok::<(), sealed_session::keys::KeyError>(())
+    /// ```
     #[must_use]
     pub fn describe(&self) -> Vec<KeyDescription> {
         let mut keys: Vec<_> = self.entries.iter().map(Entry::describe).collect();
@@ -221,6 +274,15 @@ impl KeyRing {
     }
 
     /// The written ring, **with its secrets**: for the place where secrets are kept and nowhere else.
+    ///
+    /// ```
+    /// use sealed_session::{Key, KeyRing};
+    ///
+    /// let key = Key::generate()?;
+    /// let line = format!("seal {}\n", key.write_with_secret().expose());
+    /// assert_eq!(KeyRing::new(key).write_with_secrets().expose(), line);
+    /// # Ok::<(), sealed_session::keys::KeyError>(())
+    /// ```
     #[must_use]
     pub fn write_with_secrets(&self) -> SecretText {
         let mut text = String::with_capacity(self.entries.len() * (key::WRITTEN + 64));
@@ -239,8 +301,21 @@ impl KeyRing {
     }
 
     /// The id of the key that seals at `now`.
+    ///
+    /// ```
+    /// use sealed_session::{Key, KeyRing};
+    /// use time::OffsetDateTime;
+    ///
+    /// let (first, next) = (Key::generate()?, Key::generate()?);
+    /// let (first_id, next_id) = (first.id(), next.id());
+    /// let at = |second| OffsetDateTime::from_unix_timestamp(second).expect("in this era");
+    /// let ring = KeyRing::new(first).also_opening(next)?.promote(next_id, Some(at(1_800_000_000)))?;
+    /// assert_eq!(ring.sealing_key_at(at(1_799_999_999)), first_id);
+    /// assert_eq!(ring.sealing_key_at(at(1_800_000_000)), next_id);
+    /// # Ok::<(), sealed_session::keys::KeyError>(())
+    /// ```
     #[must_use]
-    pub fn sealing_key(&self, now: OffsetDateTime) -> KeyId {
+    pub fn sealing_key_at(&self, now: OffsetDateTime) -> KeyId {
         self.sealing(to_seconds(now)).key.id()
     }
 
@@ -278,9 +353,24 @@ impl KeyRing {
         keys.map(|(index, key)| KeyAt { index, key })
     }
 
-    fn with(mut self, key: Key, role: Role) -> Result<Self, KeyError> {
-        self.entries.push(Entry { key, role });
-        Self::checked(self.entries)
+    /// The file that this process made for the ring, and its key, for the one who asks first.
+    pub(crate) fn take_made(&self) -> Option<(&Path, KeyId)> {
+        let made = self.made.as_ref()?;
+        let is_first = !made.told.swap(true, Ordering::AcqRel);
+        is_first.then_some((&made.path, made.key_id))
+    }
+
+    fn shared_entries(&self) -> Vec<Entry> {
+        let share = |entry: &Entry| Entry {
+            key: entry.key.share(),
+            role: entry.role,
+        };
+        self.entries.iter().map(share).collect()
+    }
+
+    fn changed(&self, entries: Vec<Entry>) -> Result<Self, KeyError> {
+        let made = self.made.clone();
+        Self::checked(entries).map(|ring| Self { made, ..ring })
     }
 
     fn checked(mut entries: Vec<Entry>) -> Result<Self, KeyError> {
@@ -291,7 +381,7 @@ impl KeyRing {
         if let Some(pair) = entries.windows(2).find(|pair| pair[0].key.id() == pair[1].key.id()) {
             return Err(KeyError::SameId { id: pair[0].key.id() });
         }
-        let ring = Self { entries };
+        let ring = Self { entries, made: None };
         let sealing = ring.sealing_from();
         if let Some(pair) = sealing.windows(2).find(|pair| pair[0].1 == pair[1].1) {
             return Err(KeyError::TwoSeal {
@@ -348,7 +438,7 @@ impl Entry {
     fn seals_from(&self) -> Option<u64> {
         match self.role {
             Role::Seal => Some(0),
-            // Never 0, which is `Role::Seal`'s: `seal_from` and `parse` see to it.
+            // Never 0, which is `Role::Seal`'s: `promote` and `parse` see to it.
             Role::SealFrom(instant) => Some(to_seconds(instant)),
             Role::Open => None,
         }
@@ -371,9 +461,6 @@ impl fmt::Debug for KeyRing {
     }
 }
 
-/// Largest file that is read as a ring, in bytes.
-const LARGEST_FILE: usize = 1 << 20;
-
 fn key_problem(error: &KeyError) -> &'static str {
     match error {
         KeyError::Checksum => "the key id is not the one of the secret; the key was mistyped or cut, copy it again",
@@ -388,45 +475,6 @@ fn in_entry(entry: usize, error: &KeyError) -> KeyError {
     }
 }
 
-/// The variable's name for an error. Whoever hands over the ring itself must not find it in a log.
-fn shown_name(variable: &str) -> &str {
-    let is_name = variable
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    if is_name && variable.len() <= LONGEST_NAME && !variable.contains(key::PREFIX) {
-        variable
-    } else {
-        "(not a variable's name)"
-    }
-}
-
-fn refused_file(path: &Path, kind: io::ErrorKind) -> KeyError {
-    KeyError::File {
-        path: shown_path(path),
-        kind,
-    }
-}
-
-/// The path for an error, with the same care: no secret, in hexadecimal digits or base64, has a point in it, and those
-/// without a slash are long.
-fn shown_path(path: &Path) -> PathBuf {
-    let has_point = |part: &OsStr| part.as_encoded_bytes().contains(&b'.');
-    let is_secret = |part: &OsStr| part.len() >= SHORTEST_SECRET && !has_point(part);
-    let directory = path.parent().filter(|path| *path != Path::new(""));
-    let is_path =
-        path.is_absolute() || path.file_name().is_some_and(has_point) || directory.unwrap_or(Path::new(".")).is_dir();
-    if is_path && !path.iter().any(is_secret) {
-        path.to_owned()
-    } else {
-        "(not the path of a file)".into()
-    }
-}
-
-/// Longest name of a variable that is shown, in bytes: shorter than a key.
-const LONGEST_NAME: usize = 64;
-/// A raw secret in base64, without padding, is longer than this.
-const SHORTEST_SECRET: usize = 40;
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -435,6 +483,15 @@ mod tests {
         let mut secret = [byte; 32];
         (0..20).for_each(|i| secret[i] = i as u8 ^ byte);
         Key::from_raw_secret(&secret).unwrap()
+    }
+
+    fn opening(ring: &KeyRing, byte: u8) -> KeyRing {
+        ring.also_opening(key(byte)).unwrap()
+    }
+
+    fn sealing_later(ring: &KeyRing, byte: u8, from: u64) -> KeyRing {
+        let ring = opening(ring, byte);
+        ring.promote(key(byte).id(), Some(from_seconds(from))).unwrap()
     }
 
     fn written(byte: u8) -> String {
@@ -517,13 +574,12 @@ mod tests {
 
     #[test]
     fn the_latest_sealing_key_whose_instant_has_passed_seals() {
-        let ring = KeyRing::new(key(1)).open(key(2)).unwrap();
-        let ring = ring.seal_from(key(3), from_seconds(2000)).unwrap();
-        let ring = ring.seal_from(key(4), from_seconds(1000)).unwrap();
+        let ring = sealing_later(&opening(&KeyRing::new(key(1)), 2), 3, 2000);
+        let ring = sealing_later(&ring, 4, 1000);
         for (now, sealing) in [(0, 1), (999, 1), (1000, 4), (1999, 4), (2000, 3), (u64::MAX, 3)] {
             assert_eq!(ring.sealing(now).key.id(), key(sealing).id(), "{now}");
         }
-        assert_eq!(ring.sealing_key(from_seconds(1500)), key(4).id());
+        assert_eq!(ring.sealing_key_at(from_seconds(1500)), key(4).id());
         for byte in 1..=4 {
             assert_eq!(ring.get(key(byte).id()).unwrap().key.id(), key(byte).id());
         }
@@ -532,11 +588,7 @@ mod tests {
 
     #[test]
     fn a_ring_reads_back_as_written_and_describes_itself_without_secrets() {
-        let ring = KeyRing::new(key(1))
-            .open(key(2))
-            .unwrap()
-            .seal_from(key(3), from_seconds(1_796_083_200))
-            .unwrap();
+        let ring = sealing_later(&opening(&KeyRing::new(key(1)), 2), 3, 1_796_083_200);
         let text = ring.write_with_secrets();
         assert_eq!(
             text.expose(),
@@ -578,109 +630,78 @@ mod tests {
     #[test]
     fn an_instant_at_or_before_1970_reads_back_as_written() {
         for instant in [from_seconds(0), OffsetDateTime::UNIX_EPOCH - time::Duration::days(1)] {
-            let ring = KeyRing::new(key(1)).seal_from(key(2), instant).unwrap();
+            let ring = opening(&KeyRing::new(key(1)), 2);
+            let ring = ring.promote(key(2).id(), Some(instant)).unwrap();
             let again = KeyRing::parse(ring.write_with_secrets().expose()).unwrap();
             assert_eq!(again.describe(), ring.describe());
             assert_eq!(again.sealing(1).key.id(), ring.sealing(1).key.id());
         }
     }
 
+    /// The ids of the keys, each with its role.
+    fn roles(ring: &KeyRing) -> Vec<(KeyId, Role)> {
+        ring.describe().iter().map(|key| (key.id, key.role)).collect()
+    }
+
     #[test]
-    fn a_rotation_demotes_every_other_key_and_a_retired_one_goes() {
-        let ring = KeyRing::new(key(1))
-            .open(key(2))
-            .unwrap()
-            .seal_from(key(3), from_seconds(9))
-            .unwrap();
-        let ring = ring.rotated_to(key(2)).unwrap();
-        let roles = |ring: &KeyRing| ring.describe().iter().map(|key| (key.id, key.role)).collect::<Vec<_>>();
+    fn a_promotion_demotes_every_other_key_and_a_retired_one_goes() {
+        let before = sealing_later(&opening(&KeyRing::new(key(1)), 2), 3, 9);
+        let was = roles(&before);
+        let ring = before.promote(key(2).id(), None).unwrap();
         assert_eq!(roles(&ring)[0], (key(2).id(), Role::Seal));
         assert!(roles(&ring)[1..].iter().all(|&(_, role)| role == Role::Open) && roles(&ring).len() == 3);
         assert_eq!(ring.sealing(u64::MAX).key.id(), key(2).id());
         let ring = ring.without(key(1).id()).unwrap().without(key(3).id()).unwrap();
         assert_eq!(roles(&ring), [(key(2).id(), Role::Seal)]);
-        assert_eq!(ring.without(key(2).id()).unwrap_err(), KeyError::EmptyRing);
-        let ring = KeyRing::new(key(1)).open(key(2)).unwrap();
-        assert_eq!(ring.without(key(1).id()).unwrap_err(), KeyError::NothingSeals);
-        let ring = KeyRing::new(key(1)).rotated_to(key(1));
-        assert_eq!(ring.unwrap_err(), KeyError::SameId { id: key(1).id() });
+        assert_eq!(roles(&before), was, "the first ring is as it was");
+        let again = ring.promote(key(2).id(), None).unwrap();
+        assert_eq!(roles(&again), roles(&ring), "it seals already");
     }
 
     #[test]
-    fn a_key_stands_in_a_ring_once() {
-        assert_eq!(
-            KeyRing::new(key(1)).open(key(1)).unwrap_err(),
-            KeyError::SameId { id: key(1).id() }
-        );
-        let ring = KeyRing::new(key(1)).seal_from(key(2), from_seconds(9)).unwrap();
-        assert!(matches!(
-            ring.seal_from(key(3), from_seconds(9)),
-            Err(KeyError::TwoSeal { .. })
-        ));
+    fn a_promotion_for_later_leaves_the_other_keys_as_they_are() {
+        let ring = sealing_later(&opening(&KeyRing::new(key(1)), 2), 3, 9);
+        let instant = from_seconds(20) + time::Duration::milliseconds(999);
+        let later = ring.promote(key(2).id(), Some(instant)).unwrap();
+        let expected = [
+            (key(1).id(), Role::Seal),
+            (key(3).id(), Role::SealFrom(from_seconds(9))),
+            (key(2).id(), Role::SealFrom(from_seconds(20))),
+        ];
+        assert_eq!(roles(&later), expected);
+        let moved = later.promote(key(3).id(), Some(from_seconds(30))).unwrap();
+        assert_eq!(roles(&moved)[2], (key(3).id(), Role::SealFrom(from_seconds(30))));
     }
 
     #[test]
-    fn a_ring_comes_from_a_file_or_the_environment() {
-        let path = std::env::temp_dir().join(format!("sealed-session-ring-{}", std::process::id()));
-        let refused = |kind| KeyError::File {
-            path: path.clone(),
-            kind,
-        };
-        fs::write(&path, format!("# ring\nseal {}\n", written(1))).unwrap();
-        assert_eq!(KeyRing::from_file(&path).unwrap().describe()[0].id, key(1).id());
-        fs::write(&path, vec![b' '; LARGEST_FILE + 1]).unwrap();
-        assert_eq!(
-            KeyRing::from_file(&path).unwrap_err(),
-            refused(io::ErrorKind::FileTooLarge)
-        );
-        let ring = format!("seal {}\n", written(1));
-        let padding = "#".repeat(LARGEST_FILE - ring.len());
-        fs::write(&path, ring + &padding).unwrap();
-        assert_eq!(KeyRing::from_file(&path).unwrap().describe().len(), 1);
-        fs::write(&path, b"\xff").unwrap();
-        assert_eq!(
-            KeyRing::from_file(&path).unwrap_err(),
-            refused(io::ErrorKind::InvalidData)
-        );
-        fs::remove_file(&path).unwrap();
-        let missing = KeyRing::from_file(&path).unwrap_err();
-        assert_eq!(missing, refused(io::ErrorKind::NotFound));
-        assert!(missing.to_string().contains(&*path.to_string_lossy()), "{missing}");
-        let missing = KeyRing::from_env("SEALED_SESSION_NO_SUCH_VARIABLE").unwrap_err();
-        assert_eq!(
-            missing.to_string(),
-            "the environment variable SEALED_SESSION_NO_SUCH_VARIABLE is not set to a key ring; set it to a written key"
-        );
-        // Cargo sets this one; it is no ring, and what it says is not shown.
-        let wrong = KeyRing::from_env("CARGO_PKG_NAME").unwrap_err();
-        assert!(!wrong.to_string().contains("sealed-session"), "{wrong}");
-    }
-
-    #[test]
-    fn a_ring_that_is_given_for_a_path_is_not_shown() {
-        // In base64 too, as it is in a manifest: with a slash in it and without.
-        for secret in [
-            written(1),
-            "c2VhbCBzZWFsZWQxXzllNDg1OWE0XzRiOTlmYjc4ODdlOTVkNWRjYWMwODQy".to_owned(),
-            "S5n7eIfpXV3KwIQuTMoh8OSMxqH3w/7dhGeNCz/A/4E=".to_owned(),
-        ] {
-            let wrong = KeyRing::from_file(&secret).unwrap_err();
-            assert!(matches!(wrong, KeyError::File { .. }));
-            assert!(!format!("{wrong} {wrong:?}").contains(&secret[20..]), "{wrong}");
+    fn a_change_that_is_refused_leaves_the_ring() {
+        let ring = sealing_later(&opening(&KeyRing::new(key(1)), 2), 3, 9);
+        let was = ring.write_with_secrets();
+        let (base, unknown) = (key(1).id(), key(5).id());
+        let nine = Some(from_seconds(9));
+        assert!(matches!(ring.promote(unknown, None), Err(KeyError::NoSuchKey { id }) if id == unknown));
+        assert!(matches!(ring.promote(unknown, nine), Err(KeyError::NoSuchKey { id }) if id == unknown));
+        assert!(matches!(ring.without(unknown), Err(KeyError::NoSuchKey { id }) if id == unknown));
+        assert!(matches!(ring.promote(base, nine), Err(KeyError::TwoSeal { .. })));
+        assert!(matches!(ring.promote(key(2).id(), nine), Err(KeyError::TwoSeal { .. })));
+        let twenty = Some(from_seconds(20));
+        assert!(matches!(ring.promote(base, twenty), Err(KeyError::NothingSeals)));
+        assert!(matches!(ring.without(base), Err(KeyError::NothingSeals)));
+        assert!(matches!(KeyRing::new(key(1)).without(base), Err(KeyError::EmptyRing)));
+        for byte in 1..=3 {
+            let same = ring.also_opening(key(byte));
+            assert!(matches!(same, Err(KeyError::SameId { id }) if id == key(byte).id()));
         }
-        for path in [
-            "/run/secrets/9e4859a4b303b30056f76705/keys",
-            "no-such-directory/ring.txt",
-            "keys",
-        ] {
-            let missing = KeyRing::from_file(path).unwrap_err().to_string();
-            assert!(missing.contains(path), "{missing}");
-        }
+        assert_eq!(ring.write_with_secrets().expose(), was.expose());
     }
 
     #[test]
-    fn what_is_no_regular_file_is_refused_unopened() {
-        let path = std::env::temp_dir();
-        assert_eq!(KeyRing::from_file(&path).unwrap_err(), KeyError::NotAFile { path });
+    fn changed_rings_share_their_secrets() {
+        let ring = opening(&KeyRing::new(key(1)), 2);
+        let changed = ring.promote(key(2).id(), None).unwrap();
+        for byte in [1, 2] {
+            let of = |ring: &KeyRing| std::ptr::from_ref(ring.get(key(byte).id()).unwrap().key.root());
+            assert_eq!(of(&ring), of(&changed));
+        }
     }
 }

@@ -74,11 +74,11 @@ pub mod testing;
 /// Secrets, rings of them, and rings that change while the server runs.
 pub mod keys {
     pub use crate::error::KeyError;
-    pub use crate::ids::{KeyId, NotAnId};
+    pub use crate::ids::{KeyId, ParseIdError};
     pub use crate::key::{Key, SecretText};
     pub use crate::key_source::{KeySource, RingFile};
     pub use crate::keyring::{KeyDescription, KeyRing, Role};
-    pub use crate::reload::{KeyReloader, KeyReloading, Reload};
+    pub use crate::reload::{KeyReloader, Reload, ReloadGuard};
 }
 
 /// What happens to sessions and keys, for logs and counters.

@@ -77,7 +77,7 @@ struct Follower<T> {
     /// What the last look gave and the look before did not.
     unsettled: Option<KeyRing>,
     /// A failure that lasts: what was told of it, and when.
-    failing: Option<(KeyError, u64)>,
+    failing: Option<(String, u64)>,
 }
 
 /// What a look at a [`KeySource`] came to.
@@ -122,7 +122,7 @@ impl<T: SessionData> KeyReloader<T> {
     ///
     /// # Errors
     /// [`ConfigError`] if the interval is zero or the system gives no thread.
-    pub fn every(self, interval: Duration) -> Result<KeyReloading, ConfigError> {
+    pub fn every(self, interval: Duration) -> Result<ReloadGuard, ConfigError> {
         if interval.is_zero() {
             return Err(ConfigError::new(
                 "the interval between two looks at the keys is zero; give it some seconds",
@@ -131,7 +131,7 @@ impl<T: SessionData> KeyReloader<T> {
         self.follow(interval, PATIENCE)
     }
 
-    fn follow(self, interval: Duration, patience: Duration) -> Result<KeyReloading, ConfigError> {
+    fn follow(self, interval: Duration, patience: Duration) -> Result<ReloadGuard, ConfigError> {
         let Self { follower, source } = self;
         let (mailbox, letters) = mpsc::channel();
         let (ask, asked) = mpsc::channel();
@@ -144,7 +144,7 @@ impl<T: SessionData> KeyReloader<T> {
             }
         })?;
         let thread = spawn("session-keys", move || follower.run(interval, patience, &ask, &letters))?;
-        Ok(KeyReloading {
+        Ok(ReloadGuard {
             mailbox,
             thread: Some(thread),
         })
@@ -213,10 +213,11 @@ impl<T: SessionData> Follower<T> {
 
     fn failed(&mut self, error: &KeyError) {
         let now = self.sessions.now();
-        let is_known = |(told, at): &(KeyError, u64)| told == error && now.abs_diff(*at) < REPEATED;
+        // With its causes.
+        let error = format!("{error:?}");
+        let is_known = |(told, at): &(String, u64)| *told == error && now.abs_diff(*at) < REPEATED;
         if !self.failing.as_ref().is_some_and(is_known) {
             self.failing = Some((error.clone(), now));
-            let error = error.clone();
             self.sessions.observe(&Event::KeysReloadFailed { error });
         }
     }
@@ -246,12 +247,12 @@ enum Letter {
 /// A thread that follows a source of keys. It stops when this is dropped, after the answer that it has got, if it has one.
 #[must_use = "when this is dropped, the keys are no longer followed"]
 #[derive(Debug)]
-pub struct KeyReloading {
+pub struct ReloadGuard {
     mailbox: Sender<Letter>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl KeyReloading {
+impl ReloadGuard {
     /// Stops the thread and waits for its end: no ring is replaced after it. It does not wait for the source: one that hangs
     /// keeps its own thread until it answers or the process ends.
     pub fn stop(mut self) {
@@ -262,7 +263,7 @@ impl KeyReloading {
     }
 }
 
-impl Drop for KeyReloading {
+impl Drop for ReloadGuard {
     fn drop(&mut self) {
         // It fails if the thread has ended.
         let _ = self.mailbox.send(Letter::Stop);
@@ -282,9 +283,8 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
         .name(name.to_owned())
         .spawn(work)
         .map_err(|error| {
-            ConfigError::new(format!(
-                "the system gave no thread to reload keys on ({error}); call `poll` from one of your own"
-            ))
+            let problem = "the system gave no thread to reload keys on; call `poll` from one of your own";
+            ConfigError::caused_by(error, problem)
         })
 }
 
@@ -332,7 +332,7 @@ mod tests {
                 .reload_from(source)
                 .follow(Duration::from_millis(1), Duration::from_millis(1))
                 .unwrap();
-            let error = KeyError::NoAnswer { seconds: 0 };
+            let error = KeyError::NoAnswer { seconds: 0 }.to_string();
             assert_eq!(events.recv(), Ok(Event::KeysReloadFailed { error }));
             if answers {
                 go_on.send(()).unwrap();

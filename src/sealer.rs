@@ -350,7 +350,7 @@ mod tests {
         let key = |text: &crate::key::SecretText| Key::parse(text.expose()).unwrap();
         let links = Sealer::new(KeyRing::new(key(&old)), "magic-link").unwrap();
         let token = links.seal_at(b"ada", until(b"", at(2000), at(1000)), at(1000)).unwrap();
-        links.replace_keys(KeyRing::new(key(&new)).open(key(&old)).unwrap());
+        links.replace_keys(KeyRing::new(key(&new)).also_opening(key(&old)).unwrap());
         assert_eq!(links.open_at(&token, b"", at(1500)).unwrap().payload(), b"ada");
         links.replace_keys(KeyRing::new(key(&new)));
         assert_eq!(

@@ -144,6 +144,13 @@ impl<T: SessionData> Sessions<T> {
         let ids = ring.all().map(|KeyAt { key, .. }| key.id());
         let opens = ids.filter(|&id| id != seals).collect();
         self.observe(&Event::KeysInUse { seals, opens });
+        // Kept for another one who listens, if nobody does here.
+        if self.shared.observer.is_some()
+            && let Some((path, key_id)) = ring.take_made()
+        {
+            let path = path.to_owned();
+            self.observe(&Event::KeyFileCreated { path, key_id });
+        }
     }
 
     /// Refuses all sessions that started before `instant`: the cut-off, which ends every session at once. It can only be

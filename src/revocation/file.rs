@@ -71,9 +71,9 @@ impl RevocationFile {
     /// [`RevocationFileError::InUse`] if another process has it, [`RevocationFileError::Unreadable`] if it is no
     /// revocation list or a damaged one, [`RevocationFileError::File`] if the operating system refuses something.
     pub fn open(path: impl AsRef<Path>, list: Revocations) -> Result<Self, RevocationFileError> {
-        Self::start(path.as_ref(), list, |path, error, _| {
+        Self::start(path.as_ref(), list, |path, source, _| {
             let path = path.to_owned();
-            Err(RevocationFileError::Unreadable { path, error })
+            Err(RevocationFileError::Unreadable { path, source })
         })
     }
 
@@ -88,7 +88,7 @@ impl RevocationFile {
         let told = list.clone();
         Self::start(path.as_ref(), list, |path, error, bytes| {
             told.merge_readable(bytes, from_seconds(now()));
-            let aside = keep_aside(path, bytes).map_err(|error| failed(path, &error))?;
+            let aside = keep_aside(path, bytes).map_err(|error| failed(path, error))?;
             told.report(Event::RevocationFilePutAside { path: aside, error });
             Ok(())
         })
@@ -99,7 +99,7 @@ impl RevocationFile {
         list: Revocations,
         unreadable: impl FnOnce(&Path, RevocationsError, &[u8]) -> Result<(), RevocationFileError>,
     ) -> Result<Self, RevocationFileError> {
-        let failed = |error: io::Error| failed(path, &error);
+        let failed = |error: io::Error| failed(path, error);
         let path = &*resolved(path).map_err(failed)?;
         let mut options = OpenOptions::new();
         let lock = options.write(true).create(true).truncate(false);
@@ -242,10 +242,10 @@ impl fmt::Debug for RevocationFile {
     }
 }
 
-fn failed(path: &Path, error: &io::Error) -> RevocationFileError {
+fn failed(path: &Path, source: io::Error) -> RevocationFileError {
     RevocationFileError::File {
         path: path.to_owned(),
-        kind: error.kind(),
+        source,
     }
 }
 

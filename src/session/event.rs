@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use crate::error::{KeyError, Reason, RevocationsError};
+use crate::error::{Reason, RevocationsError};
 use crate::ids::{KeyId, SessionId};
 
 /// Receives an [`Event`] whenever something happens to a session or to the keys.
@@ -205,11 +205,20 @@ pub enum Event {
         /// not expired. A server that has just started does not know of any.
         in_use: bool,
     },
+    /// [`KeyRing::from_file_or_new`](crate::KeyRing::from_file_or_new) made a new key: there was no key file yet. Where one was
+    /// expected, the sessions of its keys are over. On a fleet it means that this server has a key of its own, which no other
+    /// one opens: give every server the same file.
+    KeyFileCreated {
+        /// The new file.
+        path: PathBuf,
+        /// The key in it.
+        key_id: KeyId,
+    },
     /// A source of keys gave no ring; the one in use stays. Told at once, and every 10 minutes while it fails for the same
     /// reason.
     KeysReloadFailed {
-        /// Why.
-        error: KeyError,
+        /// Why, in a sentence: a [`KeyError`](crate::keys::KeyError) and its causes.
+        error: String,
     },
     /// A source of keys gives a ring again, after `KeysReloadFailed`.
     KeysReloadRecovered,
@@ -264,6 +273,7 @@ impl Event {
             Self::KeysInUse { .. } => ("KeysInUse", Level::Info),
             Self::KeyDropped { in_use: true, .. } => ("KeyDropped", Level::Warn),
             Self::KeyDropped { in_use: false, .. } => ("KeyDropped", Level::Info),
+            Self::KeyFileCreated { .. } => ("KeyFileCreated", Level::Info),
             Self::KeysReloadFailed { .. } => ("KeysReloadFailed", Level::Warn),
             Self::KeysReloadRecovered => ("KeysReloadRecovered", Level::Info),
             Self::PublicRemoved => ("PublicRemoved", Level::Warn),
@@ -332,6 +342,10 @@ impl Event {
             Self::KeyDropped { key_id, in_use } => {
                 visit("key_id", key_id);
                 visit("in_use", in_use);
+            }
+            Self::KeyFileCreated { path, key_id } => {
+                visit("path", &path.display());
+                visit("key_id", key_id);
             }
             Self::KeysReloadFailed { error } => visit("error", error),
             Self::LargeHeaderBlock { bytes } => visit("bytes", bytes),
@@ -425,6 +439,9 @@ impl fmt::Display for Event {
             Self::KeyDropped { key_id, in_use: false } => {
                 write!(f, "key {key_id} was dropped; no live session under it is known here")
             }
+            Self::KeyFileCreated { path, key_id } => {
+                write!(f, "the key file {} was made, with the new key {key_id}", path.display())
+            }
             Self::KeysReloadFailed { error } => write!(f, "the key ring in use stays: {error}"),
             Self::KeysReloadRecovered => f.write_str("the source of keys gives a key ring again"),
             Self::PublicRemoved => f.write_str("`public` was removed from a response that depends on the session"),
@@ -505,7 +522,8 @@ pub(crate) mod tests {
                 Event::KeysInUse { seals: key_id, opens: vec![] };
             Event::KeyDropped { .. } =>
                 Event::KeyDropped { key_id, in_use: true }, Event::KeyDropped { key_id, in_use: false };
-            Event::KeysReloadFailed { .. } => Event::KeysReloadFailed { error: KeyError::EmptyRing };
+            Event::KeyFileCreated { .. } => Event::KeyFileCreated { path: "keys.txt".into(), key_id };
+            Event::KeysReloadFailed { .. } => Event::KeysReloadFailed { error: "the key ring is empty".into() };
             Event::KeysReloadRecovered => Event::KeysReloadRecovered;
             Event::PublicRemoved => Event::PublicRemoved;
             Event::LargeHeaderBlock { .. } => Event::LargeHeaderBlock { bytes: 5000 };
@@ -541,7 +559,12 @@ pub(crate) mod tests {
         let has = |name, value: &str| values.iter().any(|of| of.get(name).is_some_and(|found| found == value));
         assert!(has("reason", "unknown key") && has("key_id", "03030303") && has("id", "0101010101010101"));
         assert!(has("opens", "04040404,05050505") && has("opens", "") && has("key_ids", "03030303,04040404"));
-        assert!(has("count", "41") && has("in_use", "true") && has("error", &KeyError::EmptyRing.to_string()));
+        assert!(
+            has("count", "41")
+                && has("in_use", "true")
+                && has("error", "the key ring is empty")
+                && has("path", "keys.txt")
+        );
     }
 
     #[test]

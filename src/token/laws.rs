@@ -466,12 +466,12 @@ proptest! {
             let mut keys = order.iter().map(|&index| key(number(index)));
             let mut ring = KeyRing::new(keys.next().unwrap());
             for (at, key) in keys.enumerate() {
-                ring = if others[at] {
-                    ring.open(key)
-                } else {
-                    ring.seal_from(key, crate::time::from_seconds(1 + at as u64))
+                let id = key.id();
+                ring = ring.also_opening(key).unwrap();
+                if !others[at] {
+                    let from = crate::time::from_seconds(1 + at as u64);
+                    ring = ring.promote(id, Some(from)).unwrap();
                 }
-                .unwrap();
             }
             placed(ring, &it.name, &it.audience)
         };

@@ -112,7 +112,7 @@ fn every_row_opens_or_is_rejected_as_a_bare_token() {
             .map(|key| Key::parse(key.as_str().unwrap()).unwrap());
         let ring = keys.fold(None, |ring: Option<KeyRing>, key| match ring {
             None => Some(KeyRing::new(key)),
-            Some(ring) => Some(ring.open(key).unwrap()),
+            Some(ring) => Some(ring.also_opening(key).unwrap()),
         });
         let (name, now) = (text(row, "name"), number(row, "now"));
         let place = Place::new(name, text(row, "audience")).unwrap();
