@@ -42,7 +42,7 @@ pub(crate) struct EdgeKeys {
 impl EdgeKeys {
     pub(crate) fn run(self, now: OffsetDateTime) -> Result<Answer, Failure> {
         let ring = files::read_ring(&self.ring)?;
-        let sessions = build(self.settings.sessions(ring.to_ring()?, true))?;
+        let sessions = build(self.settings.sessions(ring.ring().clone(), true))?;
         let longest = self.settings.longest();
         if Duration::from_secs(u64::from(self.days) * 86_400) < longest {
             let days = longest.as_secs().div_ceil(86_400);

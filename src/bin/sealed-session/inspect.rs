@@ -61,7 +61,7 @@ impl Inspect {
         let mut human = Vec::new();
         let mut tokens = Vec::new();
         for token in &header.tokens {
-            let mut facts = claims(token, ring.as_ref().map(RingText::ring), now);
+            let mut facts = claims(token, ring.as_ref().map(|ring| &**ring.ring()), now);
             if let Some(judge) = &judge {
                 judge.facts(token, self.payload, &mut facts)?;
             }

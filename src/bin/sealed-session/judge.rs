@@ -58,7 +58,7 @@ impl Judge<'_> {
         // What a refused token holds is read shortly before its expiry, without the application's limits: by 5 minutes, since
         // a token that expires 400 days and 5 minutes after its start is accepted.
         let alive = before(unix(claims.expires.into()), LEEWAY + Duration::from_secs(1));
-        let builder = self.settings.without_limits(self.ring.to_ring()?);
+        let builder = self.settings.without_limits(self.ring.ring().clone());
         let session = self.load(builder, token.request_with(&[]), alive)?;
         let state = session.state();
         set(
@@ -106,7 +106,7 @@ impl Judge<'_> {
         let Some(session) = self.header.at(Place::Session).find(of_this) else {
             return Ok(("not verified", Some("no session token of this id came with it")));
         };
-        let builder = self.settings.longest_idle(self.ring.to_ring()?);
+        let builder = self.settings.longest_idle(self.ring.ring().clone());
         match self.load(builder, session.request_with(&[token]), self.now)?.state() {
             SessionState::Valid | SessionState::Rejected(Reason::Payload) => {}
             SessionState::Rejected(Reason::Idle) => return Ok(("does not match", Some(Reason::NotOurs.name()))),
@@ -122,7 +122,7 @@ impl Judge<'_> {
     /// What the application says; of a bare token, without its idle timeouts.
     fn strict(&self, request: RequestFields) -> Result<SessionState, Failure> {
         let now = self.now;
-        let builder = self.settings.sessions(self.ring.to_ring()?, !self.header.is_bare);
+        let builder = self.settings.sessions(self.ring.ring().clone(), !self.header.is_bare);
         let sessions = build(builder.clock(move || now))?;
         if let Some(cut_off) = self.cut_off {
             sessions.raise_cut_off(cut_off);

@@ -32,7 +32,7 @@ pub(crate) struct Retire {
     file: PathBuf,
     /// The key's id
     #[arg(value_name = "ID", value_parser = values::key_id)]
-    id: String,
+    id: KeyId,
     #[command(flatten)]
     timing: TimingOptions,
     /// Remove it now, after a theft: sessions and other sealed values under it end with the deploy. The ring as it was stays
@@ -45,9 +45,10 @@ impl Retire {
     pub(crate) fn run(self, now: OffsetDateTime) -> Result<Answer, Failure> {
         let editing = Editing::begin(&self.file)?;
         let old = editing.read()?;
-        let id = find(old.ring(), &self.id)?;
+        let id = self.id;
+        find(old.ring(), id)?;
         let ends = matches!(sealing(old.ring(), id), Sealing::Until(_));
-        if old.ring().sealing_key(now) == id && (self.force || !ends) {
+        if old.ring().sealing_key_at(now) == id && (self.force || !ends) {
             return Err(Failure::refused(format_args!(
                 "key {id} seals now; let another one seal first: `ring seal`"
             )));

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use sealed_session::SessionId;
 use sealed_session::revocation::{RevocationList as _, Revocations};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -38,9 +39,9 @@ impl ShowRevocations {
         let name = self.file.display();
         // However large the file is, all of it is shown.
         let list = Revocations::bounded(usize::MAX);
-        list.merge_file(&bytes, OffsetDateTime::UNIX_EPOCH)
+        list.merge_file_at(&bytes, OffsetDateTime::UNIX_EPOCH)
             .map_err(|error| Failure::usage(format_args!("{name}: {error}")))?;
-        let entries: Vec<_> = entries(&list.snapshot(OffsetDateTime::UNIX_EPOCH)).collect();
+        let entries: Vec<_> = entries(&list.snapshot_at(OffsetDateTime::UNIX_EPOCH)).collect();
         let expired = entries.iter().filter(|(_, until)| *until <= now).count();
         let shown = |instant| format!("{} ({})", written(instant), relative(instant, now));
         let cut_off = list.cut_off();
@@ -59,7 +60,7 @@ impl ShowRevocations {
                     .map(|(id, until)| format!("  {id}  until {}", shown(*until))),
             );
         }
-        let ids = |(id, until): &(String, OffsetDateTime)| json!({ "session_id": id, "until": written(*until) });
+        let ids = |(id, until): &(SessionId, OffsetDateTime)| json!({ "session_id": id.to_string(), "until": written(*until) });
         let machine = json!({
             "at": written(now),
             "cut_off": cut_off.map(written),
@@ -73,12 +74,10 @@ impl ShowRevocations {
 
 /// The entries of a list that was read without complaint (SPEC.md, *Revocation list*): 17 bytes, then 8 bytes of id and 4 of
 /// the instant for each.
-fn entries(bytes: &[u8]) -> impl Iterator<Item = (String, OffsetDateTime)> {
+fn entries(bytes: &[u8]) -> impl Iterator<Item = (SessionId, OffsetDateTime)> {
     let (entries, _) = bytes.get(17..).unwrap_or_default().as_chunks::<12>();
-    entries.iter().map(|entry| {
-        let (id, until) = entry.split_at(8);
-        let id = id.iter().map(|byte| format!("{byte:02x}")).collect();
-        let until = until.iter().fold(0, |seconds, byte| seconds << 8 | i64::from(*byte));
-        (id, unix(until))
+    entries.iter().map(|&[id @ .., a, b, c, d]| {
+        let until = u32::from_be_bytes([a, b, c, d]);
+        (SessionId::from_bytes(id), unix(until.into()))
     })
 }

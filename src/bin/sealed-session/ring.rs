@@ -79,7 +79,7 @@ Examples:
         file: PathBuf,
         /// The key's id
         #[arg(value_name = "ID", value_parser = values::key_id)]
-        id: String,
+        id: KeyId,
         /// From this instant on, which must lie ahead
         #[arg(long, value_name = "INSTANT", value_parser = values::instant)]
         from: Option<OffsetDateTime>,
@@ -94,7 +94,7 @@ impl Ring {
                 let ring = files::read_ring(&file)?;
                 let answer = answer(&file, None, ring.ring(), now, None);
                 Ok(if id {
-                    answer.for_people(ring.ring().sealing_key(now))
+                    answer.for_people(ring.ring().sealing_key_at(now))
                 } else {
                     answer
                 })
@@ -112,7 +112,7 @@ impl Ring {
                 let (key, answer) = add(&file, stdin, now)?;
                 Ok(if id { answer.for_people(key) } else { answer })
             }
-            Self::Seal { file, id, from } => seal(&file, &id, from, now),
+            Self::Seal { file, id, from } => seal(&file, id, from, now),
             Self::Retire(retire) => retire.run(now),
         }
     }
@@ -132,7 +132,7 @@ fn add(file: &Path, stdin: bool, now: OffsetDateTime) -> Result<(KeyId, Answer),
     Ok((key.id(), answer(file, Some(key.id()), ring.ring(), now, Some(what))))
 }
 
-fn seal(file: &Path, id: &str, from: Option<OffsetDateTime>, now: OffsetDateTime) -> Result<Answer, Failure> {
+fn seal(file: &Path, id: KeyId, from: Option<OffsetDateTime>, now: OffsetDateTime) -> Result<Answer, Failure> {
     if from.is_some_and(|from| from <= now) {
         return Err(Failure::usage(
             "--from lies in the past; leave it out, and the key seals at once",
@@ -140,9 +140,9 @@ fn seal(file: &Path, id: &str, from: Option<OffsetDateTime>, now: OffsetDateTime
     }
     let editing = Editing::begin(file)?;
     let old = editing.read()?;
-    let id = find(old.ring(), id)?;
+    find(old.ring(), id)?;
     let is_base = |key: &KeyDescription| key.id == id && key.role == Role::Seal;
-    if old.ring().sealing_key(now) == id && old.ring().describe().iter().any(is_base) {
+    if old.ring().sealing_key_at(now) == id && old.ring().describe().iter().any(is_base) {
         return Err(Failure::refused(format_args!(
             "key {id} seals already; the file was left as it was"
         )));
@@ -193,7 +193,7 @@ pub(crate) fn answer(
         "file": file.display().to_string(),
         "changed": done.is_some(),
         "key": key.map(|key| key.to_string()),
-        "sealing_key": ring.sealing_key(now).to_string(),
+        "sealing_key": ring.sealing_key_at(now).to_string(),
         "keys": keys.iter().map(|key| key_json(ring, key.id, key.role)).collect::<Vec<_>>(),
     });
     Answer::new(true, human, machine)

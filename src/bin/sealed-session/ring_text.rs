@@ -1,6 +1,7 @@
 //! The written ring as a text that people edit too: changes keep its comments, blank lines and order.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use sealed_session::keys::{KeyError, KeyId, Role};
 use sealed_session::{Key, KeyRing};
@@ -13,7 +14,7 @@ use crate::instants::written;
 /// A written ring that was read and checked.
 pub(crate) struct RingText {
     text: Zeroizing<String>,
-    ring: KeyRing,
+    ring: Arc<KeyRing>,
 }
 
 /// What every key of a ring is for.
@@ -21,7 +22,7 @@ type Roles = BTreeMap<KeyId, Role>;
 
 impl RingText {
     pub(crate) fn parse(text: Zeroizing<String>) -> Result<Self, KeyError> {
-        let ring = KeyRing::parse(&text)?;
+        let ring = Arc::new(KeyRing::parse(&text)?);
         Ok(Self { text, ring })
     }
 
@@ -30,13 +31,8 @@ impl RingText {
         &self.text
     }
 
-    pub(crate) fn ring(&self) -> &KeyRing {
+    pub(crate) fn ring(&self) -> &Arc<KeyRing> {
         &self.ring
-    }
-
-    /// The ring once more, for a server that takes it.
-    pub(crate) fn to_ring(&self) -> Result<KeyRing, Failure> {
-        KeyRing::parse(&self.text).map_err(Failure::usage)
     }
 
     /// With one more key, which only opens.
@@ -83,10 +79,8 @@ impl RingText {
             let start = text.len();
             for part in content.split(';') {
                 let entry = part.trim();
-                let id = before
-                    .keys()
-                    .find(|&&id| key_of(entry).is_some_and(|key| names(key, id)));
-                let role = id.map(|id| (before.get(id), roles.get(id)));
+                let id = key_of(entry).and_then(id_of).filter(|id| before.contains_key(id));
+                let role = id.map(|id| (before.get(&id), roles.get(&id)));
                 if matches!(role, Some((_, None))) {
                     dropped += 1;
                     continue;
@@ -153,8 +147,8 @@ fn key_of(entry: &str) -> Option<&str> {
     entry.split_whitespace().find(|word| word.starts_with(PREFIX))
 }
 
-fn names(key: &str, id: KeyId) -> bool {
-    key[PREFIX.len()..].split('_').next() == Some(&id.to_string())
+fn id_of(key: &str) -> Option<KeyId> {
+    key[PREFIX.len()..].split('_').next()?.parse().ok()
 }
 
 const PREFIX: &str = "sealed1_";

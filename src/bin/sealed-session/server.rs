@@ -21,8 +21,8 @@ pub(crate) struct Made {
 }
 
 impl Server {
-    pub(crate) fn new(ring: KeyRing, longest: Duration) -> Result<Self, Box<dyn Error>> {
-        let ring = Arc::new(ring);
+    pub(crate) fn new(ring: impl Into<Arc<KeyRing>>, longest: Duration) -> Result<Self, Box<dyn Error>> {
+        let ring = ring.into();
         let sessions = Sessions::builder(Arc::clone(&ring))
             .lifetime(Lifetime::absolute(longest).idle(longest))
             .build()?;

@@ -1,5 +1,6 @@
 //! The settings of an application that decide about its cookies, and its `Sessions`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -39,7 +40,7 @@ impl Settings {
     }
 
     /// Sessions under the application's name and audience.
-    fn place(&self, ring: KeyRing) -> Builder<Value> {
+    fn place(&self, ring: Arc<KeyRing>) -> Builder<Value> {
         Sessions::builder(ring)
             .cookie_name(&*self.name)
             .audience(&*self.audience)
@@ -51,7 +52,7 @@ impl Settings {
     }
 
     /// Sessions as the application configures them, if wanted without their idle timeouts.
-    pub(crate) fn sessions(&self, ring: KeyRing, with_idle: bool) -> Builder<Value> {
+    pub(crate) fn sessions(&self, ring: Arc<KeyRing>, with_idle: bool) -> Builder<Value> {
         let lifetime = |absolute, idle| match idle {
             Some(Idle::After(idle)) if with_idle => Lifetime::absolute(absolute).idle(idle),
             None if with_idle => Lifetime::absolute(absolute),
@@ -65,7 +66,7 @@ impl Settings {
     }
 
     /// Sessions that judge by nothing but keys, name and audience, to read what a refused token says.
-    pub(crate) fn without_limits(&self, ring: KeyRing) -> Builder<Value> {
+    pub(crate) fn without_limits(&self, ring: Arc<KeyRing>) -> Builder<Value> {
         let longest = Duration::from_secs(400 * 86_400);
         self.place(ring)
             .lifetime(Lifetime::absolute(longest).without_idle())
@@ -73,7 +74,7 @@ impl Settings {
     }
 
     /// Sessions with the longest idle timeout there is, to tell a genuine activity token from another.
-    pub(crate) fn longest_idle(&self, ring: KeyRing) -> Builder<Value> {
+    pub(crate) fn longest_idle(&self, ring: Arc<KeyRing>) -> Builder<Value> {
         let longest = Duration::from_secs(400 * 86_400);
         self.place(ring)
             .lifetime(Lifetime::absolute(longest).idle(longest))

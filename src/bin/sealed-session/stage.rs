@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sealed_session::keys::{KeyDescription, KeyError, KeyId};
@@ -31,8 +32,8 @@ impl Check {
 
 /// The two rings of a deploy that begins now.
 pub(crate) struct Stage<'a> {
-    pub(crate) previous: &'a KeyRing,
-    pub(crate) ring: &'a KeyRing,
+    pub(crate) previous: &'a Arc<KeyRing>,
+    pub(crate) ring: &'a Arc<KeyRing>,
     pub(crate) timing: Timing,
     pub(crate) now: OffsetDateTime,
 }
@@ -70,7 +71,7 @@ impl Stage<'_> {
         })
     }
 
-    fn server(&self, ring: KeyRing) -> Result<Server, Box<dyn Error>> {
+    fn server(&self, ring: impl Into<Arc<KeyRing>>) -> Result<Server, Box<dyn Error>> {
         Server::new(ring, self.timing.longest)
     }
 
@@ -82,7 +83,7 @@ impl Stage<'_> {
     /// Under every key with which servers may have sealed what is still alive: the newest and the oldest such tokens.
     fn yesterdays_open_today(&self) -> Result<Check, Box<dyn Error>> {
         let mut check = Check::new("what was made before opens on a server with this ring");
-        let new = self.server(copy(self.ring)?)?;
+        let new = self.server(Arc::clone(self.ring))?;
         for key in self.previous.describe() {
             if seals_from(key.role).is_some_and(|from| from > self.now) {
                 continue;
@@ -122,7 +123,10 @@ impl Stage<'_> {
     /// While servers run both rings: what one makes, the other opens. And the first instant after the deploy at which a
     /// server that was left behind would be sent what it does not open, or would send it.
     fn todays_open_elsewhere(&self) -> Result<([Check; 2], Option<OffsetDateTime>), Box<dyn Error>> {
-        let [old, new] = [self.server(copy(self.previous)?)?, self.server(copy(self.ring)?)?];
+        let [old, new] = [
+            self.server(Arc::clone(self.previous))?,
+            self.server(Arc::clone(self.ring))?,
+        ];
         let mut to_old = Check::new("what this ring makes opens on a server that still runs the previous one");
         let mut to_new = Check::new("what the previous ring makes meanwhile opens on a server with this one");
         let add = "let every server open with it first: `ring add`, deploy, then `ring seal`; or a `--from` that is later than the \
@@ -147,7 +151,7 @@ impl Stage<'_> {
                     Err(reason) => check.problems.push(format!(
                         "from {} on key {} seals, which the other ring refuses ({}); {hint}",
                         written(at.max(self.now)),
-                        ring.sealing_key(at),
+                        ring.sealing_key_at(at),
                         reason.name()
                     )),
                 }
@@ -174,7 +178,7 @@ impl Stage<'_> {
             // By the fastest clock at the end of the deploy, and again on the day on which the key goes.
             let made = self.server(alone(self.ring, key.id)?)?.make(after(last, LEEWAY))?;
             let gone = before(self.timing.may_go(until), LEEWAY);
-            let next = self.ring.sealing_key(until);
+            let next = self.ring.sealing_key_at(until);
             check.cookies += 1;
             if self.server(alone(self.ring, next)?)?.opens(&made, gone) != Err(Reason::Expired) {
                 check.problems.push(format!(
@@ -244,14 +248,8 @@ fn has(ring: &KeyRing, id: KeyId) -> bool {
     ring.describe().iter().any(|key| key.id == id)
 }
 
-/// The same ring once more, for a server that takes it.
-fn copy(ring: &KeyRing) -> Result<KeyRing, KeyError> {
-    KeyRing::parse(ring.write_with_secrets().expose())
-}
-
 /// A ring of one of its keys alone.
 fn alone(ring: &KeyRing, id: KeyId) -> Result<KeyRing, KeyError> {
-    let (text, id) = (ring.write_with_secrets(), format!("_{id}_"));
-    let mut words = text.expose().split_whitespace();
-    KeyRing::parse(words.find(|word| word.contains(&id)).unwrap_or_default())
+    let mut others = ring.describe().into_iter().filter(|key| key.id != id);
+    others.try_fold(ring.promote(id, None)?, |ring, other| ring.without(other.id))
 }

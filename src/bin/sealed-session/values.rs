@@ -65,22 +65,22 @@ pub(crate) enum Idle {
 }
 
 /// The 8 hexadecimal digits of a key id.
-pub(crate) fn key_id(text: &str) -> Result<String, String> {
-    let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-    if text.len() == 8 && text.bytes().all(is_digit) {
-        return Ok(text.to_owned());
-    }
-    Err("a key id has 8 hexadecimal digits in lower case; `sealed-session ring show FILE` lists them".into())
+pub(crate) fn key_id(text: &str) -> Result<KeyId, String> {
+    text.parse()
+        .map_err(|error| format!("{error}; `sealed-session ring show FILE` lists them"))
 }
 
-/// The key of this id in a ring.
-pub(crate) fn find(ring: &KeyRing, id: &str) -> Result<KeyId, Failure> {
-    let keys = ring.describe();
-    let found = keys.iter().find(|key| key.id.to_string() == id);
-    found.map(|key| key.id).ok_or_else(|| {
-        let ids: Vec<String> = keys.iter().map(|key| key.id.to_string()).collect();
-        Failure::refused(format_args!("the ring has no key {id}; it has {}", ids.join(", ")))
-    })
+/// Checks that the ring has a key of this id.
+pub(crate) fn find(ring: &KeyRing, id: KeyId) -> Result<(), Failure> {
+    let ids: Vec<KeyId> = ring.describe().iter().map(|key| key.id).collect();
+    if ids.contains(&id) {
+        return Ok(());
+    }
+    let ids: Vec<String> = ids.iter().map(KeyId::to_string).collect();
+    Err(Failure::refused(format_args!(
+        "the ring has no key {id}; it has {}",
+        ids.join(", ")
+    )))
 }
 
 /// Cuts off the fraction of a second.
