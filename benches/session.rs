@@ -43,7 +43,7 @@ fn key(index: u8) -> Key {
 /// A ring that seals with key 0, and `others` more that open.
 fn ring(keys: u8) -> KeyRing {
     (1..keys).fold(KeyRing::new(key(0)), |ring, index| {
-        ring.open(key(index)).expect("another key")
+        ring.also_opening(key(index)).expect("another key")
     })
 }
 

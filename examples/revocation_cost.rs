@@ -15,7 +15,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use sealed_session::SessionId;
-use sealed_session::revocation::{RevocationFile, RevocationList, Revocations};
+use sealed_session::revocation::{Revocation, RevocationFile, RevocationList, Revocations};
 use time::OffsetDateTime;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -33,11 +33,12 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn costs(count: u64) -> Result<(), Box<dyn Error>> {
     let now = OffsetDateTime::from_unix_timestamp(1_800_000_000)?;
     let until = now + Duration::from_secs(12 * 3600 + 300);
+    let until_then = |id| Revocation { id, until };
     let before = resident();
 
     let list = with_room(count);
     let revoking = Watch::start();
-    (0..count).for_each(|number| list.revoke(id(number), until, now));
+    (0..count).for_each(|number| list.revoke_at(until_then(id(number)), now));
     let revoked = revoking.elapsed();
     println!("{} entries, one by one: {}", list.len(), each(revoked, count));
     println!("memory: {} (the log for deltas included)", growth(before, count));
@@ -51,25 +52,29 @@ fn costs(count: u64) -> Result<(), Box<dyn Error>> {
     }
 
     let taking = Watch::start();
-    let snapshot = list.snapshot(now);
+    let snapshot = list.snapshot_at(now);
     println!("snapshot: {} bytes in {:.1?}", snapshot.len(), taking.elapsed());
     let other = with_room(count);
     for what in ["merged into an empty list", "merged again"] {
         let merging = Watch::start();
-        let news = other.merge(&snapshot, now)?;
+        let news = other.merge_at(&snapshot, now)?;
         println!("{what}: {news} new in {:.1?}", merging.elapsed());
     }
     let mut cursor = list.cursor();
-    list.revoke(id(2 * count), until, now);
-    let delta = list.delta_since(&mut cursor, now).unwrap_or_default();
-    println!("delta of one: {} bytes, {} new", delta.len(), other.merge(&delta, now)?);
+    list.revoke_at(until_then(id(2 * count)), now);
+    let delta = list.delta_since_at(&mut cursor, now).unwrap_or_default();
+    println!(
+        "delta of one: {} bytes, {} new",
+        delta.len(),
+        other.merge_at(&delta, now)?
+    );
 
     // Ids that all begin with the same byte: what the server draws at random never looks so, but nothing breaks.
     let skewed = Revocations::new();
     let count = count.min(100_000);
     let revoking = Watch::start();
     let alike = |number: u64| SessionId::from_bytes((u64::from_be_bytes(id(number).to_bytes()) >> 8).to_be_bytes());
-    (0..count).for_each(|number| skewed.revoke(alike(number), until, now));
+    (0..count).for_each(|number| skewed.revoke_at(until_then(alike(number)), now));
     println!("{count} ids with one first byte: {}", each(revoking.elapsed(), count));
 
     // The disk is waited for, so this is by the clock.
@@ -78,7 +83,7 @@ fn costs(count: u64) -> Result<(), Box<dyn Error>> {
     let file = RevocationFile::open(&path, list)?;
     println!("writing the file: {:.1?}", starting.elapsed());
     let revoking = Instant::now();
-    (0..200).for_each(|number| file.revoke(id(u64::MAX - number), until, now));
+    (0..200).for_each(|number| file.revoke_at(until_then(id(u64::MAX - number)), now));
     println!("a sign-out to the disk: {:.1?}", revoking.elapsed() / 200);
     drop(file);
     fs::remove_file(&path)?;
@@ -121,7 +126,7 @@ fn memory(count: u64) -> Result<(), Box<dyn Error>> {
         // Evenly spread and ascending.
         let ids = numbers.map(|number| number * (u64::MAX / count));
         ids.for_each(|id| bytes.extend([&id.to_be_bytes()[..], &u32::MAX.to_be_bytes()].concat()));
-        list.merge(&bytes, now)?;
+        list.merge_at(&bytes, now)?;
     }
     assert_eq!(list.len() as u64, count, "it was given room");
     println!("{}", growth(before, count));

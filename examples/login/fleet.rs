@@ -104,7 +104,7 @@ impl Fleet {
             let in_file = |error: &dyn Error| format!("{}: {error}", path.display());
             match path.extension().and_then(|extension| extension.to_str()) {
                 Some(REVOKED) => {
-                    let news = shared.list.merge_file(&fs::read(&path)?, OffsetDateTime::now_utc());
+                    let news = shared.list.merge_file_at(&fs::read(&path)?, OffsetDateTime::now_utc());
                     news.map_err(|error| in_file(&error))?;
                 }
                 Some(USERS) => {

@@ -52,14 +52,14 @@ impl InDirectory {
 
     fn join(&self, path: &Path) -> Result<(), Problem> {
         if let Some(bytes) = contents(path)? {
-            self.list.merge(&bytes, OffsetDateTime::now_utc())?;
+            self.list.merge_at(&bytes, OffsetDateTime::now_utc())?;
         }
         Ok(())
     }
 
     /// Writes what this server knows, unless it stands there already.
     fn write(&self) -> Result<(), Problem> {
-        let known = self.list.snapshot(OffsetDateTime::now_utc());
+        let known = self.list.snapshot_at(OffsetDateTime::now_utc());
         if contents(&self.own)?.as_ref() == Some(&known) {
             return Ok(());
         }

@@ -48,7 +48,7 @@ impl InRedis {
     /// Tells what was revoked here since `published`, and not what others told: they have told everybody. Says how far it got.
     fn publish(&self, connection: &mut Connection) -> RedisResult<RevocationCursor> {
         let mut end = self.published;
-        if let Some(delta) = self.list.own_delta_since(&mut end, OffsetDateTime::now_utc()) {
+        if let Some(delta) = self.list.own_delta_since_at(&mut end, OffsetDateTime::now_utc()) {
             cmd("PUBLISH").arg(NEWS).arg(delta).exec(connection)?;
         }
         Ok(end)
@@ -66,10 +66,10 @@ impl InRedis {
             let now = OffsetDateTime::now_utc();
             // No key, a new or emptied Redis: there is nothing to join, and everything to write.
             if !stored.is_empty() {
-                let joined = self.list.merge(&stored, now);
+                let joined = self.list.merge_at(&stored, now);
                 joined.map_err(|error| format!("{KEY}: {error}; delete it, and the servers write it anew"))?;
             }
-            let known = self.list.snapshot(now);
+            let known = self.list.snapshot_at(now);
             if known == stored {
                 return Ok(cmd("UNWATCH").exec(connection)?);
             }
@@ -136,7 +136,7 @@ impl Listener {
             let message = subscription.get_message()?;
             if message.get_channel_name() == RING_CHANGED {
                 self.ring_changed.wake();
-            } else if let Err(error) = self.list.merge(message.get_payload_bytes(), OffsetDateTime::now_utc()) {
+            } else if let Err(error) = self.list.merge_at(message.get_payload_bytes(), OffsetDateTime::now_utc()) {
                 println!("{NEWS}: {error}; find out who writes there");
             }
         }

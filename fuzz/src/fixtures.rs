@@ -65,7 +65,7 @@ pub fn row_ring(row: &Value) -> KeyRing {
         .into_iter()
         .map(|key| Key::parse(key).expect("a key"));
     let first = KeyRing::new(keys.next().expect("at least one key"));
-    keys.fold(first, |ring, key| ring.open(key).expect("different keys"))
+    keys.fold(first, |ring, key| ring.also_opening(key).expect("different keys"))
 }
 
 /// The configuration of a row.

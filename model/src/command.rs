@@ -10,6 +10,7 @@ mod server;
 #[path = "../../src/bin/sealed-session/stage.rs"]
 mod stage;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::keys::Ring;
@@ -29,8 +30,8 @@ fn timing(deploy: u32) -> Timing {
 /// Whether the rehearsal of a deploy that begins now passes.
 pub fn rehearses(previous: Ring, ring: Ring, deploy: u32, now: u32) -> bool {
     let stage = Stage {
-        previous: &previous.key_ring(),
-        ring: &ring.key_ring(),
+        previous: &Arc::new(previous.key_ring()),
+        ring: &Arc::new(ring.key_ring()),
         timing: timing(deploy),
         now: at(now),
     };

@@ -65,9 +65,9 @@ impl Ring {
         let (old, new) = (Secret::Old, Secret::New);
         let ring = match self {
             Self::Old => Ok(KeyRing::new(old.key())),
-            Self::NewOpens => Self::Old.key_ring().open(new.key()),
-            Self::NewSealsFrom(from) => Self::Old.key_ring().seal_from(new.key(), at(from)),
-            Self::NewSeals => Self::NewOpens.key_ring().rotated_to(new.key()),
+            Self::NewOpens => Self::Old.key_ring().also_opening(new.key()),
+            Self::NewSealsFrom(from) => Self::NewOpens.key_ring().promote(new.key().id(), Some(at(from))),
+            Self::NewSeals => Self::NewOpens.key_ring().promote(new.key().id(), None),
             Self::New => Self::NewSeals.key_ring().without(old.key().id()),
         };
         ring.expect("a sound ring")

@@ -204,7 +204,7 @@ impl Rotation {
             visitor: state.visitor,
             visit,
         };
-        let seals = || Secret::of(ring.key_ring().sealing_key(server::at(clock)));
+        let seals = || Secret::of(ring.key_ring().sealing_key_at(server::at(clock)));
         let is_resealed = self.procedure.reseals_on_sight
             && visit == Visit::Read
             && state.visitor.is_some_and(|visitor| visitor.session.secret != seals());
@@ -347,7 +347,7 @@ impl Rotation {
                 let clocks = model.clocks(state);
                 let seals = |server: usize| {
                     let ring = model.ring(state.servers[server], state.from).key_ring();
-                    Secret::of(ring.sealing_key(server::at(state.now + clocks[server])))
+                    Secret::of(ring.sealing_key_at(server::at(state.now + clocks[server])))
                 };
                 (1..clocks.len()).any(|server| seals(server) != seals(0))
             }),

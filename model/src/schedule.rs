@@ -71,17 +71,19 @@ impl Schedule {
             let (ring, then) = match change {
                 Change::Add(new) if new % 3 == 0 => {
                     let from = now + 3 * DAY;
-                    (
-                        last.seal_from(key(new), at(from)),
-                        Some((from, Change::Retire(new - 1))),
-                    )
+                    let ring = last
+                        .also_opening(key(new))
+                        .and_then(|ring| ring.promote(key(new).id(), Some(at(from))));
+                    (ring, Some((from, Change::Retire(new - 1))))
                 }
-                Change::Add(new) => (last.open(key(new)), Some((0, Change::Promote(new)))),
-                Change::Promote(new) if new % 3 == 1 => (last.rotated_to(key(new)), Some((0, Change::Retire(new - 1)))),
+                Change::Add(new) => (last.also_opening(key(new)), Some((0, Change::Promote(new)))),
+                Change::Promote(new) if new % 3 == 1 => (
+                    last.promote(key(new).id(), None),
+                    Some((0, Change::Retire(new - 1))),
+                ),
                 Change::Promote(new) => {
                     let from = now + DAY;
-                    let id = key(new).id();
-                    let ring = last.without(id).and_then(|ring| ring.seal_from(key(new), at(from)));
+                    let ring = last.promote(key(new).id(), Some(at(from)));
                     (ring, Some((from, Change::Retire(new - 1))))
                 }
                 Change::Retire(old) => (last.without(key(old).id()), None),

@@ -253,7 +253,7 @@ impl<'a> Run<'a> {
         self.tally.requests += 1;
         let ought = ought(&visitor, clock);
         let claims = Claims::parse(&visitor.jar.session).expect("a token");
-        let seals = self.schedule.rings[*ring].sealing_key(at(clock));
+        let seals = self.schedule.rings[*ring].sealing_key_at(at(clock));
         let ended = match answer.state {
             State::Valid => {
                 self.tally.outlived += u64::from(ought == Ought::End);

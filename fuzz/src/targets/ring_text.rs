@@ -63,7 +63,7 @@ fn means_what_it_says(ring: &KeyRing, text: &str) {
             .into_iter()
             .filter_map(|key| Some((seals_from(key.role)?, key.id)));
         let (_, expected): (u64, KeyId) = passed.filter(|&(from, _)| from <= now).max().expect("one seals from 0");
-        assert_eq!(ring.sealing_key(at(now)), expected, "{now}");
+        assert_eq!(ring.sealing_key_at(at(now)), expected, "{now}");
     }
 }
 

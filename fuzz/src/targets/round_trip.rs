@@ -24,7 +24,7 @@ struct Houses {
 }
 
 static HOUSES: LazyLock<Houses> = LazyLock::new(|| {
-    let ring = || Arc::new(KeyRing::new(key(200)).open(key(201)).expect("two keys"));
+    let ring = || Arc::new(KeyRing::new(key(200)).also_opening(key(201)).expect("two keys"));
     let sealer = |ring: Arc<KeyRing>, purpose, audience| Sealer::new(ring, purpose).expect("short names").with_audience(audience).expect("short names");
     let stranger = Arc::new(KeyRing::new(key(202)));
     Houses {

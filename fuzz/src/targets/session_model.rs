@@ -145,7 +145,7 @@ impl World {
         self.server.keys.push(to);
         let others = self.server.keys.iter().filter(|&&other| other != to);
         let ring = others.fold(KeyRing::new(key(to)), |ring, &other| {
-            ring.open(key(other)).expect("another key")
+            ring.also_opening(key(other)).expect("another key")
         });
         self.sessions.replace_keys(ring);
     }
