@@ -28,6 +28,7 @@ const FLOORS: &[(Floor, &[&str])] = &[
             "token/envelope",
             "key",
             "keyring",
+            "keyring/source",
             "key_source",
             "day_keys",
             "token",

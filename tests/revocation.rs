@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use sealed_session::revocation::{RevocationCursor, RevocationList, Revocations};
+use sealed_session::revocation::{Revocation, RevocationCursor, RevocationList, Revocations};
 use sealed_session::{Builder, Event, Lifetime, Reason, RequestFields, Session, SessionId, SessionState, Sessions};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -68,20 +68,20 @@ fn a_sign_out_and_a_cut_off_reach_other_servers_and_survive_a_restart() {
         SessionState::Valid,
         "it has not heard of it yet"
     );
-    let delta = here.own_delta_since(&mut cursor, after(100)).unwrap();
-    assert_eq!(there.merge(&delta, after(100)), Ok(1));
+    let delta = here.own_delta_since_at(&mut cursor, after(100)).unwrap();
+    assert_eq!(there.merge_at(&delta, after(100)), Ok(1));
     assert_rejected(&other, &cookie, Reason::Revoked);
     assert_eq!(load(&other, &neighbour).state(), SessionState::Valid);
 
     one.raise_cut_off(after(50));
-    let delta = here.own_delta_since(&mut cursor, after(100)).unwrap();
-    assert_eq!(there.merge(&delta, after(100)), Ok(1));
+    let delta = here.own_delta_since_at(&mut cursor, after(100)).unwrap();
+    assert_eq!(there.merge_at(&delta, after(100)), Ok(1));
     assert_rejected(&other, &neighbour, Reason::Revoked);
     let later = sign_in(&other, 0, 50);
     assert_eq!(load(&other, &later).state(), SessionState::Valid);
 
     let (restarted, again) = with_list();
-    assert_eq!(again.merge(&there.snapshot(after(100)), after(100)), Ok(2));
+    assert_eq!(again.merge_at(&there.snapshot_at(after(100)), after(100)), Ok(2));
     for over in [&cookie, &neighbour] {
         assert_rejected(&restarted, over, Reason::Revoked);
     }
@@ -94,9 +94,9 @@ fn every_server_that_learns_of_a_cut_off_says_so_once() {
     let other = server(|builder| builder.revocation_list(list.clone()).observer(seen.observer()));
     let (_, here) = with_list();
     here.raise_cut_off(after(50));
-    let snapshot = here.snapshot(after(100));
-    assert_eq!(list.merge(&snapshot, after(100)), Ok(1));
-    assert_eq!(list.merge(&snapshot, after(100)), Ok(0));
+    let snapshot = here.snapshot_at(after(100));
+    assert_eq!(list.merge_at(&snapshot, after(100)), Ok(1));
+    assert_eq!(list.merge_at(&snapshot, after(100)), Ok(0));
     assert_eq!(seen.take(), [Event::CutOffRaised { to: START + 50 }]);
     other.raise_cut_off(after(60));
     assert_eq!(seen.take(), [Event::CutOffRaised { to: START + 60 }]);
@@ -115,7 +115,7 @@ fn an_entry_lasts_until_no_session_of_its_id_can_be_valid_and_no_longer() {
 /// It has one entry, which goes at this second.
 #[track_caller]
 fn assert_lasts(list: &Revocations, over: u64) {
-    let entries = |now: u64| (list.snapshot(after(now)).len() - 17) / 12;
+    let entries = |now: u64| (list.snapshot_at(after(now)).len() - 17) / 12;
     assert_eq!((entries(over - 1), entries(over)), (1, 0));
 }
 
@@ -172,7 +172,7 @@ impl RevocationList for IdsAlone {
         false
     }
 
-    fn revoke(&self, _id: SessionId, _until: OffsetDateTime, _now: OffsetDateTime) {}
+    fn revoke_at(&self, _revoked: Revocation, _now: OffsetDateTime) {}
 }
 
 #[test]
@@ -191,7 +191,7 @@ fn the_vectors_are_read_as_they_say() {
     assert!(rows.len() > 10);
     for row in rows {
         let list = Revocations::new();
-        let outcome = match list.merge(&bytes(row["hex"].as_str().unwrap()), now) {
+        let outcome = match list.merge_at(&bytes(row["hex"].as_str().unwrap()), now) {
             Ok(_) => "ok",
             Err(error) => match error {
                 sealed_session::revocation::RevocationsError::NotAList => "not a list",
@@ -405,7 +405,7 @@ fn a_running_write_does_not_bring_back_what_another_server_ended() {
         write(&mut untold);
         assert!(sent(&untold) > 0);
         load(&one, &cookie).end().unwrap();
-        _ = list.merge(&here.snapshot(after(100)), after(100)).unwrap();
+        _ = list.merge_at(&here.snapshot_at(after(100)), after(100)).unwrap();
         seen.take();
         assert_eq!(sent(&running), 0);
     }
@@ -414,7 +414,7 @@ fn a_running_write_does_not_bring_back_what_another_server_ended() {
     let mut running = load(&other, &cookie);
     running.start(Login { user: 8, generation: 0 }).unwrap();
     load(&one, &cookie).end().unwrap();
-    _ = list.merge(&here.snapshot(after(100)), after(100)).unwrap();
+    _ = list.merge_at(&here.snapshot_at(after(100)), after(100)).unwrap();
     assert_eq!(sent(&running), 0);
 }
 

@@ -5,7 +5,7 @@
 
 mod common;
 
-use sealed_session::keys::{KeyError, NotAnId, SecretText};
+use sealed_session::keys::{KeyError, ParseIdError, SecretText};
 use sealed_session::{Key, KeyRing, Lifetime, Session, Sessions};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -28,7 +28,7 @@ fn end_all_sessions(sessions: &Sessions<Login>, last_server_was_done: OffsetDate
     sessions.raise_cut_off(last_server_was_done);
 }
 
-fn revoke_from_log(sessions: &Sessions<Login>, id: &str) -> Result<(), NotAnId> {
+fn revoke_from_log(sessions: &Sessions<Login>, id: &str) -> Result<(), ParseIdError> {
     sessions.revoke(id.parse()?);
     Ok(())
 }

@@ -63,8 +63,9 @@ fn digits(key: &Key) -> String {
 }
 
 fn ring() -> KeyRing {
-    let ring = KeyRing::new(key(1)).open(key(2)).unwrap();
-    ring.seal_from(key(3), after(DAY)).unwrap()
+    let ring = KeyRing::new(key(1)).also_opening(key(2)).unwrap();
+    let ring = ring.also_opening(key(3)).unwrap();
+    ring.promote(key(3).id(), Some(after(DAY))).unwrap()
 }
 
 #[test]

@@ -232,10 +232,10 @@ impl Rotation {
         let parsed = |text: &str| KeyRing::parse(text).expect("it was written");
         let again = || Key::parse(new.write_with_secret().expose()).expect("it was written");
 
-        let before = KeyRing::new(key()).open(oldest).expect("another key");
+        let before = KeyRing::new(key()).also_opening(oldest).expect("another key");
         let before = written(&before);
-        let added = parsed(&before).open(again()).expect("another key");
-        let promoted = parsed(&before).rotated_to(again()).expect("another key");
+        let added = parsed(&before).also_opening(again()).expect("another key");
+        let promoted = added.promote(new.id(), None).expect("a key of the ring");
         let retired = parsed(&written(&promoted))
             .without(oldest_id)
             .expect("it does not seal");

@@ -61,7 +61,7 @@ fn ring(row: &Value) -> KeyRing {
         .iter()
         .map(|key| Key::parse(key.as_str().expect("a key")).expect("a key"));
     let first = KeyRing::new(keys.next().expect("at least one key"));
-    keys.fold(first, |ring, key| ring.open(key).expect("different keys"))
+    keys.fold(first, |ring, key| ring.also_opening(key).expect("different keys"))
 }
 
 /// What fails before step 6 of opening is complete.

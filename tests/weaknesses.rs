@@ -11,7 +11,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sealed_session::edge::Claims;
-use sealed_session::revocation::RevocationList;
+use sealed_session::revocation::{Revocation, RevocationList};
 use sealed_session::{
     Event, KeyRing, Lifetime, Reason, RequestFields, Sealer, Session, SessionId, SessionState, Sessions, WriteError,
 };
@@ -471,7 +471,7 @@ impl RevocationList for Counting {
         false
     }
 
-    fn revoke(&self, _id: SessionId, _until: OffsetDateTime, _now: OffsetDateTime) {}
+    fn revoke_at(&self, _revoked: Revocation, _now: OffsetDateTime) {}
 }
 
 const HOSTILE: usize = 400 * 1024;

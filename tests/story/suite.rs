@@ -265,7 +265,7 @@ impl World {
     async fn with(clock: &Browser, keys: KeyRing) -> Self {
         let events = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&events);
-        let key_id = keys.sealing_key(clock.now());
+        let key_id = keys.sealing_key_at(clock.now());
         let sessions = Sessions::builder(keys)
             .audience("story")
             .remembered(Lifetime::absolute(seconds(90 * DAY)).idle(seconds(14 * DAY)))
@@ -1009,7 +1009,8 @@ async fn with_a_from_instant_one_deploy_in_any_order_rotates() {
         let from = clock.now() + seconds(2 * MINUTE);
         let ring = || {
             let new = Key::parse(&keys.0[1]).expect("a written key");
-            keys.ring(0).seal_from(new, from).expect("another key")
+            let (id, ring) = (new.id(), keys.ring(0).also_opening(new).expect("another key"));
+            ring.promote(id, Some(from)).expect("a key of the ring")
         };
         let mut users = vec![servers[0].signed_in(0).await, servers[1].signed_in(1).await];
         for server in order {
