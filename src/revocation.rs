@@ -21,9 +21,8 @@ use crate::time::{from_seconds, to_seconds, to_seconds_rounded_up};
 
 /// What is revoked: session ids, and everything that started before the cut-off.
 ///
-/// [`Revocations`] is the one to use, or a [`RevocationFile`](crate::revocation::RevocationFile), which survives a restart; implement the
-/// trait over a store of your own. All methods but the last are called while a request is served: answer from memory, and fetch
-/// or publish elsewhere.
+/// [`Revocations`] is the one to use, or a [`RevocationFile`], which survives a restart; implement the trait over a store of your
+/// own. All methods but the last are called while a request is served: answer from memory, and fetch or publish elsewhere.
 ///
 /// Only ids of genuine tokens are asked for: what anybody makes up is refused before.
 #[doc(alias("denylist", "blocklist", "blacklist"))]
@@ -221,9 +220,8 @@ impl Revocations {
         Ok(self.merge_all(&[Snapshot::parse(bytes)?], now))
     }
 
-    /// As [`merge_at`](Self::merge_at), of what a [`RevocationFile`](crate::revocation::RevocationFile) holds, such as that of another server: a
-    /// snapshot, and after it deltas. What is cut off after the first whole one, as by a `kill -9` while it was written, is left
-    /// out.
+    /// As [`merge_at`](Self::merge_at), of what a [`RevocationFile`] holds, such as that of another server: a snapshot, and after
+    /// it deltas. What is cut off after the first whole one, as by a `kill -9` while it was written, is left out.
     ///
     /// # Errors
     /// [`RevocationsError`] if any of it is something else; then nothing was joined.
