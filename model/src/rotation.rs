@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-use sealed_session::State as Verdict;
+use sealed_session::SessionState as Verdict;
 
 use crate::command;
 use crate::fleet::{Fault, Fleet, MOST, Request, Visitor};

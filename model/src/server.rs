@@ -24,8 +24,7 @@ pub fn server(ring: impl Into<Arc<KeyRing>>, limits: Limits) -> Server {
     let limit = |seconds: u32| Duration::from_secs(seconds.into());
     let builder: Builder<u8> = Sessions::builder(ring)
         .audience("model")
-        .lifetime(Lifetime::default().idle(limit(limits.idle)))
-        .lifetime(Lifetime::absolute(limit(limits.absolute)));
+        .lifetime(Lifetime::absolute(limit(limits.absolute)).idle(limit(limits.idle)));
     let builder = match limits.remembered {
         Some((idle, absolute)) => builder.remembered(Lifetime::absolute(limit(absolute)).idle(limit(idle))),
         None => builder,
@@ -66,7 +65,7 @@ pub enum Visit {
 #[derive(Debug)]
 pub struct Answer {
     /// Whether the request's own cookies were a session.
-    pub state: State,
+    pub state: SessionState,
     pub session: Option<String>,
     pub activity: Option<String>,
 }
@@ -82,10 +81,10 @@ pub fn visit(server: &Server, jar: Option<&Jar>, visit: Visit, now: u32) -> Answ
         Visit::SignInRemembered => session.start(0).and_then(|()| session.remember(true)),
         Visit::Read => Ok(()),
         Visit::Write => session.update(|number| *number = number.wrapping_add(1)).map(drop),
-        Visit::SignOut => session.clear(),
+        Visit::SignOut => session.end(),
     }
     .expect("a small session, not finished yet");
-    let patch = session.finish(200).expect("random bytes, and no year beyond 2106");
+    let patch = session.finish_patch(200);
     let mut answer = Answer {
         state,
         session: None,

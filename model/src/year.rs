@@ -255,13 +255,13 @@ impl<'a> Run<'a> {
         let claims = Claims::parse(&visitor.jar.session).expect("a token");
         let seals = self.schedule.rings[*ring].sealing_key_at(at(clock));
         let ended = match answer.state {
-            State::Valid => {
+            SessionState::Valid => {
                 self.tally.outlived += u64::from(ought == Ought::End);
                 self.tally.under_other_secret += u64::from(claims.key_id != seals);
                 self.tally.signed_out += u64::from(how == Visit::SignOut);
                 how == Visit::SignOut
             }
-            State::Rejected(reason) => {
+            SessionState::Rejected(reason) => {
                 self.refused(&visitor, reason, &ought, clock, index);
                 true
             }
