@@ -383,7 +383,7 @@ fn times_hold(constants: &mut Constants) {
     assert_eq!(state(NOW + absolute - 1), SessionState::Rejected(Reason::Idle));
     assert_eq!(state(NOW + absolute), SessionState::Rejected(Reason::Expired));
 
-    let step = constants.take("default_renewal_step_seconds");
+    let step = constants.take("default_activity_step_seconds");
     let renews = |now: u64| {
         let session = load(now);
         assert!(session.get().is_some());
