@@ -6,7 +6,7 @@
 mod common;
 
 use sealed_session::keys::{KeyError, ParseIdError, SecretText};
-use sealed_session::{Key, KeyRing, Lifetime, Session, Sessions};
+use sealed_session::{Key, KeyRing, Session, Sessions};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
@@ -47,7 +47,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use sealed_session::{Builder, Event, Reason, RequestFields, SessionId, SessionState};
+use sealed_session::{Builder, Event, Lifetime, Reason, RequestFields, SessionId, SessionState};
 
 const SECURITY: &str = include_str!("../SECURITY.md");
 const THIS: &str = include_str!("security_doc.rs");
