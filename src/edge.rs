@@ -42,17 +42,47 @@ impl EdgeRights {
 
 impl<T: SessionData> Sessions<T> {
     /// The keys of the current UTC day and the `days` after it under every secret of the ring, as JSON for an edge that
-    /// holds no secret. A token needs the keys of the day on which it expires, so give at least as many days as the
-    /// longest absolute timeout reaches. The timeouts are in it too, so that the edge applies the same.
+    /// holds no secret.
+    ///
+    /// A token needs the keys of the day on which it expires. So give as many days as the longest absolute timeout reaches, and
+    /// those until the edge gets the next keys. The timeouts are in the text too, so that the edge applies the same. The day is
+    /// the system clock's.
     ///
     /// With [`EdgeRights::Check`] the holder can make heads that other check-only readers accept, never a session.
     /// With [`EdgeRights::Open`] it can make sessions that expire on those days: treat the text like a secret.
+    ///
+    /// ```
+    /// use sealed_session::edge::EdgeRights;
+    /// # use sealed_session::{Key, KeyRing, Sessions};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64 }
+    /// # let sessions = Sessions::<Login>::builder(KeyRing::new(Key::generate()?)).build()?;
+    /// let text = sessions.edge_keys(1, EdgeRights::Check);
+    /// let json: serde_json::Value = serde_json::from_str(text.expose())?;
+    /// assert_eq!(json["keys"].as_array().map(Vec::len), Some(2)); // of today and of tomorrow
+    /// assert!(json["keys"][0]["session"]["check"].is_string());
+    /// assert!(json["keys"][0]["session"]["seal"].is_null()); // only with `EdgeRights::Open`
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn edge_keys(&self, days: u32, rights: EdgeRights) -> SecretText {
         self.edge_keys_at(days, rights, from_seconds(now()))
     }
 
-    /// The same from the UTC day of `now`.
+    /// The keys of the UTC day of `now` and the `days` after it, otherwise as [`edge_keys`](Self::edge_keys).
+    ///
+    /// ```
+    /// use sealed_session::edge::EdgeRights;
+    /// use time::OffsetDateTime;
+    /// # use sealed_session::{Key, KeyRing, Sessions};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64 }
+    /// # let sessions = Sessions::<Login>::builder(KeyRing::new(Key::generate()?)).build()?;
+    /// let day_100 = OffsetDateTime::from_unix_timestamp(100 * 86_400)?;
+    /// let text = sessions.edge_keys_at(0, EdgeRights::Check, day_100);
+    /// assert!(text.expose().contains("\"day\":100,"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn edge_keys_at(&self, days: u32, rights: EdgeRights, now: OffsetDateTime) -> SecretText {
         let config = self.config();

@@ -87,7 +87,7 @@ impl RequestFields {
         }
     }
 
-    /// The value of `Sec-Purpose`: a prefetch is no activity of the visitor and renews nothing.
+    /// The value of `Sec-Purpose`: a prefetch is no activity of the visitor and does not prolong the session.
     #[must_use]
     pub fn with_sec_purpose(self, value: &str) -> Self {
         let is_prefetch = value

@@ -62,7 +62,7 @@ pub struct SealOptions<'a> {
 }
 
 impl<'a> SealOptions<'a> {
-    /// Valid for this long: whole seconds, at most 400 days.
+    /// Valid for this long: at least one second, at most 400 days. Fractions of a second are dropped.
     #[must_use]
     pub fn valid_for(valid_for: Duration) -> Self {
         Self { valid_for, bind: &[] }
@@ -126,7 +126,7 @@ impl Sealer {
         })
     }
 
-    /// Replaces the key ring while values are sealed and opened.
+    /// Replaces the key ring while values are sealed and opened. What was sealed under a key that it lacks opens no more.
     pub fn replace_keys(&self, keys: impl Into<Arc<KeyRing>>) {
         let ring = keys.into();
         let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
@@ -137,7 +137,7 @@ impl Sealer {
         Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Seals `payload` for a [`Duration`] from now (whole seconds, at most 400 days), or as [`SealOptions`] say.
+    /// Seals `payload` for a [`Duration`] from now (at least one second, at most 400 days), or as [`SealOptions`] say.
     ///
     /// # Errors
     /// [`SealError::Expiry`], [`SealError::TooLarge`] above 8192 characters, [`SealError::RandomSource`].
@@ -145,7 +145,7 @@ impl Sealer {
         self.seal_seconds(payload, &options.into(), now())
     }
 
-    /// Seals `payload` as of `now`.
+    /// Seals `payload` as [`seal`](Self::seal) does, at `now`.
     ///
     /// # Errors
     /// As [`seal`](Self::seal).
@@ -184,7 +184,7 @@ impl Sealer {
         Ok(text)
     }
 
-    /// Opens what [`seal`](Self::seal) made.
+    /// Opens what [`seal`](Self::seal) made, if it is [bound](SealOptions::bind) to nothing.
     ///
     /// Checked: length and spelling, version, expiry, key, purpose, audience and integrity.
     ///
@@ -194,7 +194,10 @@ impl Sealer {
         self.open_seconds(text, &[], now())
     }
 
-    /// Opens what [`seal_at`](Self::seal_at) made with the same `bind`.
+    /// Opens at `now` what [`seal`](Self::seal) or [`seal_at`](Self::seal_at) made with the same `bind` (empty: bound to
+    /// nothing).
+    ///
+    /// Checked: as [`open`](Self::open), and the bind.
     ///
     /// # Errors
     /// [`OpenError`], the same text for every reason.
@@ -224,8 +227,8 @@ impl fmt::Debug for Sealer {
     }
 }
 
-/// The public name of a sealed value: 8 random bytes. No credential, and no [`SessionId`](crate::SessionId): what is kept of used
-/// values cannot be mixed up with what is kept of sessions.
+/// The public name of a sealed value: 8 random bytes. No credential, and no [`SessionId`]: what is kept of used values cannot
+/// be mixed up with what is kept of sessions.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ValueId(SessionId);
 

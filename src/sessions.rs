@@ -100,18 +100,65 @@ impl Keys {
 }
 
 impl<T: SessionData> Sessions<T> {
-    /// Configures sessions that are sealed with the keys of this ring (a [`KeyRing`] or an `Arc` of one).
+    /// Configures sessions that are sealed with the keys of this ring (a [`KeyRing`] or an `Arc` of one). Servers with the same
+    /// ring open each other's sessions.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64 }
+    /// let ring = Arc::new(KeyRing::new(Key::generate()?));
+    /// let one = Sessions::<Login>::builder(Arc::clone(&ring)).build()?;
+    /// let another = Sessions::<Login>::builder(ring).build()?; // a server with the same secret
+    /// let stranger = Sessions::<Login>::builder(KeyRing::new(Key::generate()?)).build()?;
+    ///
+    /// let cookie = one.cookie_for(Login { user: 7 })?;
+    /// assert!(another.load(RequestFields::from_cookies([cookie.clone()])).get().is_some());
+    /// assert!(stranger.load(RequestFields::from_cookies([cookie])).get().is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn builder(keys: impl Into<Arc<KeyRing>>) -> Builder<T> {
         Builder::new(keys.into())
     }
 
-    /// The session of a request. Nothing is opened yet, and a bad cookie never fails a request.
+    /// The session of a request. It is opened when it is first accessed.
+    ///
+    /// A bad cookie is no error: then there is no session, and [`state`](Session::state) says why.
+    ///
+    /// ```
+    /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64 }
+    /// # let sessions = Sessions::<Login>::builder(KeyRing::new(Key::generate()?)).build()?;
+    /// let cookie = sessions.cookie_for(Login { user: 7 })?; // as a browser sends it
+    /// let session = sessions.load(RequestFields::from_cookies([cookie]));
+    /// assert_eq!(session.get().map(|login| login.user), Some(7));
+    ///
+    /// let session = sessions.load(RequestFields::from_cookies(["__Host-id=made-up"]));
+    /// assert!(session.get().is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn load(&self, fields: RequestFields) -> Session<T> {
         self.load_with(fields, None)
     }
 
-    /// The session of a request as of `now`, for tests and simulations: its clock stands still.
+    /// The session of a request at `now`, for tests and simulations: its clock stands still. Fractions of a second are dropped.
+    ///
+    /// ```
+    /// use time::Duration;
+    /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64 }
+    /// # let sessions = Sessions::<Login>::builder(KeyRing::new(Key::generate()?)).build()?;
+    /// # let noon = time::OffsetDateTime::from_unix_timestamp(1_700_049_600)?;
+    /// let cookie = sessions.cookie_for_at(Login { user: 7 }, noon)?;
+    /// let opens_at = |now| sessions.load_at(RequestFields::from_cookies([cookie.clone()]), now).get().is_some();
+    /// assert!(opens_at(noon + Duration::minutes(29)));
+    /// assert!(!opens_at(noon + Duration::minutes(30))); // the idle timeout
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn load_at(&self, fields: RequestFields, now: OffsetDateTime) -> Session<T> {
         self.load_with(fields, Some(to_seconds(now)))
@@ -121,10 +168,24 @@ impl<T: SessionData> Sessions<T> {
         Session::new(self.clone(), fields, now)
     }
 
-    /// Replaces the key ring while requests run. Every later opening and sealing uses the new one.
+    /// Replaces the key ring while requests run: every later opening and sealing uses the new one.
     ///
-    /// A ring without a key that is in use is taken too, since this is how a stolen secret is dropped. The new ring is an
-    /// [`Event::KeysInUse`], and every key that it lacks an [`Event::KeyDropped`].
+    /// All sessions under a key that the new ring lacks are over, also if the key is in use, since this is how a stolen secret is
+    /// dropped. A rotation keeps the old key in the ring until they have expired. The observer hears of the new ring
+    /// ([`Event::KeysInUse`]) and of every key that it lacks ([`Event::KeyDropped`]).
+    ///
+    /// ```
+    /// use sealed_session::{Reason, SessionState};
+    /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64 }
+    /// # let sessions = Sessions::<Login>::builder(KeyRing::new(Key::generate()?)).build()?;
+    /// let cookie = sessions.cookie_for(Login { user: 7 })?;
+    /// sessions.replace_keys(KeyRing::new(Key::generate()?)); // the old secret was stolen
+    /// let session = sessions.load(RequestFields::from_cookies([cookie]));
+    /// assert_eq!(session.state(), SessionState::Rejected(Reason::UnknownKey));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn replace_keys(&self, keys: impl Into<Arc<KeyRing>>) {
         let ring = keys.into();
         let old = {
@@ -153,13 +214,31 @@ impl<T: SessionData> Sessions<T> {
         }
     }
 
-    /// Refuses all sessions that started before `instant`: the cut-off, which ends every session at once. It can only be
-    /// raised. It holds in this process, and wherever the revocation list carries it: [`Revocations`](crate::revocation::Revocations) to
-    /// other servers, a [`RevocationFile`](crate::revocation::RevocationFile) past a restart.
+    /// Refuses all sessions that started before `instant`: the cut-off, which ends every session at once.
+    ///
+    /// It can only be raised, so mind an `instant` in the future: until it has come, sessions that start are refused too. It holds
+    /// in this process, and wherever the revocation list carries it: [`Revocations`](crate::revocation::Revocations) to other
+    /// servers, a [`RevocationFile`](crate::revocation::RevocationFile) past a restart.
     ///
     /// Tokens keep a start in whole seconds, rounded down, so an `instant` with a fraction is rounded up: what starts within
     /// the same second is refused too. An `instant` in whole seconds spares what started within that second: if its fraction
     /// was cut off, as logs and `date` do, add a second.
+    ///
+    /// ```
+    /// use time::Duration;
+    /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64 }
+    /// # let sessions = Sessions::<Login>::builder(KeyRing::new(Key::generate()?)).build()?;
+    /// # let noon = time::OffsetDateTime::from_unix_timestamp(1_700_049_600)?;
+    /// let old = sessions.cookie_for_at(Login { user: 7 }, noon - Duration::SECOND)?;
+    /// let new = sessions.cookie_for_at(Login { user: 8 }, noon)?;
+    /// sessions.raise_cut_off(noon);
+    /// assert!(sessions.load_at(RequestFields::from_cookies([old]), noon).get().is_none());
+    /// assert!(sessions.load_at(RequestFields::from_cookies([new]), noon).get().is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias("revoke_all", "reject_started_before"))]
     pub fn raise_cut_off(&self, instant: OffsetDateTime) {
         let to = to_seconds_rounded_up(instant);
         self.shared.revocations.raise_cut_off(instant);
@@ -168,13 +247,28 @@ impl<T: SessionData> Sessions<T> {
         }
     }
 
-    /// Refuses sessions of this id from now on, wherever a copy of their cookie is. The revocation list keeps the entry
-    /// for the longest absolute timeout and 10 minutes, since nothing more is known of the session than its id: it may have
-    /// started on a server that is 5 minutes ahead, and another that is as much behind must still refuse it.
+    /// Refuses sessions of this id from now on, wherever a copy of their cookie is and the revocation list is known (see
+    /// [`revoke_on_end`](Builder::revoke_on_end)).
     ///
-    /// A request that is running then sends nothing of that session any more, nor a session that it starts or gives a new id.
-    /// So leave the session of the same request to [`start`](Session::start) and [`clear`](Session::clear), and revoke the old
-    /// id of a [`cycle_id`](Session::cycle_id) when [`Event::Cycled`] tells it.
+    /// The list keeps the entry for the longest absolute timeout and 10 minutes, since only the id of the session is known: it may
+    /// have started on a server whose clock is 5 minutes ahead, and a server that is 5 minutes behind must still refuse it.
+    ///
+    /// A request that is being served with that session sends none any more: neither its changes, nor a new id, nor a session that
+    /// it starts. So use [`end`](Session::end) or [`start`](Session::start) for the session of the same request, and revoke the
+    /// old id of a [`cycle_id`](Session::cycle_id) when [`Event::Cycled`] tells it.
+    ///
+    /// ```
+    /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64 }
+    /// # let sessions = Sessions::<Login>::builder(KeyRing::new(Key::generate()?)).build()?;
+    /// let cookie = sessions.cookie_for(Login { user: 7 })?;
+    /// let lost_phone = sessions.load(RequestFields::from_cookies([cookie.clone()]));
+    /// sessions.revoke(lost_phone.id().ok_or("no session")?);
+    /// assert!(sessions.load(RequestFields::from_cookies([cookie])).get().is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias("invalidate", "denylist"))]
     pub fn revoke(&self, id: SessionId) {
         let now = self.now();
         self.revoke_until(id, self.end_of_any(now), now);
@@ -219,16 +313,42 @@ impl<T: SessionData> Sessions<T> {
 
     /// The value of a `Cookie` header field with a session that starts now, for an application's own tests.
     ///
+    /// Now is what the [clock](Builder::clock) of these sessions says. The session is an ordinary one, not a remembered one, and is
+    /// bound to nothing. The observer hears of it, as of any other.
+    ///
     /// # Errors
     /// As [`Session::start`].
+    ///
+    /// ```
+    /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64 }
+    /// # let sessions = Sessions::<Login>::builder(KeyRing::new(Key::generate()?)).build()?;
+    /// let cookie = sessions.cookie_for(Login { user: 7 })?;
+    /// assert!(cookie.starts_with("__Host-id=") && cookie.contains("; __Host-id-seen="));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn cookie_for(&self, data: T) -> Result<String, WriteError> {
         self.cookie_for_at(data, from_seconds(self.now()))
     }
 
-    /// The value of a `Cookie` header field with a session that started at `now`.
+    /// The value of a `Cookie` header field with a session that started at `now`, otherwise as [`cookie_for`](Self::cookie_for).
     ///
     /// # Errors
     /// As [`Session::start`].
+    ///
+    /// ```
+    /// use time::Duration;
+    /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64 }
+    /// # let sessions = Sessions::<Login>::builder(KeyRing::new(Key::generate()?)).build()?;
+    /// # let noon = time::OffsetDateTime::from_unix_timestamp(1_700_049_600)?;
+    /// let cookie = sessions.cookie_for_at(Login { user: 7 }, noon)?;
+    /// let session = sessions.load_at(RequestFields::from_cookies([cookie]), noon + Duration::MINUTE);
+    /// assert_eq!(session.started(), Some(noon));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn cookie_for_at(&self, data: T, now: OffsetDateTime) -> Result<String, WriteError> {
         let mut session = self.load_at(RequestFields::default(), now);
         session.start(data)?;
@@ -237,7 +357,16 @@ impl<T: SessionData> Sessions<T> {
         Ok(pairs.join("; "))
     }
 
-    /// The name of the session cookie.
+    /// The name of the session cookie, as [`Builder::cookie_name`] or the default set it.
+    ///
+    /// ```
+    /// # use sealed_session::{Key, KeyRing, Sessions};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64 }
+    /// # let sessions = Sessions::<Login>::builder(KeyRing::new(Key::generate()?)).build()?;
+    /// assert_eq!(sessions.cookie_name(), "__Host-id");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn cookie_name(&self) -> &str {
         &self.shared.config.name

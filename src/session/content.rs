@@ -19,15 +19,29 @@ pub trait SessionData: Serialize + DeserializeOwned + Send + Sync + 'static {}
 
 impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> SessionData for T {}
 
-/// What an [`update`](crate::Session::update) came to.
+/// What an [`update`](crate::Session::update) came to. Not to look at it is a warning of the compiler, since an update of a
+/// guest without a session would be lost:
 ///
-/// ```
-/// # use sealed_session::{Key, KeyRing, RequestFields, Sessions, Updated};
+/// ```compile_fail
+/// #![deny(unused_must_use)]
+/// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
 /// # let sessions = Sessions::<Vec<String>>::builder(KeyRing::new(Key::generate()?)).build()?;
 /// let mut guest = sessions.load(RequestFields::default());
-/// assert_eq!(guest.update(|cart| cart.push("bread".into()))?, Updated::NoSession);
-/// guest.update_or_start(Vec::new, |cart| cart.push("bread".into()))?;
-/// assert_eq!(guest.update(|cart| cart.pop())?.option().flatten().as_deref(), Some("bread"));
+/// guest.update(|cart| cart.push("bread".into()))?; // error: unused `Updated` that must be used
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Say what is right without a session:
+///
+/// ```
+/// #![deny(unused_must_use)]
+/// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+/// # let sessions = Sessions::<Vec<String>>::builder(KeyRing::new(Key::generate()?)).build()?;
+/// let mut guest = sessions.load(RequestFields::default());
+/// guest.update(|cart| cart.push("bread".into()))?.option(); // nothing is
+/// assert!(guest.get().is_none());
+/// guest.update_or_start(Vec::new, |cart| cart.push("bread".into()))?; // a session is
+/// assert!(guest.get().is_some());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +54,7 @@ pub enum Updated<R> {
 }
 
 impl<R> Updated<R> {
-    /// What the closure returned, if there is a session.
+    /// What the closure returned, if there is a session: for callers to whom a guest is as good.
     pub fn option(self) -> Option<R> {
         match self {
             Self::Done(result) => Some(result),
@@ -50,6 +64,7 @@ impl<R> Updated<R> {
 }
 
 /// What a session is at the moment, or why there is none.
+#[doc(alias = "State")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SessionState {

@@ -5,7 +5,9 @@ use std::time::Duration;
 use crate::error::{ConfigError, Reason};
 use crate::time::{DAY, LEEWAY, LONGEST_LIFE};
 
-/// How long a session lasts: the two timeouts of OWASP, which the server enforces. Whole seconds, at least one; at most 400 days.
+/// How long a session lasts: the two timeouts of OWASP, which the server enforces.
+///
+/// [`build`](crate::Builder::build) checks them: whole seconds, at least one, at most 400 days.
 ///
 /// ```
 /// use std::time::Duration;
@@ -44,6 +46,9 @@ impl Lifetime {
     }
 
     /// It is over this long after the last request that read it (OWASP: idle timeout). At most the absolute timeout.
+    ///
+    /// Not every such request gets a new activity cookie: one is due when a tenth of the timeout has passed since the last one
+    /// (at least a minute, at most a day, never more than half the timeout). So a session may end that much sooner.
     #[must_use]
     pub fn idle(self, timeout: Duration) -> Self {
         let idle = Idle::After(timeout);

@@ -120,6 +120,21 @@ impl<T: SessionData> Builder<T> {
 
     /// Name of the application, with its environment or tenant: a session sealed for one audience opens for no other.
     /// At most 255 bytes. Default: empty.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64 }
+    /// let ring = Arc::new(KeyRing::new(Key::generate()?));
+    /// let shop = Sessions::<Login>::builder(Arc::clone(&ring)).audience("shop").build()?;
+    /// let shop_test = Sessions::<Login>::builder(ring).audience("shop-test").build()?;
+    ///
+    /// let cookie = shop_test.cookie_for(Login { user: 7 })?;
+    /// assert!(shop_test.load(RequestFields::from_cookies([cookie.clone()])).get().is_some());
+    /// assert!(shop.load(RequestFields::from_cookies([cookie])).get().is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn audience(self, audience: impl Into<String>) -> Self {
         Self {
             audience: audience.into(),
@@ -127,21 +142,65 @@ impl<T: SessionData> Builder<T> {
         }
     }
 
-    /// How long a session lasts. Default: [`Lifetime::default`], 12 hours and 30 minutes without activity.
+    /// How long a session lasts, unless it is [`remembered`](Self::remembered). Default: [`Lifetime::default`], 12 hours, or 30
+    /// minutes without activity.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sealed_session::Lifetime;
+    /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64 }
+    /// # let ring = KeyRing::new(Key::generate()?);
+    /// const HOUR: Duration = Duration::from_secs(3600);
+    /// let sessions = Sessions::<Login>::builder(ring).lifetime(Lifetime::absolute(HOUR)).build()?;
+    /// let mut session = sessions.load(RequestFields::default());
+    /// session.start(Login { user: 7 })?;
+    /// assert_eq!(session.expires(), session.started().map(|started| started + HOUR));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[doc(alias("idle_timeout", "absolute_timeout", "max_age", "ttl"))]
     pub fn lifetime(self, lifetime: Lifetime) -> Self {
         Self { lifetime, ..self }
     }
 
-    /// Lets sessions be remembered ([`Session::remember`](crate::Session::remember)), with a lifetime of their own and cookies
-    /// that outlive the browser's session. Usual: 90 days, and 14 without activity. Default: off.
+    /// Lets sessions be remembered ([`Session::remember`](crate::Session::remember)): with a lifetime of their own, and cookies
+    /// that the browser keeps when it is closed. Usual: 90 days, or 14 without activity. Default: off.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sealed_session::Lifetime;
+    /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64 }
+    /// # let ring = KeyRing::new(Key::generate()?);
+    /// const DAY: Duration = Duration::from_secs(86_400);
+    /// let sessions = Sessions::<Login>::builder(ring).remembered(Lifetime::absolute(90 * DAY)).build()?;
+    /// let mut session = sessions.load(RequestFields::default());
+    /// session.start(Login { user: 7 })?;
+    /// session.remember(true)?; // the box on the sign-in page
+    /// assert_eq!(session.expires(), session.started().map(|started| started + 90 * DAY));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn remembered(self, lifetime: Lifetime) -> Self {
         let remembered = Some(lifetime);
         Self { remembered, ..self }
     }
 
-    /// Name of the session cookie; the activity cookie's is this one with `-seen` behind it. Default: `__Host-id`,
-    /// whose prefix makes browsers refuse it from any other host. Two applications on one host need two names.
+    /// Name of the session cookie; the activity cookie has the same name with `-seen` after it. Two applications on one host
+    /// need two names. At most 250 bytes (255 without an idle timeout). Default: `__Host-id`, whose prefix makes browsers refuse it
+    /// from any other host.
+    ///
+    /// ```
+    /// # use sealed_session::{Key, KeyRing, Sessions};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64 }
+    /// # let ring = KeyRing::new(Key::generate()?);
+    /// let sessions = Sessions::<Login>::builder(ring).cookie_name("__Host-shop").build()?;
+    /// let cookie = sessions.cookie_for(Login { user: 7 })?;
+    /// assert!(cookie.starts_with("__Host-shop=") && cookie.contains("; __Host-shop-seen="));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn cookie_name(self, name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
@@ -149,7 +208,19 @@ impl<T: SessionData> Builder<T> {
         }
     }
 
-    /// `Path` of the cookies. A `__Host-` name requires `/`. Default: `/`.
+    /// `Path` of the cookies. A `__Host-` name, so the default one too, requires `/`. Default: `/`.
+    ///
+    /// ```
+    /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64 }
+    /// # let ring = KeyRing::new(Key::generate()?);
+    /// let sessions = Sessions::<Login>::builder(ring).cookie_name("__Secure-id").cookie_path("/shop").build()?;
+    /// let mut session = sessions.load(RequestFields::default());
+    /// session.start(Login { user: 7 })?;
+    /// assert!(session.finish_patch(200).set_cookies().all(|line| line.contains("; Path=/shop;")));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn cookie_path(self, path: impl Into<String>) -> Self {
         Self {
             attributes: Attributes {
@@ -160,9 +231,21 @@ impl<T: SessionData> Builder<T> {
         }
     }
 
-    /// `Domain` of the cookies: **all** its subdomains then receive the session and can overwrite it. A `__Host-` name
-    /// forbids it. Browsers drop the cookies of a public suffix, such as `com`, which is not noticed here. Default: none, the
-    /// host alone.
+    /// `Domain` of the cookies: **all** its subdomains then receive the session and can overwrite it. A `__Host-` name, so
+    /// the default one too, forbids it. Browsers drop the cookies of a public suffix, such as `com`, which is not noticed
+    /// here. Default: none, the host alone.
+    ///
+    /// ```
+    /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64 }
+    /// # let ring = KeyRing::new(Key::generate()?);
+    /// let sessions = Sessions::<Login>::builder(ring).cookie_name("__Secure-id").cookie_domain("shop.example").build()?;
+    /// let mut session = sessions.load(RequestFields::default());
+    /// session.start(Login { user: 7 })?;
+    /// assert!(session.finish_patch(200).set_cookies().all(|line| line.contains("; Domain=shop.example;")));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn cookie_domain(self, domain: impl Into<String>) -> Self {
         Self {
             attributes: Attributes {
@@ -174,6 +257,19 @@ impl<T: SessionData> Builder<T> {
     }
 
     /// `SameSite` of the cookies. Default: [`SameSite::Lax`].
+    ///
+    /// ```
+    /// use sealed_session::SameSite;
+    /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64 }
+    /// # let ring = KeyRing::new(Key::generate()?);
+    /// let sessions = Sessions::<Login>::builder(ring).same_site(SameSite::Strict).build()?;
+    /// let mut session = sessions.load(RequestFields::default());
+    /// session.start(Login { user: 7 })?;
+    /// assert!(session.finish_patch(200).set_cookies().all(|line| line.contains("; SameSite=Strict")));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn same_site(self, same_site: SameSite) -> Self {
         Self {
             attributes: Attributes {
@@ -184,7 +280,21 @@ impl<T: SessionData> Builder<T> {
         }
     }
 
-    /// `Partitioned` cookies (CHIPS): one jar per embedding site, for content in frames. Default: off.
+    /// `Partitioned` cookies (CHIPS): the browser keeps a jar for every site that embeds this one in a frame. In frames of other
+    /// sites browsers send only cookies with [`SameSite::None`]. Default: off.
+    ///
+    /// ```
+    /// use sealed_session::SameSite;
+    /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64 }
+    /// # let ring = KeyRing::new(Key::generate()?);
+    /// let sessions = Sessions::<Login>::builder(ring).partitioned(true).same_site(SameSite::None).build()?;
+    /// let mut session = sessions.load(RequestFields::default());
+    /// session.start(Login { user: 7 })?;
+    /// assert!(session.finish_patch(200).set_cookies().all(|line| line.ends_with("; Partitioned")));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn partitioned(self, partitioned: bool) -> Self {
         Self {
             attributes: Attributes {
@@ -195,9 +305,23 @@ impl<T: SessionData> Builder<T> {
         }
     }
 
-    /// For development over plain http on one's own machine only: cookies of this name without `Secure`. Anybody on
-    /// the network path can read and set them; every build of such sessions is an [`Event::DevelopmentCookie`].
-    /// Default: off.
+    /// Cookies of this name without `Secure`, for development over plain http on one's own machine only.
+    ///
+    /// Anybody on the network path can read and set them. The name must not begin with `__`, since browsers refuse prefixes without
+    /// `Secure`. Every build of such sessions is an [`Event::DevelopmentCookie`]. Default: off.
+    ///
+    /// ```
+    /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64 }
+    /// # let ring = KeyRing::new(Key::generate()?);
+    /// let builder = Sessions::<Login>::builder(ring);
+    /// let sessions = builder.insecure_development_cookie("shop-dev").build()?; // never in a release
+    /// let mut session = sessions.load(RequestFields::default());
+    /// session.start(Login { user: 7 })?;
+    /// assert!(!session.finish_patch(200).set_cookies().any(|line| line.contains("Secure")));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn insecure_development_cookie(self, name: impl Into<String>) -> Self {
         let attributes = Attributes {
             secure: false,
@@ -211,14 +335,38 @@ impl<T: SessionData> Builder<T> {
         }
     }
 
-    /// Pads the session data with spaces to a multiple of this many bytes, so that the cookie's length does not tell a
-    /// role. Default: 1, no padding.
+    /// Pads the session data with spaces to a multiple of this many bytes, so that the length of the cookie does not tell, for
+    /// example, a role. At most what fits into a cookie. Default: 1, no padding.
+    ///
+    /// ```
+    /// # use sealed_session::{Key, KeyRing, Sessions};
+    /// # let ring = KeyRing::new(Key::generate()?);
+    /// let sessions = Sessions::<String>::builder(ring).pad_to(64).build()?;
+    /// let of_user = sessions.cookie_for("user".to_owned())?;
+    /// let of_admin = sessions.cookie_for("administrator".to_owned())?;
+    /// assert_eq!(of_user.len(), of_admin.len());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn pad_to(self, bytes: usize) -> Self {
         Self { pad_to: bytes, ..self }
     }
 
-    /// The header field that responses name in `Vary` when they depend on the session. Default: `Cookie`; behind an
-    /// edge worker that tells sessions from guests, the field that it sets.
+    /// The header field that responses name in `Vary` when they depend on the session. Default: `Cookie`. After an edge worker that
+    /// tells sessions from guests, name the field that the worker sets.
+    ///
+    /// ```
+    /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64 }
+    /// # let ring = KeyRing::new(Key::generate()?);
+    /// let sessions = Sessions::<Login>::builder(ring).vary_field("X-Visitor").build()?;
+    /// let guest = sessions.load(RequestFields::default());
+    /// assert!(guest.get().is_none());
+    /// let mut headers = Vec::new();
+    /// guest.finish(200, &mut headers);
+    /// assert_eq!(headers, [("Vary".to_owned(), "X-Visitor".to_owned())]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn vary_field(self, field: impl Into<String>) -> Self {
         Self {
             vary_field: field.into(),
@@ -226,7 +374,20 @@ impl<T: SessionData> Builder<T> {
         }
     }
 
-    /// Whether what was written is sent with a 5xx response too. Default: no; a sign-out always is.
+    /// Whether what was written is sent with a 5xx response too. Default: no. A sign-out ([`end`](crate::Session::end)) is
+    /// sent with every response.
+    ///
+    /// ```
+    /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64 }
+    /// # let ring = KeyRing::new(Key::generate()?);
+    /// let sessions = Sessions::<Login>::builder(ring).write_on_server_error(true).build()?;
+    /// let mut session = sessions.load(RequestFields::default());
+    /// session.start(Login { user: 7 })?;
+    /// assert!(session.finish_patch(500).set_cookies().any(|line| line.starts_with("__Host-id=")));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn write_on_server_error(self, write: bool) -> Self {
         Self {
             write_on_server_error: write,
@@ -234,11 +395,28 @@ impl<T: SessionData> Builder<T> {
         }
     }
 
-    /// Whether a session that ends is revoked, so that no copy of its cookies opens any more and no request that was running
-    /// brings it back: by [`end`](crate::Session::end), by a [`start`](crate::Session::start) over it, or by a
-    /// [`remember`](crate::Session::remember) that gives it another id. It holds where the revocation list is known: with the
-    /// default list on this server until it restarts, with a file after a restart too, with a shared list on all servers.
-    /// Default: yes.
+    /// Whether a session that ends is revoked: no copy of its cookies opens any more, and no request that was being served brings
+    /// it back. Default: yes.
+    ///
+    /// Sessions end by [`end`](crate::Session::end), by a [`start`](crate::Session::start) over them, and by whatever else gives
+    /// them another id in their place: a [`remember`](crate::Session::remember), or an [`update`](crate::Session::update) that
+    /// [signs in or out](Self::signed_in_if). [`cycle_id`](crate::Session::cycle_id) revokes nothing.
+    ///
+    /// A revocation holds where the revocation list is known: with the default list on this server until it restarts, with a file
+    /// after a restart too, with a shared list on all servers.
+    ///
+    /// ```
+    /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64 }
+    /// # let ring = KeyRing::new(Key::generate()?);
+    /// let sessions = Sessions::<Login>::builder(ring).revoke_on_end(false).build()?;
+    /// let cookie = sessions.cookie_for(Login { user: 7 })?;
+    /// let copy = RequestFields::from_cookies([cookie.clone()]);
+    /// sessions.load(RequestFields::from_cookies([cookie])).end()?;
+    /// assert!(sessions.load(copy).get().is_some()); // as if nobody had signed out
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn revoke_on_end(self, revoke: bool) -> Self {
         Self {
             revoke_on_end: revoke,
@@ -248,6 +426,20 @@ impl<T: SessionData> Builder<T> {
 
     /// Whether a response that ends the session also asks the browser to drop the site's cache and storage
     /// (`Clear-Site-Data: "cache", "storage"`). Other cookies of the site stay. Default: no.
+    ///
+    /// ```
+    /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64 }
+    /// # let ring = KeyRing::new(Key::generate()?);
+    /// let sessions = Sessions::<Login>::builder(ring).clear_site_data(true).build()?;
+    /// let mut session = sessions.load(RequestFields::default());
+    /// session.end()?;
+    /// let mut headers: Vec<(String, String)> = Vec::new();
+    /// session.finish(200, &mut headers);
+    /// assert!(headers.contains(&("Clear-Site-Data".to_owned(), "\"cache\", \"storage\"".to_owned())));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn clear_site_data(self, clear: bool) -> Self {
         Self {
             clear_site_data: clear,
@@ -256,6 +448,29 @@ impl<T: SessionData> Builder<T> {
     }
 
     /// Narrows which requests count as activity, for example to leave out polling. Default: all but prefetches.
+    ///
+    /// Requests that do not read the session, and prefetches, never count. A [`touch`](crate::Session::touch) counts whatever this
+    /// says. It is asked in [`finish`](crate::Session::finish), if a new activity cookie is due.
+    ///
+    /// ```
+    /// use time::Duration;
+    /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64 }
+    /// # let ring = KeyRing::new(Key::generate()?);
+    /// # let noon = time::OffsetDateTime::from_unix_timestamp(1_700_049_600)?;
+    /// let counts = |request: &RequestFields| request.sec_fetch_dest() == Some("document"); // not `fetch`
+    /// let sessions = Sessions::<Login>::builder(ring).touch_if(counts).build()?;
+    /// let cookie = sessions.cookie_for_at(Login { user: 7 }, noon)?;
+    /// for (destination, sent) in [("empty", 0), ("document", 1)] {
+    ///     let fields = RequestFields::from_cookies([cookie.clone()]).with_sec_fetch_dest(destination);
+    ///     let session = sessions.load_at(fields, noon + Duration::minutes(10));
+    ///     assert!(session.get().is_some());
+    ///     assert_eq!(session.finish_patch(200).set_cookies().count(), sent);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias("renew", "refresh", "keep_alive"))]
     pub fn touch_if(self, counts: impl Fn(&RequestFields) -> bool + Send + Sync + 'static) -> Self {
         Self {
             touch_if: Some(Box::new(counts)),
@@ -263,8 +478,24 @@ impl<T: SessionData> Builder<T> {
         }
     }
 
-    /// What is revoked. Default: [`Revocations`] of its own, in this process's memory. Keep a clone of the one given here to
-    /// send it to other servers. A [`RevocationFile`](crate::revocation::RevocationFile) keeps one for the next start.
+    /// What is revoked. Default: [`Revocations`] of its own, in this process's memory.
+    ///
+    /// Keep a clone of the [`Revocations`] given here to send them to other servers. A
+    /// [`RevocationFile`](crate::revocation::RevocationFile) keeps them for the next start.
+    ///
+    /// ```
+    /// use sealed_session::revocation::Revocations;
+    /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64 }
+    /// # let ring = KeyRing::new(Key::generate()?);
+    /// let list = Revocations::new();
+    /// let sessions = Sessions::<Login>::builder(ring).revocation_list(list.clone()).build()?;
+    /// let cookie = sessions.cookie_for(Login { user: 7 })?;
+    /// sessions.load(RequestFields::from_cookies([cookie])).end()?;
+    /// assert_eq!(list.len(), 1); // to be sent to the other servers
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn revocation_list(self, list: impl RevocationList + 'static) -> Self {
         Self {
             revocations: Box::new(list),
@@ -281,31 +512,26 @@ impl<T: SessionData> Builder<T> {
     ///
     /// It is called when a session is opened, and again in [`finish`](crate::Session::finish) with the data that would be
     /// written, unless the request started a new session. So a request that raises the generation in the record keeps its own
-    /// session if it read it before and writes the new number into it; or it starts a new one. The check cannot wait: answer from memory. A record that must be
-    /// fetched is better compared in the handler that fetches it anyway.
+    /// session if it read it before and writes the new number into it; or it starts a new one.
+    ///
+    /// The check cannot wait: answer from memory. A record that must be fetched is better compared in the handler that fetches it
+    /// anyway.
     ///
     /// ```
-    /// use std::collections::HashMap;
-    /// use std::sync::{Arc, RwLock};
-    /// use sealed_session::{Key, KeyRing, Reason, RequestFields, Sessions, SessionState};
-    /// # use serde::{Deserialize, Serialize};
-    /// # use time::OffsetDateTime;
-    /// #[derive(Serialize, Deserialize)]
+    /// use std::sync::atomic::{AtomicU32, Ordering};
+    /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
     /// struct Login { user: u64, generation: u32 }
     ///
-    /// let generations = Arc::new(RwLock::new(HashMap::from([(7, 1)])));
-    /// let known = Arc::clone(&generations);
-    /// let sessions = Sessions::<Login>::builder(KeyRing::new(Key::generate()?))
-    ///     .refuse_if(move |opened| {
-    ///         let known = known.read().expect("nothing panics while it is written");
-    ///         known.get(&opened.data.user) != Some(&opened.data.generation)
-    ///     })
+    /// static OF_USER_7: AtomicU32 = AtomicU32::new(1); // in a real application a map by user
+    /// # let ring = KeyRing::new(Key::generate()?);
+    /// let sessions = Sessions::<Login>::builder(ring)
+    ///     .refuse_if(|opened| opened.data.generation < OF_USER_7.load(Ordering::Acquire))
     ///     .build()?;
-    ///
     /// let cookie = sessions.cookie_for(Login { user: 7, generation: 1 })?;
-    /// assert_eq!(sessions.load(RequestFields::from_cookies([cookie.clone()])).state(), SessionState::Valid);
-    /// generations.write().expect("nothing panics while it is read").insert(7, 2);
-    /// assert_eq!(sessions.load(RequestFields::from_cookies([cookie])).state(), SessionState::Rejected(Reason::Refused));
+    /// assert!(sessions.load(RequestFields::from_cookies([cookie.clone()])).get().is_some());
+    /// OF_USER_7.store(2, Ordering::Release); // sign out everywhere
+    /// assert!(sessions.load(RequestFields::from_cookies([cookie])).get().is_none());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias("reject_if", "validate"))]
@@ -324,6 +550,21 @@ impl<T: SessionData> Builder<T> {
     /// Set it as soon as guests have sessions. It decides whom `RequireSession` lets in and what
     /// [`is_signed_in`](crate::Session::is_signed_in) says; an [`update`](crate::Session::update) that changes the answer gives
     /// the session a new id; and a guest's session that ends is not revoked, only removed from the browser.
+    ///
+    /// ```
+    /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// struct Visitor { user: Option<u64> }
+    ///
+    /// # let ring = KeyRing::new(Key::generate()?);
+    /// let sessions = Sessions::<Visitor>::builder(ring).signed_in_if(|visitor| visitor.user.is_some()).build()?;
+    /// let mut session = sessions.load(RequestFields::default());
+    /// session.start(Visitor { user: None })?;
+    /// assert!(session.get().is_some() && !session.is_signed_in());
+    /// session.start(Visitor { user: Some(7) })?;
+    /// assert!(session.is_signed_in());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn signed_in_if(self, is_signed_in: impl Fn(&T) -> bool + Send + Sync + 'static) -> Self {
         Self {
             checks: Checks {
@@ -334,7 +575,24 @@ impl<T: SessionData> Builder<T> {
         }
     }
 
-    /// Receives an [`Event`] whenever something happens to a session or to the keys. Default: none.
+    /// Receives an [`Event`] whenever something happens to a session or to the keys. One observer: a later one replaces it.
+    /// Default: none.
+    ///
+    /// ```
+    /// use std::sync::mpsc;
+    /// use sealed_session::Event;
+    /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64 }
+    /// # let ring = KeyRing::new(Key::generate()?);
+    /// let (log, logged) = mpsc::channel();
+    /// let observer = move |event: &Event| _ = log.send(event.name());
+    /// let sessions = Sessions::<Login>::builder(ring).observer(observer).build()?;
+    /// let session = sessions.load(RequestFields::from_cookies(["__Host-id=made-up"]));
+    /// assert!(session.get().is_none());
+    /// assert_eq!(logged.try_iter().collect::<Vec<_>>(), ["KeysInUse", "Rejected"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn observer(self, observer: impl Observer + 'static) -> Self {
         Self {
             observer: Some(Arc::new(observer)),
@@ -342,7 +600,24 @@ impl<T: SessionData> Builder<T> {
         }
     }
 
-    /// The clock. Default: the system's. Tests of an application move time with it: `testing::Browser` brings one.
+    /// The clock, of which whole seconds count. Tests of an application move time with it: `testing::Browser` brings one.
+    /// Default: the system's.
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicU64, Ordering};
+    /// use std::time::{Duration, SystemTime};
+    /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64 }
+    /// # let ring = KeyRing::new(Key::generate()?);
+    /// static NOW: AtomicU64 = AtomicU64::new(1_700_000_000);
+    /// let now = || (SystemTime::UNIX_EPOCH + Duration::from_secs(NOW.load(Ordering::Relaxed))).into();
+    /// let sessions = Sessions::<Login>::builder(ring).clock(now).build()?;
+    /// let cookie = sessions.cookie_for(Login { user: 7 })?;
+    /// NOW.fetch_add(30 * 60, Ordering::Relaxed);
+    /// assert!(sessions.load(RequestFields::from_cookies([cookie])).get().is_none()); // idle for too long
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn clock(self, clock: impl Fn() -> OffsetDateTime + Send + Sync + 'static) -> Self {
         Self {
             clock: Box::new(move || to_seconds(clock())),
@@ -350,11 +625,22 @@ impl<T: SessionData> Builder<T> {
         }
     }
 
-    /// Checks the configuration.
+    /// Checks the configuration, and makes the sessions.
     ///
     /// # Errors
     /// [`ConfigError`] names the option and says what to change: cookie attributes that a browser would refuse, names
     /// that are too long, timeouts of nothing, of fractions of seconds, beyond 400 days or in contradiction.
+    ///
+    /// ```
+    /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64 }
+    /// # let ring = KeyRing::new(Key::generate()?);
+    /// let refused = Sessions::<Login>::builder(ring).cookie_domain("shop.example").build();
+    /// let error = refused.expect_err("`__Host-id` takes no domain").to_string();
+    /// assert!(error.contains("remove the domain or change the prefix"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn build(self) -> Result<Sessions<T>, ConfigError> {
         self.attributes.check(&self.name)?;
         if self.development && self.name.starts_with("__") {

@@ -23,11 +23,43 @@ impl<T: SessionData> Session<T> {
     /// A second call, or one from a callback of the opening, sends no cookie, keeps the response private and is an
     /// [`Event::FinishIgnored`]. A session that ended since it was written, by the clock or because it was revoked, is not
     /// sent either: [`Event::EndedMeanwhile`].
+    ///
+    /// ```
+    /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64 }
+    /// # let sessions = Sessions::<Login>::builder(KeyRing::new(Key::generate()?)).build()?;
+    /// let mut session = sessions.load(RequestFields::default());
+    /// session.start(Login { user: 7 })?;
+    /// let mut headers = vec![("Cache-Control".to_owned(), "public, max-age=60".to_owned())];
+    /// session.finish(200, &mut headers);
+    /// let values = |name| headers.iter().filter(move |line| line.0 == name).map(|line| line.1.as_str());
+    /// assert!(values("Cache-Control").eq(["private, no-store"]));
+    /// assert_eq!(values("Set-Cookie").count(), 2);
+    /// assert!(session.start(Login { user: 8 }).is_err()); // too late
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn finish(&self, status: u16, headers: &mut impl ResponseHeaders) {
         self.finish_patch(status).apply(headers);
     }
 
-    /// The same as [`finish`](Self::finish) as a [`Patch`], for frameworks that take cookies in their own way.
+    /// Finishes like [`finish`](Self::finish), with a [`Patch`] to apply, for frameworks that take cookies in their own way and
+    /// for tests.
+    ///
+    /// ```
+    /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64 }
+    /// # let sessions = Sessions::<Login>::builder(KeyRing::new(Key::generate()?)).build()?;
+    /// let mut session = sessions.load(RequestFields::default());
+    /// session.start(Login { user: 7 })?;
+    /// let patch = session.finish_patch(200);
+    /// let mut headers: Vec<(String, String)> = Vec::new();
+    /// patch.apply(&mut headers);
+    /// let applied = headers.iter().filter(|(name, _)| name == "Set-Cookie").map(|(_, line)| line.as_str());
+    /// assert!(patch.set_cookies().eq(applied));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn finish_patch(&self, status: u16) -> Patch {
         match self.close() {
             Some(ending) => self.patch_of(&ending, status),

@@ -78,6 +78,22 @@ impl<T: SessionData> Session<T> {
     }
 
     /// The session data, opened on first use; `None` without a valid session, and [`state`](Self::state) says why.
+    ///
+    /// The response then depends on the cookie: [`finish`](Self::finish) keeps it out of shared caches.
+    ///
+    /// ```
+    /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64 }
+    /// # let sessions = Sessions::<Login>::builder(KeyRing::new(Key::generate()?)).build()?;
+    /// let session = sessions.load(RequestFields::from_cookies([sessions.cookie_for(Login { user: 7 })?]));
+    /// assert_eq!(session.get().map(|login| login.user), Some(7));
+    ///
+    /// let mut headers = Vec::new();
+    /// session.finish(200, &mut headers);
+    /// assert!(headers.contains(&("Cache-Control".to_owned(), "private, no-cache".to_owned())));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn get(&self) -> Option<&T> {
         self.read().ok().map(|live| &live.content.data)
@@ -86,6 +102,20 @@ impl<T: SessionData> Session<T> {
     /// The session data without telling caches: for logs, whose output is not part of the response.
     ///
     /// A response that shows any of it would be served to somebody else. Use [`get`](Self::get) for those.
+    ///
+    /// ```
+    /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64 }
+    /// # let sessions = Sessions::<Login>::builder(KeyRing::new(Key::generate()?)).build()?;
+    /// let session = sessions.load(RequestFields::from_cookies([sessions.cookie_for(Login { user: 7 })?]));
+    /// eprintln!("GET / by user {:?}", session.peek().map(|login| login.user));
+    ///
+    /// let mut headers = Vec::new();
+    /// session.finish(200, &mut headers);
+    /// assert_eq!(headers, []); // caches may give this response to everybody
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn peek(&self) -> Option<&T> {
         let came = match self.shared.phase.load(Ordering::Acquire) & FINISHED {
@@ -96,13 +126,40 @@ impl<T: SessionData> Session<T> {
     }
 
     /// Whether there is a session, or why there is none.
+    ///
+    /// ```
+    /// use sealed_session::{Reason, SessionState};
+    /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64 }
+    /// # let sessions = Sessions::<Login>::builder(KeyRing::new(Key::generate()?)).build()?;
+    /// assert_eq!(sessions.load(RequestFields::default()).state(), SessionState::Absent);
+    /// let made_up = RequestFields::from_cookies(["__Host-id=made-up"]);
+    /// assert_eq!(sessions.load(made_up).state(), SessionState::Rejected(Reason::Malformed));
+    /// let cookie = RequestFields::from_cookies([sessions.cookie_for(Login { user: 7 })?]);
+    /// assert_eq!(sessions.load(cookie).state(), SessionState::Valid);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn state(&self) -> SessionState {
         self.read().map_or_else(|state| state, |_| SessionState::Valid)
     }
 
-    /// Whether there is a session that counts as signed in: any, or what
-    /// [`signed_in_if`](crate::Builder::signed_in_if) says.
+    /// Whether there is a session that counts as signed in: any, or what [`signed_in_if`](crate::Builder::signed_in_if) says.
+    ///
+    /// ```
+    /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64 }
+    /// # let sessions = Sessions::<Login>::builder(KeyRing::new(Key::generate()?)).build()?;
+    /// let mut session = sessions.load(RequestFields::default());
+    /// assert!(!session.is_signed_in());
+    /// session.start(Login { user: 7 })?;
+    /// assert!(session.is_signed_in());
+    /// session.end()?;
+    /// assert!(!session.is_signed_in());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_signed_in(&self) -> bool {
         self.get().is_some_and(|data| self.sessions().counts_as_signed_in(data))
@@ -116,25 +173,83 @@ impl<T: SessionData> Session<T> {
         is_signed_in.then(|| Arc::clone(content))
     }
 
-    /// The public id of the session. No credential: it may be logged.
+    /// The public id of the session, `None` without one. No credential: it may be logged.
+    ///
+    /// ```
+    /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64 }
+    /// # let sessions = Sessions::<Login>::builder(KeyRing::new(Key::generate()?)).build()?;
+    /// let cookie = sessions.cookie_for(Login { user: 7 })?;
+    /// let session = sessions.load(RequestFields::from_cookies([cookie.clone()]));
+    /// let id = session.id().ok_or("no session")?;
+    /// assert_eq!(id.to_string().len(), 16); // hexadecimal digits
+    /// assert_eq!(sessions.load(RequestFields::from_cookies([cookie])).id(), Some(id));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn id(&self) -> Option<SessionId> {
         self.facts().map(|facts| facts.id)
     }
 
-    /// When the session started, in UTC.
+    /// When the session started, in whole seconds UTC; `None` without one. [`cycle_id`](Self::cycle_id) and
+    /// [`update`](Self::update) do not change it.
+    ///
+    /// ```
+    /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64 }
+    /// # let sessions = Sessions::<Login>::builder(KeyRing::new(Key::generate()?)).build()?;
+    /// # let noon = time::OffsetDateTime::from_unix_timestamp(1_700_049_600)?;
+    /// let mut session = sessions.load_at(RequestFields::default(), noon);
+    /// assert_eq!(session.started(), None);
+    /// session.start(Login { user: 7 })?;
+    /// assert_eq!(session.started(), Some(noon));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn started(&self) -> Option<OffsetDateTime> {
         self.facts().map(|facts| from_seconds(facts.started))
     }
 
-    /// When the session is over whatever happens (the absolute timeout), in UTC. Without activity it ends sooner.
+    /// When the session is over whatever happens (the absolute timeout), in UTC; `None` without one. Without activity it ends
+    /// sooner.
+    ///
+    /// ```
+    /// use time::Duration;
+    /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64 }
+    /// # let sessions = Sessions::<Login>::builder(KeyRing::new(Key::generate()?)).build()?;
+    /// # let noon = time::OffsetDateTime::from_unix_timestamp(1_700_049_600)?;
+    /// let cookie = sessions.cookie_for_at(Login { user: 7 }, noon)?;
+    /// let session = sessions.load_at(RequestFields::from_cookies([cookie]), noon + Duration::minutes(20));
+    /// assert_eq!(session.expires(), Some(noon + Duration::hours(12)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn expires(&self) -> Option<OffsetDateTime> {
         self.facts().map(|facts| from_seconds(facts.expires))
     }
 
-    /// Whether the session is remembered: longer lifetimes, and cookies that outlive the browser's session.
+    /// Whether the session is remembered: a lifetime of its own, and cookies that the browser keeps when it is closed.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sealed_session::Lifetime;
+    /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64 }
+    /// # let ring = KeyRing::new(Key::generate()?);
+    /// let month = Lifetime::absolute(Duration::from_secs(30 * 86_400));
+    /// let sessions = Sessions::<Login>::builder(ring).remembered(month).build()?;
+    /// let mut session = sessions.load(RequestFields::default());
+    /// session.start(Login { user: 7 })?;
+    /// assert!(!session.is_remembered());
+    /// session.remember(true)?;
+    /// assert!(session.is_remembered());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_remembered(&self) -> bool {
         self.facts().is_some_and(|facts| facts.remembered)
@@ -142,6 +257,22 @@ impl<T: SessionData> Session<T> {
 
     /// The sessions that this one is one of: to [revoke](Sessions::revoke) another one, or to
     /// [raise the cut-off](Sessions::raise_cut_off).
+    ///
+    /// ```
+    /// use sealed_session::{Session, SessionId};
+    /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64 }
+    /// # let sessions = Sessions::<Login>::builder(KeyRing::new(Key::generate()?)).build()?;
+    /// fn sign_out_device(session: &Session<Login>, device: SessionId) {
+    ///     session.sessions().revoke(device);
+    /// }
+    /// let phone = sessions.cookie_for(Login { user: 7 })?;
+    /// let device = sessions.load(RequestFields::from_cookies([phone.clone()])).id().ok_or("no session")?;
+    /// sign_out_device(&sessions.load(RequestFields::default()), device);
+    /// assert!(sessions.load(RequestFields::from_cookies([phone])).get().is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn sessions(&self) -> &Sessions<T> {
         &self.shared.sessions

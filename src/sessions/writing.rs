@@ -24,7 +24,7 @@ impl<T: SessionData> Session<T> {
     ///
     /// The session that came with the request is revoked when this one is sent (see
     /// [`revoke_on_end`](crate::Builder::revoke_on_end)). If that session was revoked or cut off while the request was
-    /// served, by anybody but this request's own [`end`](Self::end), nothing is sent: who was signed out meanwhile does
+    /// served, by anybody but this request's own [`end`](Self::end), nothing is sent: a visitor who was signed out meanwhile does
     /// not come back by a request that was running. So do not revoke it before by [`Sessions::revoke`](crate::Sessions::revoke).
     ///
     /// From then on [`get`](Self::get) lends what is read back from the JSON, as the next request will: fields that are skipped
@@ -34,6 +34,22 @@ impl<T: SessionData> Session<T> {
     /// [`WriteError::TooLarge`], [`WriteError::NotSerializable`], [`WriteError::NotReadable`], [`WriteError::TooLate`],
     /// [`WriteError::Expiry`] or [`WriteError::RandomSource`]; the session is then as it was. [`WriteError::NotOpenedYet`] in
     /// code of the application that runs while the session is opened, as for every other write.
+    ///
+    /// ```
+    /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64 }
+    /// # let sessions = Sessions::<Login>::builder(KeyRing::new(Key::generate()?)).build()?;
+    /// let came = sessions.cookie_for(Login { user: 1 })?;
+    /// let mut session = sessions.load(RequestFields::from_cookies([came.clone()]));
+    /// let id_before = session.id();
+    /// session.start(Login { user: 7 })?;
+    /// assert_ne!(session.id(), id_before);
+    ///
+    /// session.finish(303, &mut Vec::new());
+    /// assert!(sessions.load(RequestFields::from_cookies([came])).get().is_none()); // it is revoked
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[doc(alias("login", "sign_in", "regenerate", "renew", "insert"))]
     pub fn start(&mut self, data: T) -> Result<(), WriteError> {
         let (came, base) = self.writable()?;
@@ -49,6 +65,22 @@ impl<T: SessionData> Session<T> {
     /// # Errors
     /// As [`start`](Self::start), and [`WriteError::Conflict`] if another handle of this request wrote meanwhile. If the
     /// closure panics or anything fails, the session is as it was.
+    ///
+    /// ```
+    /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// struct Visitor { user: Option<u64>, cart: Vec<u32> }
+    ///
+    /// # let sessions = Sessions::<Visitor>::builder(KeyRing::new(Key::generate()?)).build()?;
+    /// let cookie = sessions.cookie_for(Visitor { user: None, cart: vec![42] })?;
+    /// let mut session = sessions.load(RequestFields::from_cookies([cookie]));
+    /// session.start_with(|old| Visitor {
+    ///     user: Some(7),
+    ///     cart: old.map(|guest| guest.cart).unwrap_or_default(),
+    /// })?;
+    /// assert!(session.get().is_some_and(|visitor| visitor.user == Some(7) && visitor.cart == [42]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[doc(alias("login", "sign_in", "regenerate"))]
     pub fn start_with(&mut self, new: impl FnOnce(Option<T>) -> T) -> Result<(), WriteError> {
         let (came, base) = self.writable()?;
@@ -56,10 +88,12 @@ impl<T: SessionData> Session<T> {
         self.begin(came, base, &new(old), false)
     }
 
-    /// Changes the session data. The closure works on a value made anew from the sealed bytes; without a session it is
-    /// not called and the answer is [`Updated::NoSession`] ([`update_or_start`](Self::update_or_start) would start one). Data
-    /// that serialises to the same bytes is no write (a `HashMap` comes out in another order every time; a `BTreeMap` does
-    /// not). What is lent afterwards is read back, as after [`start`](Self::start).
+    /// Changes the session data. Without a session the closure is not called, and the answer is [`Updated::NoSession`]:
+    /// [`update_or_start`](Self::update_or_start) would start one.
+    ///
+    /// The closure works on a value made anew from the sealed bytes. What is lent afterwards is read back, as after
+    /// [`start`](Self::start). Data that serialises to the same bytes is no write (a `HashMap` comes out in another order every
+    /// time; a `BTreeMap` does not).
     ///
     /// If the visitor is signed in afterwards and was not before, or the other way round
     /// ([`signed_in_if`](crate::Builder::signed_in_if)), the session gets a new id: the cookie from before, which somebody may
@@ -70,6 +104,20 @@ impl<T: SessionData> Session<T> {
     ///
     /// # Errors
     /// As [`start_with`](Self::start_with).
+    ///
+    /// ```
+    /// use sealed_session::Updated;
+    /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+    /// # let sessions = Sessions::<Vec<u32>>::builder(KeyRing::new(Key::generate()?)).build()?;
+    /// let cookie = sessions.cookie_for(vec![42])?;
+    /// let mut session = sessions.load(RequestFields::from_cookies([cookie]));
+    /// assert_eq!(session.update(|cart| cart.pop())?, Updated::Done(Some(42)));
+    /// assert!(session.get().is_some_and(Vec::is_empty));
+    ///
+    /// let mut guest = sessions.load(RequestFields::default());
+    /// assert_eq!(guest.update(|cart| cart.pop())?, Updated::NoSession);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[doc(alias("set", "insert", "entry"))]
     pub fn update<R>(&mut self, change: impl FnOnce(&mut T) -> R) -> Result<Updated<R>, WriteError> {
         self.try_update(|data| Ok(change(data)))
@@ -79,6 +127,21 @@ impl<T: SessionData> Session<T> {
     ///
     /// # Errors
     /// The closure's own, or a [`WriteError`] converted into it.
+    ///
+    /// ```
+    /// use std::error::Error;
+    /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+    /// # let sessions = Sessions::<Vec<u32>>::builder(KeyRing::new(Key::generate()?)).build()?;
+    /// let cookie = sessions.cookie_for(vec![42])?;
+    /// let mut session = sessions.load(RequestFields::from_cookies([cookie]));
+    /// let failed = session.try_update(|cart| {
+    ///     cart.clear();
+    ///     Err::<(), Box<dyn Error>>("sold out".into())
+    /// });
+    /// assert!(failed.is_err());
+    /// assert!(session.get().is_some_and(|cart| *cart == [42])); // nothing was written
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn try_update<R, E: From<WriteError>>(
         &mut self,
         change: impl FnOnce(&mut T) -> Result<R, E>,
@@ -95,6 +158,17 @@ impl<T: SessionData> Session<T> {
     ///
     /// # Errors
     /// As [`start_with`](Self::start_with).
+    ///
+    /// ```
+    /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+    /// # let sessions = Sessions::<Vec<u32>>::builder(KeyRing::new(Key::generate()?)).build()?;
+    /// let mut guest = sessions.load(RequestFields::default());
+    /// for item in [42, 43] {
+    ///     guest.update_or_start(Vec::new, |cart| cart.push(item))?;
+    /// }
+    /// assert!(guest.get().is_some_and(|cart| *cart == [42, 43]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[doc(alias("set", "insert", "entry"))]
     pub fn update_or_start<R>(
         &mut self,
@@ -114,8 +188,25 @@ impl<T: SessionData> Session<T> {
     /// Gives the session a new id with the same data and the same start: call it at a change of privilege that is no
     /// new authentication. Without a session nothing happens.
     ///
+    /// Copies of the old cookie open until they expire: to stop them, [`revoke`](crate::Sessions::revoke) the old id when
+    /// [`Event::Cycled`] tells it.
+    ///
     /// # Errors
     /// [`WriteError::TooLate`], [`WriteError::Conflict`] or [`WriteError::RandomSource`].
+    ///
+    /// ```
+    /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64 }
+    /// # let sessions = Sessions::<Login>::builder(KeyRing::new(Key::generate()?)).build()?;
+    /// let mut session = sessions.load(RequestFields::from_cookies([sessions.cookie_for(Login { user: 7 })?]));
+    /// let (id, started) = (session.id(), session.started());
+    /// session.cycle_id()?;
+    /// assert_ne!(session.id(), id);
+    /// assert_eq!(session.started(), started);
+    /// assert_eq!(session.get().map(|login| login.user), Some(7));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[doc(alias("rotate", "regenerate_id"))]
     pub fn cycle_id(&mut self) -> Result<(), WriteError> {
         self.change_facts(|facts, _is_sent| {
@@ -132,8 +223,8 @@ impl<T: SessionData> Session<T> {
         })
     }
 
-    /// Makes the session a remembered one (or, with `false`, an ordinary one again): its own lifetime, counted from
-    /// the same start, and cookies that outlive the browser's session. Without a session nothing happens.
+    /// Makes the session a remembered one (or, with `false`, an ordinary one again): with the other lifetime, counted from
+    /// the same start, and cookies that the browser keeps when it is closed. Without a session nothing happens.
     ///
     /// An id never changes its kind: a session that came with the request gets a new id, and the old one is revoked when the
     /// new one is sent (see [`revoke_on_end`](crate::Builder::revoke_on_end)).
@@ -142,6 +233,22 @@ impl<T: SessionData> Session<T> {
     /// [`WriteError::RememberOff`] if the builder was given no [`remembered`](crate::Builder::remembered) lifetime,
     /// [`WriteError::Expiry`] if the session is already older than the lifetime that it would get ([`end`](Self::end)
     /// ends it), [`WriteError::TooLate`], [`WriteError::Conflict`] or [`WriteError::RandomSource`].
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sealed_session::Lifetime;
+    /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64 }
+    /// # let ring = KeyRing::new(Key::generate()?);
+    /// let month = Lifetime::absolute(Duration::from_secs(30 * 86_400));
+    /// let sessions = Sessions::<Login>::builder(ring).remembered(month).build()?;
+    /// let mut session = sessions.load(RequestFields::default());
+    /// session.start(Login { user: 7 })?;
+    /// session.remember(true)?;
+    /// assert!(session.finish_patch(200).set_cookies().all(|line| line.contains("; Max-Age=")));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn remember(&mut self, remembered: bool) -> Result<(), WriteError> {
         let lifetimes = self.sessions().config().lifetimes;
         if remembered && lifetimes.remembered.is_none() {
@@ -169,11 +276,25 @@ impl<T: SessionData> Session<T> {
         })
     }
 
-    /// Notes activity now: the response sends a new activity cookie even if none is due yet. The id stays. Without a session
-    /// or without an idle timeout nothing happens.
+    /// Notes activity now: the response sends a new activity cookie even if none is due yet, or if
+    /// [`touch_if`](crate::Builder::touch_if) would not count the request. The id stays. Without a session or without an idle
+    /// timeout nothing happens.
     ///
     /// # Errors
     /// [`WriteError::TooLate`] or [`WriteError::Conflict`].
+    ///
+    /// ```
+    /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64 }
+    /// # let sessions = Sessions::<Login>::builder(KeyRing::new(Key::generate()?)).build()?;
+    /// let mut session = sessions.load(RequestFields::from_cookies([sessions.cookie_for(Login { user: 7 })?]));
+    /// session.touch()?;
+    /// let patch = session.finish_patch(200);
+    /// let lines: Vec<&str> = patch.set_cookies().collect();
+    /// assert!(matches!(lines[..], [line] if line.starts_with("__Host-id-seen=")));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[doc(alias("renew", "refresh", "keep_alive"))]
     pub fn touch(&mut self) -> Result<(), WriteError> {
         let (came, base) = self.writable()?;
@@ -186,15 +307,31 @@ impl<T: SessionData> Session<T> {
     }
 
     /// Ends the session: the response removes both cookies, whether they came or not, and every session whose genuine token
-    /// came with the request is revoked, so that no copy of it opens any more. That holds where the revocation list is known
-    /// (see [`revoke_on_end`](crate::Builder::revoke_on_end), which can switch it off).
+    /// came with the request is revoked at once, so that no copy of it opens any more. That holds where the revocation list is
+    /// known (see [`revoke_on_end`](crate::Builder::revoke_on_end), which can switch it off).
     ///
     /// A guest's session ([`signed_in_if`](crate::Builder::signed_in_if)) is only removed, so that strangers cannot fill the
-    /// list. A session that did not open is revoked if its token is genuine: whoever was idle too long can still sign out a
-    /// thief who was not.
+    /// list. A session that did not open is revoked if its token is genuine: a visitor who was idle for too long can still
+    /// sign out a thief who was not.
     ///
     /// # Errors
     /// [`WriteError::TooLate`].
+    ///
+    /// ```
+    /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64 }
+    /// # let sessions = Sessions::<Login>::builder(KeyRing::new(Key::generate()?)).build()?;
+    /// let cookie = sessions.cookie_for(Login { user: 7 })?;
+    /// let mut session = sessions.load(RequestFields::from_cookies([cookie.clone()]));
+    /// session.end()?;
+    /// assert!(session.get().is_none());
+    /// assert!(session.finish_patch(200).set_cookies().all(|line| line.contains("; Max-Age=0;")));
+    ///
+    /// let copy = sessions.load(RequestFields::from_cookies([cookie]));
+    /// assert!(copy.get().is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[doc(alias("clear", "logout", "sign_out", "flush", "purge", "destroy", "reset"))]
     pub fn end(&mut self) -> Result<(), WriteError> {
         let (came, base) = self.writable()?;
