@@ -343,6 +343,30 @@ impl<T: SessionData> Session<T> {
     ///
     /// # Errors
     /// [`LayerError`] if no layer for `T` is there, or if two layers contradict each other. It names `T`.
+    ///
+    /// ```
+    /// use http::{Request, Response};
+    /// use sealed_session::{LayerError, Session, SessionLayer};
+    /// # use sealed_session::{Key, KeyRing, Sessions};
+    /// # use tower::{Layer, ServiceExt, service_fn};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64 }
+    ///
+    /// async fn home(request: Request<()>) -> Result<Response<String>, LayerError> {
+    ///     let session = Session::<Login>::from_extensions(request.extensions())?;
+    ///     let user = session.get().map(|login| login.user);
+    ///     Ok(Response::new(format!("user {user:?}")))
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let sessions = Sessions::<Login>::builder(KeyRing::new(Key::generate()?)).build()?;
+    /// assert!(home(Request::new(())).await.is_err());
+    /// let service = SessionLayer::new(sessions).layer(service_fn(home));
+    /// assert_eq!(service.oneshot(Request::new(())).await?.body(), "user None");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn from_extensions(extensions: &Extensions) -> Result<Self, LayerError> {
         match extensions.get::<Slot<T>>() {
             Some(slot) => slot.session.clone(),
