@@ -1,8 +1,10 @@
 //! The public API of `sealed-session`, feature by feature, and which foreign crates occur in it.
 //!
 //! Without an argument it compares: the listing in `public-api.txt` must be what the source says, every feature must only
-//! add, and only the crates of `SECTIONS` may be named. With `--write` it writes the listing first.
+//! add, only the crates of `SECTIONS` may be named, and each method of the types of `examples` must have an example of its
+//! own. With `--write` it writes the listing first.
 
+mod examples;
 mod listing;
 
 use std::collections::BTreeSet;
@@ -37,14 +39,7 @@ const SECTIONS: [Section; 7] = [
     Section {
         feature: "tower",
         includes: &["http"],
-        crates: &[
-            "http",
-            "pin_project_lite",
-            "serde_core",
-            "std",
-            "tower_layer",
-            "tower_service",
-        ],
+        crates: &["http", "pin_project_lite", "std", "tower_layer", "tower_service"],
     },
     Section {
         feature: "axum",
@@ -55,19 +50,12 @@ const SECTIONS: [Section; 7] = [
     Section {
         feature: "actix",
         includes: &[],
-        crates: &[
-            "actix_http",
-            "actix_service",
-            "actix_web",
-            "pin_project_lite",
-            "serde_core",
-            "std",
-        ],
+        crates: &["actix_http", "actix_service", "actix_web", "pin_project_lite", "std"],
     },
     Section {
         feature: "tracing",
         includes: &[],
-        crates: &["std"],
+        crates: &[],
     },
     Section {
         feature: "testing",
@@ -93,7 +81,10 @@ fn run() -> Result<(), Box<dyn Error>> {
     let mut text = String::from(HEADER);
     let mut failures = Vec::new();
     for section in &SECTIONS {
-        let mut lines = public_items(here, &["--no-default-features", "--features", section.feature])?;
+        let mut lines = public_items(&rustdoc_json(
+            here,
+            &["--no-default-features", "--features", section.feature],
+        )?)?;
         for (other, included) in SECTIONS.iter().zip(&sections) {
             if other.feature.is_empty() || section.includes.contains(&other.feature) {
                 let missing = included.difference(&lines).map(String::as_str).collect::<Vec<_>>();
@@ -126,10 +117,19 @@ fn run() -> Result<(), Box<dyn Error>> {
         sections.push(lines);
     }
     let union: BTreeSet<String> = sections.into_iter().flatten().collect();
-    let all = public_items(here, &["--all-features"])?;
+    let json = rustdoc_json(here, &["--all-features"])?;
+    let all = public_items(&json)?;
     if all != union {
         let list = differences(&lines_of(&union), &lines_of(&all));
         failures.push(format!("all features together are not the sum of each alone:\n{list}"));
+    }
+    let documented = serde_json::from_slice(&fs::read(&json)?).map_err(unknown_format)?;
+    let without_example = examples::problems(&documented);
+    if !without_example.is_empty() {
+        failures.push(format!(
+            "each method has an example that shows what this method changes, but:\n{}",
+            without_example.join("\n")
+        ));
     }
     if env::args().nth(1).as_deref() == Some("--write") {
         fs::write(&written, &text)?;
@@ -148,8 +148,8 @@ fn run() -> Result<(), Box<dyn Error>> {
     Err(failures.join("\n\n").into())
 }
 
-/// The public items with these features, one line each.
-fn public_items(here: &Path, features: &[&str]) -> Result<BTreeSet<String>, Box<dyn Error>> {
+/// The file with what rustdoc knows of the library with these features. The next call writes it anew.
+fn rustdoc_json(here: &Path, features: &[&str]) -> Result<PathBuf, Box<dyn Error>> {
     let target = target_directory(here);
     let status = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         // rustdoc's JSON is unstable: a stable compiler writes it with this variable.
@@ -166,14 +166,25 @@ fn public_items(here: &Path, features: &[&str]) -> Result<BTreeSet<String>, Box<
     if !status.success() {
         return Err(format!("cargo rustdoc {features:?} failed").into());
     }
-    let json = target.join("doc/sealed_session.json");
-    let api = public_api::Builder::from_rustdoc_json(&json)
+    Ok(target.join("doc/sealed_session.json"))
+}
+
+/// The public items, one line each. What the compiler implements by itself says little and would be most of the list: of
+/// auto traits a test of the library keeps what matters (`tests/auto_traits.rs`).
+fn public_items(json: &Path) -> Result<BTreeSet<String>, Box<dyn Error>> {
+    let api = public_api::Builder::from_rustdoc_json(json)
         .omit_blanket_impls(true)
+        .omit_auto_trait_impls(true)
+        .omit_auto_derived_impls(true)
         .build()
-        .map_err(|error| {
-            format!("{error}: the format of this compiler's rustdoc JSON is another; update public-api in tools/api")
-        })?;
-    Ok(api.items().filter_map(|item| normalised(&item.to_string())).collect())
+        .map_err(unknown_format)?;
+    Ok(api.items().map(|item| normalised(&item.to_string())).collect())
+}
+
+fn unknown_format(error: impl Error) -> String {
+    format!(
+        "{error}: the format of this compiler's rustdoc JSON is another; update public-api and rustdoc-types in tools/api"
+    )
 }
 
 fn target_directory(here: &Path) -> PathBuf {
