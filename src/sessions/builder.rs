@@ -398,9 +398,9 @@ impl<T: SessionData> Builder<T> {
     /// Whether a session that ends is revoked: no copy of its cookies opens any more, and no request that was being served brings
     /// it back. Default: yes.
     ///
-    /// Sessions end by [`end`](crate::Session::end), by a [`start`](crate::Session::start) over them, and by whatever else gives
-    /// them another id in their place: a [`remember`](crate::Session::remember), or an [`update`](crate::Session::update) that
-    /// [signs in or out](Self::signed_in_if). [`cycle_id`](crate::Session::cycle_id) revokes nothing.
+    /// Sessions end by [`end`](crate::Session::end) and by a [`start`](crate::Session::start) over them. Under their old id they
+    /// end by a [`remember`](crate::Session::remember) too, and by an [`update`](crate::Session::update) that
+    /// [signs out](Self::signed_in_if). [`cycle_id`](crate::Session::cycle_id) revokes nothing.
     ///
     /// A revocation holds where the revocation list is known: with the default list on this server until it restarts, with a file
     /// after a restart too, with a shared list on all servers.
