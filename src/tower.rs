@@ -102,7 +102,7 @@ impl<T> SessionLayer<T> {
         }
     }
 
-    /// The page to which [`RequireSession`](crate::RequireSession) sends guests who look for another one (303 See Other); it
+    /// The page to which `RequireSession` sends guests who look for another one (303 See Other); it
     /// may have a query and a fragment. Default: none, every guest gets a 401.
     ///
     /// The page that was asked for goes along as `next`, for [`next_page`](crate::next_page()) to read back, if it is a path of

@@ -15,8 +15,7 @@ use crate::session::lifetime::{Lifetime, Lifetimes};
 use crate::session::{Opened, SessionData};
 use crate::sessions::Sessions;
 use crate::time::{DAY, now, to_seconds};
-use crate::token::base64url;
-use crate::token::envelope::OVERHEAD;
+use crate::token::{base64url, envelope::OVERHEAD};
 
 /// Configures [`Sessions`]; every option has a default that is safe.
 ///
