@@ -3,44 +3,21 @@
 #[cfg(feature = "http")]
 mod client;
 
-#[path = "../examples/strings.rs"]
-#[allow(dead_code, reason = "its `main` is not called here")]
-mod strings;
-
 #[cfg(feature = "http")]
 #[path = "../examples/plain_hyper.rs"]
 #[allow(dead_code, reason = "its `main` is not called here")]
 mod plain_hyper;
 
-#[test]
-fn the_round_trip_on_strings_signs_in_reads_and_signs_out() {
-    let mut out = Vec::new();
-    strings::round_trip(&mut out).expect("nothing in it fails");
-    let text = String::from_utf8(out).expect("it writes text");
-    let mut rest = text.as_str();
-    for expected in [
-        "POST /login",
-        "Cache-Control: private, no-store",
-        "Set-Cookie: __Host-id=A",
-        "Set-Cookie: __Host-id-seen=A",
-        "GET / with the cookies",
-        "hello Ada, user 7",
-        "Cache-Control: private, no-cache",
-        "made up",
-        "hello stranger: Rejected(Malformed)",
-        "POST /logout",
-        // Last, since some browsers keep all but the last cookie that one response removes.
-        "Set-Cookie: __Host-id-seen=;",
-        "Set-Cookie: __Host-id=;",
-        "the browser keeps: theme=dark\n",
-    ] {
-        let (_, after) = rest
-            .split_once(expected)
-            .unwrap_or_else(|| panic!("no `{expected}` in its place:\n{text}"));
-        rest = after;
-    }
-    assert_eq!(text.matches("Set-Cookie").count(), 4, "{text}");
-}
+#[cfg(feature = "axum")]
+#[path = "examples/shop.rs"]
+mod shop;
+
+#[cfg(feature = "actix")]
+#[path = "examples/actix.rs"]
+mod actix;
+
+#[path = "examples/tiny_http.rs"]
+mod tiny_http;
 
 #[cfg(feature = "http")]
 #[tokio::test]
