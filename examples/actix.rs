@@ -12,7 +12,7 @@ async fn sign_in(mut session: Session<String>, user: String) -> Result<&'static 
 }
 
 async fn rename(mut session: RequireSession<String>, name: String) -> Result<String> {
-    session.update(|user| user.clone_from(&name))?.option();
+    session.update(|user| user.clone_from(&name))?;
     let error = ErrorBadRequest("too long; it is kept all the same");
     Some(name).filter(|name| name.len() <= 20).ok_or(error)
 }

@@ -102,7 +102,7 @@ impl<S: Send + Sync> FromRequestParts<S> for RequireAdmin {
 pub(crate) fn app(builder: Builder<Visit>) -> Result<Router, Box<dyn Error>> {
     let sessions = builder
         .audience("shop")
-        .remembered(Lifetime::absolute(Duration::from_secs(90 * 86_400)).idle(Duration::from_secs(14 * 86_400)))
+        .remembered(Lifetime::absolute(Duration::from_secs(90 * 86_400)))
         .signed_in_if(|visit| visit.user.is_some())
         .refuse_if(|opened| opened.data.generation != opened.data.user.as_deref().map_or(0, generation))
         .build()?;

@@ -16,7 +16,7 @@ use crate::key::{SecretText, push_hex};
 use crate::session::SessionData;
 use crate::session::lifetime::Timeouts;
 use crate::sessions::Sessions;
-use crate::time::{DAY, from_seconds, now, to_seconds};
+use crate::time::{DAY, from_seconds, to_seconds};
 pub use crate::token::Claims;
 use crate::token::aead::Prk;
 use crate::token::envelope::{self, Kind};
@@ -45,8 +45,7 @@ impl<T: SessionData> Sessions<T> {
     /// holds no secret.
     ///
     /// A token needs the keys of the day on which it expires. So give as many days as the longest absolute timeout reaches, and
-    /// those until the edge gets the next keys. The timeouts are in the text too, so that the edge applies the same. The day is
-    /// the system clock's.
+    /// those until the edge gets the next keys. The timeouts are in the text too, so that the edge applies the same.
     ///
     /// With [`EdgeRights::Check`] the holder can make heads that other check-only readers accept, never a session.
     /// With [`EdgeRights::Open`] it can make sessions that expire on those days: treat the text like a secret.
@@ -66,7 +65,7 @@ impl<T: SessionData> Sessions<T> {
     /// ```
     #[must_use]
     pub fn edge_keys(&self, days: u32, rights: EdgeRights) -> SecretText {
-        self.edge_keys_at(days, rights, from_seconds(now()))
+        self.edge_keys_at(days, rights, from_seconds(self.now()))
     }
 
     /// The keys of the UTC day of `now` and the `days` after it, otherwise as [`edge_keys`](Self::edge_keys).

@@ -309,6 +309,8 @@ pub enum WriteError {
     TooLate,
     /// Another handle of the same request wrote while the closure ran; nothing was changed.
     Conflict,
+    /// The session that [`RequireSession`](crate::RequireSession) let pass was ended in this request.
+    NoSession,
     /// A callback of the opening (the application's own check, a revocation list, the clock, `Deserialize`) wrote to the very
     /// session that was being opened.
     NotOpenedYet,
@@ -344,6 +346,9 @@ impl fmt::Display for WriteError {
             ),
             Self::TooLate => f.write_str("the header block was already sent; write to the session before responding"),
             Self::Conflict => f.write_str("another handle of this request wrote meanwhile; nothing was changed"),
+            Self::NoSession => {
+                f.write_str("the session was ended in this request; write to it before, or start another")
+            }
             Self::NotOpenedYet => f.write_str("the session is only being opened; write to it once it is"),
             Self::RememberOff => {
                 f.write_str("this application remembers no sessions; set `remembered` on the builder first")
@@ -725,6 +730,8 @@ mod tests {
             WriteError::NotSerializable,
             WriteError::NotReadable,
             WriteError::TooLate,
+            WriteError::NoSession,
+            WriteError::NotOpenedYet,
             WriteError::Conflict,
             WriteError::RememberOff,
             WriteError::Expiry,

@@ -5,7 +5,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use crate::session::Content;
-use crate::{Session, SessionData};
+use crate::{Session, SessionData, WriteError};
 
 /// An extractor for handlers that demand a visitor who is signed in (features `axum` and `actix`): for others they are not
 /// called.
@@ -122,6 +122,43 @@ impl<T: SessionData> RequireSession<T> {
     #[must_use]
     pub fn data(&self) -> &T {
         self.session.get().unwrap_or(&self.content.data)
+    }
+
+    /// Changes the session data like [`Session::update`], and returns what the closure returns: there is a session to change.
+    ///
+    /// # Errors
+    /// As [`Session::update`], and [`WriteError::NoSession`] once the session was ended in this request.
+    ///
+    #[cfg_attr(feature = "axum", doc = "```")]
+    #[cfg_attr(not(feature = "axum"), doc = "```ignore")]
+    /// # use sealed_session::{RequireSession, WriteError};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64, visits: u32 }
+    /// async fn count(mut session: RequireSession<Login>) -> Result<String, WriteError> {
+    ///     let visits = session.update(|login| {
+    ///         login.visits += 1;
+    ///         login.visits
+    ///     })?;
+    ///     assert_eq!(session.data().visits, visits);
+    ///     session.end()?;
+    ///     assert_eq!(session.update(|login| login.visits = 0), Err(WriteError::NoSession));
+    ///     Ok(format!("visit {visits}, the last one"))
+    /// }
+    /// # use axum::{Router, body::{Body, to_bytes}, http::{Request, header::COOKIE}, routing::get};
+    /// # use sealed_session::{Key, KeyRing, SessionLayer, Sessions};
+    /// # use tower::ServiceExt;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let sessions = Sessions::<Login>::builder(KeyRing::new(Key::generate()?)).build()?;
+    /// # let app = Router::new().route("/", get(count)).layer(SessionLayer::new(sessions.clone()));
+    /// # let request = Request::builder().header(COOKIE, sessions.cookie_for(Login { user: 7, visits: 1 })?);
+    /// # let response = app.oneshot(request.body(Body::empty())?).await?;
+    /// # assert_eq!(to_bytes(response.into_body(), 100).await?, "visit 2, the last one");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn update<R>(&mut self, change: impl FnOnce(&mut T) -> R) -> Result<R, WriteError> {
+        self.session.update(change)?.option().ok_or(WriteError::NoSession)
     }
 }
 

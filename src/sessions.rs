@@ -275,10 +275,10 @@ impl<T: SessionData> Sessions<T> {
     }
 
     /// Revokes what came with a request whose session ends, if sign-outs revoke. A guest has nothing to sign out of, and
-    /// strangers could fill the list.
-    fn end(&self, genuine: &[Genuine], now: u64) {
+    /// strangers could fill the list; a sign-in takes `with_guests`.
+    fn end(&self, genuine: &[Genuine], with_guests: bool, now: u64) {
         if self.shared.config.revoke_on_end {
-            for came in genuine.iter().filter(|came| !came.is_guest) {
+            for came in genuine.iter().filter(|came| with_guests || !came.is_guest) {
                 self.revoke_until(came.id, came.until, now);
             }
         }

@@ -785,10 +785,7 @@ fn what_lies_below_may_be_used() {
         "use crate::time::LEEWAY; use self::envelope::Head; fn f() { envelope::g(); aead::TAG; }",
     );
     allows("token/envelope", "use super::aead::TAG;");
-    allows(
-        "session/event",
-        "use crate::ids::SessionId; use crate::error::Reason;",
-    );
+    allows("session/event", "use crate::ids::SessionId; use crate::error::Reason;");
     allows(
         "sessions/opening",
         "use super::{Sessions, table::Table}; use crate::{cookie, token};",

@@ -126,7 +126,7 @@ fn start_with_gives_the_old_data_by_value_and_a_new_id() {
     let session = load(&sessions, &signed_in);
     assert_eq!(session.get().unwrap().cart, ["bread"]);
     assert_ne!(session.id(), Some(before));
-    assert_eq!(revoked(&seen), [], "a guest's session is not worth an entry");
+    assert_eq!(revoked(&seen), [before]);
     let nothing = Cell::new(false);
     let mut fresh = load(&sessions, "");
     fresh
@@ -227,7 +227,6 @@ fn without_it_every_session_counts_as_signed_in() {
 #[test]
 fn a_planted_guests_cookie_is_worth_nothing_after_the_sign_in() {
     let (sessions, _) = shop();
-    let planted = visit(&sessions, "", |session| session.start(Shop::guest("bait")).unwrap());
     let sign_ins: [fn(&mut Session<Shop>); 4] = [
         |session| assert_eq!(session.update(|shop| shop.user = Some(7)), Ok(Updated::Done(()))),
         |session| {
@@ -239,14 +238,22 @@ fn a_planted_guests_cookie_is_worth_nothing_after_the_sign_in() {
         |session| session.start(Shop::user(7)).unwrap(),
     ];
     for sign_in in sign_ins {
+        let planted = sessions.cookie_for(Shop::guest("bait")).unwrap();
+        let before = id(&sessions, &planted);
         let victim = visit(&sessions, &planted, |session| {
             assert!(!session.is_signed_in());
             sign_in(session);
             assert!(session.is_signed_in());
         });
         assert_eq!(load(&sessions, &victim).get().unwrap().user, Some(7));
-        assert_ne!(id(&sessions, &victim), id(&sessions, &planted));
-        assert_eq!(load(&sessions, &planted).get().unwrap().user, None);
+        assert_ne!(id(&sessions, &victim), before);
+        assert_eq!(
+            load(&sessions, &planted).state(),
+            SessionState::Rejected(Reason::Revoked)
+        );
+        // Where nobody knows that it is revoked, it is a guest's as before.
+        let (elsewhere, _) = shop();
+        assert!(!load(&elsewhere, &planted).is_signed_in());
         // Nor is the activity cookie of the one any good for the other.
         let mixed = format!(
             "{}; {}",
@@ -344,7 +351,7 @@ fn strangers_cannot_fill_the_revocation_list() {
     };
     let acts: [fn(&mut Session<Shop>); 3] = [
         |session| session.end().unwrap(),
-        |session| session.start(Shop::user(9)).unwrap(),
+        |session| session.start(Shop::guest("other")).unwrap(),
         |session| session.start_with(|_| Shop::guest("other")).unwrap(),
     ];
     for act in acts {
@@ -395,6 +402,18 @@ fn strangers_cannot_fill_the_revocation_list() {
         visit(&sessions, &old(Shop::user(7)), act);
         assert_eq!(revoked(&seen), [], "what claims to be expired is no token any more");
     }
+}
+
+/// A write of the guest that is answered after the sign-in would put the guest's session in the place of the user's.
+#[test]
+fn a_late_answer_to_the_guest_does_not_undo_the_sign_in() {
+    let (sessions, _) = shop();
+    let guest = sessions.cookie_for(Shop::guest("bread")).unwrap();
+    let mut late = load(&sessions, &guest);
+    late.update_or_start(Shop::default, |shop| shop.cart.push("salt".into()))
+        .unwrap();
+    let signed_in = visit(&sessions, &guest, |session| session.start(Shop::user(7)).unwrap());
+    assert_eq!(respond(&late, &signed_in), signed_in);
 }
 
 /// A payload that does not fit the type any more cannot be judged, and may have been anybody's.

@@ -548,7 +548,8 @@ impl<T: SessionData> Builder<T> {
     ///
     /// Set it as soon as guests have sessions. It decides whom `RequireSession` lets in and what
     /// [`is_signed_in`](crate::Session::is_signed_in) says; an [`update`](crate::Session::update) that changes the answer gives
-    /// the session a new id; and a guest's session that ends is not revoked, only removed from the browser.
+    /// the session a new id; and a guest's session is not revoked unless a sign-in takes its place, so that strangers cannot
+    /// fill the list.
     ///
     /// ```
     /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};

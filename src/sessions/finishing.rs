@@ -182,10 +182,13 @@ impl<T: SessionData> Session<T> {
         // Last, so that an observer that panics before leaves the visitor the session that came: this response is lost then.
         let takes_its_place = matches!(done.change, Change::Replaced | Change::Started) && !done.ended;
         if let Ending::Touched { genuine, .. } = ending
+            && let Some(live) = live
             && matches!(outcome, Outcome::Cycled | Outcome::Started)
             && takes_its_place
         {
-            self.sessions().end(genuine, now);
+            // A guest's session too, if a sign-in takes its place: a late answer to the guest does not undo it.
+            let with_guests = self.sessions().counts_as_signed_in(&live.content.data);
+            self.sessions().end(genuine, with_guests, now);
         }
         patch
     }

@@ -59,8 +59,9 @@ impl<T: SessionData> Session<T> {
     /// Begins a session like [`start`](Self::start), with what the closure makes of the data that were there: `None` without
     /// a valid session. A guest's cart passes through a sign-in this way.
     ///
-    /// **The old data may have been planted**: whoever can set a cookie in this browser can give it a guest's session of
-    /// his own. Take a cart from them, never a user, a role or a page to go to.
+    /// **The old data may be somebody else's.** Whoever can set a cookie in this browser can plant a guest's session of his
+    /// own, and whoever was signed in here before may not be who signs in now. Take a guest's cart from them, never a user, a
+    /// role or a page to go to.
     ///
     /// # Errors
     /// As [`start`](Self::start), and [`WriteError::Conflict`] if another handle of this request wrote meanwhile. If the
@@ -76,7 +77,7 @@ impl<T: SessionData> Session<T> {
     /// let mut session = sessions.load(RequestFields::from_cookies([cookie]));
     /// session.start_with(|old| Visitor {
     ///     user: Some(7),
-    ///     cart: old.map(|guest| guest.cart).unwrap_or_default(),
+    ///     cart: old.filter(|old| old.user.is_none()).map(|guest| guest.cart).unwrap_or_default(),
     /// })?;
     /// assert!(session.get().is_some_and(|visitor| visitor.user == Some(7) && visitor.cart == [42]));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -97,8 +98,7 @@ impl<T: SessionData> Session<T> {
     ///
     /// If the visitor is signed in afterwards and was not before, or the other way round
     /// ([`signed_in_if`](crate::Builder::signed_in_if)), the session gets a new id: the cookie from before, which somebody may
-    /// have planted or kept, is worth no more than it was. A session that was signed in is revoked under its old id when
-    /// the new one is sent.
+    /// have planted or kept, is worth no more than it was. What came is revoked when the new one is sent.
     ///
     /// Writes of parallel requests do not see each other: the response that arrives last wins.
     ///
@@ -342,7 +342,7 @@ impl<T: SessionData> Session<T> {
         };
         let before = self.append(came, base, Current::None(SessionState::Ended), done, true)?;
         if !before.done.ended {
-            self.sessions().end(&came.genuine, self.now());
+            self.sessions().end(&came.genuine, false, self.now());
         }
         Ok(())
     }

@@ -338,7 +338,7 @@ async fn a_sign_in_page_that_is_no_path_is_a_mistake_with_a_sentence() {
 #[tokio::test]
 async fn the_data_are_there_whatever_the_handler_does() {
     async fn update(mut session: RequireSession<Shop>) -> Result<Reply, WriteError> {
-        session.update(|shop| shop.cart.push("plum".to_owned()))?.option();
+        session.update(|shop| shop.cart.push("plum".to_owned()))?;
         Ok(Reply::from(format!("{:?}", session.data().cart)))
     }
     async fn end(mut session: RequireSession<Shop>) -> Result<Reply, WriteError> {
@@ -347,7 +347,7 @@ async fn the_data_are_there_whatever_the_handler_does() {
         Ok(Reply::from(format!("{gone} {:?}", data.cart)))
     }
     async fn update_and_end(mut session: RequireSession<Shop>) -> Result<Reply, WriteError> {
-        session.update(|shop| shop.cart.clear())?.option();
+        session.update(|shop| shop.cart.clear())?;
         session.end()?;
         Ok(Reply::from(format!("{:?}", session.data().cart)))
     }
@@ -360,12 +360,12 @@ async fn the_data_are_there_whatever_the_handler_does() {
         Ok(Reply::from(format!("{:?}", session.data().user)))
     }
     async fn demote(mut session: RequireSession<Shop>) -> Result<Reply, WriteError> {
-        session.update(|shop| shop.user = None)?.option();
+        session.update(|shop| shop.user = None)?;
         Ok(Reply::from(format!("{:?}", session.data().user)))
     }
     /// What is said once the session was finished by the layer.
     async fn late(mut session: RequireSession<Shop>) -> Result<Reply, WriteError> {
-        session.update(|shop| shop.cart.push("fig".to_owned()))?.option();
+        session.update(|shop| shop.cart.push("fig".to_owned()))?;
         Ok(Reply::late(move || format!("{:?}", session.data().cart)))
     }
     async fn end_late(mut session: RequireSession<Shop>) -> Result<Reply, WriteError> {
