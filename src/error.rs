@@ -3,254 +3,13 @@
 //! No error ever carries a secret or a cookie value, and of the session data none but the name of one top-level field
 //! ([`WriteError::TooLarge`]).
 
-use std::path::{Path, PathBuf};
+mod keys;
+mod revocations;
+
 use std::{error, fmt, io, iter};
 
-use crate::ids::KeyId;
-
-/// Why a key or a key ring was refused.
-///
-/// Its `Display` says what to do, [`source`](error::Error::source) is the operating system's error where there is one, and
-/// `Debug` is both: so it reads well when `main` returns it. None of them has a secret.
-///
-/// ```
-/// use std::error::Error as _;
-/// use sealed_session::keys::{KeyError, KeyRing};
-///
-/// let error = KeyRing::from_file("/no/such/keys.txt").unwrap_err();
-/// assert!(matches!(error, KeyError::File { .. }));
-/// let cause = error.source().expect("what the operating system said");
-/// assert_eq!(format!("{error:?}"), format!("{error}; cause: {cause}"));
-/// ```
-#[non_exhaustive]
-pub enum KeyError {
-    /// The operating system gave no random bytes.
-    RandomSource,
-    /// A raw secret is not 32 bytes long.
-    RawLength {
-        /// How many bytes were given.
-        bytes: usize,
-    },
-    /// A raw secret consists of printable characters alone, as a password does.
-    RawPrintable,
-    /// A raw secret has too few distinct byte values to be random.
-    RawTooUniform {
-        /// How many distinct values it has; 17 are required.
-        distinct: usize,
-    },
-    /// The text is not a key in its written form.
-    NotAKey,
-    /// The key id in a written key is not the one of its secret.
-    Checksum,
-    /// An entry of a written ring was refused.
-    Entry {
-        /// Which entry, counted from 1; comments and blank lines do not count.
-        entry: usize,
-        /// What is wrong with it, and what to write instead.
-        problem: &'static str,
-    },
-    /// The ring is empty.
-    EmptyRing,
-    /// No key of the ring seals from the beginning.
-    NothingSeals,
-    /// Two keys of the ring would seal at the same time.
-    TwoSeal {
-        /// The first of them.
-        first: KeyId,
-        /// The second of them.
-        second: KeyId,
-    },
-    /// Two keys of the ring have the same id: the same key twice, or (once in 4 * 10^9 pairs) a coincidence.
-    SameId {
-        /// The id that occurs twice.
-        id: KeyId,
-    },
-    /// The ring has no key of this id.
-    NoSuchKey {
-        /// The id.
-        id: KeyId,
-    },
-    /// The environment variable that should hold the ring is not set.
-    Environment {
-        /// The variable's name.
-        variable: String,
-    },
-    /// The environment variable that should hold the ring is not UTF-8.
-    EnvironmentNotText {
-        /// The variable's name.
-        variable: String,
-    },
-    /// What an environment variable holds was refused.
-    InEnvironment {
-        /// The variable's name.
-        variable: String,
-        /// What is wrong with it.
-        error: Box<Self>,
-    },
-    /// The file with the ring could not be read.
-    File {
-        /// Where it was looked for.
-        path: PathBuf,
-        /// What the operating system says.
-        source: io::Error,
-    },
-    /// What a file holds was refused.
-    InFile {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        error: Box<Self>,
-    },
-    /// There is no file with a ring, and none could be made.
-    FileNotMade {
-        /// Where it should be.
-        path: PathBuf,
-        /// What the operating system says.
-        source: io::Error,
-    },
-    /// What is at the path of the ring is no regular file: reading a pipe or a device may never end, and gives a ring once.
-    NotAFile {
-        /// The path.
-        path: PathBuf,
-    },
-    /// A source of keys has not answered for some time; the ring in use stays.
-    NoAnswer {
-        /// For how many seconds at least.
-        seconds: u64,
-    },
-    /// Another source of keys gave no ring.
-    Source {
-        /// What its implementation says: it goes into logs, so it must not hold a secret.
-        problem: String,
-    },
-}
-
-impl fmt::Display for KeyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::RandomSource => f.write_str("the operating system gave no random bytes for a key"),
-            Self::RawLength { bytes } => write!(f, "a raw secret is 32 bytes long, this one has {bytes}"),
-            Self::RawPrintable => f.write_str(
-                "a raw secret of printable characters looks like a password; generate one with `Key::generate`",
-            ),
-            Self::RawTooUniform { distinct } => write!(
-                f,
-                "a raw secret with only {distinct} distinct byte values is not random; generate one with `Key::generate`"
-            ),
-            Self::NotAKey => f.write_str(
-                "a key is written `sealed1_`, 8 hexadecimal digits, `_`, 64 hexadecimal digits, all in lower case",
-            ),
-            Self::Checksum => f.write_str(
-                "the key id in the written key is not the one of its secret; the key was mistyped or cut, copy it again",
-            ),
-            Self::Entry { entry, problem } => write!(f, "entry {entry} of the key ring: {problem}"),
-            Self::EmptyRing => f.write_str("the key ring is empty; write at least one key into it"),
-            Self::NothingSeals => {
-                f.write_str("no key of the ring seals from the beginning; mark exactly one with `seal` and without `from`")
-            }
-            Self::TwoSeal { first, second } => write!(
-                f,
-                "keys {first} and {second} would seal at the same time; mark one `open`, or give it another `from` instant"
-            ),
-            Self::SameId { id } => write!(f, "key {id} stands in the ring twice; remove one of the two"),
-            Self::NoSuchKey { id } => write!(
-                f,
-                "the ring has no key {id}; add it with `also_opening` first, or take an id that the ring has"
-            ),
-            Self::Environment { variable } => write!(
-                f,
-                "the environment variable {variable} is not set; set it to a key, which {MAKE_A_KEY}, or keep the keys in a \
-                 file, which `KeyRing::from_file_or_new` makes at the first start"
-            ),
-            Self::EnvironmentNotText { variable } => write!(
-                f,
-                "the environment variable {variable} is not UTF-8; set it to a key, which {MAKE_A_KEY}"
-            ),
-            Self::InEnvironment { variable, error } => write!(f, "the environment variable {variable}: {error}"),
-            Self::InFile { path, error } => match **error {
-                Self::EmptyRing => write!(
-                    f,
-                    "the key file {} has no key in it; write one into it, which {MAKE_A_KEY}, or remove the file and let \
-                     `KeyRing::from_file_or_new` make it",
-                    path.display()
-                ),
-                _ => write!(f, "the key file {}: {error}", path.display()),
-            },
-            Self::File { path, source } => write_not_read(f, path, source.kind()),
-            Self::FileNotMade { path, source } => write_not_made(f, path, source.kind()),
-            Self::NotAFile { path } => write!(
-                f,
-                "{} is a pipe, a device or a directory; write the key ring into a regular file",
-                path.display()
-            ),
-            Self::NoAnswer { seconds } => write!(
-                f,
-                "the source of keys has not answered for {seconds} seconds; see whether its file system or service hangs"
-            ),
-            Self::Source { problem } => write!(f, "the source of keys gave no ring: {problem}"),
-        }
-    }
-}
-
-fn write_not_read(f: &mut fmt::Formatter<'_>, path: &Path, kind: io::ErrorKind) -> fmt::Result {
-    let path = path.display();
-    match kind {
-        io::ErrorKind::NotFound => write!(
-            f,
-            "there is no key file {path}; if that is the right path, write a key into it, which {MAKE_A_KEY}, or let \
-             `KeyRing::from_file_or_new` make it"
-        ),
-        io::ErrorKind::PermissionDenied => write!(
-            f,
-            "the key file {path} may not be read by this process; make it the file of the user under whom the process runs"
-        ),
-        io::ErrorKind::InvalidData => write!(f, "the key file {path} is no text; save it as UTF-8"),
-        io::ErrorKind::FileTooLarge => write!(
-            f,
-            "the key file {path} has more than 1 MiB; give the path of a key ring"
-        ),
-        _ => write!(f, "the key file {path} cannot be read; see to what the cause says"),
-    }
-}
-
-fn write_not_made(f: &mut fmt::Formatter<'_>, path: &Path, kind: io::ErrorKind) -> fmt::Result {
-    let path = path.display();
-    match kind {
-        io::ErrorKind::NotFound => write!(
-            f,
-            "the key file {path} cannot be made, since its directory is missing; make the directory first"
-        ),
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => write!(
-            f,
-            "the key file {path} cannot be made, since this process may not write into its directory; give it another path, \
-             or make the file yourself with a key in it, which {MAKE_A_KEY}"
-        ),
-        io::ErrorKind::AlreadyExists => write!(
-            f,
-            "the key file {path} is a symbolic link that leads to no file; remove it, or make the file that it leads to"
-        ),
-        io::ErrorKind::InvalidFilename => f.write_str(
-            "a key was given for the path of the key file, and no file was made; give the path, or read the key with \
-             `KeyRing::parse`",
-        ),
-        _ => write!(
-            f,
-            "the key file {path} cannot be made (it needs a file system with hard links); make it yourself with a key in it, \
-             which {MAKE_A_KEY}"
-        ),
-    }
-}
-
-impl error::Error for KeyError {
-    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
-        match self {
-            Self::File { source, .. } | Self::FileNotMade { source, .. } => Some(source),
-            // Its sentence is part of this one.
-            Self::InFile { error, .. } | Self::InEnvironment { error, .. } => error.source(),
-            _ => None,
-        }
-    }
-}
+pub use self::keys::KeyError;
+pub use self::revocations::{RevocationFileError, RevocationsError};
 
 /// Why a configuration was refused: its `Display` says what to change, and `Debug` adds the cause if there is one, for a `main`
 /// that returns it.
@@ -397,107 +156,6 @@ impl fmt::Display for SealError {
 
 impl error::Error for SealError {}
 
-/// Why bytes were refused as a revocation list; nothing of them was taken over.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum RevocationsError {
-    /// They do not begin as a revocation list does.
-    NotAList,
-    /// They are of another version of the format.
-    UnknownVersion {
-        /// The version that they name.
-        version: u8,
-    },
-    /// They are shorter or longer than the number of entries that they claim.
-    Length,
-    /// The entries do not ascend, or an id stands twice.
-    Order,
-}
-
-impl fmt::Display for RevocationsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotAList => f.write_str("the bytes are no revocation list; is this the right file or channel?"),
-            Self::UnknownVersion { version } => write!(
-                f,
-                "the revocation list is of version {version}, and only version 1 is known; update this server first"
-            ),
-            Self::Length => {
-                f.write_str("the revocation list is cut off or has something behind it; send it whole again")
-            }
-            Self::Order => {
-                f.write_str("the entries of the revocation list do not ascend; it was not written by this crate")
-            }
-        }
-    }
-}
-
-impl error::Error for RevocationsError {}
-
-/// Why a [`RevocationFile`](crate::revocation::RevocationFile) was not opened: its `Display` says which file and what to do,
-/// [`source`](error::Error::source) is the cause, and `Debug` is both.
-#[non_exhaustive]
-pub enum RevocationFileError {
-    /// Another process has it, or this one a second time.
-    InUse {
-        /// The file.
-        path: PathBuf,
-    },
-    /// What it holds is no revocation list, or is damaged.
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: RevocationsError,
-    },
-    /// The file, its lock file or its directory could not be read or written.
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What the operating system says.
-        source: io::Error,
-    },
-}
-
-impl fmt::Display for RevocationFileError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::InUse { path } => write!(
-                f,
-                "the revocation file {} is in use; stop the other process, or give each server a file of its own",
-                path.display()
-            ),
-            Self::Unreadable { path, .. } => write!(
-                f,
-                "the revocation file {} is damaged, or no revocation list; put the copy of another server in its place, or \
-                 open it with `open_or_put_aside`",
-                path.display()
-            ),
-            Self::File { path, source } if source.kind() == io::ErrorKind::NotFound => write!(
-                f,
-                "the revocation file {} cannot be made, since its directory is missing; make the directory first",
-                path.display()
-            ),
-            Self::File { path, .. } => write!(
-                f,
-                "the revocation file {} or one beside it could not be read or written; give this process a directory of its \
-                 own for it",
-                path.display()
-            ),
-        }
-    }
-}
-
-impl error::Error for RevocationFileError {
-    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
-        match self {
-            Self::InUse { .. } => None,
-            Self::Unreadable { source, .. } => Some(source),
-            Self::File { source, .. } => Some(source),
-        }
-    }
-}
-
 /// `Debug` is what a program prints when `main` returns the error, and what goes into logs: the sentence, and its causes.
 macro_rules! debug_as_sentence {
     ($($error:ty),*) => {$(
@@ -515,9 +173,6 @@ fn write_with_causes(error: &dyn error::Error, f: &mut fmt::Formatter<'_>) -> fm
     write!(f, "{error}")?;
     iter::successors(error.source(), |cause| cause.source()).try_for_each(|cause| write!(f, "; cause: {cause}"))
 }
-
-/// How a user of the crate gets a key, without its repository.
-const MAKE_A_KEY: &str = "`sealed-session key new` prints (`cargo install sealed-session --features cli`)";
 
 /// A token did not open: to the outside all failures look the same, [`reason`](Self::reason) is for logs and tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -659,7 +314,10 @@ impl fmt::Display for Reason {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
+    use crate::ids::KeyId;
 
     #[track_caller]
     fn assert_sentence(text: &str) {

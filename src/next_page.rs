@@ -152,7 +152,8 @@ fn decode(encoded: &str) -> Option<String> {
     Some(text)
 }
 
-#[cfg(all(test, any(feature = "axum", feature = "actix")))]
+#[cfg(test)]
+#[cfg(any(feature = "axum", feature = "actix"))]
 mod tests {
     use proptest::prelude::*;
     use url::{Position, Url};

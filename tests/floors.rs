@@ -19,7 +19,10 @@ enum Floor {
 
 /// Every module, lowest first: each may use what stands before it.
 const FLOORS: &[(Floor, &[&str])] = &[
-    (Floor::Ground, &["buffer", "error", "ids", "time"]),
+    (
+        Floor::Ground,
+        &["buffer", "error/keys", "error/revocations", "error", "ids", "time"],
+    ),
     (
         Floor::Column(1),
         &[
@@ -77,7 +80,7 @@ const FLOORS: &[(Floor, &[&str])] = &[
 ];
 
 /// The one look upwards, errors name keys; so it is not returned.
-const EXCEPTIONS: &[(&str, &str)] = &[("error", "ids")];
+const EXCEPTIONS: &[(&str, &str)] = &[("error/keys", "ids"), ("error", "ids")];
 
 /// One module split in files: the children may name their parent.
 const SPLIT: &[&str] = &["sessions"];
@@ -779,7 +782,7 @@ fn an_import_across_columns_is_found() {
 
 #[test]
 fn what_lies_below_may_be_used() {
-    allows("error", "use crate::ids::KeyId;");
+    allows("error/keys", "use crate::ids::KeyId;");
     allows(
         "token",
         "use crate::time::LEEWAY; use self::envelope::Head; fn f() { envelope::g(); aead::TAG; }",
