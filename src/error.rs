@@ -68,7 +68,7 @@ pub enum WriteError {
     TooLate,
     /// Another handle of the same request wrote while the closure ran; nothing was changed.
     Conflict,
-    /// The session that [`RequireSession`](crate::RequireSession) let pass was ended in this request.
+    /// The session that `RequireSession` let pass was ended in this request.
     NoSession,
     /// A callback of the opening (the application's own check, a revocation list, the clock, `Deserialize`) wrote to the very
     /// session that was being opened.
