@@ -98,13 +98,13 @@ impl fmt::Display for WriteError {
                     None => Ok(()),
                 }
             }
-            Self::NotSerializable => f.write_str("the session data cannot be serialised as JSON"),
+            Self::NotSerializable => f.write_str("the session data cannot be serialised as JSON; see what their `Serialize` refuses (keys of maps are texts or numbers)"),
             Self::NotReadable => f.write_str(
                 "the session data serialises to JSON that its own type does not read back (is a number not finite, or \
                  a skipped field without `#[serde(default)]`?)",
             ),
             Self::TooLate => f.write_str("the header block was already sent; write to the session before responding"),
-            Self::Conflict => f.write_str("another handle of this request wrote meanwhile; nothing was changed"),
+            Self::Conflict => f.write_str("another handle of this request wrote meanwhile; nothing was changed, write again"),
             Self::NoSession => {
                 f.write_str("the session was ended in this request; write to it before, or start another")
             }
@@ -115,7 +115,7 @@ impl fmt::Display for WriteError {
             Self::Expiry => {
                 f.write_str("the session would be over at once, or after 2106; sign in again, or mend the clock")
             }
-            Self::RandomSource => f.write_str("the operating system gave no random bytes; nothing was written"),
+            Self::RandomSource => f.write_str("the operating system gave no random bytes, so nothing was written; try again, and see to the machine if it stays so"),
         }
     }
 }
@@ -149,7 +149,7 @@ impl fmt::Display for SealError {
                 )
             }
             Self::Expiry => f.write_str("the expiry must lie in the future, at most 400 days from now and before 2106"),
-            Self::RandomSource => f.write_str("the operating system gave no random bytes; nothing was sealed"),
+            Self::RandomSource => f.write_str("the operating system gave no random bytes, so nothing was sealed; try again, and see to the machine if it stays so"),
         }
     }
 }

@@ -277,7 +277,7 @@ impl OpenedValue {
         from_seconds(self.token.frame.sealed.into())
     }
 
-    /// When it stops opening: how long a store of used values must remember the id.
+    /// When it stops opening. A store of used values keeps the id for 5 minutes longer, since another server's clock may be behind.
     #[must_use]
     pub fn expires(&self) -> OffsetDateTime {
         from_seconds(self.token.head.expires.into())

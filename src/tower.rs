@@ -48,7 +48,7 @@ use crate::{RequestFields, Session, SessionData, Sessions};
 ///   guests to visitors who are signed in.
 /// - A response cache inside gives the page of one visitor to others.
 /// - An `ETag` layer outside makes a 304 that sets cookies, which caches may store with what they freshen. One inside makes
-///   a 304 that brings neither a renewal nor what a GET wrote (a sign-out it does bring): write by POST. A layer
+///   a 304 that brings neither an activity cookie nor what a GET wrote (a sign-out it does bring): write by POST. A layer
 ///   that makes no 304 of a response with `Set-Cookie` may stand outside, and loses nothing.
 /// - `TimeoutLayer` and `CatchPanicLayer` outside lose what a sign-out removes from the browser.
 /// - `TraceLayer` logs no header fields by default. With `include_headers` it logs the request's `Cookie` field with the
@@ -342,7 +342,8 @@ impl<T: SessionData> Session<T> {
     /// The session that a [`SessionLayer`] put into a request's extensions.
     ///
     /// # Errors
-    /// [`LayerError`] if no layer for `T` is there, or if two layers contradict each other. It names `T`.
+    /// [`LayerError`] if no layer for `T` is there, if two layers contradict each other, or if `sign_in_page` was given no path. It
+    /// names `T`.
     ///
     /// ```
     /// use http::{Request, Response};

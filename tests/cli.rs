@@ -5,6 +5,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use sealed_session::edge::{Claims, EdgeRights};
 use sealed_session::{Key, KeyRing, Lifetime, Reason, Sessions};
@@ -861,9 +862,10 @@ fn with_the_ring_every_vector_is_judged_as_the_library_judges_it() {
         option("idle", seconds("idle").or(Some("none".into())));
         option("absolute", seconds("absolute"));
         option("remembered-absolute", seconds("remembered_absolute"));
+        let remembered_idle = seconds("remembered_idle").or(Some("none".into()));
         option(
             "remembered-idle",
-            seconds("remembered_idle").filter(|_| seconds("remembered_absolute").is_some()),
+            remembered_idle.filter(|_| seconds("remembered_absolute").is_some()),
         );
         option("cut-off", row["cut_off"].as_u64().filter(|&at| at > 0).map(written));
         for id in row["revoked"].as_array().unwrap() {
@@ -1089,6 +1091,15 @@ fn edge_keys_are_those_of_the_library() {
         said.out.contains(timeouts),
         "the edge applies what the command was told"
     );
+    // What is not said is as on the builder.
+    for (days, absolute) in [("90d", 90), ("13d", 13)] {
+        let said = run(&format!("edge-keys ring.txt --remembered-absolute {days}"));
+        let remembered = Lifetime::absolute(Duration::from_secs(absolute * 86_400));
+        let keys = KeyRing::parse(FIRST).unwrap();
+        let sessions = Sessions::<Value>::builder(keys).remembered(remembered).build().unwrap();
+        let expected = sessions.edge_keys_at(8, EdgeRights::Check, instant(NOW));
+        assert_eq!(said.out.trim_end(), expected.expose());
+    }
     place.refuses("edge-keys ring.txt --days 401", 2, "401");
     place.refuses("edge-keys ring.txt --name __Host-é", 2, "error");
 }

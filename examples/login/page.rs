@@ -225,7 +225,7 @@ the cookie
 <span class="badge sealed">sealed</span> read only with the key</p>
 "#;
 
-const ACTIVITY: &str = r#"<p class="small">A visit renews this small cookie alone (when a tenth of the idle timeout has passed),
+const ACTIVITY: &str = r#"<p class="small">A visit sends this small cookie alone (when a tenth of the idle timeout has passed),
 so that it can neither overwrite a basket that another tab has just changed nor bring back a session that has ended.</p>
 "#;
 

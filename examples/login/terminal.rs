@@ -11,9 +11,9 @@ pub(crate) fn print_event(event: &Event) {
     match event {
         Event::Started { id } => say("started", &format!("session {id}")),
         Event::Updated { id } => say("updated", &format!("session {id}: new bytes in the cookie, same id")),
-        Event::Touched { id } => say("renewed", &format!("session {id}: a new activity cookie alone")),
-        Event::Ended { id: Some(id) } => say("cleared", &format!("session {id}")),
-        Event::Ended { id: None } => say("cleared", "both cookies; no session was there"),
+        Event::Touched { id } => say("touched", &format!("session {id}: a new activity cookie alone")),
+        Event::Ended { id: Some(id) } => say("ended", &format!("session {id}")),
+        Event::Ended { id: None } => say("ended", "both cookies; no session was there"),
         Event::Rejected { reason, id, .. } => say("rejected", &rejection(*reason, *id)),
         Event::Revoked { id } => say("revoked", &format!("session {id}: copies of its cookie open no more")),
         Event::CutOffRaised { to } => {

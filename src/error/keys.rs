@@ -125,7 +125,7 @@ pub enum KeyError {
 impl fmt::Display for KeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::RandomSource => f.write_str("the operating system gave no random bytes for a key"),
+            Self::RandomSource => f.write_str("the operating system gave no random bytes for a key; try again, and see to the machine if it stays so"),
             Self::RawLength { bytes } => write!(f, "a raw secret is 32 bytes long, this one has {bytes}"),
             Self::RawPrintable => f.write_str(
                 "a raw secret of printable characters looks like a password; generate one with `Key::generate`",

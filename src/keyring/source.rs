@@ -84,7 +84,7 @@ impl KeyRing {
     }
 
     /// Reads the ring from a file as [`from_file`](Self::from_file) does; if there is none, it is made with a new key, readable
-    /// by its owner alone. For one machine: a fleet needs the same file on every server.
+    /// by its owner alone (on Unix). For one machine: a fleet needs the same file on every server.
     ///
     /// The file comes into being as a whole, and never takes the place of another: processes that start at once end up with
     /// one key. A file that is empty or damaged is an error and is left as it is. Keep the file: without it all sessions are

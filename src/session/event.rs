@@ -398,7 +398,7 @@ impl fmt::Display for Event {
             Self::WriteTooLate => f.write_str("the session was written to after the header block was sent"),
             Self::WriteDiscarded { status } => write!(
                 f,
-                "what was written to the session was not sent, since the response has status {status}"
+                "what was written to the session was not sent: the response has status {status}, or there was none (500)"
             ),
             Self::EndedMeanwhile { id } => {
                 write!(

@@ -98,7 +98,7 @@ fn refuse<R>(problem: String) -> Result<R, ConfigError> {
 }
 
 impl Default for Lifetime {
-    /// 12 hours, or 30 minutes without activity.
+    /// 12 hours, with the usual idle timeout.
     fn default() -> Self {
         Self::absolute(Duration::from_secs(12 * 3600))
     }

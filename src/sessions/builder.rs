@@ -399,7 +399,7 @@ impl<T: SessionData> Builder<T> {
     ///
     /// Sessions end by [`end`](crate::Session::end) and by a [`start`](crate::Session::start) over them. Under their old id they
     /// end by a [`remember`](crate::Session::remember) too, and by an [`update`](crate::Session::update) that
-    /// [signs out](Self::signed_in_if). [`cycle_id`](crate::Session::cycle_id) revokes nothing.
+    /// [signs in or out](Self::signed_in_if). A guest's session is revoked only if a sign-in takes its place. [`cycle_id`](crate::Session::cycle_id) revokes nothing.
     ///
     /// A revocation holds where the revocation list is known: with the default list on this server until it restarts, with a file
     /// after a restart too, with a shared list on all servers.

@@ -148,14 +148,7 @@ impl<T: SessionData> Session<T> {
             && (live.facts.expires <= now || self.was_refused_meanwhile(ending, live, outcome))
         {
             if done.change != Change::None {
-                let came = match ending {
-                    Ending::Touched {
-                        first: Current::Live(came),
-                        ..
-                    } => came,
-                    _ => live,
-                };
-                self.sessions().observe(&Event::EndedMeanwhile { id: came.facts.id });
+                self.observe_end(ending, live);
             }
             outcome = Outcome::ReadRejected;
         }
@@ -167,7 +160,7 @@ impl<T: SessionData> Session<T> {
         if let Some(live) = live
             && self.add_sent(&mut patch, live, row, now).is_none()
         {
-            self.sessions().observe(&Event::EndedMeanwhile { id: live.facts.id });
+            self.observe_end(ending, live);
             return self.patch(CacheRule::Private);
         }
         // The session cookie's removal comes last: curl up to 7.88 keeps all but the last cookie that one response removes.
@@ -191,6 +184,18 @@ impl<T: SessionData> Session<T> {
             self.sessions().end(genuine, with_guests, now);
         }
         patch
+    }
+
+    /// Tells that the session that came, or the one that started here if none did, ended meanwhile.
+    fn observe_end(&self, ending: &Ending<'_, T>, live: &Live<T>) {
+        let came = match ending {
+            Ending::Touched {
+                first: Current::Live(came),
+                ..
+            } => came,
+            _ => live,
+        };
+        self.sessions().observe(&Event::EndedMeanwhile { id: came.facts.id });
     }
 
     /// Whether the session that this request opened was revoked or cut off while it was served, or is now refused by the

@@ -227,7 +227,7 @@ impl<T: SessionData> Session<T> {
     /// the same start, and cookies that the browser keeps when it is closed. Without a session nothing happens.
     ///
     /// An id never changes its kind: a session that came with the request gets a new id, and the old one is revoked when the
-    /// new one is sent (see [`revoke_on_end`](crate::Builder::revoke_on_end)).
+    /// new one is sent, unless it is a guest's (see [`revoke_on_end`](crate::Builder::revoke_on_end)).
     ///
     /// # Errors
     /// [`WriteError::RememberOff`] if the builder was given no [`remembered`](crate::Builder::remembered) lifetime,

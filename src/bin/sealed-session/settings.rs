@@ -19,15 +19,15 @@ pub(crate) struct Settings {
     /// The application's audience (`audience`)
     #[arg(long, default_value = "")]
     audience: String,
-    /// Idle timeout, or `none` (`idle_timeout`, `no_idle_timeout`) [default: 30m, or the absolute timeout if that is shorter]
+    /// Idle timeout, or `none` (`Lifetime::idle`, `Lifetime::without_idle`) [default: 30m, or the absolute timeout if that is shorter]
     #[arg(long, value_name = "DURATION", value_parser = values::idle)]
     idle: Option<Idle>,
-    /// Absolute timeout (`absolute_timeout`)
+    /// Absolute timeout (`Lifetime::absolute`)
     #[arg(long, value_name = "DURATION", default_value = "12h", value_parser = values::lifetime)]
     absolute: Duration,
-    /// Idle timeout of remembered sessions, or `none` (`remembered`)
-    #[arg(long, value_name = "DURATION", default_value = "none", requires = "remembered_absolute", value_parser = values::idle)]
-    remembered_idle: Idle,
+    /// Idle timeout of remembered sessions, or `none` (`remembered`) [default: 14d, or their absolute timeout if that is shorter]
+    #[arg(long, value_name = "DURATION", requires = "remembered_absolute", value_parser = values::idle)]
+    remembered_idle: Option<Idle>,
     /// Absolute timeout of remembered sessions; without it none are remembered (`remembered`)
     #[arg(long, value_name = "DURATION", value_parser = values::lifetime)]
     remembered_absolute: Option<Duration>,
@@ -60,7 +60,7 @@ impl Settings {
         };
         let builder = self.place(ring).lifetime(lifetime(self.absolute, self.idle));
         match self.remembered_absolute {
-            Some(absolute) => builder.remembered(lifetime(absolute, Some(self.remembered_idle))),
+            Some(absolute) => builder.remembered(lifetime(absolute, self.remembered_idle)),
             None => builder,
         }
     }
