@@ -3,9 +3,7 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use sealed_session::{Builder, Key, KeyRing, Lifetime, SessionId, Sessions};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use sealed_session::{Builder, Key, KeyRing, Lifetime, SessionData, SessionId, Sessions};
 use serde_json::Value;
 use time::OffsetDateTime;
 
@@ -69,21 +67,21 @@ pub fn row_ring(row: &Value) -> KeyRing {
 }
 
 /// The configuration of a row.
-pub fn row_builder<T: Serialize + DeserializeOwned + Send + Sync + 'static>(row: &Value) -> Builder<T> {
+pub fn row_builder<T: SessionData>(row: &Value) -> Builder<T> {
     let limits = &row["limits"];
     let seconds = |field| limits[field].as_u64().map(Duration::from_secs);
+    let lifetime = |idle: Option<Duration>, absolute| match idle {
+        Some(idle) => Lifetime::absolute(absolute).idle(idle),
+        None => Lifetime::absolute(absolute).without_idle(),
+    };
+    let absolute = seconds("absolute").expect("an absolute timeout");
     let builder = Sessions::<T>::builder(row_ring(row))
         .cookie_name(text(row, "name"))
         .audience(text(row, "audience"))
-        .lifetime(Lifetime::absolute(seconds("absolute").expect("an absolute timeout")));
-    let builder = match seconds("idle") {
-        Some(idle) => builder.lifetime(Lifetime::default().idle(idle)),
-        None => builder.lifetime(Lifetime::default().without_idle()),
-    };
-    match (seconds("remembered_idle"), seconds("remembered_absolute")) {
-        (Some(idle), Some(absolute)) => builder.remembered(Lifetime::absolute(absolute).idle(idle)),
-        (None, Some(absolute)) => builder.remembered(Lifetime::absolute(absolute).without_idle()),
-        (_, None) => builder,
+        .lifetime(lifetime(seconds("idle"), absolute));
+    match seconds("remembered_absolute") {
+        Some(absolute) => builder.remembered(lifetime(seconds("remembered_idle"), absolute)),
+        None => builder,
     }
 }
 

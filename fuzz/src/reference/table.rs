@@ -1,7 +1,9 @@
 //! What a server with a table would know of sessions, and the rules of SPEC.md applied to it: nothing is sealed here, a
 //! cookie is simply what it says.
 
-use sealed_session::{Reason, WriteError, SessionId, SessionState};
+use std::cmp::Reverse;
+
+use sealed_session::{Reason, SessionId, SessionState, WriteError};
 
 const DAY: u64 = 86_400;
 const LEEWAY: u64 = 300;
@@ -11,9 +13,11 @@ const LEEWAY: u64 = 300;
 pub struct Token {
     pub id: SessionId,
     pub started: u64,
+    pub sealed: u64,
     pub expires: u64,
     pub remembered: bool,
-    pub data: u8,
+    /// `None` for what another version of the application wrote, which this one cannot read.
+    pub data: Option<u8>,
     pub key: u8,
 }
 
@@ -41,6 +45,17 @@ pub struct Server {
     pub keys: Vec<u8>,
     pub cut_off: u64,
     pub revoked: Vec<SessionId>,
+    /// Whether guests have sessions: those whose data are even.
+    pub has_guests: bool,
+    pub revokes_on_end: bool,
+}
+
+/// A session that came with the request in a token that passed steps 1 to 6.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Genuine {
+    pub id: SessionId,
+    /// Whether it is a guest's for certain.
+    pub is_guest: bool,
 }
 
 /// A session during a request.
@@ -93,19 +108,18 @@ pub enum Change {
     Cycled,
     Replaced,
     Started,
-    Cleared,
+    Ended,
 }
 
 /// One request.
 #[derive(Clone, Debug)]
 pub struct Request {
-    pub first: Result<Live, State>,
-    /// The id of the token that came, if it is genuine: ending the session revokes it.
-    pub genuine: Option<SessionId>,
-    pub last: Result<Live, State>,
+    pub first: Result<Live, SessionState>,
+    pub genuine: Vec<Genuine>,
+    pub last: Result<Live, SessionState>,
     pub change: Change,
-    pub renew: bool,
-    pub cleared: bool,
+    pub touch: bool,
+    pub ended: bool,
     pub is_prefetch: bool,
 }
 
@@ -114,51 +128,94 @@ impl Server {
         self.remembered.filter(|_| remembered).unwrap_or(self.ordinary)
     }
 
-    /// Steps 1 to 6 of SPEC.md, *Opening*.
-    pub fn genuine(&self, session: Option<Token>, now: u64) -> Option<SessionId> {
-        let is_genuine = |token: &Token| {
-            let is_timely = token.expires > now && token.expires <= now + 400 * DAY + LEEWAY;
-            is_timely && self.keys.contains(&token.key)
-        };
-        session.filter(is_genuine).map(|token| token.id)
+    pub fn is_signed_in(&self, data: u8) -> bool {
+        !self.has_guests || data % 2 == 1
     }
 
-    /// SPEC.md, *Opening*.
-    pub fn open(&self, session: Option<Token>, seen: Option<Seen>, now: u64) -> Result<Live, State> {
-        let token = session.ok_or(SessionState::Absent)?;
-        let lifetime = self.lifetime(token.remembered);
-        let expires = token.expires.min(token.started + lifetime.absolute);
-        let reject = |reason| Err(SessionState::Rejected(reason));
-        let timely = |expires| expires > now && expires <= now + 400 * DAY + LEEWAY;
+    /// Steps 1 to 6 of SPEC.md, *Opening*.
+    fn is_genuine(&self, token: &Token, now: u64) -> Result<(), Reason> {
         match () {
-            () if token.expires <= now => return reject(Reason::Expired),
-            () if !timely(token.expires) => return reject(Reason::ExpiresTooFar),
-            () if !self.keys.contains(&token.key) => return reject(Reason::UnknownKey),
-            () if token.started > now + LEEWAY => return reject(Reason::StartedInFuture),
-            () if expires <= now => return reject(Reason::TooOld),
-            () if token.started < self.cut_off || self.revoked.contains(&token.id) => return reject(Reason::Revoked),
-            () => {}
+            () if token.expires <= now => Err(Reason::Expired),
+            () if token.expires > now + 400 * DAY + LEEWAY => Err(Reason::ExpiresTooFar),
+            () if !self.keys.contains(&token.key) => Err(Reason::UnknownKey),
+            () => Ok(()),
         }
-        let is_active = |seen: &Seen, idle: u64| {
-            timely(seen.expires)
+    }
+
+    /// The sessions whose genuine tokens came: what ends with the session. What nobody can read is no guest's for certain.
+    pub fn genuine(&self, tokens: &[Token], now: u64) -> Vec<Genuine> {
+        let genuine = tokens.iter().filter(|token| self.is_genuine(token, now).is_ok());
+        let judged = |token: &Token| Genuine {
+            id: token.id,
+            is_guest: token.data.is_some_and(|data| !self.is_signed_in(data)),
+        };
+        genuine.map(judged).collect()
+    }
+
+    /// Ends what came: it is revoked unless it is a guest's for certain.
+    pub fn end(&mut self, genuine: &[Genuine]) {
+        if self.revokes_on_end {
+            let signed_in = genuine.iter().filter(|genuine| !genuine.is_guest);
+            self.revoked.extend(signed_in.map(|genuine| genuine.id));
+        }
+    }
+
+    /// SPEC.md, *Opening* and *Choosing among several*.
+    pub fn open(&self, tokens: &[Token], seen: &[Seen], now: u64) -> Result<Live, SessionState> {
+        let mut reasons = Vec::new();
+        let mut opened = Vec::new();
+        for token in tokens {
+            match self.is_genuine(token, now).and_then(|()| self.judge(token, now)) {
+                Ok(()) => opened.push(token),
+                Err(reason) => reasons.push(reason),
+            }
+        }
+        opened.sort_by_key(|token| Reverse((token.started, token.sealed)));
+        for token in opened {
+            match self.live(token, seen, now) {
+                Ok(live) => return Ok(live),
+                Err(reason) => reasons.push(reason),
+            }
+        }
+        Err(reasons
+            .into_iter()
+            .max()
+            .map_or(SessionState::Absent, SessionState::Rejected))
+    }
+
+    /// Step 7.
+    fn judge(&self, token: &Token, now: u64) -> Result<(), Reason> {
+        match () {
+            () if token.started > now + LEEWAY => Err(Reason::StartedInFuture),
+            () if token.started + self.lifetime(token.remembered).absolute <= now => Err(Reason::TooOld),
+            () if token.started < self.cut_off || self.revoked.contains(&token.id) => Err(Reason::Revoked),
+            () => Ok(()),
+        }
+    }
+
+    /// Steps 8 and 9.
+    fn live(&self, token: &Token, seen: &[Seen], now: u64) -> Result<Live, Reason> {
+        let lifetime = self.lifetime(token.remembered);
+        let is_active = |seen: &&Seen, idle: u64| {
+            seen.id == token.id
                 && self.keys.contains(&seen.key)
-                && seen.id == token.id
-                && seen.expires <= now + idle + LEEWAY
+                && seen.expires > now
+                && seen.expires <= now + (idle + LEEWAY).min(400 * DAY + LEEWAY)
         };
         let active_until = match lifetime.idle {
             None => None,
-            Some(idle) => match seen.filter(|seen| is_active(seen, idle)) {
-                None => return reject(Reason::Idle),
-                Some(seen) => Some(seen.expires),
-            },
+            Some(idle) => {
+                let active = seen.iter().filter(|seen| is_active(seen, idle));
+                Some(active.map(|seen| seen.expires).max().ok_or(Reason::Idle)?)
+            }
         };
         Ok(Live {
             id: token.id,
             started: token.started,
             opened: now,
-            expires,
+            expires: token.expires.min(token.started + lifetime.absolute),
             remembered: token.remembered,
-            data: token.data,
+            data: token.data.ok_or(Reason::Payload)?,
             active_until,
         })
     }
@@ -180,7 +237,7 @@ impl Server {
         let is_written = has_new_id || has_new_data;
         if is_written && !has_place {
             // The new session is not sent; a sign-out before it is.
-            return if request.cleared {
+            return if request.ended {
                 Sent::Removed
             } else {
                 Sent::Nothing(Caches::Private)
@@ -188,7 +245,7 @@ impl Server {
         }
         let has_ended =
             |first: Live| self.revoked.contains(&first.id) || first.started.min(first.opened) < self.cut_off;
-        if live.expires <= now || (first.is_some_and(has_ended) && !request.cleared) {
+        if live.expires <= now || (first.is_some_and(has_ended) && !request.ended) {
             return Sent::Nothing(Caches::Private);
         }
         let lifetime = self.lifetime(live.remembered);
@@ -198,9 +255,10 @@ impl Server {
         let session = is_written.then_some(Token {
             id: live.id,
             started,
+            sealed: now,
             expires,
             remembered: live.remembered,
-            data: live.data,
+            data: Some(live.data),
             key,
         });
         let activity = lifetime.idle.and_then(|idle| {
@@ -210,7 +268,7 @@ impl Server {
             let is_due = live
                 .active_until
                 .is_some_and(|old| next >= old + step || (next > old && next == live.expires));
-            let is_renewed = has_place && (request.renew || (is_due && !request.is_prefetch));
+            let is_renewed = has_place && (request.touch || (is_due && !request.is_prefetch));
             (has_new_id || is_renewed).then_some(Seen {
                 id: live.id,
                 expires: new,
@@ -233,14 +291,14 @@ impl Server {
 }
 
 impl Request {
-    pub fn new(opened: Result<Live, State>, genuine: Option<SessionId>, is_prefetch: bool) -> Self {
+    pub fn new(opened: Result<Live, SessionState>, genuine: Vec<Genuine>, is_prefetch: bool) -> Self {
         Self {
             first: opened,
             genuine,
             last: opened,
             change: Change::None,
-            renew: false,
-            cleared: false,
+            touch: false,
+            ended: false,
             is_prefetch,
         }
     }
@@ -256,14 +314,36 @@ impl Request {
             data,
             active_until: None,
         });
-        (self.change, self.renew) = (Change::Started, false);
+        (self.change, self.touch) = (Change::Started, false);
     }
 
-    pub fn update(&mut self, server: &Server, data: u8) {
-        if let Ok(live) = &mut self.last {
-            live.write(server);
-            live.data = data;
+    /// The id is the one that the session has afterwards. A visitor who signs in or out by it gets another one, unless no
+    /// browser has heard of the one that there is.
+    pub fn update(&mut self, server: &Server, id: Option<SessionId>, data: u8) {
+        let Ok(live) = &mut self.last else { return };
+        live.write(server);
+        let changes_sides = server.is_signed_in(live.data) != server.is_signed_in(data);
+        live.data = data;
+        if !changes_sides {
             self.change = self.change.max(Change::Written);
+            return;
+        }
+        if self.first.is_ok_and(|first| first.id == live.id) {
+            live.id = id.expect("a session has an id");
+            live.active_until = None;
+            assert!(
+                self.first.is_ok_and(|first| first.id != live.id),
+                "the id is the old one"
+            );
+        }
+        self.change = self.change.max(Change::Replaced);
+    }
+
+    /// As `update`, or as `start` without a session.
+    pub fn update_or_start(&mut self, server: &Server, id: Option<SessionId>, data: u8, now: u64) {
+        match self.last {
+            Ok(_) => self.update(server, id, data),
+            Err(_) => self.start(server, id.expect("started"), data, now),
         }
     }
 
@@ -278,7 +358,7 @@ impl Request {
 
     /// Whether this request's response, once it is sent, ends the session that came.
     pub fn takes_its_place(&self) -> bool {
-        matches!(self.change, Change::Replaced | Change::Started) && !self.cleared
+        matches!(self.change, Change::Replaced | Change::Started) && !self.ended
     }
 
     /// The id is the one that the session has afterwards.
@@ -312,13 +392,13 @@ impl Request {
         Ok(())
     }
 
-    pub fn renew(&mut self) {
-        self.renew |= self.last.is_ok();
+    pub fn touch(&mut self) {
+        self.touch |= self.last.is_ok();
     }
 
-    pub fn clear(&mut self) {
+    pub fn end(&mut self) {
         self.last = Err(SessionState::Ended);
-        (self.change, self.renew, self.cleared) = (Change::Ended, false, true);
+        (self.change, self.touch, self.ended) = (Change::Ended, false, true);
     }
 }
 
@@ -336,13 +416,17 @@ mod tests {
             keys: vec![1],
             cut_off: 0,
             revoked: Vec::new(),
+            has_guests: false,
+            revokes_on_end: true,
         }
     }
 
+    const ID: [SessionId; 2] = [SessionId::from_bytes([1; 8]), SessionId::from_bytes([2; 8])];
+
     #[test]
     fn a_session_starts_is_used_and_ends() {
-        let (server, id) = (server(), SessionId::from_bytes([1; 8]));
-        let mut request = Request::new(server.open(None, None, 1000), None, false);
+        let (server, id) = (server(), ID[0]);
+        let mut request = Request::new(server.open(&[], &[], 1000), Vec::new(), false);
         assert_eq!(server.finish(&request, 200, 1000), Sent::Nothing(Caches::Vary));
         request.start(&server, id, 7, 1000);
         let Sent::Cookies {
@@ -358,13 +442,14 @@ mod tests {
             (session.map(|token| token.expires), activity.map(|seen| seen.expires)),
             (Some(44_200), Some(2800))
         );
-        let open = |now| server.open(session, activity, now);
+        let session = session.expect("it was sent");
+        let open = |now| server.open(&[session], &Vec::from_iter(activity), now);
         assert_eq!(open(2799).map(|live| live.data), Ok(7));
         assert_eq!(open(2800), Err(SessionState::Rejected(Reason::Idle)));
         assert_eq!(open(44_200), Err(SessionState::Rejected(Reason::Expired)));
-        let read = Request::new(open(1179), Some(id), false);
+        let read = Request::new(open(1179), Vec::new(), false);
         assert_eq!(server.finish(&read, 200, 1179), Sent::Nothing(Caches::Private));
-        let read = Request::new(open(1180), Some(id), false);
+        let read = Request::new(open(1180), Vec::new(), false);
         assert!(matches!(
             server.finish(&read, 200, 1180),
             Sent::Cookies {
@@ -373,10 +458,87 @@ mod tests {
                 ..
             }
         ));
-        assert_eq!(server.genuine(session, 44_199), Some(id));
-        assert_eq!(server.genuine(session, 44_200), None);
-        let mut request = Request::new(open(1180), Some(id), false);
-        request.clear();
+        let is_guest = false;
+        assert_eq!(server.genuine(&[session], 44_199), [Genuine { id, is_guest }]);
+        assert_eq!(server.genuine(&[session], 44_200), []);
+        let mut request = Request::new(open(1180), Vec::new(), false);
+        request.end();
         assert_eq!(server.finish(&request, 500, 1180), Sent::Removed);
+    }
+
+    /// A session of these data that started at 1000, as it came at 1100.
+    fn came(server: &Server, data: Option<u8>) -> (Token, Request) {
+        let token = Token {
+            id: ID[0],
+            started: 1000,
+            sealed: 1000,
+            expires: 44_200,
+            remembered: false,
+            data,
+            key: 1,
+        };
+        let seen = Seen {
+            id: ID[0],
+            expires: 2800,
+            key: 1,
+        };
+        let opened = server.open(&[token], &[seen], 1100);
+        (token, Request::new(opened, server.genuine(&[token], 1100), false))
+    }
+
+    #[test]
+    fn who_changes_sides_gets_another_id_and_only_what_was_signed_in_is_revoked() {
+        let mut server = server();
+        server.has_guests = true;
+        for (before, after, revoked) in [(2, 3, vec![]), (3, 2, vec![ID[0]])] {
+            let (_, mut request) = came(&server, Some(before));
+            request.update(&server, Some(ID[1]), after);
+            let sent = server.finish(&request, 200, 1100);
+            assert!(matches!(sent, Sent::Cookies { session: Some(token), activity: Some(_), .. } if token.id == ID[1]));
+            assert!(request.takes_its_place());
+            server.end(&request.genuine);
+            assert_eq!(server.revoked, revoked);
+        }
+        server.revoked.clear();
+        let (_, mut request) = came(&server, Some(3));
+        request.update(&server, Some(ID[0]), 5);
+        assert_eq!(
+            (request.last.map(|live| live.id), request.change),
+            (Ok(ID[0]), Change::Written)
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_revoked_and_a_guest_is_not() {
+        let mut server = server();
+        server.has_guests = true;
+        let (unreadable, request) = came(&server, None);
+        assert_eq!(request.last, Err(SessionState::Rejected(Reason::Payload)));
+        let (guest, _) = came(&server, Some(2));
+        server.end(&server.genuine(&[guest], 1100));
+        assert_eq!(server.revoked, []);
+        server.end(&server.genuine(&[unreadable], 1100));
+        assert_eq!(server.revoked, [ID[0]]);
+    }
+
+    #[test]
+    fn of_several_the_one_that_started_last_is_taken() {
+        let server = server();
+        let (old, _) = came(&server, Some(1));
+        let new = Token {
+            id: ID[1],
+            started: 1001,
+            data: Some(2),
+            ..old
+        };
+        let seen = |id| Seen {
+            id,
+            expires: 2800,
+            key: 1,
+        };
+        let data = |seen: &[Seen]| server.open(&[old, new], seen, 1100).map(|live| live.data);
+        assert_eq!(data(&[seen(ID[0]), seen(ID[1])]), Ok(2));
+        assert_eq!(data(&[seen(ID[0])]), Ok(1));
+        assert_eq!(data(&[]), Err(SessionState::Rejected(Reason::Idle)));
     }
 }

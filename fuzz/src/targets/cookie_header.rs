@@ -74,7 +74,9 @@ pub fn run(data: &[u8]) {
     let fields: Vec<Vec<u8>> = Input::new(data).lines().into_iter().map(expanded).collect();
     let known = &*KNOWN;
     known.events.lock().unwrap_or_else(PoisonError::into_inner).clear();
-    let session = known.sessions.load_at(RequestFields::from_cookies(fields.clone()), at(NOW));
+    let session = known
+        .sessions
+        .load_at(RequestFields::from_cookies(fields.clone()), at(NOW));
     let state = session.state();
     let events = std::mem::take(&mut *known.events.lock().unwrap_or_else(PoisonError::into_inner));
     let slices: Vec<&[u8]> = fields.iter().map(Vec::as_slice).collect();
@@ -101,7 +103,7 @@ fn expanded(field: &[u8]) -> Vec<u8> {
 }
 
 /// SPEC.md, *Opening* and *Choosing among several*: the state, and the data of the session that is chosen.
-fn judged(values: &[Vec<u8>], activity: &[Vec<u8>]) -> (State, Option<usize>) {
+fn judged(values: &[Vec<u8>], activity: &[Vec<u8>]) -> (SessionState, Option<usize>) {
     if values.is_empty() {
         return (SessionState::Absent, None);
     }
@@ -138,7 +140,10 @@ fn judged(values: &[Vec<u8>], activity: &[Vec<u8>]) -> (State, Option<usize>) {
         }
         furthest.push(Reason::Idle);
     }
-    (SessionState::Rejected(furthest.into_iter().max().expect("some reason")), None)
+    (
+        SessionState::Rejected(furthest.into_iter().max().expect("some reason")),
+        None,
+    )
 }
 
 /// Steps 5 and 6: a token is genuine if it is one of ours, and damaged if only its head is.
@@ -214,7 +219,10 @@ mod tests {
             judged(&values(&[0]), &values(&[3])),
             (SessionState::Rejected(Reason::Idle), None)
         );
-        assert_eq!(judged(&values(&[6]), &[]), (SessionState::Rejected(Reason::Damaged), None));
+        assert_eq!(
+            judged(&values(&[6]), &[]),
+            (SessionState::Rejected(Reason::Damaged), None)
+        );
         assert_eq!(
             judged(&[b"x".to_vec()], &[]),
             (SessionState::Rejected(Reason::Malformed), None)

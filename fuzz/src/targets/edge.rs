@@ -8,7 +8,7 @@
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use sealed_session::edge::{Checker, EdgeRights};
-use sealed_session::{RequestFields, Session, Sessions, SessionState};
+use sealed_session::{RequestFields, Session, SessionState, Sessions};
 use serde_json::{Value, json};
 
 use crate::fixtures::{at, number, row_sessions, rows, text, texts, unhex};

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
 use sealed_session::edge::{Checker, Claims, EdgeRights};
-use sealed_session::{Reason, RequestFields, Sealer, Sessions, SessionState};
+use sealed_session::{Reason, RequestFields, Sealer, SessionState, Sessions};
 use serde_json::Value;
 
 use crate::allocation::counted;
@@ -53,7 +53,10 @@ fn place(row: &'static Value) -> Place {
     let now = number(row, "now");
     let days = sessions.edge_keys_at(3, EdgeRights::Check, at(now));
     Place {
-        sealer: Sealer::new(row_ring(row), "magic-link").expect("a short purpose").with_audience(text(row, "audience")).expect("a short purpose"),
+        sealer: Sealer::new(row_ring(row), "magic-link")
+            .expect("a short purpose")
+            .with_audience(text(row, "audience"))
+            .expect("a short purpose"),
         checker: Checker::from_edge_keys(days.expose())
             .expect("what was written")
             .without_activity(),

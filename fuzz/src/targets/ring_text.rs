@@ -5,8 +5,8 @@
 
 use std::sync::LazyLock;
 
-use sealed_session::keys::{KeyId, Role};
 use sealed_session::KeyRing;
+use sealed_session::keys::{KeyId, Role};
 
 use crate::fixtures::{at, key, rows, text, texts};
 

@@ -3,8 +3,10 @@
 //! Input: the place of the change, numbers that say where and how, then the payload.
 
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
-use sealed_session::{KeyRing, Reason, RequestFields, Sealer, Session, Sessions, SessionState};
+use sealed_session::sealer::{SealError, SealOptions};
+use sealed_session::{KeyRing, Reason, RequestFields, Sealer, Session, SessionState, Sessions};
 use serde_json::Value;
 
 use crate::fixtures::{at, key, number, rows, text, unhex};
@@ -14,6 +16,8 @@ use crate::reference::token;
 const PURPOSE: &str = "magic-link";
 const AUDIENCE: &str = "shop";
 const BIND: &[u8] = b"device";
+/// 8192 characters are 6144 bytes, and a token takes 70 beside its payload.
+const LONGEST_PAYLOAD: usize = 6144 - 70;
 
 struct Houses {
     sealer: Sealer,
@@ -25,7 +29,12 @@ struct Houses {
 
 static HOUSES: LazyLock<Houses> = LazyLock::new(|| {
     let ring = || Arc::new(KeyRing::new(key(200)).also_opening(key(201)).expect("two keys"));
-    let sealer = |ring: Arc<KeyRing>, purpose, audience| Sealer::new(ring, purpose).expect("short names").with_audience(audience).expect("short names");
+    let sealer = |ring: Arc<KeyRing>, purpose, audience| {
+        Sealer::new(ring, purpose)
+            .expect("short names")
+            .with_audience(audience)
+            .expect("short names")
+    };
     let stranger = Arc::new(KeyRing::new(key(202)));
     Houses {
         sealer: sealer(ring(), PURPOSE, AUDIENCE),
@@ -51,6 +60,7 @@ pub fn run(data: &[u8]) {
         return;
     }
     sealed_value(change, place, with, now, now + life, &payload);
+    options(with, now, now + life, &payload);
     session(change, place, with, now, &payload);
 }
 
@@ -58,7 +68,11 @@ fn sealed_value(change: u8, place: usize, with: u8, now: u64, expires: u64, payl
     let houses = &*HOUSES;
     let token = houses
         .sealer
-        .seal_at(payload, BIND, at(expires), at(now))
+        .seal_at(
+            payload,
+            SealOptions::valid_for(Duration::from_secs(expires - now)).bind(BIND),
+            at(now),
+        )
         .expect("within all limits");
     let open = |sealer: &Sealer, text: &str, bind: &[u8], now| {
         let opened = sealer.open_at(text, bind, at(now));
@@ -72,6 +86,8 @@ fn sealed_value(change: u8, place: usize, with: u8, now: u64, expires: u64, payl
         (value.payload(), value.sealed(), value.expires()),
         (payload, at(now), at(expires))
     );
+    let bytes = token::decode(token.as_bytes()).expect("a token");
+    assert_eq!(value.id().to_bytes(), bytes[9..17]);
     assert_eq!(open(&houses.sealer, &token, BIND, expires - 1).as_deref(), Ok(payload));
     let failed = |reason| Err(reason);
     match change % 8 {
@@ -91,6 +107,35 @@ fn sealed_value(change: u8, place: usize, with: u8, now: u64, expires: u64, payl
             assert_eq!(open(&houses.sealer, &text, BIND, now), failed(reason), "{text}");
         }
     }
+}
+
+/// A duration alone binds nothing; what no value can last, or is too long for one, is refused.
+fn options(with: u8, now: u64, expires: u64, payload: &[u8]) {
+    let sealer = &HOUSES.sealer;
+    let lasts = Duration::from_secs(expires - now);
+    let seal = |options: SealOptions<'_>, payload: &[u8]| sealer.seal_at(payload, options, at(now));
+    let token = sealer.seal_at(payload, lasts, at(now)).expect("within all limits");
+    let opened = |text: &str, bind: &[u8]| {
+        let value = sealer.open_at(text, bind, at(now)).map_err(|error| error.reason())?;
+        Ok((value.payload().to_vec(), value.expires()))
+    };
+    assert_eq!(opened(&token, b""), Ok((payload.to_vec(), at(expires))));
+    assert_eq!(opened(&token, BIND), Err(Reason::NotOurs));
+    // Of several, the last one counts.
+    let other = [with];
+    let twice = SealOptions::valid_for(lasts).bind(&other).bind(BIND);
+    let token = seal(twice, payload).expect("within all limits");
+    assert_eq!(opened(&token, BIND), Ok((payload.to_vec(), at(expires))));
+    assert_eq!(opened(&token, &other), Err(Reason::NotOurs));
+    let beyond = [0, 400 * 86_400 + 1 + u64::from(with), u64::MAX - u64::from(with)];
+    for lasts in beyond.map(Duration::from_secs) {
+        assert_eq!(seal(lasts.into(), payload), Err(SealError::Expiry), "{lasts:?}");
+    }
+    let long = vec![with; LONGEST_PAYLOAD + 1 + usize::from(with)];
+    let (size, limit) = (((70 + long.len()) * 4).div_ceil(3), 8192);
+    assert_eq!(seal(lasts.into(), &long), Err(SealError::TooLarge { size, limit }));
+    let longest = seal(lasts.into(), &long[..LONGEST_PAYLOAD]).expect("it just fits");
+    assert!(longest.len() <= limit && sealer.open_at(&longest, b"", at(now)).is_ok());
 }
 
 /// The text after a change, and the reason that its layer gives.

@@ -1,24 +1,30 @@
 //! Random sequences of operations and instants: the crate, which keeps everything in cookies, does what a server with a
 //! table would do.
 //!
-//! Input: the configuration, then operations of one byte with their arguments.
+//! Input: the configuration in two bytes, then operations of one byte with their arguments.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use sealed_session::edge::Claims;
-use sealed_session::{KeyRing, RequestFields, WriteError, Session, SessionId, Sessions};
+use sealed_session::{
+    Builder, Event, KeyRing, Lifetime, RequestFields, Session, SessionData, SessionId, SessionState, Sessions, Updated,
+    WriteError,
+};
 
 use crate::fixtures::{at, key, number, rows, text};
 use crate::input::Input;
 use crate::reference::caches::all;
-use crate::reference::table::{Caches, Lifetime, Request, Seen, Sent, Server, Token};
+use crate::reference::table::{self, Caches, Request, Seen, Sent, Server, Token};
 
 const START: u64 = 1_893_369_600;
 const DAY: u64 = 86_400;
 /// Most operations of one input.
 const MOST: usize = 400;
+/// Operations of a request that look at its session: the first of them only peeks.
+const PEEK: usize = 2;
+const LOOKS: [usize; 14] = [PEEK, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16];
 
 /// The cookies of one browser: the texts, and what they were meant to say.
 #[derive(Clone, Default)]
@@ -29,6 +35,10 @@ struct Browser {
 
 struct World {
     sessions: Sessions<u8>,
+    /// Another version of the application, whose data this one cannot read.
+    other: Sessions<String>,
+    /// How many calls of `finish` the observer heard to be ignored.
+    ignored: Arc<AtomicUsize>,
     hand: Arc<AtomicU64>,
     server: Server,
     browsers: [Browser; 2],
@@ -38,7 +48,7 @@ struct World {
 
 pub fn run(data: &[u8]) {
     let mut input = Input::new(data);
-    let mut world = World::new(input.byte());
+    let mut world = World::new(input.byte(), input.byte());
     for _ in 0..MOST {
         if input.is_empty() {
             break;
@@ -54,7 +64,7 @@ pub fn run(data: &[u8]) {
                 }
             }
             6 => world.change_keys(input.byte()),
-            _ => match input.below(4) {
+            _ => match input.below(5) {
                 0 => {
                     let instant = world.now().saturating_sub(u64::from(input.byte()));
                     world.sessions.raise_cut_off(at(instant));
@@ -63,42 +73,45 @@ pub fn run(data: &[u8]) {
                 1 => world.browsers[1] = world.browsers[0].clone(),
                 2 => world.browsers.swap(0, 1),
                 // The activity cookie of the one with the session of the other.
-                _ => world.browsers[0].activity = world.browsers[1].activity.clone(),
+                3 => world.browsers[0].activity = world.browsers[1].activity.clone(),
+                _ => world.plant_unreadable(),
             },
         }
     }
 }
 
 impl World {
-    fn new(configuration: u8) -> Self {
-        let pick = |shift: u8, choices: [u64; 4]| choices[usize::from(configuration >> shift & 3)];
+    fn new(limits: u8, switches: u8) -> Self {
+        let pick = |shift: u8, choices: [u64; 4]| choices[usize::from(limits >> shift & 3)];
         let absolute = pick(0, [43_200, 60, 400 * DAY, 3600]);
         let idle = Some(pick(2, [1800, 0, 50, 3600]).min(absolute)).filter(|&idle| idle > 0);
-        let long = pick(4, [0, 90 * DAY, 600, 400 * DAY]);
-        let long_idle = Some(pick(6, [0, 14 * DAY, 300, 60]).min(long)).filter(|&idle| idle > 0);
+        let ordinary = table::Lifetime { idle, absolute };
+        let absolute = pick(4, [0, 90 * DAY, 600, 400 * DAY]);
+        let idle = Some(pick(6, [0, 14 * DAY, 300, 60]).min(absolute)).filter(|&idle| idle > 0);
+        let remembered = (absolute > 0).then_some(table::Lifetime { idle, absolute });
+        let (has_guests, revokes_on_end) = (switches & 1 != 0, switches & 2 == 0);
         let hand = Arc::new(AtomicU64::new(START));
-        let clock = Arc::clone(&hand);
-        let seconds = Duration::from_secs;
-        let builder = Sessions::<u8>::builder(KeyRing::new(key(200)))
-            .cookie_name("id")
-            .lifetime(Lifetime::absolute(seconds(absolute)))
-            .clock(move || at(clock.load(Ordering::Relaxed)));
-        let builder = match idle {
-            Some(idle) => builder.lifetime(Lifetime::default().idle(seconds(idle))),
-            None => builder.lifetime(Lifetime::default().without_idle()),
+        let ignored = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&ignored);
+        let observer = move |event: &Event| {
+            if matches!(event, Event::FinishIgnored) {
+                count.fetch_add(1, Ordering::Relaxed);
+            }
         };
-        let builder = match (long, long_idle) {
-            (0, _) => builder,
-            (long, Some(idle)) => builder.remembered(Lifetime::absolute(seconds(long)).idle(seconds(idle))),
-            (long, None) => builder.remembered(Lifetime::absolute(seconds(long)).without_idle()),
+        let builder = configured::<u8>(&hand, ordinary, remembered)
+            .revoke_on_end(revokes_on_end)
+            .observer(observer);
+        let builder = if has_guests {
+            builder.signed_in_if(|data| data % 2 == 1)
+        } else {
+            builder
         };
-        let ordinary = Lifetime { idle, absolute };
-        let remembered = (long > 0).then_some(Lifetime {
-            idle: long_idle,
-            absolute: long,
-        });
         Self {
             sessions: builder.build().expect("a configuration"),
+            other: configured(&hand, ordinary, remembered)
+                .build()
+                .expect("a configuration"),
+            ignored,
             hand,
             server: Server {
                 ordinary,
@@ -106,6 +119,8 @@ impl World {
                 keys: vec![200],
                 cut_off: 0,
                 revoked: Vec::new(),
+                has_guests,
+                revokes_on_end,
             },
             browsers: Default::default(),
             ids: Vec::new(),
@@ -147,20 +162,57 @@ impl World {
         let ring = others.fold(KeyRing::new(key(to)), |ring, &other| {
             ring.also_opening(key(other)).expect("another key")
         });
-        self.sessions.replace_keys(ring);
+        let ring = Arc::new(ring);
+        self.sessions.replace_keys(Arc::clone(&ring));
+        self.other.replace_keys(ring);
+    }
+
+    /// The first browser gets a session of the application's other version.
+    fn plant_unreadable(&mut self) {
+        let text = self.other.cookie_for("text".to_owned()).expect("a small session");
+        let mut values = text.split("; ").map(|pair| pair.split_once('=').expect("a pair").1);
+        let session = values.next().expect("a session cookie").to_owned();
+        let (now, lifetime) = (self.now(), self.server.ordinary);
+        let id = Claims::parse(&session).expect("a token").session_id;
+        self.is_new(id);
+        let key = *self.server.keys.last().expect("some key seals");
+        let token = Token {
+            id,
+            started: now,
+            sealed: now,
+            expires: now + lifetime.absolute,
+            remembered: false,
+            data: None,
+            key,
+        };
+        let seen = lifetime.idle.map(|idle| Seen {
+            id,
+            expires: now + idle,
+            key,
+        });
+        let activity = values.next().map(str::to_owned).zip(seen);
+        self.browsers[0] = Browser {
+            session: Some((session, token)),
+            activity,
+        };
     }
 
     fn request(&mut self, input: &mut Input<'_>) {
         let who = input.byte();
-        let browser = self.browsers[usize::from(who & 1)].clone();
+        let (mine, other) = (usize::from(who & 1), usize::from(who & 1 ^ 1));
         let is_prefetch = who & 2 != 0;
-        let cookies = [
-            ("id", browser.session.as_ref().map(|(text, _)| text)),
-            ("id-seen", browser.activity.as_ref().map(|(text, _)| text)),
-        ];
-        let cookies = cookies
-            .into_iter()
-            .filter_map(|(name, text)| Some(format!("{name}={}", text?)));
+        // Perhaps with the cookies of the other one, as a sibling subdomain can set them.
+        let come: Vec<Browser> = if who & 4 == 0 {
+            vec![self.browsers[mine].clone()]
+        } else {
+            vec![self.browsers[mine].clone(), self.browsers[other].clone()]
+        };
+        let (texts, tokens): (Vec<String>, Vec<Token>) =
+            come.iter().filter_map(|browser| browser.session.clone()).unzip();
+        let (activity, seen): (Vec<String>, Vec<Seen>) =
+            come.into_iter().filter_map(|browser| browser.activity).unzip();
+        let texts = texts.iter().map(|text| format!("id={text}"));
+        let cookies = texts.chain(activity.iter().map(|text| format!("id-seen={text}")));
         let mut fields = RequestFields::from_cookies(cookies);
         if is_prefetch {
             fields = fields.with_sec_purpose("prefetch;anonymous-client-ip");
@@ -169,16 +221,15 @@ impl World {
         let mut request: Option<Request> = None;
         let mut is_read = false;
         while !input.is_empty() {
-            let operation = input.below(16);
+            let operation = input.below(18);
+            let looks = LOOKS.contains(&operation);
             // The first access opens, at its own instant.
-            if (2..14).contains(&operation) && request.is_none() {
-                let token = browser.session.as_ref().map(|(_, token)| *token);
-                let seen = browser.activity.as_ref().map(|(_, seen)| *seen);
-                let opened = self.server.open(token, seen, self.now());
-                let genuine = self.server.genuine(token, self.now());
+            if looks && request.is_none() {
+                let opened = self.server.open(&tokens, &seen, self.now());
+                let genuine = self.server.genuine(&tokens, self.now());
                 request = Some(Request::new(opened, genuine, is_prefetch));
             }
-            is_read |= (3..14).contains(&operation);
+            is_read |= looks && operation != PEEK;
             match (operation, &mut request) {
                 (0, _) => self.pass(input),
                 (1, _) if !self.ids.is_empty() => {
@@ -186,8 +237,10 @@ impl World {
                     self.revoke(id);
                 }
                 (1, _) => {}
-                (2, Some(request)) => assert_eq!(session.peek(), request.last.as_ref().ok().map(|live| &live.data)),
-                (3..=5, Some(request)) => agree(&session, request),
+                (PEEK, Some(request)) => {
+                    assert_eq!(session.peek(), request.last.as_ref().ok().map(|live| &live.data));
+                }
+                (3..=5, Some(request)) => agree(&session, request, &self.server),
                 (6 | 7, Some(request)) => {
                     let data = input.byte();
                     session.start(data).expect("a small session");
@@ -196,10 +249,12 @@ impl World {
                     request.start(&self.server, id, data, self.now());
                 }
                 (8, Some(request)) => {
-                    let data = input.byte();
+                    let (data, id) = (input.byte(), session.id());
                     let before = session.update(|value| std::mem::replace(value, data)).expect("small");
-                    assert_eq!(before, request.last.ok().map(|live| live.data));
-                    request.update(&self.server, data);
+                    let expected = request.last.map_or(Updated::NoSession, |live| Updated::Done(live.data));
+                    assert_eq!(before, expected);
+                    self.is_same_or_new(id, session.id());
+                    request.update(&self.server, session.id(), data);
                 }
                 (9, Some(request)) => {
                     session.cycle_id().expect("not finished");
@@ -212,9 +267,7 @@ impl World {
                     let remembered = operation == 10;
                     let before = session.id();
                     let outcome = session.remember(remembered);
-                    if let Some(id) = session.id().filter(|_| session.id() != before) {
-                        self.is_new(id);
-                    }
+                    self.is_same_or_new(before, session.id());
                     let expected = request.remember(&self.server, remembered, session.id(), self.now());
                     assert_eq!(outcome, expected);
                 }
@@ -224,8 +277,35 @@ impl World {
                 }
                 (13, Some(request)) => {
                     session.end().expect("not finished");
-                    request.clear();
-                    self.server.revoked.extend(request.genuine);
+                    request.end();
+                    self.server.end(&request.genuine);
+                }
+                (14, Some(request)) => {
+                    let step = input.byte();
+                    let next = |old: Option<u8>| old.map_or(step, |old| old.wrapping_add(step));
+                    let expected = request.last.ok().map(|live| live.data);
+                    let mut old = None;
+                    let new = |data| {
+                        old = Some(data);
+                        next(data)
+                    };
+                    session.start_with(new).expect("a small session");
+                    assert_eq!(old, Some(expected));
+                    let id = session.id().expect("started");
+                    self.is_new(id);
+                    request.start(&self.server, id, next(expected), self.now());
+                }
+                (16, Some(request)) => {
+                    let (new, step, id) = (input.byte(), input.byte(), session.id());
+                    let change = |data: &mut u8| {
+                        *data = data.wrapping_add(step);
+                        *data
+                    };
+                    let data = session.update_or_start(|| new, change).expect("small");
+                    let before = request.last.map_or(new, |live| live.data);
+                    assert_eq!(data, before.wrapping_add(step));
+                    self.is_same_or_new(id, session.id());
+                    request.update_or_start(&self.server, session.id(), data, self.now());
                 }
                 _ => break,
             }
@@ -236,11 +316,30 @@ impl World {
             _ => Sent::Nothing(Caches::Leave),
         };
         let is_sent = matches!(sent, Sent::Cookies { session: Some(_), .. });
-        self.receive(usize::from(who & 1), &session, status, sent);
+        self.receive(mine, &session, status, sent);
         if let Some(request) = request.filter(|request| is_sent && request.takes_its_place()) {
-            self.server.revoked.extend(request.genuine);
+            self.server.end(&request.genuine);
         }
+        self.is_closed(&mut session, status);
+    }
+
+    /// Nothing follows the end of a request: a second finish is ignored and says so.
+    fn is_closed(&self, session: &mut Session<u8>, status: u16) {
+        let ignored = self.ignored.swap(0, Ordering::Relaxed);
+        assert_eq!(ignored, 0, "the first finish counts");
+        let mut headers = vec![("Cache-Control".to_owned(), "public, max-age=60".to_owned())];
+        session.finish(status, &mut headers);
+        assert_eq!(self.ignored.swap(0, Ordering::Relaxed), 1);
+        assert_eq!(all(&headers, "Set-Cookie"), [""; 0]);
+        assert_eq!(all(&headers, "Cache-Control"), ["private, max-age=60"]);
+        assert_eq!(all(&headers, "Vary"), ["Cookie"]);
         assert_eq!(session.end(), Err(WriteError::TooLate));
+    }
+
+    fn is_same_or_new(&mut self, before: Option<SessionId>, after: Option<SessionId>) {
+        if let Some(id) = after.filter(|_| after != before) {
+            self.is_new(id);
+        }
     }
 
     fn is_new(&mut self, id: SessionId) {
@@ -250,10 +349,9 @@ impl World {
 
     /// The response is what the table says, and the browser keeps its cookies.
     fn receive(&mut self, who: usize, session: &Session<u8>, status: u16, sent: Sent) {
-        let patch = session.finish_patch(status);
         let mut headers = vec![("Cache-Control".to_owned(), "public, max-age=60".to_owned())];
-        patch.apply(&mut headers);
-        let lines: Vec<&str> = patch.set_cookies().collect();
+        session.finish(status, &mut headers);
+        let lines = all(&headers, "Set-Cookie");
         let cookie = |line: &str| {
             let pair = line
                 .split(';')
@@ -313,18 +411,44 @@ impl World {
     }
 }
 
+/// What both versions of the application have in common.
+fn configured<T: SessionData>(
+    hand: &Arc<AtomicU64>,
+    ordinary: table::Lifetime,
+    remembered: Option<table::Lifetime>,
+) -> Builder<T> {
+    let lifetime = |limits: table::Lifetime| {
+        let lifetime = Lifetime::absolute(Duration::from_secs(limits.absolute));
+        match limits.idle {
+            Some(idle) => lifetime.idle(Duration::from_secs(idle)),
+            None => lifetime.without_idle(),
+        }
+    };
+    let clock = Arc::clone(hand);
+    let builder = Sessions::builder(KeyRing::new(key(200)))
+        .cookie_name("id")
+        .lifetime(lifetime(ordinary))
+        .clock(move || at(clock.load(Ordering::Relaxed)));
+    match remembered {
+        Some(remembered) => builder.remembered(lifetime(remembered)),
+        None => builder,
+    }
+}
+
 #[track_caller]
-fn agree(session: &Session<u8>, request: &Request) {
+fn agree(session: &Session<u8>, request: &Request, server: &Server) {
     let live = request.last.as_ref();
     assert_eq!(
         session.state(),
-        live.map_or_else(|state| *state, |_| sealed_session::SessionState::Valid)
+        live.map_or_else(|state| *state, |_| SessionState::Valid)
     );
     let live = live.ok();
     assert_eq!(session.get(), live.map(|live| &live.data));
     assert_eq!(session.id(), live.map(|live| live.id));
     assert_eq!(session.started(), live.map(|live| at(live.started)));
     assert_eq!(session.expires(), live.map(|live| at(live.expires)));
+    let is_signed_in = live.is_some_and(|live| server.is_signed_in(live.data));
+    assert_eq!(session.is_signed_in(), is_signed_in);
     assert_eq!(session.is_remembered(), live.is_some_and(|live| live.remembered));
 }
 
@@ -336,7 +460,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
         } else {
             0b0101_0000
         };
-        let mut seed = vec![configuration, 0, 0, 6, index as u8];
+        let mut seed = vec![configuration, 0, 0, 0, 6, index as u8];
         if row["flags"] == 1 {
             seed.push(10);
         }
@@ -359,5 +483,30 @@ pub fn seeds() -> Vec<Vec<u8>> {
         seed.extend_from_slice(then);
         seed
     };
-    rows("vectors").iter().enumerate().map(seed).collect()
+    let guests: [&[u8]; 8] = [
+        // A guest's basket, which the visitor keeps through a sign-in; then an end.
+        &[0, 1, 0, 0, 16, 0, 2, 15, 0, 0, 0, 14, 3, 15, 0, 0, 0, 3, 13, 15, 0],
+        // A guest signs in by an update, and out by another one; the cookie from between is another browser's.
+        &[
+            0, 1, 0, 0, 6, 2, 15, 0, 0, 0, 8, 3, 15, 0, 7, 1, 0, 0, 8, 4, 15, 0, 0, 1, 3, 15, 0,
+        ],
+        // The same where the response has no place for it.
+        &[0, 1, 0, 0, 6, 2, 15, 0, 0, 0, 8, 3, 15, 5, 0, 0, 3, 8, 5, 15, 6],
+        // A guest ends, and the copy still opens.
+        &[0, 1, 0, 0, 6, 2, 15, 0, 7, 1, 0, 0, 13, 15, 0, 0, 1, 3, 15, 0],
+        // What another version wrote ends.
+        &[0, 1, 7, 4, 7, 1, 0, 0, 3, 13, 15, 0, 0, 1, 3, 15, 0],
+        // Two browsers' cookies come together, one a guest's; a start ends the other one.
+        &[
+            0, 1, 0, 0, 6, 2, 15, 0, 4, 0, 1, 0, 1, 6, 3, 15, 0, 0, 4, 3, 6, 5, 15, 0, 0, 1, 3, 15, 0,
+        ],
+        // A guest who is idle ends.
+        &[
+            0, 1, 0, 0, 6, 2, 15, 0, 4, 2, 1, 7, 1, 0, 0, 3, 13, 15, 0, 4, 2, 255, 0, 1, 3, 15, 0,
+        ],
+        // Nothing is revoked by an end.
+        &[0, 3, 0, 0, 6, 3, 15, 0, 7, 1, 0, 0, 8, 2, 13, 15, 0, 0, 1, 3, 15, 0],
+    ];
+    let rows = rows("vectors").iter().enumerate().map(seed);
+    rows.chain(guests.map(<[u8]>::to_vec)).collect()
 }

@@ -54,18 +54,11 @@ pub fn run(data: &[u8]) {
         .audience(audience)
         .same_site(same_site)
         .partitioned(is_set(0))
-        .lifetime(Lifetime::absolute(Duration::from_secs(absolute)))
+        .lifetime(lifetime(is_set(1).then_some(idle), absolute))
         .pad_to(pad_to);
-    builder = if is_set(1) {
-        builder.lifetime(Lifetime::default().idle(Duration::from_secs(idle)))
-    } else {
-        builder.lifetime(Lifetime::default().without_idle())
-    };
-    builder = match (is_set(2), is_set(3)) {
-        (false, _) => builder,
-        (true, false) => builder.remembered(Lifetime::absolute(Duration::from_secs(remembered_absolute)).without_idle()),
-        (true, true) => builder.remembered(Lifetime::absolute(Duration::from_secs(remembered_absolute)).idle(Duration::from_secs(remembered_idle))),
-    };
+    if is_set(2) {
+        builder = builder.remembered(lifetime(is_set(3).then_some(remembered_idle), remembered_absolute));
+    }
     if is_set(4) {
         builder = builder.cookie_path(path);
     }
@@ -107,6 +100,14 @@ pub fn run(data: &[u8]) {
         is_sent_as_meant(&sessions, &meant, true);
     }
     is_removed_as_meant(&sessions, &meant);
+}
+
+fn lifetime(idle: Option<u64>, absolute: u64) -> Lifetime {
+    let lifetime = Lifetime::absolute(Duration::from_secs(absolute));
+    match idle {
+        Some(idle) => lifetime.idle(Duration::from_secs(idle)),
+        None => lifetime.without_idle(),
+    }
 }
 
 fn is_sent_as_meant(sessions: &Sessions<u32>, meant: &Meant, remembered: bool) {
