@@ -1,6 +1,5 @@
-use poem::http::StatusCode;
 use poem::{Endpoint, Request, Response};
-use sealed_session::{RequestFields, WriteError, Sessions};
+use sealed_session::{RequestFields, Sessions};
 
 use crate::Login;
 
@@ -13,15 +12,7 @@ pub async fn keep(sessions: Sessions<Login>, next: impl Endpoint, mut request: R
     let session = sessions.load(RequestFields::from(request.headers()));
     request.set_data(session.clone());
     let mut response = next.get_response(request).await;
-    match session.finish(response.status().as_u16()) {
-        Ok(patch) => patch.apply(response.headers_mut()),
-        Err(failed) => {
-            if *failed.seal_error() != WriteError::TooLate {
-                response = StatusCode::INTERNAL_SERVER_ERROR.into();
-            }
-            failed.patch().apply(response.headers_mut());
-        }
-    }
+    session.finish(response.status().as_u16(), response.headers_mut());
     Ok(response)
 }
 

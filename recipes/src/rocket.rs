@@ -5,7 +5,7 @@ use rocket::http::Status;
 use rocket::request::{FromRequest, Outcome};
 use rocket::{Request, Response, async_trait};
 use sealed_session::headers::ResponseHeaders;
-use sealed_session::{RequestFields, WriteError, Session, Sessions};
+use sealed_session::{RequestFields, Session, Sessions};
 
 use crate::Login;
 
@@ -52,15 +52,7 @@ impl Fairing for KeepSession {
         let Some(session) = session(request) else {
             return;
         };
-        match session.clone().finish(response.status().code) {
-            Ok(patch) => patch.apply(&mut Lines(response)),
-            Err(failed) => {
-                if *failed.seal_error() != WriteError::TooLate {
-                    *response = Response::build().status(Status::InternalServerError).finalize();
-                }
-                failed.patch().apply(&mut Lines(response));
-            }
-        }
+        session.finish(response.status().code, &mut Lines(response));
     }
 }
 
@@ -68,13 +60,13 @@ impl Fairing for KeepSession {
 struct Lines<'a, 'r>(&'a mut Response<'r>);
 
 impl ResponseHeaders for Lines<'_, '_> {
-    fn for_each(&self, line: &mut dyn FnMut(&str, &[u8])) {
+    fn for_each_line(&self, line: &mut dyn FnMut(&str, &[u8])) {
         for header in self.0.headers().iter() {
             line(header.name().as_str(), header.value().as_bytes());
         }
     }
 
-    fn retain(&mut self, name: &str, keep: &mut dyn FnMut(&[u8]) -> bool) {
+    fn retain_lines(&mut self, name: &str, keep: &mut dyn FnMut(&[u8]) -> bool) {
         let lines = self.0.headers().get(name);
         let kept: Vec<String> = lines
             .filter(|value| keep(value.as_bytes()))
@@ -86,7 +78,7 @@ impl ResponseHeaders for Lines<'_, '_> {
         }
     }
 
-    fn append(&mut self, name: &'static str, value: String, _is_sensitive: bool) {
+    fn append_line(&mut self, name: &'static str, value: String, _is_sensitive: bool) {
         self.0.adjoin_raw_header(name, value);
     }
 }
@@ -127,7 +119,7 @@ mod tests {
 
     #[post("/sign-out")]
     fn sign_out(mut visitor: Visitor) -> &'static str {
-        visitor.0.clear().expect("nothing hinders a sign-out");
+        visitor.0.end().expect("nothing hinders a sign-out");
         "bye"
     }
 

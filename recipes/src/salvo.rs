@@ -1,6 +1,6 @@
 use salvo::http::StatusCode;
 use salvo::{Depot, FlowCtrl, Handler, Request, Response, async_trait};
-use sealed_session::{RequestFields, WriteError, Sessions};
+use sealed_session::{RequestFields, Sessions};
 
 use crate::Login;
 
@@ -16,16 +16,7 @@ impl Handler for KeepSession {
         ctrl.call_next(request, depot, response).await;
         // Without a status salvo answers 200.
         let status = response.status_code.unwrap_or(StatusCode::OK);
-        match session.finish(status.as_u16()) {
-            Ok(patch) => patch.apply(response.headers_mut()),
-            Err(failed) => {
-                if *failed.seal_error() != WriteError::TooLate {
-                    *response = Response::new();
-                    response.status_code(StatusCode::INTERNAL_SERVER_ERROR);
-                }
-                failed.patch().apply(response.headers_mut());
-            }
-        }
+        session.finish(status.as_u16(), response.headers_mut());
     }
 }
 
@@ -65,7 +56,7 @@ mod tests {
 
     #[handler]
     async fn sign_out(depot: &mut Depot) -> &'static str {
-        session(depot).clear().expect("nothing hinders a sign-out");
+        session(depot).end().expect("nothing hinders a sign-out");
         "bye"
     }
 
