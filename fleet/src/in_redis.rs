@@ -136,7 +136,10 @@ impl Listener {
             let message = subscription.get_message()?;
             if message.get_channel_name() == RING_CHANGED {
                 self.ring_changed.wake();
-            } else if let Err(error) = self.list.merge_at(message.get_payload_bytes(), OffsetDateTime::now_utc()) {
+            } else if let Err(error) = self
+                .list
+                .merge_at(message.get_payload_bytes(), OffsetDateTime::now_utc())
+            {
                 println!("{NEWS}: {error}; find out who writes there");
             }
         }

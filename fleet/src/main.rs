@@ -22,7 +22,7 @@ use axum::routing::{get, post};
 use sealed_session::events::Level;
 use sealed_session::keys::{KeySource, RingFile};
 use sealed_session::revocation::{RevocationList, Revocations};
-use sealed_session::{Event, KeyRing, WriteError, Session, SessionLayer, Sessions};
+use sealed_session::{Event, KeyRing, Session, SessionLayer, Sessions, WriteError};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use tokio::net::TcpListener;

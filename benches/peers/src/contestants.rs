@@ -232,7 +232,7 @@ pub fn ours_request(size: usize) -> Contestant {
             move || data.clone(),
             move |data| {
                 let mut session = sessions.load_at(RequestFields::default(), now);
-                session.start(data).is_ok() && session.finish(200).is_ok()
+                session.start(data).is_ok() && session.finish_patch(200).set_cookies().next().is_some()
             },
         )
     };

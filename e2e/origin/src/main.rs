@@ -23,7 +23,7 @@ use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use sealed_session::{Event, Key, KeyRing, WriteError, Session, SessionLayer, Sessions, SessionState};
+use sealed_session::{Event, Key, KeyRing, Session, SessionLayer, SessionState, Sessions, WriteError};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::json;
 use time::OffsetDateTime;
@@ -170,9 +170,9 @@ async fn enter(
     Ok(greeting(session, request).await)
 }
 
-/// Writes to the session.
+/// Writes to the session, if there is one.
 async fn change(mut session: Login, request: HeaderMap) -> Result<Response, WriteError> {
-    session.update(|visitor| visitor.0.basket += 1)?;
+    session.update(|visitor| visitor.0.basket += 1)?.option();
     Ok(greeting(session, request).await)
 }
 

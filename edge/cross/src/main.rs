@@ -8,7 +8,8 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use sealed_session::{EdgeRights, Key, KeyRing, RequestFields, Session, Sessions, State};
+use sealed_session::edge::EdgeRights;
+use sealed_session::{Key, KeyRing, Lifetime, RequestFields, Session, SessionState, Sessions};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
@@ -117,11 +118,11 @@ impl Case {
         let seconds = Duration::from_secs;
         let builder = Sessions::builder(ring).cookie_name(self.name).audience(self.audience);
         let builder = match self.idle {
-            Some(idle) => builder.idle_timeout(seconds(idle)),
-            None => builder.no_idle_timeout(),
+            Some(idle) => builder.lifetime(Lifetime::default().idle(seconds(idle))),
+            None => builder.lifetime(Lifetime::default().without_idle()),
         };
         builder
-            .remembered(seconds(REMEMBERED.0), seconds(REMEMBERED.1))
+            .remembered(Lifetime::absolute(seconds(REMEMBERED.1)).idle(seconds(REMEMBERED.0)))
             .build()
             .expect("a configuration")
     }
@@ -129,7 +130,7 @@ impl Case {
     fn fields(&self, session: &str, activity: Option<&str>) -> RequestFields {
         let mut lines = vec![format!("{}={session}", self.name)];
         lines.extend(activity.map(|token| format!("{}-seen={token}", self.name)));
-        RequestFields::new(lines).with_bind(self.bind.clone())
+        RequestFields::from_cookies(lines).with_bind(self.bind.clone())
     }
 
     /// What every question to JavaScript says.
@@ -151,8 +152,8 @@ impl Case {
     fn open_in_rust(&self, session: &str, activity: Option<&str>, at: i64) -> (Session<Value>, &'static str) {
         let session = self.sessions().load_at(self.fields(session, activity), self.at(at));
         let outcome = match session.state() {
-            State::Valid => "ok",
-            State::Rejected(reason) => reason.name(),
+            SessionState::Valid => "ok",
+            SessionState::Rejected(reason) => reason.name(),
             state => panic!("{state:?}"),
         };
         (session, outcome)
@@ -205,7 +206,7 @@ fn hex(bytes: &[u8]) -> String {
 
 /// The values of the cookies that a response sets: session, and activity if there is one.
 fn tokens(session: &Session<Value>) -> (String, Option<String>) {
-    let patch = session.finish(200).expect("it seals");
+    let patch = session.finish_patch(200);
     let mut values = patch.set_cookies().map(|line| {
         let pair = line.split(';').next().unwrap_or_default();
         pair.split_once('=')
@@ -257,7 +258,7 @@ fn main() {
             .load_at(RequestFields::default().with_bind(case.bind.clone()), case.at(0));
         session.start(case.data.clone()).expect("it fits");
         session.remember(case.remembered).expect("it is configured");
-        let (id, end) = (session.id().expect("a session"), session.expires_at().expect("an end"));
+        let (id, end) = (session.id().expect("a session"), session.expires().expect("an end"));
         let (token, activity) = tokens(&session);
         let opened = case.open_in_javascript(&mut javascript, &token, activity.as_deref(), 59);
         let expected = json!({

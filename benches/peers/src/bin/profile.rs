@@ -83,7 +83,7 @@ fn seal(size: usize) -> Operation {
         move || data.clone(),
         move |data| {
             let mut session = sessions.load_at(RequestFields::default(), now);
-            session.start(data).is_ok() && session.finish(200).is_ok()
+            session.start(data).is_ok() && session.finish_patch(200).set_cookies().next().is_some()
         },
     )
 }

@@ -13,6 +13,7 @@ use std::error::Error;
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::process::{Child, Command, ExitCode, Stdio};
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -107,13 +108,13 @@ fn use_everything(secret: &[u8], word: &[u8], now: OffsetDateTime) -> Outcome<im
     println!("{cookies}");
     let mut session = sessions.load_at(RequestFields::from_cookies([cookies.clone()]), now);
     let opened = session.get().is_some_and(|data| data.words.len() == WORDS);
-    session.update(|data| data.words.truncate(WORDS - 1))?;
+    session.update(|data| data.words.truncate(WORDS - 1))?.option();
     session.cycle_id()?;
     let patch = session.finish_patch(200);
     let edge = sessions.edge_keys_at(1, EdgeRights::Open, now);
     let checker = Checker::from_edge_keys(edge.expose())?;
     let links = Sealer::new(again, "memory")?;
-    let link = links.seal_at(word()?.as_bytes(), std::time::Duration::from_secs(3600), now)?;
+    let link = links.seal_at(word()?.as_bytes(), Duration::from_secs(3600), now)?;
     let value = links.open_at(&link, b"", now)?;
     let wrong = sessions.load_at(RequestFields::from_cookies([cookies.replace(';', "A;")]), now);
     if !opened || value.payload() != word()?.as_bytes() || wrong.get().is_some() {

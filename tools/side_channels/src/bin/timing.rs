@@ -9,7 +9,7 @@
 
 use std::hint::black_box;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -85,10 +85,11 @@ fn main() {
         .nth(1)
         .map_or(1_000_000, |text| text.parse().expect("usage: timing [measurements]"));
     let now = OffsetDateTime::now_utc();
-    let later = now + time::Duration::hours(1);
     let ring = Arc::new(KeyRing::new(Key::generate().expect("the system has random bytes")));
     let sealer = Sealer::new(Arc::clone(&ring), "timing").expect("a short purpose");
-    let text = sealer.seal_at(&[b'x'; 100], b"", later, now).expect("a short value");
+    let text = sealer
+        .seal_at(&[b'x'; 100], Duration::from_secs(3600), now)
+        .expect("a short value");
     let token = URL_SAFE_NO_PAD.decode(text).expect("a token");
     let tag = token.len() - TAG_LEN;
     let open = |text: &str| _ = black_box(sealer.open_at(text, b"", now));
