@@ -483,30 +483,97 @@ pub fn seeds() -> Vec<Vec<u8>> {
         seed.extend_from_slice(then);
         seed
     };
-    let guests: [&[u8]; 8] = [
+    // Operations: 0 a request, 4 time passes (unit and steps), 7 and 1 the second browser copies the first. In a request: 3
+    // reads, 6 starts, 8 updates, 12 touches, 13 ends, 14 starts with the old data, 16 updates or starts; 15 and the status end it.
+    let lives: [&[&[u8]]; 11] = [
         // A guest's basket, which the visitor keeps through a sign-in; then an end.
-        &[0, 1, 0, 0, 16, 0, 2, 15, 0, 0, 0, 14, 3, 15, 0, 0, 0, 3, 13, 15, 0],
-        // A guest signs in by an update, and out by another one; the cookie from between is another browser's.
         &[
-            0, 1, 0, 0, 6, 2, 15, 0, 0, 0, 8, 3, 15, 0, 7, 1, 0, 0, 8, 4, 15, 0, 0, 1, 3, 15, 0,
+            &[0, 1],
+            &[0, 0, 16, 0, 2, 15, 0],
+            &[0, 0, 14, 3, 15, 0],
+            &[0, 0, 3, 13, 15, 0],
+        ],
+        // A guest signs in by an update; a copy of that signs out by another one, and the first is over.
+        &[
+            &[0, 1],
+            &[0, 0, 6, 2, 15, 0],
+            &[0, 0, 8, 3, 15, 0],
+            &[7, 1],
+            &[0, 0, 8, 4, 15, 0],
+            &[0, 1, 3, 15, 0],
         ],
         // The same where the response has no place for it.
-        &[0, 1, 0, 0, 6, 2, 15, 0, 0, 0, 8, 3, 15, 5, 0, 0, 3, 8, 5, 15, 6],
-        // A guest ends, and the copy still opens.
-        &[0, 1, 0, 0, 6, 2, 15, 0, 7, 1, 0, 0, 13, 15, 0, 0, 1, 3, 15, 0],
-        // What another version wrote ends.
-        &[0, 1, 7, 4, 7, 1, 0, 0, 3, 13, 15, 0, 0, 1, 3, 15, 0],
-        // Two browsers' cookies come together, one a guest's; a start ends the other one.
         &[
-            0, 1, 0, 0, 6, 2, 15, 0, 4, 0, 1, 0, 1, 6, 3, 15, 0, 0, 4, 3, 6, 5, 15, 0, 0, 1, 3, 15, 0,
+            &[0, 1],
+            &[0, 0, 6, 2, 15, 0],
+            &[0, 0, 8, 3, 15, 5],
+            &[0, 0, 3, 8, 5, 15, 6],
         ],
-        // A guest who is idle ends.
+        // A guest ends, and the copy still opens.
         &[
-            0, 1, 0, 0, 6, 2, 15, 0, 4, 2, 1, 7, 1, 0, 0, 3, 13, 15, 0, 4, 2, 255, 0, 1, 3, 15, 0,
+            &[0, 1],
+            &[0, 0, 6, 2, 15, 0],
+            &[7, 1],
+            &[0, 0, 13, 15, 0],
+            &[0, 1, 3, 15, 0],
+        ],
+        // What another version wrote ends, and its copy is revoked.
+        &[&[0, 1], &[7, 4], &[7, 1], &[0, 0, 3, 13, 15, 0], &[0, 1, 3, 15, 0]],
+        // Two browsers' cookies come together, the newer one a guest's: a start ends the other one.
+        &[
+            &[0, 1],
+            &[0, 1, 6, 3, 15, 0],
+            &[4, 0, 1],
+            &[0, 0, 6, 2, 15, 0],
+            &[0, 4, 3, 6, 5, 15, 0],
+            &[0, 1, 3, 15, 0],
+        ],
+        // And the other way round.
+        &[
+            &[0, 1],
+            &[0, 0, 6, 2, 15, 0],
+            &[4, 0, 1],
+            &[0, 1, 6, 3, 15, 0],
+            &[0, 4, 3, 6, 5, 15, 0],
+            &[0, 1, 3, 15, 0],
+        ],
+        // A guest who was idle too long ends: the copy opens again where the clock goes back.
+        &[
+            &[0, 1],
+            &[0, 0, 6, 2, 15, 0],
+            &[4, 2, 1],
+            &[7, 1],
+            &[0, 0, 3, 13, 15, 0],
+            &[4, 2, 255],
+            &[0, 1, 3, 15, 0],
+        ],
+        // Who is signed in ends what this clock thinks has not begun.
+        &[
+            &[0, 1],
+            &[0, 0, 6, 3, 15, 0],
+            &[7, 1],
+            &[4, 2, 255],
+            &[0, 0, 3, 13, 15, 0],
+            &[4, 2, 1],
+            &[0, 1, 3, 15, 0],
         ],
         // Nothing is revoked by an end.
-        &[0, 3, 0, 0, 6, 3, 15, 0, 7, 1, 0, 0, 8, 2, 13, 15, 0, 0, 1, 3, 15, 0],
+        &[
+            &[0, 3],
+            &[0, 0, 6, 3, 15, 0],
+            &[7, 1],
+            &[0, 0, 8, 2, 13, 15, 0],
+            &[0, 1, 3, 15, 0],
+        ],
+        // A touch before a renewal is due.
+        &[
+            &[0, 0],
+            &[0, 0, 6, 3, 15, 0],
+            &[4, 1, 1],
+            &[0, 0, 12, 15, 0],
+            &[0, 0, 3, 12, 15, 6],
+        ],
     ];
     let rows = rows("vectors").iter().enumerate().map(seed);
-    rows.chain(guests.map(<[u8]>::to_vec)).collect()
+    rows.chain(lives.map(<[&[u8]]>::concat)).collect()
 }
