@@ -160,6 +160,17 @@ impl Server {
         }
     }
 
+    /// What was sent ends what came, as by an end; a sign-in takes guests with it.
+    pub fn take_place(&mut self, request: &Request, sent: &Token) {
+        if !matches!(request.change, Change::Replaced | Change::Started) {
+            return;
+        }
+        self.end(&request.genuine);
+        if self.revokes_on_end && sent.data.is_some_and(|data| self.is_signed_in(data)) {
+            self.revoked.extend(request.genuine.iter().map(|genuine| genuine.id));
+        }
+    }
+
     /// SPEC.md, *Opening* and *Choosing among several*.
     pub fn open(&self, tokens: &[Token], seen: &[Seen], now: u64) -> Result<Live, SessionState> {
         let mut reasons = Vec::new();
@@ -356,11 +367,6 @@ impl Request {
         }
     }
 
-    /// Whether this request's response, once it is sent, ends the session that came.
-    pub fn takes_its_place(&self) -> bool {
-        matches!(self.change, Change::Replaced | Change::Started) && !self.ended
-    }
-
     /// The id is the one that the session has afterwards.
     pub fn remember(
         &mut self,
@@ -487,25 +493,48 @@ mod tests {
     }
 
     #[test]
-    fn who_changes_sides_gets_another_id_and_only_what_was_signed_in_is_revoked() {
+    fn who_changes_sides_gets_another_id_and_what_came_is_revoked() {
         let mut server = server();
         server.has_guests = true;
-        for (before, after, revoked) in [(2, 3, vec![]), (3, 2, vec![ID[0]])] {
+        for (before, after) in [(2, 3), (3, 2)] {
             let (_, mut request) = came(&server, Some(before));
             request.update(&server, Some(ID[1]), after);
             let sent = server.finish(&request, 200, 1100);
-            assert!(matches!(sent, Sent::Cookies { session: Some(token), activity: Some(_), .. } if token.id == ID[1]));
-            assert!(request.takes_its_place());
-            server.end(&request.genuine);
-            assert_eq!(server.revoked, revoked);
+            let Sent::Cookies {
+                session: Some(token),
+                activity: Some(_),
+                ..
+            } = sent
+            else {
+                panic!("{sent:?}");
+            };
+            assert_eq!(token.id, ID[1]);
+            server.take_place(&request, &token);
+            assert!(server.revoked.contains(&ID[0]));
+            server.revoked.clear();
         }
-        server.revoked.clear();
         let (_, mut request) = came(&server, Some(3));
         request.update(&server, Some(ID[0]), 5);
         assert_eq!(
             (request.last.map(|live| live.id), request.change),
             (Ok(ID[0]), Change::Written)
         );
+    }
+
+    #[test]
+    fn a_guest_who_starts_as_a_guest_is_not_revoked() {
+        let mut server = server();
+        server.has_guests = true;
+        for (data, is_revoked) in [(4, false), (5, true)] {
+            let (token, mut request) = came(&server, Some(2));
+            request.start(&server, ID[1], data, 1100);
+            let sent = Token {
+                data: Some(data),
+                ..token
+            };
+            server.take_place(&request, &sent);
+            assert_eq!(server.revoked.contains(&ID[0]), is_revoked);
+        }
     }
 
     #[test]

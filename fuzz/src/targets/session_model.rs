@@ -315,10 +315,15 @@ impl World {
             Some(request) if is_read => self.server.finish(request, status, self.now()),
             _ => Sent::Nothing(Caches::Leave),
         };
-        let is_sent = matches!(sent, Sent::Cookies { session: Some(_), .. });
         self.receive(mine, &session, status, sent);
-        if let Some(request) = request.filter(|request| is_sent && request.takes_its_place()) {
-            self.server.end(&request.genuine);
+        if let (
+            Some(request),
+            Sent::Cookies {
+                session: Some(token), ..
+            },
+        ) = (request, sent)
+        {
+            self.server.take_place(&request, &token);
         }
         self.is_closed(&mut session, status);
     }
@@ -485,7 +490,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
     };
     // Operations: 0 a request, 4 time passes (unit and steps), 7 and 1 the second browser copies the first. In a request: 3
     // reads, 6 starts, 8 updates, 12 touches, 13 ends, 14 starts with the old data, 16 updates or starts; 15 and the status end it.
-    let lives: [&[&[u8]]; 11] = [
+    let lives: [&[&[u8]]; 12] = [
         // A guest's basket, which the visitor keeps through a sign-in; then an end.
         &[
             &[0, 1],
@@ -508,6 +513,14 @@ pub fn seeds() -> Vec<Vec<u8>> {
             &[0, 0, 6, 2, 15, 0],
             &[0, 0, 8, 3, 15, 5],
             &[0, 0, 3, 8, 5, 15, 6],
+        ],
+        // A guest ends and signs in by one request: the copy is over.
+        &[
+            &[0, 1],
+            &[0, 0, 6, 2, 15, 0],
+            &[7, 1],
+            &[0, 0, 13, 6, 3, 15, 0],
+            &[0, 1, 3, 15, 0],
         ],
         // A guest ends, and the copy still opens.
         &[
