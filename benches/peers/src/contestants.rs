@@ -166,12 +166,19 @@ pub fn ready<F: Future>(future: F) -> F::Output {
 // ---------------------------------------------------------------- sealed-session
 
 fn sealer(index: u8) -> Sealer {
-    Sealer::new(KeyRing::new(key(index)), "bench").expect("a configuration").with_audience("bench").expect("a configuration")
+    Sealer::new(KeyRing::new(key(index)), "bench")
+        .expect("a configuration")
+        .with_audience("bench")
+        .expect("a configuration")
 }
 
 pub fn sessions(index: u8, with_idle: bool) -> Sessions<Visit> {
     let builder = Sessions::builder(KeyRing::new(key(index))).audience("bench");
-    let builder = if with_idle { builder } else { builder.lifetime(Lifetime::default().without_idle()) };
+    let builder = if with_idle {
+        builder
+    } else {
+        builder.lifetime(Lifetime::default().without_idle())
+    };
     builder.build().expect("a configuration")
 }
 
@@ -217,7 +224,12 @@ pub fn ours_request(size: usize) -> Contestant {
     let (both, alone) = (cookie(&with_idle, now), cookie(&without_idle, now));
     let opens = |sessions: &Sessions<Visit>, cookie: &'static str| {
         let sessions = sessions.clone();
-        operation(move || sessions.load_at(RequestFields::from_cookies([cookie]), now).get().is_some())
+        operation(move || {
+            sessions
+                .load_at(RequestFields::from_cookies([cookie]), now)
+                .get()
+                .is_some()
+        })
     };
     let rejects = |text: &str| {
         let (sessions, cookie): (_, &'static str) = (without_idle.clone(), text.to_owned().leak());

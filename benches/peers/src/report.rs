@@ -330,11 +330,16 @@ pub fn print_further(effort: Effort) {
 
     println!("\n## Further figures\n");
     let now = OffsetDateTime::now_utc();
-    let sealer = |ring: KeyRing| Sealer::new(ring, "bench").expect("a configuration").with_audience("bench").expect("a configuration");
+    let sealer = |ring: KeyRing| {
+        Sealer::new(ring, "bench")
+            .expect("a configuration")
+            .with_audience("bench")
+            .expect("a configuration")
+    };
     let alone = || KeyRing::new(all::key(63));
     let crowd = || {
         (1..64).fold(KeyRing::new(all::key(0)), |ring, index| {
-            ring.open(all::key(index)).expect("another key")
+            ring.also_opening(all::key(index)).expect("another key")
         })
     };
     for size in SIZES {

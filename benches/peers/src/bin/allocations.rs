@@ -14,7 +14,7 @@ use std::time::Duration;
 use http::header::COOKIE;
 use http::{HeaderValue, Request, Response};
 use payload::{Visit, visit};
-use sealed_session::{Key, KeyRing, RequestFields, Sealer, SessionLayer, Sessions, SessionState};
+use sealed_session::{Key, KeyRing, RequestFields, Sealer, SessionLayer, SessionState, Sessions};
 use time::OffsetDateTime;
 use tower::{Layer, Service, service_fn};
 
@@ -124,9 +124,7 @@ fn main() {
         let json = serde_json::to_vec(&visit(size)).expect("a visit serialises");
         let seal = |sealer: &Sealer, age: i64| {
             let at = now - time::Duration::seconds(age);
-            sealer
-                .seal_at(&json, Duration::from_secs(3600), at)
-                .expect("it fits")
+            sealer.seal_at(&json, Duration::from_secs(3600), at).expect("it fits")
         };
         let sealed = count(|| (), |()| seal(&sealer, 0));
         row(&format!("seal {size} bytes (`Sealer`)"), sealed, "1", sealed <= 1);
@@ -187,5 +185,8 @@ fn main() {
 }
 
 fn sealer(key: Key) -> Sealer {
-    Sealer::new(KeyRing::new(key), "bench").expect("a configuration").with_audience("bench").expect("a configuration")
+    Sealer::new(KeyRing::new(key), "bench")
+        .expect("a configuration")
+        .with_audience("bench")
+        .expect("a configuration")
 }

@@ -73,7 +73,12 @@ fn sessions() -> Sessions<Visit> {
 fn open(size: usize) -> Operation {
     let (sessions, now) = (sessions(), OffsetDateTime::now_utc());
     let cookie: &'static str = sessions.cookie_for_at(visit(size), now).expect("it fits").leak();
-    operation(move || sessions.load_at(RequestFields::from_cookies([cookie]), now).get().is_some())
+    operation(move || {
+        sessions
+            .load_at(RequestFields::from_cookies([cookie]), now)
+            .get()
+            .is_some()
+    })
 }
 
 /// From the data to both `Set-Cookie` lines.
