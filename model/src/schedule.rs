@@ -77,10 +77,9 @@ impl Schedule {
                     (ring, Some((from, Change::Retire(new - 1))))
                 }
                 Change::Add(new) => (last.also_opening(key(new)), Some((0, Change::Promote(new)))),
-                Change::Promote(new) if new % 3 == 1 => (
-                    last.promote(key(new).id(), None),
-                    Some((0, Change::Retire(new - 1))),
-                ),
+                Change::Promote(new) if new % 3 == 1 => {
+                    (last.promote(key(new).id(), None), Some((0, Change::Retire(new - 1))))
+                }
                 Change::Promote(new) => {
                     let from = now + DAY;
                     let ring = last.promote(key(new).id(), Some(at(from)));
