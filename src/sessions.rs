@@ -274,11 +274,10 @@ impl<T: SessionData> Sessions<T> {
         self.revoke_until(id, self.end_of_any(now), now);
     }
 
-    /// Revokes what came with a request whose session ends, if sign-outs revoke. A guest has nothing to sign out of, and
-    /// strangers could fill the list; a sign-in takes `with_guests`.
-    fn end(&self, genuine: &[Genuine], with_guests: bool, now: u64) {
+    /// Revokes those of what came with a request that end, if sign-outs revoke.
+    fn end(&self, genuine: &[Genuine], ends: impl Fn(&Genuine) -> bool, now: u64) {
         if self.shared.config.revoke_on_end {
-            for came in genuine.iter().filter(|came| with_guests || !came.is_guest) {
+            for came in genuine.iter().filter(|came| ends(came)) {
                 self.revoke_until(came.id, came.until, now);
             }
         }

@@ -416,6 +416,28 @@ fn a_late_answer_to_the_guest_does_not_undo_the_sign_in() {
     assert_eq!(respond(&late, &signed_in), signed_in);
 }
 
+/// The end before it leaves the guest's session to the sign-in.
+#[test]
+fn a_sign_in_after_an_end_takes_the_guests_session_with_it() {
+    let (sessions, seen) = shop();
+    let guest = sessions.cookie_for(Shop::guest("bread")).unwrap();
+    let user = sessions.cookie_for(Shop::user(7)).unwrap();
+    for (came, data, is_revoked) in [
+        (&guest, Shop::guest("salt"), false),
+        (&guest, Shop::user(9), true),
+        (&user, Shop::user(9), true),
+    ] {
+        let before = id(&sessions, came);
+        revoked(&seen);
+        visit(&sessions, came, |session| {
+            session.end().unwrap();
+            session.start(data).unwrap();
+        });
+        let expected = if is_revoked { vec![before] } else { Vec::new() };
+        assert_eq!(revoked(&seen), expected, "once");
+    }
+}
+
 /// A payload that does not fit the type any more cannot be judged, and may have been anybody's.
 #[test]
 fn what_cannot_be_judged_is_revoked() {

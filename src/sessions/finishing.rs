@@ -6,7 +6,7 @@ use std::thread;
 
 use crate::headers::{CacheRule, Finding, Patch, ResponseHeaders};
 use crate::session::event::Event;
-use crate::session::{Change, Current, Done, Ending, Facts, Live, SessionData};
+use crate::session::{Change, Current, Done, Ending, Facts, Genuine, Live, SessionData};
 use crate::sessions::handle::Session;
 use crate::sessions::table::{self, CookieAction, Outcome, Row};
 use crate::token::envelope::{ACTIVITY_LEN, Frame, OVERHEAD};
@@ -173,15 +173,17 @@ impl<T: SessionData> Session<T> {
         }
         self.report(ending, outcome, row);
         // Last, so that an observer that panics before leaves the visitor the session that came: this response is lost then.
-        let takes_its_place = matches!(done.change, Change::Replaced | Change::Started) && !done.ended;
+        let takes_its_place = matches!(done.change, Change::Replaced | Change::Started);
         if let Ending::Touched { genuine, .. } = ending
             && let Some(live) = live
             && matches!(outcome, Outcome::Cycled | Outcome::Started)
             && takes_its_place
         {
-            // A guest's session too, if a sign-in takes its place: a late answer to the guest does not undo it.
-            let with_guests = self.sessions().counts_as_signed_in(&live.content.data);
-            self.sessions().end(genuine, with_guests, now);
+            // A guest's session too, if a sign-in takes its place: a late answer to the guest does not undo it. An end before it
+            // has revoked all others.
+            let is_sign_in = self.sessions().counts_as_signed_in(&live.content.data);
+            let ends = |came: &Genuine| if came.is_guest { is_sign_in } else { !done.ended };
+            self.sessions().end(genuine, ends, now);
         }
         patch
     }

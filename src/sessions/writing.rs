@@ -342,7 +342,8 @@ impl<T: SessionData> Session<T> {
         };
         let before = self.append(came, base, Current::None(SessionState::Ended), done, true)?;
         if !before.done.ended {
-            self.sessions().end(&came.genuine, false, self.now());
+            // A guest has nothing to sign out of, and strangers could fill the list.
+            self.sessions().end(&came.genuine, |came| !came.is_guest, self.now());
         }
         Ok(())
     }
