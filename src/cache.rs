@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::iter;
 
+use crate::cookie::{is_token, trim};
+
 /// What [`merge_private`] made of the `Cache-Control` lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Merged {
@@ -206,20 +208,9 @@ fn quoted(bytes: &[u8]) -> Option<usize> {
     None
 }
 
-/// The bytes as text, if they are a token (RFC 9110, section 5.6.2).
+/// The bytes as text, if they are a token.
 fn token(bytes: &[u8]) -> Option<&str> {
-    let fits = |&byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    str::from_utf8(bytes)
-        .ok()
-        .filter(|_| !bytes.is_empty() && bytes.iter().all(fits))
-}
-
-/// Without space and tab at both ends.
-fn trim(mut bytes: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
-        bytes = rest;
-    }
-    bytes
+    str::from_utf8(bytes).ok().filter(|text| is_token(text))
 }
 
 #[cfg(test)]

@@ -296,7 +296,7 @@ fn parse_pair(part: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// Without space and tab at both ends; what else counts as white space in Unicode stays.
-fn trim(mut bytes: &[u8]) -> &[u8] {
+pub(crate) fn trim(mut bytes: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
         bytes = rest;
     }

@@ -438,7 +438,7 @@ mod tests {
         io::ErrorKind::ReadOnlyFilesystem,
         io::ErrorKind::AlreadyExists,
         io::ErrorKind::InvalidData,
-        io::ErrorKind::InvalidFilename,
+        io::ErrorKind::StorageFull,
         io::ErrorKind::FileTooLarge,
         io::ErrorKind::Other,
     ];

@@ -158,7 +158,53 @@ impl<T: SessionData> RequireSession<T> {
     /// # }
     /// ```
     pub fn update<R>(&mut self, change: impl FnOnce(&mut T) -> R) -> Result<R, WriteError> {
-        self.session.update(change)?.option().ok_or(WriteError::NoSession)
+        self.try_update(|data| Ok(change(data)))
+    }
+
+    /// Changes the session data like [`update`](Self::update), with a closure that can fail: then nothing is written.
+    ///
+    /// # Errors
+    /// The closure's own, or those of [`update`](Self::update) converted into it.
+    ///
+    #[cfg_attr(feature = "axum", doc = "```")]
+    #[cfg_attr(not(feature = "axum"), doc = "```ignore")]
+    /// # use sealed_session::{RequireSession, WriteError};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64, credit: u32 }
+    /// enum Refused { NoCredit, Write(WriteError) }
+    /// # impl From<WriteError> for Refused {
+    /// #     fn from(error: WriteError) -> Self { Self::Write(error) }
+    /// # }
+    ///
+    /// async fn pay(mut session: RequireSession<Login>) -> String {
+    ///     let paid = session.try_update(|login| {
+    ///         login.credit = login.credit.checked_sub(5).ok_or(Refused::NoCredit)?;
+    ///         Ok(login.credit)
+    ///     });
+    ///     match paid {
+    ///         Ok(left) => format!("{left} left"),
+    ///         Err(Refused::NoCredit) => format!("only {} left", session.data().credit),
+    ///         Err(Refused::Write(error)) => error.to_string(),
+    ///     }
+    /// }
+    /// # use axum::{Router, body::{Body, to_bytes}, http::{Request, header::COOKIE}, routing::get};
+    /// # use sealed_session::{Key, KeyRing, SessionLayer, Sessions};
+    /// # use tower::ServiceExt;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let sessions = Sessions::<Login>::builder(KeyRing::new(Key::generate()?)).build()?;
+    /// # let app = Router::new().route("/", get(pay)).layer(SessionLayer::new(sessions.clone()));
+    /// # for (credit, said) in [(8, "3 left"), (3, "only 3 left")] {
+    /// #     let request = Request::builder().header(COOKIE, sessions.cookie_for(Login { user: 7, credit })?);
+    /// #     let response = app.clone().oneshot(request.body(Body::empty())?).await?;
+    /// #     assert_eq!(to_bytes(response.into_body(), 100).await?, said);
+    /// # }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn try_update<R, E: From<WriteError>>(&mut self, change: impl FnOnce(&mut T) -> Result<R, E>) -> Result<R, E> {
+        let updated = self.session.try_update(change)?;
+        updated.option().ok_or_else(|| WriteError::NoSession.into())
     }
 }
 

@@ -209,7 +209,7 @@ impl Patch {
     ///
     /// Apply it after everything that sets header fields or the status, such as compression, CORS and `ETag`, and before a
     /// response cache stores the response. The documentation of `SessionLayer` draws the order and has the reasons.
-    pub fn apply(&self, headers: &mut impl ResponseHeaders) {
+    pub fn apply(&self, headers: &mut (impl ResponseHeaders + ?Sized)) {
         self.apply_cache_rule(headers);
         for (name, line) in &self.cookies {
             headers.retain_lines(SET_COOKIE, &mut |other| !cookie::sets(other, name.as_bytes()));
@@ -234,7 +234,7 @@ impl Patch {
         self.cookies.iter().map(|(_, line)| line.as_str())
     }
 
-    fn apply_cache_rule(&self, headers: &mut impl ResponseHeaders) {
+    fn apply_cache_rule(&self, headers: &mut (impl ResponseHeaders + ?Sized)) {
         if self.cache == CacheRule::Leave {
             return;
         }
@@ -304,7 +304,7 @@ fn slices(lines: &[Vec<u8>]) -> impl Iterator<Item = &[u8]> {
     lines.iter().map(Vec::as_slice)
 }
 
-fn replace(headers: &mut impl ResponseHeaders, name: &'static str, value: String) {
+fn replace(headers: &mut (impl ResponseHeaders + ?Sized), name: &'static str, value: String) {
     headers.retain_lines(name, &mut |_| false);
     headers.append_line(name, value, false);
 }

@@ -44,6 +44,7 @@ use crate::time::{from_seconds, parse_rfc3339, to_seconds, write_rfc3339};
 /// assert_eq!(ring.describe().len(), 1);
 /// # Ok::<(), sealed_session::keys::KeyError>(())
 /// ```
+#[must_use = "a ring does not change: this is another one"]
 pub struct KeyRing {
     /// Sorted by key id, so that looking one up costs the same wherever it stands.
     entries: Vec<Entry>,
@@ -112,7 +113,6 @@ impl KeyRing {
     /// assert!(matches!(ring.describe()[..], [key] if key.role == Role::Seal));
     /// # Ok::<(), sealed_session::keys::KeyError>(())
     /// ```
-    #[must_use]
     pub fn new(key: Key) -> Self {
         let role = Role::Seal;
         Self {

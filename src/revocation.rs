@@ -52,6 +52,28 @@ pub trait RevocationList: Send + Sync {
     }
 }
 
+impl<L: RevocationList + ?Sized> RevocationList for Box<L> {
+    fn is_revoked(&self, id: SessionId) -> bool {
+        (**self).is_revoked(id)
+    }
+
+    fn revoke_at(&self, revoked: Revocation, now: OffsetDateTime) {
+        (**self).revoke_at(revoked, now);
+    }
+
+    fn cut_off(&self) -> Option<OffsetDateTime> {
+        (**self).cut_off()
+    }
+
+    fn raise_cut_off(&self, instant: OffsetDateTime) {
+        (**self).raise_cut_off(instant);
+    }
+
+    fn report_to(&self, observer: &Arc<dyn Observer>) {
+        (**self).report_to(observer);
+    }
+}
+
 /// A session that is revoked, and for how long that must be known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Revocation {

@@ -142,7 +142,7 @@ impl Sealer {
     /// # Errors
     /// [`SealError::Expiry`], [`SealError::TooLarge`] above 8192 characters, [`SealError::RandomSource`].
     pub fn seal<'a>(&self, payload: &[u8], options: impl Into<SealOptions<'a>>) -> Result<String, SealError> {
-        self.seal_seconds(payload, &options.into(), now())
+        self.seal_at(payload, options, from_seconds(now()))
     }
 
     /// Seals `payload` as [`seal`](Self::seal) does, at `now`.
@@ -155,11 +155,7 @@ impl Sealer {
         options: impl Into<SealOptions<'a>>,
         now: OffsetDateTime,
     ) -> Result<String, SealError> {
-        self.seal_seconds(payload, &options.into(), to_seconds(now))
-    }
-
-    fn seal_seconds(&self, payload: &[u8], options: &SealOptions<'_>, now: u64) -> Result<String, SealError> {
-        let &SealOptions { valid_for, bind } = options;
+        let (SealOptions { valid_for, bind }, now) = (options.into(), to_seconds(now));
         let expires = now.saturating_add(valid_for.as_secs());
         let size = base64url::encoded_len(OVERHEAD.saturating_add(payload.len()));
         if size > LONGEST {
@@ -191,7 +187,7 @@ impl Sealer {
     /// # Errors
     /// [`OpenError`], the same text for every reason.
     pub fn open(&self, text: &str) -> Result<OpenedValue, OpenError> {
-        self.open_seconds(text, &[], now())
+        self.open_at(text, &[], from_seconds(now()))
     }
 
     /// Opens at `now` what [`seal`](Self::seal) or [`seal_at`](Self::seal_at) made with the same `bind` (empty: bound to
@@ -202,10 +198,7 @@ impl Sealer {
     /// # Errors
     /// [`OpenError`], the same text for every reason.
     pub fn open_at(&self, text: &str, bind: &[u8], now: OffsetDateTime) -> Result<OpenedValue, OpenError> {
-        self.open_seconds(text, bind, to_seconds(now))
-    }
-
-    fn open_seconds(&self, text: &str, bind: &[u8], now: u64) -> Result<OpenedValue, OpenError> {
+        let now = to_seconds(now);
         let keys = self.keys();
         let token = keys
             .screen_session(text.as_bytes(), LONGEST, now)

@@ -272,14 +272,16 @@ impl<T: SessionData> Sessions<T> {
     pub fn revoke(&self, id: SessionId) {
         let now = self.now();
         self.revoke_until(id, self.end_of_any(now), now);
+        self.observe(&Event::Revoked { id });
     }
 
     /// Revokes those of what came with a request that end, if sign-outs revoke.
     fn end(&self, genuine: &[Genuine], ends: impl Fn(&Genuine) -> bool, now: u64) {
         if self.shared.config.revoke_on_end {
-            for came in genuine.iter().filter(|came| ends(came)) {
-                self.revoke_until(came.id, came.until, now);
-            }
+            let ended = || genuine.iter().filter(|came| ends(came));
+            ended().for_each(|came| self.revoke_until(came.id, came.until, now));
+            // Once all of them are revoked: an observer may panic.
+            ended().for_each(|came| self.observe(&Event::Revoked { id: came.id }));
         }
     }
 
@@ -289,7 +291,6 @@ impl<T: SessionData> Sessions<T> {
         self.shared
             .revocations
             .revoke_at(Revocation { id, until }, from_seconds(now));
-        self.observe(&Event::Revoked { id });
     }
 
     /// When no server takes a token of this session any more: neither one with the `expires` of the token that came, nor one
@@ -392,12 +393,6 @@ impl<T: SessionData> Sessions<T> {
         }
     }
 
-    pub(crate) fn observe(&self, event: &Event) {
-        if let Some(observer) = &self.shared.observer {
-            observer.event(event);
-        }
-    }
-
     /// Step 7 of opening, but for the flags.
     fn judge(&self, frame: &Frame, id: SessionId, now: u64) -> Result<(), Reason> {
         let started = frame.started.into();
@@ -478,6 +473,14 @@ impl<T: SessionData> Sessions<T> {
     fn with_random(mut self, random: fn(&mut [u8]) -> Result<(), NoRandomness>) -> Self {
         Arc::get_mut(&mut self.shared).expect("not shared yet").random = random;
         self
+    }
+}
+
+impl<T> Sessions<T> {
+    pub(crate) fn observe(&self, event: &Event) {
+        if let Some(observer) = &self.shared.observer {
+            observer.event(event);
+        }
     }
 }
 

@@ -49,7 +49,7 @@ use crate::time::{LONGEST_LIFE, from_seconds, now, to_seconds};
 
 /// A browser that visits one host, over https, with a clock that stands still until the test moves it.
 ///
-/// It follows RFC 6265bis: name prefixes, `Secure`, `Max-Age`, `Expires`, `Path` and all limits. What a browser drops
+/// It follows RFC 6265bis: name prefixes, `Secure`, `Max-Age`, `Expires`, `Path` and the limits of one cookie. What a browser drops
 /// without a word makes [`receive`](Self::receive) panic, so that a test fails where the cookie is lost.
 ///
 /// It knows neither its host nor other sites: it believes every `Domain`, and keeps `SameSite` without a use for it.
@@ -153,10 +153,9 @@ impl Browser {
     /// The path of the next requests. Default: `/`, which is not below the
     /// [`cookie_path`](crate::Builder::cookie_path) of an application that has one.
     pub fn visit(&mut self, path: &str) {
-        path.split(['?', '#'])
-            .next()
-            .unwrap_or_default()
-            .clone_into(&mut self.path);
+        let path = path.split(['?', '#']).next().unwrap_or_default();
+        let path = if path.starts_with('/') { path } else { "/" };
+        path.clone_into(&mut self.path);
     }
 
     /// The clock, for [`Builder::clock`](crate::Builder::clock).
@@ -183,7 +182,7 @@ impl Browser {
     ///
     /// If a browser would drop one of them: the message says why.
     #[track_caller]
-    pub fn receive(&mut self, headers: &impl ResponseHeaders) {
+    pub fn receive(&mut self, headers: &(impl ResponseHeaders + ?Sized)) {
         let mut lines = Vec::new();
         headers.for_each_line(&mut |name, value| {
             if name.eq_ignore_ascii_case("Set-Cookie") {

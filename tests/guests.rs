@@ -6,12 +6,14 @@ mod common;
 use std::cell::Cell;
 use std::time::Duration;
 
+use sealed_session::revocation::{RevocationList, Revocations};
+use sealed_session::testing::Browser;
 use sealed_session::{
     Builder, Event, Lifetime, Reason, RequestFields, Session, SessionId, SessionState, Sessions, Updated, WriteError,
 };
 use serde::{Deserialize, Serialize};
 
-use common::{Seen, after, answered, ring};
+use common::{START, Seen, after, answered, ring};
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Shop {
@@ -481,4 +483,136 @@ fn a_handler_revokes_another_session_and_raises_the_cut_off_without_a_state_of_i
     assert_eq!(load(&sessions, &one).state(), SessionState::Valid);
     handler.sessions().raise_cut_off(after(1));
     assert_eq!(load(&sessions, &one).state(), SessionState::Rejected(Reason::Revoked));
+}
+
+// ---- what a sign-in by an update begins
+
+fn remembering() -> (Sessions<Shop>, Seen, Browser) {
+    let browser = Browser::at(START);
+    let seen = Seen::default();
+    let sessions = Sessions::builder(ring())
+        .clock(browser.clock())
+        .signed_in_if(|shop: &Shop| shop.user.is_some())
+        .remembered(Lifetime::absolute(Duration::from_secs(90 * 86_400)))
+        .observer(seen.observer())
+        .build()
+        .unwrap();
+    (sessions, seen, browser)
+}
+
+#[test]
+fn a_sign_in_by_an_update_is_as_new_as_one_by_a_start() {
+    let (sessions, _, browser) = remembering();
+    let mut session = sessions.load(browser.fields());
+    session.start(Shop::guest("bread")).unwrap();
+    session.remember(true).unwrap();
+    browser.pass(Duration::from_secs(100));
+    let cookies = answered("", &session.finish_patch(200));
+    browser.pass(Duration::from_secs(43_000));
+    let mut session = load(&sessions, &cookies);
+    assert!(session.is_remembered());
+    assert_eq!(session.update(|shop| shop.user = Some(7)), Ok(Updated::Done(())));
+    assert_eq!(session.started(), Some(browser.now()));
+    assert_eq!(session.expires(), Some(browser.now() + Duration::from_secs(43_200)));
+    assert!(!session.is_remembered(), "somebody else was");
+    session.remember(true).unwrap();
+    // What this request has said holds.
+    assert_eq!(session.update(|shop| shop.user = None), Ok(Updated::Done(())));
+    assert!(session.is_remembered());
+}
+
+/// `refuse_if` refuses what is older than the user's last change of password; the guest's session was older.
+#[test]
+fn a_guest_from_before_a_change_of_password_signs_in_by_an_update() {
+    let browser = Browser::at(START);
+    let changed = browser.now() + Duration::from_secs(600);
+    let sessions = Sessions::builder(ring())
+        .clock(browser.clock())
+        .signed_in_if(|shop: &Shop| shop.user.is_some())
+        .refuse_if(move |opened| opened.data.user.is_some() && opened.started < changed)
+        .build()
+        .unwrap();
+    let guest = sessions.cookie_for(Shop::guest("bread")).unwrap();
+    browser.pass(Duration::from_secs(1200));
+    let signed_in = visit(&sessions, &guest, |session| {
+        assert_eq!(session.update(|shop| shop.user = Some(7)), Ok(Updated::Done(())));
+    });
+    assert!(load(&sessions, &signed_in).is_signed_in());
+}
+
+/// Two requests bring one guest; the browser has dropped the answer to the first, which revoked the guest's session.
+#[test]
+fn a_second_click_on_sign_in_signs_in_too() {
+    let sign_ins: [fn(&mut Session<Shop>); 3] = [
+        |session| assert_eq!(session.update(|shop| shop.user = Some(7)), Ok(Updated::Done(()))),
+        |session| {
+            session
+                .start_with(|old| Shop {
+                    user: Some(7),
+                    ..old.unwrap()
+                })
+                .unwrap()
+        },
+        |session| session.start(Shop::user(7)).unwrap(),
+    ];
+    for sign_in in sign_ins {
+        let (sessions, _) = shop();
+        let guest = sessions.cookie_for(Shop::guest("bread")).unwrap();
+        let (mut first, mut second) = (load(&sessions, &guest), load(&sessions, &guest));
+        sign_in(&mut first);
+        sign_in(&mut second);
+        respond(&first, &guest);
+        let signed_in = respond(&second, &guest);
+        assert!(load(&sessions, &signed_in).is_signed_in());
+    }
+}
+
+#[test]
+fn a_sign_out_is_sent_even_if_what_started_after_it_is_over() {
+    let (sessions, _, browser) = remembering();
+    let cookies = sessions.cookie_for(Shop::user(7)).unwrap();
+    let mut session = load(&sessions, &cookies);
+    session.end().unwrap();
+    session.start(Shop::user(8)).unwrap();
+    browser.pass(Duration::from_secs(43_200));
+    assert_eq!(respond(&session, &cookies), "");
+}
+
+#[test]
+fn an_observer_that_panics_leaves_nothing_unrevoked() {
+    let (sessions, _) = shop_with(|builder| {
+        builder.observer(|event: &Event| assert!(!matches!(event, Event::Revoked { .. }), "it panics"))
+    });
+    let cookies = [7, 8].map(|user| sessions.cookie_for(Shop::user(user)).unwrap());
+    let mut session = load(&sessions, &cookies.join("; "));
+    let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| session.end()));
+    assert!(ended.is_err());
+    for cookies in cookies {
+        assert_eq!(
+            load(&sessions, &cookies).state(),
+            SessionState::Rejected(Reason::Revoked)
+        );
+    }
+}
+
+#[test]
+fn what_was_written_and_never_finished_is_told() {
+    let (sessions, seen) = shop();
+    let mut session = load(&sessions, "");
+    session.start(Shop::user(7)).unwrap();
+    drop(session.clone());
+    assert_eq!(seen.take(), []);
+    drop(session);
+    assert_eq!(seen.take(), [Event::WriteDiscarded { status: 500 }]);
+    _ = load(&sessions, "").get();
+    assert_eq!(seen.take(), []);
+}
+
+#[test]
+fn the_list_of_revocations_may_be_chosen_at_run_time() {
+    let shared = Revocations::new();
+    let list: Box<dyn RevocationList> = Box::new(shared.clone());
+    let sessions = Sessions::<Shop>::builder(ring()).revocation_list(list).build().unwrap();
+    sessions.revoke(SessionId::from_bytes([1; 8]));
+    assert!(shared.is_revoked(SessionId::from_bytes([1; 8])));
 }

@@ -11,7 +11,7 @@ use sealed_session_model::year::Year;
 
 /// Minutes that one rotation is explored, with two and with three servers.
 const TWO_FOR: u32 = 60;
-const THREE_FOR: u32 = 40;
+const THREE_FOR: u32 = 50;
 const SESSIONS: u32 = 1_000_000;
 
 fn main() {

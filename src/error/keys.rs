@@ -105,6 +105,8 @@ pub enum KeyError {
         /// What the operating system says.
         source: io::Error,
     },
+    /// A key was given where the path of the ring's file belongs; no file was made.
+    KeyForPath,
     /// What is at the path of the ring is no regular file: reading a pipe or a device may never end, and gives a ring once.
     NotAFile {
         /// The path.
@@ -175,6 +177,10 @@ impl fmt::Display for KeyError {
             },
             Self::File { path, source } => write_not_read(f, path, source.kind()),
             Self::FileNotMade { path, source } => write_not_made(f, path, source.kind()),
+            Self::KeyForPath => f.write_str(
+                "a key was given for the path of the key file, and no file was made; give the path, or read the key with \
+                 `KeyRing::parse`",
+            ),
             Self::NotAFile { path } => write!(
                 f,
                 "{} is a pipe, a device or a directory; write the key ring into a regular file",
@@ -219,21 +225,21 @@ fn write_not_made(f: &mut fmt::Formatter<'_>, path: &Path, kind: io::ErrorKind) 
         ),
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => write!(
             f,
-            "the key file {path} cannot be made, since this process may not write into its directory; give it another path, \
-             or make the file yourself with a key in it, which {MAKE_A_KEY}"
+            "the key file {path} cannot be made, since this process may not write into its directory, or the file system \
+             has no hard links; give it another path, or make the file yourself with a key in it, which {MAKE_A_KEY}"
         ),
         io::ErrorKind::AlreadyExists => write!(
             f,
             "the key file {path} is a symbolic link that leads to no file; remove it, or make the file that it leads to"
         ),
-        io::ErrorKind::InvalidFilename => f.write_str(
-            "a key was given for the path of the key file, and no file was made; give the path, or read the key with \
-             `KeyRing::parse`",
+        io::ErrorKind::StorageFull => write!(
+            f,
+            "the key file {path} cannot be made, since the disk is full; make room"
         ),
         _ => write!(
             f,
-            "the key file {path} cannot be made (it needs a file system with hard links); make it yourself with a key in it, \
-             which {MAKE_A_KEY}"
+            "the key file {path} cannot be made; see to what the cause says, or make it yourself with a key in it, which \
+             {MAKE_A_KEY}"
         ),
     }
 }

@@ -113,8 +113,8 @@ impl KeyRing {
                 path: shown_path(path),
                 source,
             };
-            if path.to_string_lossy().contains(key::PREFIX) {
-                return Err(not_made(io::ErrorKind::InvalidFilename.into()));
+            if path.to_string_lossy().contains(key::PREFIX) || path.file_name().is_some_and(is_secret) {
+                return Err(KeyError::KeyForPath);
             }
             let key = Key::generate()?;
             let key_id = key.id();
@@ -195,19 +195,27 @@ fn shown_name(variable: &str) -> &str {
     }
 }
 
-/// The path for an error, with the same care: no secret, in hexadecimal digits or base64, has a point in it, and those
-/// without a slash are long.
+/// The path for an error, with the same care.
 fn shown_path(path: &Path) -> PathBuf {
-    let has_point = |part: &OsStr| part.as_encoded_bytes().contains(&b'.');
-    let is_secret = |part: &OsStr| part.len() >= SHORTEST_SECRET && !has_point(part);
     let directory = path.parent().filter(|path| *path != Path::new(""));
-    let is_path =
-        path.is_absolute() || path.file_name().is_some_and(has_point) || directory.unwrap_or(Path::new(".")).is_dir();
+    let is_path = path.as_os_str().len() < SHORTEST_SECRET
+        || path.is_absolute()
+        || path.file_name().is_some_and(has_point)
+        || directory.unwrap_or(Path::new(".")).is_dir();
     if is_path && !path.iter().any(is_secret) {
         path.to_owned()
     } else {
         "(not the path of a file)".into()
     }
+}
+
+/// Whether a part of a path may be a secret: in hexadecimal digits or base64 it is long and has no point in it.
+fn is_secret(part: &OsStr) -> bool {
+    part.len() >= SHORTEST_SECRET && !has_point(part)
+}
+
+fn has_point(part: &OsStr) -> bool {
+    part.as_encoded_bytes().contains(&b'.')
 }
 
 /// The first line of a file that is made.
@@ -338,9 +346,10 @@ mod tests {
         let directory = Directory::new("named");
         let secret = written();
         let ring = format!("seal {secret}");
-        for path in [directory.0.join(&secret), directory.0.join(ring)] {
+        let base64 = "nO2qk1vQmJ0c4n3pB7xG5d8sTtYwZr6uLh9fVe2aKiM";
+        for path in [secret.as_str(), &ring, base64].map(|name| directory.0.join(name)) {
             let wrong = KeyRing::from_file_or_new(path).unwrap_err();
-            assert!(matches!(wrong, KeyError::FileNotMade { .. }), "{wrong}");
+            assert!(matches!(wrong, KeyError::KeyForPath), "{wrong}");
             assert!(!format!("{wrong} {wrong:?}").contains(&secret[20..]), "{wrong}");
         }
         assert!(directory.names().is_empty());

@@ -136,10 +136,11 @@ pub enum Event {
     ReadTooLate,
     /// A write after the header block was sent; the caller got an error.
     WriteTooLate,
-    /// Session data was written, but the response failed or has no place for a cookie (1xx, 304, 5xx): not sent.
+    /// Session data was written, but the response failed or has no place for a cookie (1xx, 304, 5xx), or the session was never
+    /// finished: not sent.
     WriteDiscarded {
-        /// The response's status; 500 where the inner service failed without a response: then a sign-out has revoked the session, and the browser
-        /// keeps its cookies.
+        /// The response's status; 500 where there was no response or no [`finish`](crate::Session::finish): then a sign-out has
+        /// revoked the session, and the browser keeps its cookies.
         status: u16,
     },
     /// The session ended while the request that wrote to it, or started another, was being served: not sent.
@@ -398,7 +399,7 @@ impl fmt::Display for Event {
             Self::WriteTooLate => f.write_str("the session was written to after the header block was sent"),
             Self::WriteDiscarded { status } => write!(
                 f,
-                "what was written to the session was not sent: the response has status {status}, or there was none (500)"
+                "what was written to the session was not sent: the response has status {status}, or none was finished (500)"
             ),
             Self::EndedMeanwhile { id } => {
                 write!(

@@ -39,7 +39,7 @@ impl<T: SessionData> Session<T> {
     /// assert!(session.start(Login { user: 8 }).is_err()); // too late
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn finish(&self, status: u16, headers: &mut impl ResponseHeaders) {
+    pub fn finish(&self, status: u16, headers: &mut (impl ResponseHeaders + ?Sized)) {
         self.finish_patch(status).apply(headers);
     }
 
@@ -150,7 +150,12 @@ impl<T: SessionData> Session<T> {
             if done.change != Change::None {
                 self.observe_end(ending, live);
             }
-            outcome = Outcome::ReadRejected;
+            // What was started after a sign-out is not sent, the sign-out is.
+            outcome = if done.ended {
+                Outcome::Ended
+            } else {
+                Outcome::ReadRejected
+            };
         }
         let renewal = live.is_some_and(|live| self.due_renewal(ending, live, status, now));
         let active = live.is_some_and(|live| config.lifetimes.of(live.facts.remembered).idle.is_some());
@@ -210,17 +215,21 @@ impl<T: SessionData> Session<T> {
     fn was_refused_meanwhile(&self, ending: &Ending<'_, T>, last: &Live<T>, outcome: Outcome) -> bool {
         let Ending::Touched {
             first: Current::Live(came),
-            done: Done { ended: false, .. },
+            done: done @ Done { ended: false, .. },
             ..
         } = ending
         else {
             return false;
         };
+        // Who was a guest and signs in had nothing to sign out of: a second click on "sign in" finds the guest revoked by the
+        // first, whose answer the browser has dropped.
+        let is_signed_in = |live: &Live<T>| self.sessions().counts_as_signed_in(&live.content.data);
+        let signs_in = done.change >= Change::Replaced && !is_signed_in(came) && is_signed_in(last);
         let Facts {
             id, started, opened, ..
         } = came.facts;
         // A start that was claimed to lie ahead passes no cut-off that was raised since.
-        self.sessions().is_revoked(id, started.min(opened))
+        (!signs_in && self.sessions().is_revoked(id, started.min(opened)))
             || (outcome != Outcome::Started && self.sessions().refuses(&last.content.data, id, last.facts.started))
     }
 

@@ -13,7 +13,7 @@ use crate::ids::SessionId;
 #[cfg(any(feature = "axum", feature = "actix"))]
 use crate::session::Content;
 use crate::session::event::Event;
-use crate::session::{Ending, Facts, Genuine, Live, Opening, SessionData, SessionState, Version, Versions};
+use crate::session::{Change, Ending, Facts, Genuine, Live, Opening, SessionData, SessionState, Version, Versions};
 use crate::sessions::{Sessions, opening};
 use crate::time::from_seconds;
 use crate::token::envelope::SALT_LEN;
@@ -383,6 +383,18 @@ impl<T: SessionData> Session<T> {
             done: last.done,
             genuine: &came.genuine,
         })
+    }
+}
+
+/// A request that nobody finished: what was written is lost.
+impl<T> Drop for Request<T> {
+    fn drop(&mut self) {
+        let is_open = self.phase.load(Ordering::Acquire) & FINISHED == 0;
+        let is_written = |came: &Came<T>| came.versions.last().done.change != Change::None;
+        // An observer that panics while a panic unwinds would end the process.
+        if is_open && !std::thread::panicking() && self.came.get().is_some_and(is_written) {
+            self.sessions.observe(&Event::WriteDiscarded { status: 500 });
+        }
     }
 }
 

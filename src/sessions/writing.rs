@@ -26,6 +26,7 @@ impl<T: SessionData> Session<T> {
     /// [`revoke_on_end`](crate::Builder::revoke_on_end)). If that session was revoked or cut off while the request was
     /// served, by anybody but this request's own [`end`](Self::end), nothing is sent: a visitor who was signed out meanwhile does
     /// not come back by a request that was running. So do not revoke it before by [`Sessions::revoke`](crate::Sessions::revoke).
+    /// A guest had nothing to sign out of, so a guest's sign-in is sent in any case.
     ///
     /// From then on [`get`](Self::get) lends what is read back from the JSON, as the next request will: fields that are skipped
     /// have their defaults.
@@ -97,8 +98,9 @@ impl<T: SessionData> Session<T> {
     /// time; a `BTreeMap` does not).
     ///
     /// If the visitor is signed in afterwards and was not before, or the other way round
-    /// ([`signed_in_if`](crate::Builder::signed_in_if)), the session gets a new id: the cookie from before, which somebody may
-    /// have planted or kept, is worth no more than it was. What came is revoked when the new one is sent.
+    /// ([`signed_in_if`](crate::Builder::signed_in_if)), this is a [`start`](Self::start) with the changed data: a new id and new
+    /// times, and no longer remembered. The cookie from before, which somebody may have planted or kept, is worth no more than
+    /// it was. What came is revoked when the new one is sent.
     ///
     /// Writes of parallel requests do not see each other: the response that arrives last wins.
     ///
@@ -351,19 +353,7 @@ impl<T: SessionData> Session<T> {
     /// Begins a session with these data. It `replaces` what another handle wrote meanwhile, or is refused then.
     fn begin(&self, came: &Came<T>, base: &Version<T>, data: &T, replaces: bool) -> Result<(), WriteError> {
         let content = Arc::new(self.content(data)?);
-        let started = self.now();
-        let expires = self.sessions().config().lifetimes.expires(started, false);
-        if u32::try_from(expires).is_err() {
-            return Err(WriteError::Expiry);
-        }
-        let facts = Facts {
-            id: self.new_id()?,
-            started,
-            opened: started,
-            expires,
-            remembered: false,
-            active_until: None,
-        };
+        let facts = self.fresh(self.new_id()?, false)?;
         let done = |before: Done| Done {
             change: Change::Started,
             touch: false,
@@ -371,6 +361,23 @@ impl<T: SessionData> Session<T> {
         };
         self.append(came, base, Current::Live(Live { content, facts }), done, replaces)?;
         Ok(())
+    }
+
+    /// The facts of a session that starts now.
+    fn fresh(&self, id: SessionId, remembered: bool) -> Result<Facts, WriteError> {
+        let started = self.now();
+        let expires = self.sessions().config().lifetimes.expires(started, remembered);
+        if u32::try_from(expires).is_err() {
+            return Err(WriteError::Expiry);
+        }
+        Ok(Facts {
+            id,
+            started,
+            opened: started,
+            expires,
+            remembered,
+            active_until: None,
+        })
     }
 
     fn change_data<R, E: From<WriteError>>(
@@ -389,10 +396,11 @@ impl<T: SessionData> Session<T> {
         let signed_in = |data: &T| sessions.counts_as_signed_in(data);
         if signed_in(&live.content.data) != signed_in(&content.data) {
             change = Change::Replaced;
-            if is_sent(came, &facts) {
-                facts.id = self.new_id()?;
-                facts.active_until = None;
-            }
+            // Somebody else from now on: not as old as the session before, nor remembered because that was.
+            facts = match is_sent(came, &facts) {
+                true => self.fresh(self.new_id()?, false)?,
+                false => self.fresh(facts.id, facts.remembered)?,
+            };
         } else if content.payload().as_bytes() != live.content.payload().as_bytes() {
             self.draw_salt()?;
         }

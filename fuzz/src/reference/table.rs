@@ -254,10 +254,18 @@ impl Server {
                 Sent::Nothing(Caches::Private)
             };
         }
+        // A guest who signs in had nothing to sign out of.
+        let signs_in = |first: Live| {
+            request.change >= Change::Replaced && !self.is_signed_in(first.data) && self.is_signed_in(live.data)
+        };
         let has_ended =
             |first: Live| self.revoked.contains(&first.id) || first.started.min(first.opened) < self.cut_off;
-        if live.expires <= now || (first.is_some_and(has_ended) && !request.ended) {
-            return Sent::Nothing(Caches::Private);
+        if live.expires <= now || first.is_some_and(|first| has_ended(first) && !signs_in(first) && !request.ended) {
+            return if request.ended {
+                Sent::Removed
+            } else {
+                Sent::Nothing(Caches::Private)
+            };
         }
         let lifetime = self.lifetime(live.remembered);
         let started = live.started.min(now);
@@ -329,8 +337,9 @@ impl Request {
     }
 
     /// The id is the one that the session has afterwards. A visitor who signs in or out by it gets another one, unless no
-    /// browser has heard of the one that there is.
-    pub fn update(&mut self, server: &Server, id: Option<SessionId>, data: u8) {
+    /// browser has heard of the one that there is. In either case it is as old as that, and remembered only if this request
+    /// made it so.
+    pub fn update(&mut self, server: &Server, id: Option<SessionId>, data: u8, now: u64) {
         let Ok(live) = &mut self.last else { return };
         live.write(server);
         let changes_sides = server.is_signed_in(live.data) != server.is_signed_in(data);
@@ -341,19 +350,21 @@ impl Request {
         }
         if self.first.is_ok_and(|first| first.id == live.id) {
             live.id = id.expect("a session has an id");
-            live.active_until = None;
+            live.remembered = false;
             assert!(
                 self.first.is_ok_and(|first| first.id != live.id),
                 "the id is the old one"
             );
         }
+        (live.started, live.opened, live.active_until) = (now, now, None);
+        live.expires = now + server.lifetime(live.remembered).absolute;
         self.change = self.change.max(Change::Replaced);
     }
 
     /// As `update`, or as `start` without a session.
     pub fn update_or_start(&mut self, server: &Server, id: Option<SessionId>, data: u8, now: u64) {
         match self.last {
-            Ok(_) => self.update(server, id, data),
+            Ok(_) => self.update(server, id, data, now),
             Err(_) => self.start(server, id.expect("started"), data, now),
         }
     }
@@ -498,7 +509,7 @@ mod tests {
         server.has_guests = true;
         for (before, after) in [(2, 3), (3, 2)] {
             let (_, mut request) = came(&server, Some(before));
-            request.update(&server, Some(ID[1]), after);
+            request.update(&server, Some(ID[1]), after, 1100);
             let sent = server.finish(&request, 200, 1100);
             let Sent::Cookies {
                 session: Some(token),
@@ -514,7 +525,7 @@ mod tests {
             server.revoked.clear();
         }
         let (_, mut request) = came(&server, Some(3));
-        request.update(&server, Some(ID[0]), 5);
+        request.update(&server, Some(ID[0]), 5, 1100);
         assert_eq!(
             (request.last.map(|live| live.id), request.change),
             (Ok(ID[0]), Change::Written)

@@ -254,7 +254,7 @@ impl World {
                     let expected = request.last.map_or(Updated::NoSession, |live| Updated::Done(live.data));
                     assert_eq!(before, expected);
                     self.is_same_or_new(id, session.id());
-                    request.update(&self.server, session.id(), data);
+                    request.update(&self.server, session.id(), data, self.now());
                 }
                 (9, Some(request)) => {
                     session.cycle_id().expect("not finished");
