@@ -235,11 +235,9 @@ impl Checker {
     /// Asks for no activity cookie, whatever the timeouts say that came with the keys: for applications that are about to do
     /// without an idle timeout.
     #[must_use]
-    pub fn without_activity(self) -> Self {
-        Self {
-            needs_activity: false,
-            ..self
-        }
+    pub fn without_activity(mut self) -> Self {
+        self.needs_activity = false;
+        self
     }
 
     /// Checks the heads of a request's cookies: spelling, version, expiry, and that a key holder made them; the

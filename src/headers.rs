@@ -71,41 +71,33 @@ impl RequestFields {
 
     /// The value of `Sec-Fetch-Dest`, for a [`touch_if`](crate::Builder::touch_if) hook.
     #[must_use]
-    pub fn with_sec_fetch_dest(self, value: impl Into<String>) -> Self {
-        Self {
-            sec_fetch_dest: Some(value.into()),
-            ..self
-        }
+    pub fn with_sec_fetch_dest(mut self, value: impl Into<String>) -> Self {
+        self.sec_fetch_dest = Some(value.into());
+        self
     }
 
     /// The value of `Sec-Fetch-Site`, for a [`touch_if`](crate::Builder::touch_if) hook.
     #[must_use]
-    pub fn with_sec_fetch_site(self, value: impl Into<String>) -> Self {
-        Self {
-            sec_fetch_site: Some(value.into()),
-            ..self
-        }
+    pub fn with_sec_fetch_site(mut self, value: impl Into<String>) -> Self {
+        self.sec_fetch_site = Some(value.into());
+        self
     }
 
     /// The value of `Sec-Purpose`: a prefetch is no activity of the visitor and does not prolong the session.
     #[must_use]
-    pub fn with_sec_purpose(self, value: &str) -> Self {
-        let is_prefetch = value
-            .trim_start()
-            .get(..8)
-            .is_some_and(|start| start.eq_ignore_ascii_case("prefetch"));
-        Self { is_prefetch, ..self }
+    pub fn with_sec_purpose(mut self, value: &str) -> Self {
+        let start = value.trim_start().get(..8);
+        self.is_prefetch = start.is_some_and(|start| start.eq_ignore_ascii_case("prefetch"));
+        self
     }
 
     /// One opaque value that client and server know and that does not travel with the request, such as the hash of a
     /// client certificate. A session that was started under it opens under no other. Default: empty, and an empty value
     /// binds nothing: where a certificate is required and none came, refuse the request.
     #[must_use]
-    pub fn with_bind(self, bind: impl Into<Vec<u8>>) -> Self {
-        Self {
-            bind: bind.into(),
-            ..self
-        }
+    pub fn with_bind(mut self, bind: impl Into<Vec<u8>>) -> Self {
+        self.bind = bind.into();
+        self
     }
 
     /// The value of `Sec-Fetch-Dest`, if it came.

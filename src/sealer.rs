@@ -71,8 +71,9 @@ impl<'a> SealOptions<'a> {
     /// Bound to one opaque value that both sides know and that does not travel, such as the hash of a device key: it opens
     /// with no other. Default: empty.
     #[must_use]
-    pub fn bind(self, bind: &'a [u8]) -> Self {
-        Self { bind, ..self }
+    pub fn bind(mut self, bind: &'a [u8]) -> Self {
+        self.bind = bind;
+        self
     }
 }
 

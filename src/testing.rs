@@ -143,11 +143,9 @@ impl Browser {
     ///
     /// Some browsers make an exception for `http://localhost`; this one does not.
     #[must_use]
-    pub fn over_http(self) -> Self {
-        Self {
-            is_https: false,
-            ..self
-        }
+    pub fn over_http(mut self) -> Self {
+        self.is_https = false;
+        self
     }
 
     /// The path of the next requests. Default: `/`, which is not below the

@@ -146,11 +146,9 @@ impl<T> SessionLayer<T> {
     /// ```
     #[doc(alias = "login_url")]
     #[must_use]
-    pub fn sign_in_page(self, path: &str) -> Self {
-        Self {
-            sign_in: layers::sign_in::<T>(path),
-            ..self
-        }
+    pub fn sign_in_page(mut self, path: &str) -> Self {
+        self.sign_in = layers::sign_in::<T>(path);
+        self
     }
 
     /// Binds every session to a value that client and server know and that does not travel with the request, such as
@@ -200,11 +198,9 @@ impl<T> SessionLayer<T> {
     /// # }
     /// ```
     #[must_use]
-    pub fn bind_with(self, bind: impl Fn(&HeaderMap, &Extensions) -> Vec<u8> + Send + Sync + 'static) -> Self {
-        Self {
-            bind: Some(Arc::new(bind)),
-            ..self
-        }
+    pub fn bind_with(mut self, bind: impl Fn(&HeaderMap, &Extensions) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        self.bind = Some(Arc::new(bind));
+        self
     }
 }
 

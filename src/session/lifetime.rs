@@ -50,16 +50,16 @@ impl Lifetime {
     /// Not every such request gets a new activity cookie: one is due when a tenth of the timeout has passed since the last one
     /// (at least a minute, at most a day, never more than half the timeout). So a session may end that much sooner.
     #[must_use]
-    pub fn idle(self, timeout: Duration) -> Self {
-        let idle = Idle::After(timeout);
-        Self { idle, ..self }
+    pub fn idle(mut self, timeout: Duration) -> Self {
+        self.idle = Idle::After(timeout);
+        self
     }
 
     /// It does not end for want of activity, and there is no second cookie.
     #[must_use]
-    pub fn without_idle(self) -> Self {
-        let idle = Idle::Never;
-        Self { idle, ..self }
+    pub fn without_idle(mut self) -> Self {
+        self.idle = Idle::Never;
+        self
     }
 
     /// In seconds, if it can work; `option` is the builder's method that it was given to, `usual_idle` the idle timeout there.

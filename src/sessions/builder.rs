@@ -134,11 +134,9 @@ impl<T: SessionData> Builder<T> {
     /// assert!(shop.load(RequestFields::from_cookies([cookie])).get().is_none());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn audience(self, audience: impl Into<String>) -> Self {
-        Self {
-            audience: audience.into(),
-            ..self
-        }
+    pub fn audience(mut self, audience: impl Into<String>) -> Self {
+        self.audience = audience.into();
+        self
     }
 
     /// How long a session lasts, unless it is [`remembered`](Self::remembered). Default: [`Lifetime::default`], 12 hours, or 30
@@ -159,8 +157,9 @@ impl<T: SessionData> Builder<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias("idle_timeout", "absolute_timeout", "max_age", "ttl"))]
-    pub fn lifetime(self, lifetime: Lifetime) -> Self {
-        Self { lifetime, ..self }
+    pub fn lifetime(mut self, lifetime: Lifetime) -> Self {
+        self.lifetime = lifetime;
+        self
     }
 
     /// Lets sessions be remembered ([`Session::remember`](crate::Session::remember)): with a lifetime of their own, and cookies
@@ -181,9 +180,9 @@ impl<T: SessionData> Builder<T> {
     /// assert_eq!(session.expires(), session.started().map(|started| started + 90 * DAY));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn remembered(self, lifetime: Lifetime) -> Self {
-        let remembered = Some(lifetime);
-        Self { remembered, ..self }
+    pub fn remembered(mut self, lifetime: Lifetime) -> Self {
+        self.remembered = Some(lifetime);
+        self
     }
 
     /// Name of the session cookie; the activity cookie has the same name with `-seen` after it. Two applications on one host
@@ -200,11 +199,9 @@ impl<T: SessionData> Builder<T> {
     /// assert!(cookie.starts_with("__Host-shop=") && cookie.contains("; __Host-shop-seen="));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn cookie_name(self, name: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            ..self
-        }
+    pub fn cookie_name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
     }
 
     /// `Path` of the cookies. A `__Host-` name, so the default one too, requires `/`. Default: `/`.
@@ -220,14 +217,9 @@ impl<T: SessionData> Builder<T> {
     /// assert!(session.finish_patch(200).set_cookies().all(|line| line.contains("; Path=/shop;")));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn cookie_path(self, path: impl Into<String>) -> Self {
-        Self {
-            attributes: Attributes {
-                path: path.into(),
-                ..self.attributes
-            },
-            ..self
-        }
+    pub fn cookie_path(mut self, path: impl Into<String>) -> Self {
+        self.attributes.path = path.into();
+        self
     }
 
     /// `Domain` of the cookies: **all** its subdomains then receive the session and can overwrite it. A `__Host-` name, so
@@ -245,14 +237,9 @@ impl<T: SessionData> Builder<T> {
     /// assert!(session.finish_patch(200).set_cookies().all(|line| line.contains("; Domain=shop.example;")));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn cookie_domain(self, domain: impl Into<String>) -> Self {
-        Self {
-            attributes: Attributes {
-                domain: Some(domain.into()),
-                ..self.attributes
-            },
-            ..self
-        }
+    pub fn cookie_domain(mut self, domain: impl Into<String>) -> Self {
+        self.attributes.domain = Some(domain.into());
+        self
     }
 
     /// `SameSite` of the cookies. Default: [`SameSite::Lax`].
@@ -269,14 +256,9 @@ impl<T: SessionData> Builder<T> {
     /// assert!(session.finish_patch(200).set_cookies().all(|line| line.contains("; SameSite=Strict")));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn same_site(self, same_site: SameSite) -> Self {
-        Self {
-            attributes: Attributes {
-                same_site,
-                ..self.attributes
-            },
-            ..self
-        }
+    pub fn same_site(mut self, same_site: SameSite) -> Self {
+        self.attributes.same_site = same_site;
+        self
     }
 
     /// `Partitioned` cookies (CHIPS): the browser keeps a jar for every site that embeds this one in a frame. In frames of other
@@ -294,14 +276,9 @@ impl<T: SessionData> Builder<T> {
     /// assert!(session.finish_patch(200).set_cookies().all(|line| line.ends_with("; Partitioned")));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn partitioned(self, partitioned: bool) -> Self {
-        Self {
-            attributes: Attributes {
-                partitioned,
-                ..self.attributes
-            },
-            ..self
-        }
+    pub fn partitioned(mut self, partitioned: bool) -> Self {
+        self.attributes.partitioned = partitioned;
+        self
     }
 
     /// Cookies of this name without `Secure`, for development over plain http on one's own machine only.
@@ -321,17 +298,11 @@ impl<T: SessionData> Builder<T> {
     /// assert!(!session.finish_patch(200).set_cookies().any(|line| line.contains("Secure")));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn insecure_development_cookie(self, name: impl Into<String>) -> Self {
-        let attributes = Attributes {
-            secure: false,
-            ..self.attributes
-        };
-        Self {
-            name: name.into(),
-            attributes,
-            development: true,
-            ..self
-        }
+    pub fn insecure_development_cookie(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self.attributes.secure = false;
+        self.development = true;
+        self
     }
 
     /// Pads the session data with spaces to a multiple of this many bytes, so that the length of the cookie does not tell, for
@@ -346,8 +317,9 @@ impl<T: SessionData> Builder<T> {
     /// assert_eq!(of_user.len(), of_admin.len());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn pad_to(self, bytes: usize) -> Self {
-        Self { pad_to: bytes, ..self }
+    pub fn pad_to(mut self, bytes: usize) -> Self {
+        self.pad_to = bytes;
+        self
     }
 
     /// The header field that responses name in `Vary` when they depend on the session. Default: `Cookie`. After an edge worker that
@@ -366,11 +338,9 @@ impl<T: SessionData> Builder<T> {
     /// assert_eq!(headers, [("Vary".to_owned(), "X-Visitor".to_owned())]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn vary_field(self, field: impl Into<String>) -> Self {
-        Self {
-            vary_field: field.into(),
-            ..self
-        }
+    pub fn vary_field(mut self, field: impl Into<String>) -> Self {
+        self.vary_field = field.into();
+        self
     }
 
     /// Whether what was written is sent with a 5xx response too. Default: no. A sign-out ([`end`](crate::Session::end)) is
@@ -387,11 +357,9 @@ impl<T: SessionData> Builder<T> {
     /// assert!(session.finish_patch(500).set_cookies().any(|line| line.starts_with("__Host-id=")));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn write_on_server_error(self, write: bool) -> Self {
-        Self {
-            write_on_server_error: write,
-            ..self
-        }
+    pub fn write_on_server_error(mut self, write: bool) -> Self {
+        self.write_on_server_error = write;
+        self
     }
 
     /// Whether a session that ends is revoked: no copy of its cookies opens any more, and no request that was being served brings
@@ -416,11 +384,9 @@ impl<T: SessionData> Builder<T> {
     /// assert!(sessions.load(copy).get().is_some()); // as if nobody had signed out
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn revoke_on_end(self, revoke: bool) -> Self {
-        Self {
-            revoke_on_end: revoke,
-            ..self
-        }
+    pub fn revoke_on_end(mut self, revoke: bool) -> Self {
+        self.revoke_on_end = revoke;
+        self
     }
 
     /// Whether a response that ends the session also asks the browser to drop the site's cache and storage
@@ -439,11 +405,9 @@ impl<T: SessionData> Builder<T> {
     /// assert!(headers.contains(&("Clear-Site-Data".to_owned(), "\"cache\", \"storage\"".to_owned())));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn clear_site_data(self, clear: bool) -> Self {
-        Self {
-            clear_site_data: clear,
-            ..self
-        }
+    pub fn clear_site_data(mut self, clear: bool) -> Self {
+        self.clear_site_data = clear;
+        self
     }
 
     /// Narrows which requests count as activity, for example to leave out polling. Default: all but prefetches.
@@ -470,11 +434,9 @@ impl<T: SessionData> Builder<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias("renew", "refresh", "keep_alive"))]
-    pub fn touch_if(self, counts: impl Fn(&RequestFields) -> bool + Send + Sync + 'static) -> Self {
-        Self {
-            touch_if: Some(Box::new(counts)),
-            ..self
-        }
+    pub fn touch_if(mut self, counts: impl Fn(&RequestFields) -> bool + Send + Sync + 'static) -> Self {
+        self.touch_if = Some(Box::new(counts));
+        self
     }
 
     /// What is revoked. Default: [`Revocations`] of its own, in this process's memory.
@@ -495,11 +457,9 @@ impl<T: SessionData> Builder<T> {
     /// assert_eq!(list.len(), 1); // to be sent to the other servers
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn revocation_list(self, list: impl RevocationList + 'static) -> Self {
-        Self {
-            revocations: Box::new(list),
-            ..self
-        }
+    pub fn revocation_list(mut self, list: impl RevocationList + 'static) -> Self {
+        self.revocations = Box::new(list);
+        self
     }
 
     /// The application's own check of an opened session: `true` refuses it, as [`Reason::Refused`](crate::Reason::Refused).
@@ -534,14 +494,9 @@ impl<T: SessionData> Builder<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias("reject_if", "validate"))]
-    pub fn refuse_if(self, refuses: impl Fn(&Opened<'_, T>) -> bool + Send + Sync + 'static) -> Self {
-        Self {
-            checks: Checks {
-                refuse_if: Some(Box::new(refuses)),
-                ..self.checks
-            },
-            ..self
-        }
+    pub fn refuse_if(mut self, refuses: impl Fn(&Opened<'_, T>) -> bool + Send + Sync + 'static) -> Self {
+        self.checks.refuse_if = Some(Box::new(refuses));
+        self
     }
 
     /// What counts as signed in. Default: every session.
@@ -565,14 +520,9 @@ impl<T: SessionData> Builder<T> {
     /// assert!(session.is_signed_in());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn signed_in_if(self, is_signed_in: impl Fn(&T) -> bool + Send + Sync + 'static) -> Self {
-        Self {
-            checks: Checks {
-                signed_in_if: Some(Box::new(is_signed_in)),
-                ..self.checks
-            },
-            ..self
-        }
+    pub fn signed_in_if(mut self, is_signed_in: impl Fn(&T) -> bool + Send + Sync + 'static) -> Self {
+        self.checks.signed_in_if = Some(Box::new(is_signed_in));
+        self
     }
 
     /// Receives an [`Event`] whenever something happens to a session or to the keys. One observer: a later one replaces it.
@@ -593,11 +543,9 @@ impl<T: SessionData> Builder<T> {
     /// assert_eq!(logged.try_iter().collect::<Vec<_>>(), ["KeysInUse", "Rejected"]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn observer(self, observer: impl Observer + 'static) -> Self {
-        Self {
-            observer: Some(Arc::new(observer)),
-            ..self
-        }
+    pub fn observer(mut self, observer: impl Observer + 'static) -> Self {
+        self.observer = Some(Arc::new(observer));
+        self
     }
 
     /// The clock, of which whole seconds count. Tests of an application move time with it: `testing::Browser` brings one.
@@ -618,11 +566,9 @@ impl<T: SessionData> Builder<T> {
     /// assert!(sessions.load(RequestFields::from_cookies([cookie])).get().is_none()); // idle for too long
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn clock(self, clock: impl Fn() -> OffsetDateTime + Send + Sync + 'static) -> Self {
-        Self {
-            clock: Box::new(move || to_seconds(clock())),
-            ..self
-        }
+    pub fn clock(mut self, clock: impl Fn() -> OffsetDateTime + Send + Sync + 'static) -> Self {
+        self.clock = Box::new(move || to_seconds(clock()));
+        self
     }
 
     /// Checks the configuration, and makes the sessions.
