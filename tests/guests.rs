@@ -551,7 +551,7 @@ fn a_second_click_on_sign_in_signs_in_too() {
                     user: Some(7),
                     ..old.unwrap()
                 })
-                .unwrap()
+                .unwrap();
         },
         |session| session.start(Shop::user(7)).unwrap(),
     ];
