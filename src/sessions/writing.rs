@@ -16,7 +16,7 @@ use crate::sessions::finishing::padding;
 use crate::sessions::handle::{Came, Session};
 use crate::token::aead::{self, NoRandomness};
 use crate::token::base64url;
-use crate::token::envelope::OVERHEAD;
+use crate::token::envelope::{OVERHEAD, SALT_LEN};
 
 impl<T: SessionData> Session<T> {
     /// Begins a session with a new id, whatever was there: call it after every authentication, so that an id from
@@ -26,7 +26,8 @@ impl<T: SessionData> Session<T> {
     /// [`revoke_on_end`](crate::Builder::revoke_on_end)). If that session was revoked or cut off while the request was
     /// served, by anybody but this request's own [`end`](Self::end), nothing is sent: a visitor who was signed out meanwhile does
     /// not come back by a request that was running. So do not revoke it before by [`Sessions::revoke`](crate::Sessions::revoke).
-    /// A guest had nothing to sign out of, so a guest's sign-in is sent in any case.
+    /// Guests ([`signed_in_if`](crate::Builder::signed_in_if)) have nothing to sign out of: a guest's session is revoked only if
+    /// a sign-in takes its place, and that is sent also if the guest's was revoked meanwhile.
     ///
     /// From then on [`get`](Self::get) lends what is read back from the JSON, as the next request will: fields that are skipped
     /// have their defaults.
@@ -487,7 +488,7 @@ impl<T: SessionData> Session<T> {
         Ok(())
     }
 
-    fn fresh_id_and_salt(&self) -> Result<([u8; 8], [u8; 12]), WriteError> {
+    fn fresh_id_and_salt(&self) -> Result<([u8; 8], [u8; SALT_LEN]), WriteError> {
         aead::fresh_id_and_salt(self.sessions().random()).map_err(|NoRandomness| WriteError::RandomSource)
     }
 }
