@@ -52,9 +52,9 @@ class Visitor {
     await this.run(how, argument);
     for (let waited = 0; waited < 8000; waited += 50) {
       await sleep(50);
-      // Between two pages there is none that answers.
-      const there = await this.run((left) => window.left !== left && document.readyState === 'complete', left)
-        .catch(() => false);
+      // Between two pages there is none that answers, or Firefox's about:blank, which is complete at once.
+      const there = await this.run((left) => window.left !== left && location.protocol !== 'about:'
+        && document.readyState === 'complete', left).catch(() => false);
       if (there) return;
     }
     throw new Error('the page did not change');
