@@ -202,7 +202,9 @@ class FirefoxVisitor extends Visitor {
 
   async cookies() {
     const { cookies } = await this.bidi('storage.getCookies', { partition: this.#jar() });
-    return cookies.map(({ value, expiry, sameSite, ...cookie }) => ({
+    // The list can still name a cookie that was removed a moment ago, with its end rounded to the next second.
+    const kept = cookies.filter(({ expiry }) => expiry === undefined || expiry > Date.now() / 1000 + 1);
+    return kept.map(({ value, expiry, sameSite, ...cookie }) => ({
       ...cookie,
       value: value.type === 'string' ? value.value : Buffer.from(value.value, 'base64').toString('latin1'),
       expires: expiry ?? -1,
