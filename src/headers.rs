@@ -1,10 +1,10 @@
 //! What comes in with a request and what goes out with a response, for any framework's headers.
 
+pub(crate) mod cache;
+pub(crate) mod cookie;
+
 use std::fmt;
 use std::sync::Arc;
-
-use crate::cache;
-use crate::cookie;
 
 /// What a session needs to know of a request: its `Cookie` header fields, a few facts, and `bind` if one is used.
 ///

@@ -2,9 +2,12 @@
 
 mod alarm;
 pub(crate) mod builder;
+pub mod edge;
 mod finishing;
 mod handle;
 mod opening;
+pub(crate) mod reload;
+pub mod sealer;
 mod table;
 mod writing;
 
@@ -14,17 +17,17 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use time::OffsetDateTime;
 
-use crate::day_keys::Place;
+use crate::aead::{self, NoRandomness};
 use crate::error::{ConfigError, Reason, WriteError};
 use crate::headers::RequestFields;
 use crate::ids::{KeyId, SessionId};
-use crate::keyring::{KeyAt, KeyRing};
+use crate::keys::day_keys::Place;
+use crate::keys::ring::{KeyAt, KeyRing};
 use crate::revocation::{Revocation, RevocationList};
 use crate::session::event::{Event, Observer};
 use crate::session::{Genuine, Opened, SessionData, from_payload};
 use crate::time::{LEEWAY, LONGEST_LIFE, from_seconds, to_seconds, to_seconds_rounded_up};
 use crate::token::PlacedRing;
-use crate::token::aead::{self, NoRandomness};
 use crate::token::envelope::Frame;
 
 pub use self::handle::Session;

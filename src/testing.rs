@@ -43,7 +43,7 @@ use std::time::Duration;
 
 use time::{Date, Month, OffsetDateTime};
 
-use crate::cookie::{LARGEST, SameSite};
+use crate::headers::cookie::{LARGEST, SameSite};
 use crate::headers::{RequestFields, ResponseHeaders};
 use crate::time::{LONGEST_LIFE, from_seconds, now, to_seconds};
 

@@ -2,7 +2,6 @@
 //!
 //! Time is a parameter, so is randomness: what draws a salt is above.
 
-pub(crate) mod aead;
 pub(crate) mod base64url;
 
 pub(crate) mod envelope;
@@ -11,14 +10,14 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::day_keys::{DayKeyCache, Place, RawDayKeys, day_of};
 use crate::error::{Reason, SealError};
 use crate::ids::{KeyId, SessionId};
-use crate::keyring::{KeyAt, KeyRing};
+use crate::keys::day_keys::{DayKeyCache, Place, RawDayKeys, day_of};
+use crate::keys::ring::{KeyAt, KeyRing};
 use crate::time::{LEEWAY, LONGEST_LIFE};
 
-use self::aead::Prk;
 use self::envelope::{ACTIVITY_HEAD, BODY, CHECK_LEN, FRAME_HEAD, Frame, Head, Kind, SALT_LEN, SESSION_HEAD};
+use crate::aead::{self, Prk};
 use crate::buffer::Buffer;
 
 /// A ring at a place: everything that opens and seals the tokens of one cookie name and audience.

@@ -303,7 +303,7 @@ fn check(file: &str, source: &str) -> Vec<String> {
         if file != "token/aead" && forbidden(CRYPTO) {
             complain(
                 line,
-                format!("`{shown}`; only src/token/aead.rs names the crypto crates"),
+                format!("`{shown}`; only src/aead.rs names the crypto crates"),
             );
         }
         if floor == Floor::Column(1) && forbidden(SERDE) {
@@ -345,7 +345,7 @@ fn check_bin(file: &str, source: &str) -> Vec<String> {
             ("unwrap" | "expect", "(") => "it ends the process without a sentence; return a `Failure`",
             ("path", "=") if window[0].text == "[" => "it takes files of the library; use its public items",
             ("SystemTime" | "now_utc", _) if file != "bin/sealed-session/main" => "only main.rs reads the clock",
-            (name, _) if CRYPTO.contains(&name) => "only src/token/aead.rs names the crypto crates",
+            (name, _) if CRYPTO.contains(&name) => "only src/aead.rs names the crypto crates",
             _ => continue,
         };
         complaints.push(format!("src/{file}.rs:{line}: `{text}`: {problem}"));
@@ -727,7 +727,7 @@ fn an_upward_import_is_found() {
     finds(
         "key",
         "\n\nfn f() { crate::token::seal(); }",
-        "src/key.rs:3: `crate::token::seal`",
+        "src/keys/key.rs:3: `crate::token::seal`",
     );
     finds(
         "token/aead",
@@ -857,9 +857,9 @@ fn crates_and_clocks_have_their_rooms() {
         "token/aead",
         "use hkdf::hmac::Mac; use aes_gcm::{AesGcm, Tag}; fn f() { getrandom::fill(b); }",
     );
-    finds("key", "use sha2::Sha256;", "only src/token/aead.rs");
-    finds("sealer", "fn f() { ::getrandom::fill(b) }", "only src/token/aead.rs");
-    finds("token", "use {aes_gcm as gcm, std::fmt};", "only src/token/aead.rs");
+    finds("key", "use sha2::Sha256;", "only src/aead.rs");
+    finds("sealer", "fn f() { ::getrandom::fill(b) }", "only src/aead.rs");
+    finds("token", "use {aes_gcm as gcm, std::fmt};", "only src/aead.rs");
     finds(
         "key",
         "#[derive(serde::Serialize)] struct A;",
@@ -932,7 +932,7 @@ fn loopholes_are_closed() {
         "#[cfg(test)] mod tests { fn f() { unsafe { g() } } }",
         "`unsafe`",
     );
-    finds("sealer", "fn f() { g()\n.unwrap() }", "src/sealer.rs:2: `unwrap`");
+    finds("sealer", "fn f() { g()\n.unwrap() }", "src/sessions/sealer.rs:2: `unwrap`");
     allows("sealer", "fn f() { g().unwrap_or(1); h.unwrap_or_default() }");
     finds(
         "key",

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use time::OffsetDateTime;
 
-use crate::cookie::{self, Attributes, SameSite};
 use crate::error::ConfigError;
 use crate::headers::RequestFields;
-use crate::keyring::KeyRing;
+use crate::headers::cookie::{self, Attributes, SameSite};
+use crate::keys::ring::KeyRing;
 use crate::revocation::{RevocationList, Revocations};
 use crate::session::event::{Event, Observer};
 use crate::session::lifetime::{Lifetime, Lifetimes};

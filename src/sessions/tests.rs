@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::*;
 use crate::buffer::Buffer;
-use crate::key::Key;
+use crate::keys::key::Key;
 use crate::session::lifetime::Lifetime;
 use crate::session::{SessionState, Updated};
 use crate::token::base64url;

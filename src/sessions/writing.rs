@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 
+use crate::aead::{self, NoRandomness};
 use crate::buffer::Buffer;
-use crate::cookie;
 use crate::error::WriteError;
+use crate::headers::cookie;
 use crate::ids::SessionId;
 use crate::session::event::Event;
 use crate::session::{
@@ -14,7 +15,6 @@ use crate::session::{
 };
 use crate::sessions::finishing::padding;
 use crate::sessions::handle::{Came, Session};
-use crate::token::aead::{self, NoRandomness};
 use crate::token::base64url;
 use crate::token::envelope::{OVERHEAD, SALT_LEN};
 

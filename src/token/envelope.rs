@@ -15,7 +15,7 @@
 use crate::error::Reason;
 use crate::ids::{KeyId, SessionId};
 
-use super::aead::TAG;
+use crate::aead::TAG;
 
 /// First byte of a session token.
 pub(crate) const SESSION: u8 = 1;

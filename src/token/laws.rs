@@ -10,7 +10,7 @@ use proptest::sample::{Index, select};
 use proptest::test_runner::Config;
 
 use super::*;
-use crate::key::Key;
+use crate::keys::key::Key;
 
 /// What a token is made of, and an instant `at` at which it is good.
 #[derive(Clone, Debug)]

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::*;
-use crate::key::Key;
-use crate::token::aead::Prk;
+use crate::aead::Prk;
+use crate::keys::key::Key;
 
 fn text<'a>(row: &'a Value, field: &str) -> &'a str {
     row[field]

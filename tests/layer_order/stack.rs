@@ -25,7 +25,7 @@ use tower_http::trace::{DefaultMakeSpan, TraceLayer};
 
 /// The layers in the picture of `SessionLayer`'s documentation, the outermost first.
 pub(crate) fn documented() -> Vec<&'static str> {
-    let lines = include_str!("../../src/tower.rs").lines();
+    let lines = include_str!("../../src/adapters/tower.rs").lines();
     let rows = lines.filter_map(|line| line.strip_prefix("///    |  "));
     rows.filter_map(|row| row.split_once('|'))
         .map(|(name, _)| name.trim())

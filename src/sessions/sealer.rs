@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use crate::day_keys::Place;
+use crate::aead::{self, NoRandomness};
 use crate::error::{ConfigError, Reason};
 pub use crate::error::{OpenError, SealError};
 use crate::ids::SessionId;
-use crate::keyring::KeyRing;
+use crate::keys::day_keys::Place;
+use crate::keys::ring::KeyRing;
 use crate::time::{LEEWAY, from_seconds, now, to_seconds};
-use crate::token::aead::{self, NoRandomness};
 use crate::token::envelope::{Frame, OVERHEAD};
 use crate::token::{OpenedToken, PlacedRing, State, base64url};
 
@@ -290,7 +290,7 @@ const LONGEST: usize = 8192;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::key::Key;
+    use crate::keys::key::Key;
 
     fn sealer(ring: &Arc<KeyRing>, purpose: &str, audience: &str) -> Sealer {
         Sealer::new(Arc::clone(ring), purpose)
@@ -344,7 +344,7 @@ mod tests {
     fn a_value_outlives_the_rotation_of_its_key_as_long_as_the_ring_opens_it() {
         let (old, new) = (Key::generate().unwrap(), Key::generate().unwrap());
         let (old, new) = (old.write_with_secret(), new.write_with_secret());
-        let key = |text: &crate::key::SecretText| Key::parse(text.expose()).unwrap();
+        let key = |text: &crate::keys::key::SecretText| Key::parse(text.expose()).unwrap();
         let links = Sealer::new(KeyRing::new(key(&old)), "magic-link").unwrap();
         let token = links.seal_at(b"ada", until(b"", at(2000), at(1000)), at(1000)).unwrap();
         links.replace_keys(KeyRing::new(key(&new)).also_opening(key(&old)).unwrap());

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use crate::aead::{self, Prk};
 use crate::error::KeyError;
 use crate::ids::{KeyId, parse_hex};
-use crate::token::aead::{self, Prk};
 
 /// One secret of 32 bytes: what a session is sealed with.
 ///

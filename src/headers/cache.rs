@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::iter;
 
-use crate::cookie::{is_token, trim};
+use crate::headers::cookie::{is_token, trim};
 
 /// What [`merge_private`] made of the `Cache-Control` lines.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::error;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::next_page::SignInPage;
+use crate::adapters::next_page::SignInPage;
 use crate::{Session, SessionData, Sessions};
 
 /// What a middleware puts into the extensions of a request, with the page that was asked for as its framework has it.

@@ -15,10 +15,10 @@ use actix_web::http::uri::PathAndQuery;
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, HttpResponse, ResponseError};
 use pin_project_lite::pin_project;
 
-use crate::guard::{RequireSession, SIGN_IN_FIRST};
+use crate::adapters::guard::{RequireSession, SIGN_IN_FIRST};
+use crate::adapters::layers::{self, LayerError, Layers, NOT_KEPT, Running, SignIn};
+use crate::adapters::next_page::is_navigation;
 use crate::headers::ResponseHeaders;
-use crate::layers::{self, LayerError, Layers, NOT_KEPT, Running, SignIn};
-use crate::next_page::is_navigation;
 use crate::{RequestFields, Session, SessionData, Sessions, WriteError};
 
 /// Gives every request its [`Session<T>`] and every response its cookies and cache header fields.

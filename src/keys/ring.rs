@@ -1,7 +1,5 @@
 //! The keys of an application with their roles, and the written ring.
 
-pub(crate) mod source;
-
 use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -12,7 +10,7 @@ use time::OffsetDateTime;
 
 use crate::error::KeyError;
 use crate::ids::KeyId;
-use crate::key::{self, Key, SecretText};
+use crate::keys::key::{self, Key, SecretText};
 use crate::time::{from_seconds, parse_rfc3339, to_seconds, write_rfc3339};
 
 /// The keys of an application: exactly one seals at any time, all open.
@@ -351,6 +349,13 @@ impl KeyRing {
     pub(crate) fn all(&self) -> impl ExactSizeIterator<Item = KeyAt<'_>> {
         let keys = self.entries.iter().map(|entry| &entry.key).enumerate();
         keys.map(|(index, key)| KeyAt { index, key })
+    }
+
+    /// Remembers that this process made a file for the ring.
+    pub(super) fn made_at(self, path: PathBuf, key_id: KeyId) -> Self {
+        let told = AtomicBool::new(false);
+        let made = Some(Arc::new(Made { path, key_id, told }));
+        Self { made, ..self }
     }
 
     /// The file that this process made for the ring, and its key, for the one who asks first.

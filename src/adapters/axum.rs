@@ -7,10 +7,10 @@ use ::http::{HeaderValue, StatusCode};
 use axum_core::extract::FromRequestParts;
 use axum_core::response::{IntoResponse, Response};
 
-use crate::guard::{RequireSession, SIGN_IN_FIRST};
-use crate::layers::{LayerError, NOT_KEPT};
-use crate::next_page::is_navigation;
-use crate::tower::Slot;
+use crate::adapters::guard::{RequireSession, SIGN_IN_FIRST};
+use crate::adapters::layers::{LayerError, NOT_KEPT};
+use crate::adapters::next_page::is_navigation;
+use crate::adapters::tower::Slot;
 use crate::{Session, SessionData, WriteError};
 
 /// `session: Session<T>` in a handler. It never rejects a visitor; a forgotten layer is a 500 that names `T`.

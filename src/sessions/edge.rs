@@ -7,18 +7,18 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::cookie;
-use crate::day_keys::LAST_DAY;
+use crate::aead::Prk;
 use crate::error::{ConfigError, Reason};
 use crate::headers::RequestFields;
+use crate::headers::cookie;
 use crate::ids::{KeyId, SessionId, parse_hex};
-use crate::key::{SecretText, push_hex};
+use crate::keys::day_keys::LAST_DAY;
+use crate::keys::key::{SecretText, push_hex};
 use crate::session::SessionData;
 use crate::session::lifetime::Timeouts;
 use crate::sessions::Sessions;
 use crate::time::{DAY, from_seconds, to_seconds};
 pub use crate::token::Claims;
-use crate::token::aead::Prk;
 use crate::token::envelope::{self, Kind};
 use crate::token::{self, base64url};
 

@@ -4,10 +4,10 @@ use std::sync::OnceLock;
 
 use zeroize::Zeroizing;
 
-use crate::key::Key;
-use crate::keyring::KeyAt;
+use crate::aead::Prk;
+use crate::keys::key::Key;
+use crate::keys::ring::KeyAt;
 use crate::time::DAY;
-use crate::token::aead::Prk;
 
 /// The two keys of a day on which tokens expire.
 pub(crate) struct DayKeys {

@@ -12,7 +12,7 @@ use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::layers::{self, LayerError, Layers, Running, SignIn};
+use crate::adapters::layers::{self, LayerError, Layers, Running, SignIn};
 use crate::{RequestFields, Session, SessionData, Sessions};
 
 /// Gives every request its [`Session<T>`] and every response its cookies and cache header fields.

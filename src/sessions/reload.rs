@@ -8,12 +8,12 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::error::{ConfigError, KeyError};
-use crate::key_source::KeySource;
-use crate::keyring::KeyRing;
-use crate::sealer::Sealer;
+use crate::keys::ring::KeyRing;
+use crate::keys::source::KeySource;
 use crate::session::SessionData;
 use crate::session::event::Event;
 use crate::sessions::Sessions;
+use crate::sessions::sealer::Sealer;
 
 impl<T: SessionData> Sessions<T> {
     /// Follows a source of key rings while requests run: on a thread ([`KeyReloader::every`]) or by one's own hand
@@ -303,7 +303,7 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
-    use crate::key::Key;
+    use crate::keys::key::Key;
 
     /// Sessions, and what is heard of them from now on.
     fn observed() -> (Sessions<u32>, Receiver<Event>) {
