@@ -3,7 +3,7 @@
 // The operator's page is compiled with it.
 #![cfg_attr(doctest, doc = include_str!("../docs/operating.md"))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
-#![warn(missing_debug_implementations)]
+#![warn(missing_debug_implementations, missing_docs)]
 
 // Ground.
 mod aead;

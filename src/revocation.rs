@@ -92,7 +92,7 @@ pub struct Revocation {
 ///
 /// An entry is 12 bytes as bytes, and 12 to 20 in memory: a million take 19 MB, and a snapshot of them 12 MB. A lookup bisects a
 /// sorted run of a 256th of the entries under a read lock; a merge works in 256 steps between which readers go on.
-/// `cargo run --release --example revocation_cost` prints what this costs.
+/// `cargo bench --bench revocation_cost` of the repository prints what this costs.
 ///
 /// [`snapshot_at`](Self::snapshot_at) is the whole list as bytes, for a server that starts, a file that survives a restart, or an
 /// edge. [`delta_since_at`](Self::delta_since_at) is what came since the last time, for the others. The bytes are **not

@@ -1,4 +1,4 @@
-//! Stacks of tower layers by their names, and two small ones: an `ETag` layer and a response cache. `e2e/origin` uses this
+//! Stacks of tower layers by their names, and two small ones: an `ETag` layer and a response cache. `lab/caches/origin` uses this
 //! file too.
 
 use std::hash::{DefaultHasher, Hash, Hasher};

@@ -1,4 +1,4 @@
-//! The JavaScript module of `edge/`, behind the line protocol of `edge/cross.js` in one process of Node.
+//! The JavaScript module of `js/`, behind the line protocol of `js/cross.js` in one process of Node.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -14,7 +14,7 @@ pub struct JavaScript {
 impl JavaScript {
     /// Starts Node. It ends when its standard input closes, so also when this process ends without dropping anything.
     pub fn start() -> Self {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../edge/cross.js");
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../js/cross.js");
         let mut process = Command::new("node")
             .arg(script)
             .stdin(Stdio::piped())

@@ -1,4 +1,4 @@
-//! Where serde_json and JavaScript's `JSON.parse` differ (edge/README.md, *What to know*).
+//! Where serde_json and JavaScript's `JSON.parse` differ (js/README.md, *What to know*).
 
 use serde_json::Value;
 

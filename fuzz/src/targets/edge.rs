@@ -1,4 +1,4 @@
-//! The crate and the JavaScript module of `edge/` on the same request: the same session or the same reason, and of check
+//! The crate and the JavaScript module of `js/` on the same request: the same session or the same reason, and of check
 //! keys alone the same answer.
 //!
 //! Input: the number of a row of the vectors, whose ring, name, audience, bind, limits, cut-off and revoked ids are taken;

@@ -1,0 +1,351 @@
+//! A web server to play with: sign in, and look at what your browser keeps for it.
+//!
+//! ```text
+//! cargo run -p login
+//! ```
+//!
+//! There is nothing to configure. The key ring is generated on the first run and kept in a file next to the executable,
+//! so that a restart keeps everybody signed in. Environment variables change where things are:
+//!
+//! - `PORT`: the port on 127.0.0.1, `0` for any free one. Default: 3000, or the first free one after it.
+//! - `LOGIN_KEYS`: the file of the key ring.
+//! - `LOGIN_SHARED`: a name for this server's files in a directory that it shares with others, such as `/tmp/fleet/one`. Then
+//!   a sign-out holds on all of them and after a restart, and the ring, which has to be there, is followed while it changes.
+//!
+//! This file holds all that has to do with sessions; the pages are in `page.rs`, the picture of a token in
+//! `token_view.rs`.
+
+mod fleet;
+mod key_file;
+mod page;
+mod server;
+mod terminal;
+mod token_view;
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Form, Request, State};
+use axum::http::header::{CACHE_CONTROL, COOKIE, SET_COOKIE};
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use sealed_session::keys::{KeyDescription, RingFile};
+use sealed_session::{ConfigError, KeyRing, Lifetime, Session, SessionLayer, Sessions, WriteError};
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use crate::fleet::Fleet;
+use crate::key_file::KeyFile;
+use crate::page::{Home, Visitor};
+use crate::terminal::say;
+use crate::token_view::{Part, flip_bit};
+
+/// What a session holds. It travels with every request, so it is small, and what changes elsewhere is not in it.
+#[derive(Serialize, Deserialize)]
+struct Login {
+    name: String,
+    /// With a default, so that sessions from before this field existed still open.
+    #[serde(default)]
+    basket: BTreeMap<Item, u32>,
+}
+
+/// What the shop has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Item {
+    Bread,
+    Honey,
+    Olives,
+    Tea,
+}
+
+/// The sessions of this application: everything that there is to decide about them.
+fn sessions(ring: KeyRing, fleet: Arc<Fleet>) -> Result<Sessions<Login>, ConfigError> {
+    const DAY: u64 = 86_400;
+    let builder = Sessions::builder(ring);
+    // A copy of the cookie is worthless after signing out, here and wherever the list is known.
+    let builder = match fleet.revocations() {
+        Some(file) => builder.revocation_list(file),
+        None => builder,
+    };
+    builder
+        .audience("login-demo")
+        // Only because this is plain http on one's own machine. A real application leaves this line out, and its cookie
+        // is called `__Host-id` and is `Secure`.
+        .insecure_development_cookie("login-demo")
+        .remembered(Lifetime::absolute(Duration::from_secs(90 * DAY)).idle(Duration::from_secs(14 * DAY)))
+        .refuse_if(move |opened| fleet.refuses(opened))
+        .observer(terminal::print_event)
+        .build()
+}
+
+fn app(demo: Demo) -> Router {
+    Router::new()
+        .route("/", get(home))
+        .route("/public", get(public))
+        .route("/sign-in", post(sign_in))
+        .route("/sign-out", post(sign_out))
+        .route("/sign-out-everywhere", post(sign_out_everywhere))
+        .route("/basket", post(change_basket))
+        .route("/flip", post(flip))
+        .route("/rotate", post(rotate))
+        .route("/sign-everybody-out", post(sign_everybody_out))
+        .layer(SessionLayer::new(demo.sessions.clone()))
+        .layer(middleware::from_fn(refuse_cross_site))
+        .with_state(demo)
+}
+
+/// What the handlers share. `Sessions` is cheap to clone.
+#[derive(Clone)]
+struct Demo {
+    sessions: Sessions<Login>,
+    keys: Arc<Mutex<Keys>>,
+    fleet: Arc<Fleet>,
+}
+
+struct Keys {
+    file: KeyFile,
+    now: Vec<KeyDescription>,
+    before_rotation: Option<Vec<KeyDescription>>,
+}
+
+// ---- Signing in, changing, signing out: what every application does.
+
+async fn home(State(demo): State<Demo>, session: Session<Login>, headers: HeaderMap) -> Response {
+    let name = demo.sessions.cookie_name();
+    let keys = demo.keys.lock().unwrap_or_else(PoisonError::into_inner);
+    let visitor = visitor(&session);
+    let is_signed_in = visitor.is_some();
+    let page = page::home(&Home {
+        visitor,
+        cookie_name: name,
+        session_token: cookie(&headers, name),
+        activity_token: cookie(&headers, &format!("{name}-seen")),
+        keys: &keys.now,
+        keys_before: keys.before_rotation.as_deref(),
+        is_shared: demo.fleet.is_shared(),
+    });
+    // The crate makes it `private` by itself. Without `no-store`, browsers keep the page alive and show it again to whoever
+    // goes back after signing out.
+    match is_signed_in {
+        true => ([(CACHE_CONTROL, "no-store")], page).into_response(),
+        false => page.into_response(),
+    }
+}
+
+/// Who is signed in, if anybody is. Why nobody is stays in the log: a page that told it would help those who try.
+fn visitor(session: &Session<Login>) -> Option<Visitor<'_>> {
+    Some(Visitor {
+        login: session.get()?,
+        id: session.id()?,
+        started: session.started()?,
+        over: session.expires()?,
+        remembered: session.is_remembered(),
+    })
+}
+
+/// Does not look at the session, so that the layer leaves the response alone: any cache may keep it and share it.
+async fn public() -> impl IntoResponse {
+    ([("Cache-Control", "public, max-age=60")], page::public())
+}
+
+#[derive(Deserialize)]
+struct SignIn {
+    name: String,
+    /// A browser sends a checkbox only if it is checked.
+    remember: Option<String>,
+}
+
+async fn sign_in(mut session: Session<Login>, Form(form): Form<SignIn>) -> Result<Response, WriteError> {
+    let name = form.name.trim();
+    if name.is_empty() || name.chars().count() > 40 || name.chars().any(char::is_control) {
+        return Ok((StatusCode::UNPROCESSABLE_ENTITY, page::bad_name()).into_response());
+    }
+    // A real application has checked a password, a passkey or what the OAuth provider says before this line.
+    session.start(Login {
+        name: name.to_owned(),
+        basket: BTreeMap::new(),
+    })?;
+    session.remember(form.remember.is_some())?;
+    Ok(Redirect::to("/").into_response())
+}
+
+#[derive(Deserialize)]
+struct ChangeBasket {
+    item: Item,
+    change: Change,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Change {
+    Add,
+    Remove,
+}
+
+async fn change_basket(mut session: Session<Login>, Form(form): Form<ChangeBasket>) -> Result<Redirect, WriteError> {
+    // Without a session the closure is not called, and if nothing changes no cookie is sent.
+    let _ = session.update(|login| {
+        let count = login.basket.get(&form.item).copied().unwrap_or(0);
+        match form.change {
+            Change::Add if count < 99 => login.basket.insert(form.item, count + 1),
+            Change::Remove if count > 1 => login.basket.insert(form.item, count - 1),
+            Change::Remove => login.basket.remove(&form.item),
+            Change::Add => None,
+        }
+    })?;
+    Ok(Redirect::to("/"))
+}
+
+async fn sign_out(State(demo): State<Demo>, mut session: Session<Login>) -> Result<Response, WriteError> {
+    // Empties this browser, and makes the copies worthless that somebody may have kept.
+    session.end()?;
+    Ok(told(&demo))
+}
+
+/// Ends every session of this user, in whatever browser it is.
+async fn sign_out_everywhere(State(demo): State<Demo>, mut session: Session<Login>) -> Result<Response, WriteError> {
+    let now = OffsetDateTime::now_utc();
+    if let Some(login) = session.get() {
+        demo.fleet.end_sessions_of(&login.name, now.unix_timestamp() + 1);
+    }
+    session.end()?;
+    let response = told(&demo);
+    until_next_second(now).await;
+    Ok(response)
+}
+
+/// The way home, once the other servers are told: what is answered here holds there.
+fn told(demo: &Demo) -> Response {
+    match demo.fleet.tell() {
+        Ok(()) => Redirect::to("/").into_response(),
+        // The cookies go with this response too.
+        Err(error) => trouble(&*error, "signed out here, but the other servers could not be told"),
+    }
+}
+
+fn trouble(error: &dyn Error, text: &'static str) -> Response {
+    say("trouble", &error.to_string());
+    (StatusCode::INTERNAL_SERVER_ERROR, text).into_response()
+}
+
+/// Tokens count whole seconds: who signs in before this second is over would be refused too, so wait it out.
+async fn until_next_second(now: OffsetDateTime) {
+    tokio::time::sleep(Duration::from_nanos(1_000_000_000 - u64::from(now.nanosecond()))).await;
+}
+
+/// `SameSite=Lax` keeps the session out of the POSTs of other sites; this refuses the POSTs themselves, those of other
+/// ports of this machine included. Browsers that do not send the field are left to `SameSite`.
+async fn refuse_cross_site(request: Request, next: Next) -> Response {
+    let site = request.headers().get("Sec-Fetch-Site").map(|site| site.as_bytes());
+    let is_ours = matches!(site, None | Some(b"same-origin" | b"none"));
+    if is_ours || matches!(*request.method(), Method::GET | Method::HEAD) {
+        return next.run(request).await;
+    }
+    say("refused", "a form of another site was sent here (Sec-Fetch-Site)");
+    (StatusCode::FORBIDDEN, "this form is not from here").into_response()
+}
+
+// ---- What operators do. In a real fleet no visitor reaches this: the ring comes with a deploy.
+
+/// The new key seals from now on, the one before only opens: nobody is signed out.
+async fn rotate(State(demo): State<Demo>) -> Response {
+    if demo.fleet.is_shared() {
+        // A key that seals here before the others open with it would sign visitors out there.
+        let text = "several servers: rotate the ring file with `sealed-session ring`, as docs/operating.md says";
+        return (StatusCode::CONFLICT, text).into_response();
+    }
+    let mut keys = demo.keys.lock().unwrap_or_else(PoisonError::into_inner);
+    match keys.file.rotate() {
+        Ok(ring) => {
+            let now = ring.describe();
+            demo.sessions.replace_keys(ring);
+            keys.before_rotation = Some(std::mem::replace(&mut keys.now, now));
+            Redirect::to("/").into_response()
+        }
+        Err(error) => trouble(&*error, "the key ring could not be written"),
+    }
+}
+
+/// Raises the cut-off to now. It lasts as long as this process, unless it is written down in `LOGIN_SHARED`.
+async fn sign_everybody_out(State(demo): State<Demo>) -> Response {
+    let now = OffsetDateTime::now_utc();
+    demo.sessions.raise_cut_off(now);
+    let response = told(&demo);
+    until_next_second(now).await;
+    response
+}
+
+// ---- What attackers do.
+
+#[derive(Deserialize)]
+struct Flip {
+    part: Part,
+}
+
+/// Gives the visitor the own cookie back with one bit flipped. No session is touched: the next request brings it.
+async fn flip(State(demo): State<Demo>, headers: HeaderMap, Form(form): Form<Flip>) -> Response {
+    let name = demo.sessions.cookie_name();
+    let Some(altered) = cookie(&headers, name).and_then(|token| flip_bit(token, form.part)) else {
+        return Redirect::to("/").into_response();
+    };
+    let line = format!("{name}={altered}; Path=/; HttpOnly; SameSite=Lax");
+    ([(SET_COOKIE, line)], Redirect::to("/")).into_response()
+}
+
+/// The first cookie of this name as it came: to draw it, never to decide anything.
+fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let fields = headers
+        .get_all(COOKIE)
+        .into_iter()
+        .filter_map(|field| field.to_str().ok());
+    fields
+        .flat_map(|field| field.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find_map(|(found, value)| (found == name).then_some(value))
+}
+
+// ---- The program.
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say("trouble", &error.to_string());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
+    let fleet = Fleet::open()?;
+    let (file, ring) = KeyFile::open(fleet.is_shared())?;
+    let path = file.path().to_owned();
+    let keys = Arc::new(Mutex::new(Keys {
+        file,
+        now: ring.describe(),
+        before_rotation: None,
+    }));
+    let sessions = sessions(ring, Arc::clone(&fleet))?;
+    if fleet.is_shared() {
+        let (shown, source) = (Arc::clone(&keys), RingFile::new(&path));
+        Arc::clone(&fleet).follow(sessions.reload_from(source), move || {
+            if let Ok(ring) = KeyRing::from_file(&path) {
+                shown.lock().unwrap_or_else(PoisonError::into_inner).now = ring.describe();
+            }
+        });
+    }
+    server::run(app(Demo { sessions, keys, fleet })).await?;
+    say(
+        "stopped",
+        "the key ring stays in its file: start again, and you are still signed in",
+    );
+    Ok(())
+}
