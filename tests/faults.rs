@@ -6,8 +6,6 @@
 
 #![allow(clippy::unwrap_used, reason = "all of this is tests")]
 
-mod common;
-
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -24,7 +22,7 @@ use serde::ser::SerializeStruct;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use time::OffsetDateTime;
 
-use common::{DAY, START, Seen, after, answered, at, key, ring};
+use testkit::{DAY, START, Seen, after, answered, at, key, ring};
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Login {

@@ -1,8 +1,6 @@
 //! No secret, token or session data is in what the crate shows: `Debug`, `Display`, errors, events, panics.
 #![allow(clippy::unwrap_used, reason = "all of this is tests")]
 
-mod common;
-
 use std::fmt::{Debug, Display};
 use std::panic::{self, AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
@@ -12,7 +10,7 @@ use sealed_session::revocation::Revocations;
 use sealed_session::{Event, Key, KeyRing, RequestFields, Sealer, Sessions, WriteError};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use common::{DAY, Seen, after, key};
+use testkit::{DAY, Seen, after, key};
 
 /// Everything that was shown, and what may not stand in it.
 #[derive(Default)]

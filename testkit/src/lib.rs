@@ -1,1 +1,110 @@
-//! What the tests of several packages share.
+//! What the tests of several packages share: times, keys, hex, the vectors, an ear for events, what a browser keeps, and a
+//! client for HTTP.
+
+#[cfg(feature = "http")]
+pub mod http;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::{env, fs};
+
+use sealed_session::headers::Patch;
+use sealed_session::testing::Browser;
+use sealed_session::{Event, Key, KeyRing};
+use serde_json::Value;
+use time::OffsetDateTime;
+
+/// A time in 2027, in the middle of a UTC day.
+pub const START: u64 = 1_800_010_000;
+/// Seconds of a day.
+pub const DAY: u64 = 86_400;
+
+/// `START` and so many seconds.
+pub fn after(seconds: u64) -> OffsetDateTime {
+    at(START + seconds)
+}
+
+pub fn at(seconds: u64) -> OffsetDateTime {
+    let seconds = i64::try_from(seconds).expect("tests stay in this era");
+    OffsetDateTime::from_unix_timestamp(seconds).expect("tests stay in this era")
+}
+
+/// One of 256 keys, always the same for a number.
+pub fn key(number: u8) -> Key {
+    let mut secret = [0; 32];
+    for (index, byte) in (0..).zip(&mut secret) {
+        *byte = number.wrapping_mul(31).wrapping_add(index * 7);
+    }
+    Key::from_raw_secret(&secret).expect("32 distinct bytes")
+}
+
+/// The ring of key 1.
+pub fn ring() -> KeyRing {
+    KeyRing::new(key(1))
+}
+
+/// An observer that keeps what it hears, but for the ring in use at the start.
+#[derive(Clone, Default)]
+pub struct Seen(Arc<Mutex<Vec<Event>>>);
+
+impl Seen {
+    pub fn observer(&self) -> impl Fn(&Event) + Send + Sync + 'static {
+        let events = Arc::clone(&self.0);
+        let started = AtomicBool::new(false);
+        move |event| {
+            if !started.swap(true, Ordering::SeqCst) {
+                assert_eq!(event.name(), "KeysInUse", "it is the first");
+                return;
+            }
+            events
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(event.clone());
+        }
+    }
+
+    /// What was heard since the last call.
+    pub fn take(&self) -> Vec<Event> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The `Cookie` field of a browser that had these cookies and gets a response with this patch.
+#[track_caller]
+pub fn answered(cookies: &str, patch: &Patch) -> String {
+    let mut browser = Browser::new();
+    browser.put(cookies);
+    keep(&mut browser, patch.set_cookies());
+    browser.cookie_field()
+}
+
+/// The browser takes these `Set-Cookie` lines.
+#[track_caller]
+pub fn keep<'a>(browser: &mut Browser, lines: impl IntoIterator<Item = &'a str>) {
+    for line in lines {
+        browser.set_cookie(line).expect("a browser keeps it");
+    }
+}
+
+/// Bytes from hexadecimal digits.
+#[track_caller]
+pub fn unhex(digits: &str) -> Vec<u8> {
+    assert!(digits.len().is_multiple_of(2), "two digits make a byte: {digits}");
+    let pairs = (0..digits.len()).step_by(2).map(|at| &digits[at..at + 2]);
+    pairs
+        .map(|pair| u8::from_str_radix(pair, 16).expect("hexadecimal"))
+        .collect()
+}
+
+/// Bytes as hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The vectors of format v1, or those of the file that the environment variable `VECTORS` names.
+pub fn vectors() -> Value {
+    let own = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/v1.json");
+    let path = env::var("VECTORS").unwrap_or_else(|_| own.to_owned());
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}"))
+}

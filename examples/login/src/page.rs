@@ -374,7 +374,7 @@ fn ring(title: &str, keys: &[KeyDescription], yours: Option<&[u8]>) -> String {
     format!("<div><h4>{title}</h4><ul>{lines}</ul></div>\n")
 }
 
-// ---- What caches are told. `tests/login.rs` compares this with the responses.
+// ---- What caches are told. `examples/login/tests/login.rs` compares this with the responses.
 
 const RESPONSES: &str = r#"<section>
 <h2>What caches are told</h2>

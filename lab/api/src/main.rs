@@ -170,7 +170,7 @@ fn rustdoc_json(here: &Path, features: &[&str]) -> Result<PathBuf, Box<dyn Error
 }
 
 /// The public items, one line each. What the compiler implements by itself says little and would be most of the list: of
-/// auto traits a test of the library keeps what matters (`tests/auto_traits.rs`).
+/// auto traits a test of the library keeps what matters (`tests/library/auto_traits.rs`).
 fn public_items(json: &Path) -> Result<BTreeSet<String>, Box<dyn Error>> {
     let api = public_api::Builder::from_rustdoc_json(json)
         .omit_blanket_impls(true)

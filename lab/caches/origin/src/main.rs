@@ -9,7 +9,7 @@
 //! default cookies instead of those for plain http.
 
 // The stacks and the two small layers are those of the crate's tests.
-#[path = "../../../../tests/layer_order/stack.rs"]
+#[path = "../../../../tests/adapters/layer_order/stack.rs"]
 mod stack;
 
 use std::sync::Arc;

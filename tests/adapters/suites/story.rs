@@ -1,0 +1,1066 @@
+//! The life of sessions over real HTTP: servers on loopback, clients that keep cookies as browsers do, and a
+//! clock that is moved by hand.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use sealed_session::keys::KeyId;
+use sealed_session::testing::Browser;
+use sealed_session::{Event, Key, KeyRing, Lifetime, Reason, Session, SessionId, Sessions, WriteError};
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::frameworks::{Broken, Reply, State, Word};
+use testkit::http::{Answer, Asks, Wire};
+
+use super::framework::{self, Middleware, Server};
+
+const MINUTE: i64 = 60;
+const HOUR: i64 = 60 * MINUTE;
+const DAY: i64 = 24 * HOUR;
+
+/// 2027-01-15T08:00:00Z.
+const START: u64 = 1_800_000_000;
+
+const SESSION: &str = "__Host-id";
+const ACTIVITY: &str = "__Host-id-seen";
+/// What a sign-out removes, in this order: some clients keep all but the last cookie that one response removes.
+const REMOVED: [&str; 2] = [ACTIVITY, SESSION];
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Login {
+    user: u64,
+    theme: String,
+}
+
+// --- The application. ---
+
+/// What a page shows of a session.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Page {
+    user: u64,
+    theme: String,
+    id: String,
+    started: i64,
+    expires: i64,
+    remembered: bool,
+}
+
+impl Page {
+    fn of(session: &Session<Login>) -> Option<Self> {
+        let login = session.get()?;
+        Some(Self {
+            user: login.user,
+            theme: login.theme.clone(),
+            id: session.id()?.to_string(),
+            started: session.started()?.unix_timestamp(),
+            expires: session.expires()?.unix_timestamp(),
+            remembered: session.is_remembered(),
+        })
+    }
+}
+
+#[derive(Clone)]
+struct App {
+    sessions: Sessions<Login>,
+    late: mpsc::UnboundedSender<Late>,
+}
+
+/// A handle that outlives its request: the work starts when the sender is used.
+struct Late {
+    go: oneshot::Sender<()>,
+    result: oneshot::Receiver<String>,
+}
+
+async fn serve(state: App) -> Server {
+    let layer = Middleware::new(state.sessions.clone());
+    framework::serve!(
+        state,
+        [
+            get "/" home,
+            get "/imprint" imprint,
+            get "/public" public,
+            post "/sign-in/{user}" sign_in,
+            post "/sign-in-remembered/{user}" sign_in_remembered,
+            post "/theme/{theme}" change_theme,
+            post "/forget-me" forget_me,
+            post "/renew" renew,
+            post "/sign-out" sign_out,
+            post "/sign-out-everywhere" sign_out_everywhere,
+            post "/failing/sign-in/{user}" failing_sign_in,
+            post "/failing/theme/{theme}" failing_theme,
+            post "/failing/sign-out" failing_sign_out,
+            post "/broken/sign-in/{user}" broken_sign_in,
+            post "/broken/sign-out" broken_sign_out,
+            post "/forbidden/sign-in/{user}" forbidden_sign_in,
+            get "/stream/untouched" stream_untouched,
+            get "/stream/read" stream_read,
+            get "/spawn" spawn,
+        ],
+        layer
+    )
+}
+
+type Kept = Result<Reply, WriteError>;
+
+async fn home(session: Session<Login>) -> Reply {
+    Reply::from(match Page::of(&session) {
+        Some(page) => serde_json::to_string(&page).expect("a page is JSON"),
+        None => format!("{:?}", session.state()),
+    })
+}
+
+async fn imprint() -> Reply {
+    Reply::from("made by us")
+}
+
+async fn public(session: Session<Login>) -> Reply {
+    Reply::from(session.get().is_some().to_string())
+        .with("cache-control", "public, max-age=600")
+        .with("surrogate-control", "max-age=600")
+}
+
+fn light(user: &Word) -> Login {
+    Login {
+        user: user.0.parse().expect("users are numbers"),
+        theme: "light".to_owned(),
+    }
+}
+
+async fn sign_in(mut session: Session<Login>, user: Word) -> Kept {
+    session.start(light(&user))?;
+    Ok(Reply::from("welcome"))
+}
+
+async fn sign_in_remembered(mut session: Session<Login>, user: Word) -> Kept {
+    session.start(light(&user))?;
+    session.remember(true)?;
+    Ok(Reply::from("welcome for long"))
+}
+
+async fn change_theme(mut session: Session<Login>, Word(theme): Word) -> Kept {
+    let changed = session.update(|login| login.theme = theme)?;
+    Ok(Reply::from(changed.option().is_some().to_string()))
+}
+
+async fn forget_me(mut session: Session<Login>) -> Reply {
+    Reply::from(format!("{:?}", session.remember(false)))
+}
+
+async fn renew(mut session: Session<Login>) -> Kept {
+    session.touch()?;
+    Ok(Reply::from("renewed"))
+}
+
+async fn sign_out(mut session: Session<Login>) -> Kept {
+    session.end()?;
+    Ok(Reply::from("good-bye"))
+}
+
+async fn sign_out_everywhere(State(app): State<App>, mut session: Session<Login>) -> Kept {
+    if let Some(id) = session.id() {
+        app.sessions.revoke(id);
+    }
+    session.end()?;
+    Ok(Reply::from("good-bye"))
+}
+
+async fn failing_sign_in(session: Session<Login>, user: Word) -> Reply {
+    sign_in(session, user)
+        .await
+        .expect("a small session is kept")
+        .with_status(503)
+}
+
+async fn failing_theme(session: Session<Login>, theme: Word) -> Reply {
+    let changed = change_theme(session, theme).await;
+    changed.expect("a small session is kept").with_status(500)
+}
+
+async fn failing_sign_out(session: Session<Login>) -> Reply {
+    sign_out(session)
+        .await
+        .expect("nothing hinders a sign-out")
+        .with_status(502)
+}
+
+async fn broken_sign_in(session: Session<Login>, user: Word) -> Result<Reply, Broken> {
+    sign_in(session, user).await.expect("a small session is kept");
+    Err(Broken(503))
+}
+
+async fn broken_sign_out(session: Session<Login>) -> Result<Reply, Broken> {
+    sign_out(session).await.expect("nothing hinders a sign-out");
+    Err(Broken(502))
+}
+
+async fn forbidden_sign_in(session: Session<Login>, user: Word) -> Result<Reply, Broken> {
+    sign_in(session, user).await.expect("a small session is kept");
+    Err(Broken(403))
+}
+
+async fn stream_untouched(mut session: Session<Login>) -> Reply {
+    Reply::late(move || touch(&mut session))
+}
+
+async fn stream_read(mut session: Session<Login>) -> Reply {
+    let before = session.get().map(|login| login.user);
+    Reply::late(move || format!("{before:?} then {}", touch(&mut session)))
+}
+
+async fn spawn(State(app): State<App>, mut session: Session<Login>) -> Reply {
+    let (go, gone) = oneshot::channel();
+    let (answer, result) = oneshot::channel();
+    tokio::spawn(async move {
+        gone.await.expect("the test says go");
+        answer.send(touch(&mut session)).expect("the test listens");
+    });
+    app.late.send(Late { go, result }).expect("the test listens");
+    Reply::from("working on it")
+}
+
+/// Everything that one can do to a session, and what came of it.
+fn touch(session: &mut Session<Login>) -> String {
+    let user = session.get().map(|login| login.user);
+    let state = session.state();
+    let login = Login {
+        user: 99,
+        theme: "late".to_owned(),
+    };
+    let writes = [
+        session.start(login),
+        session.update(|login| login.user = 99).map(drop),
+        session.cycle_id(),
+        session.remember(true),
+        session.touch(),
+        session.end(),
+    ];
+    let refused = writes.iter().all(|write| *write == Err(WriteError::TooLate));
+    format!("{user:?}, {state:?}, all writes too late: {refused}")
+}
+
+// --- The world around it. ---
+
+struct World {
+    /// Nobody's: its clock is everybody's.
+    clock: Browser,
+    sessions: Sessions<Login>,
+    server: Wire,
+    _running: Server,
+    events: Arc<Mutex<Vec<Event>>>,
+    late: mpsc::UnboundedReceiver<Late>,
+    key_id: KeyId,
+}
+
+impl World {
+    async fn new() -> Self {
+        Self::with(
+            &Browser::at(START),
+            KeyRing::new(Key::generate().expect("random bytes")),
+        )
+        .await
+    }
+
+    async fn with(clock: &Browser, keys: KeyRing) -> Self {
+        let events = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&events);
+        let key_id = keys.sealing_key_at(clock.now());
+        let sessions = Sessions::builder(keys)
+            .audience("story")
+            .remembered(Lifetime::absolute(seconds(90 * DAY)).idle(seconds(14 * DAY)))
+            .clock(clock.clock())
+            .observer(move |event: &Event| seen.lock().expect("no panic before").push(event.clone()))
+            .build()
+            .expect("the configuration is sound");
+        // The ring in use.
+        events.lock().expect("no panic before").clear();
+        let (sender, late) = mpsc::unbounded_channel();
+        let state = App {
+            sessions: sessions.clone(),
+            late: sender,
+        };
+        let running = serve(state).await;
+        Self {
+            clock: clock.clone(),
+            sessions,
+            server: Wire::new(running.address()),
+            _running: running,
+            events,
+            late,
+            key_id,
+        }
+    }
+
+    /// Unix seconds.
+    fn now(&self) -> i64 {
+        self.clock.now().unix_timestamp()
+    }
+
+    /// Lets seconds pass.
+    fn pass(&self, time: i64) {
+        self.clock.pass(seconds(time));
+    }
+
+    fn client(&self) -> Browser {
+        self.clock.another()
+    }
+
+    async fn signed_in(&self, user: u64) -> Browser {
+        let mut client = self.client();
+        let answer = client.post(&self.server, &format!("/sign-in/{user}")).await;
+        assert_eq!(answer.status, 200);
+        client
+    }
+
+    /// What happened since the last call.
+    fn events(&self) -> Vec<Event> {
+        std::mem::take(&mut *self.events.lock().expect("no panic before"))
+    }
+}
+
+fn seconds(seconds: i64) -> Duration {
+    Duration::from_secs(u64::try_from(seconds).expect("spans are positive"))
+}
+
+#[track_caller]
+fn page(answer: &Answer) -> Page {
+    assert_eq!(answer.status, 200);
+    serde_json::from_str(&answer.body).unwrap_or_else(|_| panic!("there is no session: {}", answer.body))
+}
+
+#[track_caller]
+fn assert_nobody(answer: &Answer, state: &str) {
+    assert_eq!((answer.status.as_u16(), answer.body.as_str()), (200, state));
+    assert_eq!(answer.set_cookies(), [""; 0], "no cookie is deleted for being refused");
+}
+
+/// A response that depends on a session and changes nothing.
+#[track_caller]
+fn assert_read(answer: &Answer) {
+    assert_eq!(answer.set_cookies(), [""; 0]);
+    assert_eq!(answer.cache_control(), Some("private, no-cache"));
+    assert_eq!(answer.vary(), Some("Cookie"));
+}
+
+/// A response that carries a session.
+#[track_caller]
+fn assert_sets(answer: &Answer, names: &[&str]) {
+    assert_eq!(answer.cookie_names(), names);
+    assert_eq!(answer.cache_control(), Some("private, no-store"));
+    assert_eq!(answer.vary(), Some("Cookie"));
+}
+
+#[track_caller]
+fn assert_untouched(answer: &Answer) {
+    for name in ["set-cookie", "cache-control", "vary"] {
+        assert_eq!(answer.line(name), None, "{name}");
+    }
+}
+
+// --- The story. ---
+
+#[tokio::test]
+async fn a_visitor_without_a_cookie_gets_pages_that_caches_may_keep() {
+    let world = World::new().await;
+    let mut visitor = world.client();
+    assert_untouched(&visitor.get(&world.server, "/imprint").await);
+    let home = visitor.get(&world.server, "/").await;
+    assert_nobody(&home, "Absent");
+    assert_eq!((home.vary(), home.cache_control()), (Some("Cookie"), None));
+    let public = visitor.get(&world.server, "/public").await;
+    assert_eq!(public.cache_control(), Some("public, max-age=600"));
+    assert_eq!(public.line("surrogate-control"), Some("max-age=600"));
+    assert_eq!(public.vary(), Some("Cookie"));
+    let changed = visitor.post(&world.server, "/theme/dark").await;
+    assert_eq!((changed.body.as_str(), changed.cookie_names().len()), ("false", 0));
+    assert_eq!(world.events(), []);
+}
+
+#[tokio::test]
+async fn an_untouched_page_stays_as_it_is_whatever_cookies_come() {
+    let world = World::new().await;
+    let mut user = world.signed_in(7).await;
+    let mut stranger = world.client();
+    stranger.put(&format!("{SESSION}=AZ5Igarbage; {ACTIVITY}=%%%"));
+    world.events();
+    world.pass(10 * MINUTE);
+    assert_untouched(&user.get(&world.server, "/imprint").await);
+    assert_untouched(&stranger.get(&world.server, "/imprint").await);
+    assert_eq!(world.events(), []);
+}
+
+#[tokio::test]
+async fn signing_in_sets_both_cookies_under_a_new_id() {
+    let world = World::new().await;
+    let mut user = world.client();
+    let answer = user.post(&world.server, "/sign-in/7").await;
+    assert_sets(&answer, &[SESSION, ACTIVITY]);
+    for line in answer.set_cookies() {
+        let (_, attributes) = line.split_once("; ").expect("attributes follow");
+        assert_eq!(attributes, "Path=/; Secure; HttpOnly; SameSite=Lax");
+    }
+    let first = page(&user.get(&world.server, "/").await);
+    assert_eq!((first.user, first.started), (7, world.now()));
+    assert_eq!((first.expires, first.remembered), (first.started + 12 * HOUR, false));
+
+    world.pass(MINUTE);
+    assert_sets(&user.post(&world.server, "/sign-in/8").await, &[SESSION, ACTIVITY]);
+    let second = page(&user.get(&world.server, "/").await);
+    assert_eq!((second.user, second.started), (8, first.started + MINUTE));
+    assert_ne!(first.id, second.id);
+}
+
+#[tokio::test]
+async fn reading_sends_no_cookie_and_keeps_shared_caches_out() {
+    let world = World::new().await;
+    let mut user = world.signed_in(7).await;
+    let home = user.get(&world.server, "/").await;
+    assert_read(&home);
+    assert_eq!(page(&home).user, 7);
+    world.events();
+    let public = user.get(&world.server, "/public").await;
+    assert_eq!(public.body, "true");
+    assert_eq!(public.cache_control(), Some("private, max-age=600"));
+    assert_eq!(public.line("surrogate-control"), None);
+    assert_eq!((public.vary(), public.set_cookies().len()), (Some("Cookie"), 0));
+    assert_eq!(world.events(), [Event::PublicRemoved]);
+}
+
+#[tokio::test]
+async fn a_change_sends_the_session_cookie_alone_and_keeps_id_and_start() {
+    let world = World::new().await;
+    let mut user = world.signed_in(7).await;
+    let before = page(&user.get(&world.server, "/").await);
+    let activity = user.cookie(ACTIVITY).cloned();
+    world.pass(2 * MINUTE);
+    assert_sets(&user.post(&world.server, "/theme/dark").await, &[SESSION]);
+    assert_eq!(user.cookie(ACTIVITY), activity.as_ref());
+    let after = page(&user.get(&world.server, "/").await);
+    let theme = "dark".to_owned();
+    assert_eq!(after, Page { theme, ..before });
+    assert_read(&user.post(&world.server, "/theme/dark").await);
+}
+
+#[tokio::test]
+async fn a_renewal_sends_the_activity_cookie_alone() {
+    let world = World::new().await;
+    let mut user = world.signed_in(7).await;
+    let signed_in = user.clone();
+    let before = page(&user.get(&world.server, "/").await);
+
+    world.pass(3 * MINUTE - 1);
+    assert_read(&user.get(&world.server, "/").await);
+    world.pass(1);
+    let answer = user.get(&world.server, "/").await;
+    assert_eq!(answer.cookie_names(), [ACTIVITY]);
+    assert_eq!(answer.cache_control(), Some("private, no-cache"));
+    assert_eq!(page(&answer), before);
+    assert_eq!(user.cookie(SESSION), signed_in.cookie(SESSION));
+    assert_ne!(user.value(ACTIVITY), signed_in.value(ACTIVITY));
+    assert_read(&user.get(&world.server, "/").await);
+
+    world.pass(1);
+    let asked_for = user.post(&world.server, "/renew").await;
+    assert_eq!(asked_for.cookie_names(), [ACTIVITY]);
+    assert_eq!(user.cookie(SESSION), signed_in.cookie(SESSION));
+}
+
+#[tokio::test]
+async fn who_fetches_every_five_minutes_stays_in_until_the_absolute_timeout() {
+    let world = World::new().await;
+    let mut user = world.signed_in(7).await;
+    let session = user.cookie(SESSION).cloned();
+    let mut renewals = 0;
+    for _ in 1..12 * 12 {
+        world.pass(5 * MINUTE);
+        let answer = user.get(&world.server, "/").await;
+        assert_eq!(page(&answer).user, 7);
+        renewals += answer.set_cookies().len();
+    }
+    // Every five minutes, until the activity reaches the end of the session half an hour before it.
+    assert_eq!(renewals, 12 * 12 - 6);
+    assert_eq!(user.cookie(SESSION), session.as_ref());
+    world.pass(5 * MINUTE - 1);
+    assert_eq!(page(&user.get(&world.server, "/").await).user, 7);
+    world.pass(1);
+    let over = user.get(&world.server, "/").await;
+    assert_nobody(&over, "Rejected(Expired)");
+    assert_read(&over);
+}
+
+#[tokio::test]
+async fn who_is_silent_for_half_an_hour_is_out() {
+    let world = World::new().await;
+    let mut user = world.signed_in(7).await;
+    world.pass(30 * MINUTE - 1);
+    let mut late = user.clone();
+    assert_eq!(page(&user.get(&world.server, "/").await).user, 7);
+    let id = SessionId::from_bytes(
+        u64::from_str_radix(&page(&user.get(&world.server, "/").await).id, 16)
+            .expect("ids are written in hexadecimal digits")
+            .to_be_bytes(),
+    );
+    world.events();
+    world.pass(1);
+    let over = late.get(&world.server, "/").await;
+    assert_nobody(&over, "Rejected(Idle)");
+    assert_read(&over);
+    let rejected = Event::Rejected {
+        reason: Reason::Idle,
+        id: Some(id),
+        key_id: Some(world.key_id),
+    };
+    assert_eq!(world.events(), [rejected]);
+    assert_eq!(
+        page(&user.get(&world.server, "/").await).user,
+        7,
+        "the renewed one is in"
+    );
+    // A session that idled out does not come back with its own next request, but with a new sign-in.
+    assert_sets(&late.post(&world.server, "/sign-in/7").await, &[SESSION, ACTIVITY]);
+    assert_eq!(page(&late.get(&world.server, "/").await).user, 7);
+}
+
+#[tokio::test]
+async fn a_remembered_session_outlives_the_browser_and_thirteen_days_of_silence() {
+    let world = World::new().await;
+    let mut user = world.client();
+    let answer = user.post(&world.server, "/sign-in-remembered/7").await;
+    assert_sets(&answer, &[SESSION, ACTIVITY]);
+    let lines = answer.set_cookies();
+    assert!(lines[0].contains(&format!("; Max-Age={}; ", 90 * DAY)), "{}", lines[0]);
+    assert!(lines[1].contains(&format!("; Max-Age={}; ", 14 * DAY)), "{}", lines[1]);
+    let started = world.now();
+    user.restart();
+    let first = page(&user.get(&world.server, "/").await);
+    assert!(first.remembered && first.expires == started + 90 * DAY);
+
+    // Every 13 days another visit, which prolongs the silence allowed and never the session.
+    for _ in 0..6 {
+        world.pass(13 * DAY);
+        user.restart();
+        let answer = user.get(&world.server, "/").await;
+        assert_eq!(answer.cookie_names(), [ACTIVITY]);
+        let left = (14 * DAY).min(started + 90 * DAY - world.now());
+        assert!(answer.set_cookies()[0].contains(&format!("; Max-Age={left}; ")));
+        assert_eq!(page(&answer), first);
+    }
+    world.pass(started + 90 * DAY - 1 - world.now());
+    assert_eq!(page(&user.get(&world.server, "/").await), first);
+    let kept = user.cookie_field();
+    world.pass(1);
+    assert_eq!(user.cookie_field(), "", "the browser has dropped both by itself");
+    let mut keeper = world.client();
+    keeper.put(&kept);
+    assert_nobody(&keeper.get(&world.server, "/").await, "Rejected(Expired)");
+}
+
+#[tokio::test]
+async fn a_remembered_session_ends_after_fourteen_days_of_silence() {
+    let world = World::new().await;
+    let mut user = world.client();
+    user.post(&world.server, "/sign-in-remembered/7").await;
+    world.pass(14 * DAY - 1);
+    assert_eq!(page(&user.clone().get(&world.server, "/").await).user, 7);
+    world.pass(1);
+    assert_nobody(&user.get(&world.server, "/").await, "Rejected(Idle)");
+}
+
+#[tokio::test]
+async fn a_session_that_is_no_longer_remembered_ends_with_the_browser() {
+    let world = World::new().await;
+    let mut user = world.client();
+    user.post(&world.server, "/sign-in-remembered/7").await;
+    let before = page(&user.get(&world.server, "/").await);
+    world.pass(HOUR);
+    let answer = user.post(&world.server, "/forget-me").await;
+    assert_eq!(answer.body, "Ok(())");
+    assert_sets(&answer, &[SESSION, ACTIVITY]);
+    let after = page(&user.get(&world.server, "/").await);
+    assert_eq!((after.remembered, after.expires), (false, after.started + 12 * HOUR));
+    assert_eq!(after.started, before.started);
+    assert_ne!(after.id, before.id, "an id never changes its kind");
+    user.restart();
+    assert_eq!(user.cookie_field(), "");
+}
+
+#[tokio::test]
+async fn a_remembered_session_too_old_for_an_ordinary_one_cannot_silently_stay_remembered() {
+    let world = World::new().await;
+    let (mut user, mut other) = (world.client(), world.client());
+    for visitor in [&mut user, &mut other] {
+        visitor.post(&world.server, "/sign-in-remembered/7").await;
+    }
+    world.pass(12 * HOUR - 1);
+    assert_eq!(other.post(&world.server, "/forget-me").await.body, "Ok(())");
+    world.pass(1);
+    let answer = user.post(&world.server, "/forget-me").await;
+    assert_eq!(answer.body, "Err(Expiry)", "the handler is told, and can clear it");
+    assert!(page(&user.get(&world.server, "/").await).remembered);
+}
+
+#[tokio::test]
+async fn an_ordinary_session_ends_with_the_browser() {
+    let world = World::new().await;
+    let mut user = world.signed_in(7).await;
+    user.restart();
+    assert_nobody(&user.get(&world.server, "/").await, "Absent");
+}
+
+#[tokio::test]
+async fn signing_out_removes_both_cookies() {
+    let world = World::new().await;
+    let mut user = world.signed_in(7).await;
+    let answer = user.post(&world.server, "/sign-out").await;
+    assert_sets(&answer, &REMOVED);
+    assert!(answer.set_cookies().iter().all(|line| line.contains("=; ")));
+    assert_eq!(user.cookie_field(), "");
+    assert_nobody(&user.get(&world.server, "/").await, "Absent");
+    // Also without a cookie: it might stand under another path or have come too late.
+    assert_sets(&user.post(&world.server, "/sign-out").await, &REMOVED);
+}
+
+#[tokio::test]
+async fn a_copy_taken_before_the_sign_out_is_dead() {
+    let world = World::new().await;
+    let mut user = world.signed_in(7).await;
+    let mut thief = user.clone();
+    user.post(&world.server, "/sign-out").await;
+    assert_nobody(&thief.get(&world.server, "/").await, "Rejected(Revoked)");
+    world.pass(12 * HOUR);
+    assert_nobody(&thief.get(&world.server, "/").await, "Rejected(Expired)");
+}
+
+#[tokio::test]
+async fn a_copy_of_a_revoked_session_is_refused_at_once() {
+    let world = World::new().await;
+    let mut user = world.signed_in(7).await;
+    let mut other = world.signed_in(7).await;
+    let mut thief = user.clone();
+    user.post(&world.server, "/theme/dark").await;
+    let mut thief_of_the_change = user.clone();
+    user.post(&world.server, "/sign-out-everywhere").await;
+    assert_nobody(&thief.get(&world.server, "/").await, "Rejected(Revoked)");
+    assert_nobody(&thief_of_the_change.get(&world.server, "/").await, "Rejected(Revoked)");
+    assert_eq!(
+        page(&other.get(&world.server, "/").await).user,
+        7,
+        "another session of the same user"
+    );
+    user.post(&world.server, "/sign-in/7").await;
+    assert_eq!(page(&user.get(&world.server, "/").await).user, 7);
+}
+
+#[tokio::test]
+async fn a_renewal_that_arrives_last_undoes_neither_a_sign_out_nor_a_change() {
+    let world = World::new().await;
+    for path in ["/theme/dark", "/sign-out", "/sign-in/8"] {
+        let mut user = world.signed_in(7).await;
+        world.pass(3 * MINUTE);
+        let renewal = user.clone().get(&world.server, "/").await;
+        assert_eq!(renewal.cookie_names(), [ACTIVITY]);
+        user.post(&world.server, path).await;
+        let then = user.clone();
+        let before = then.clone().get(&world.server, "/").await.body;
+        user.keep(&renewal);
+        assert_eq!(user.cookie(SESSION), then.cookie(SESSION));
+        let after = user.get(&world.server, "/").await.body;
+        match path {
+            // The activity cookie is the old session's: the new one has lost its own, which is no way in.
+            "/sign-in/8" => assert_eq!(after, "Rejected(Idle)"),
+            _ => assert_eq!(after, before),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_change_that_arrives_after_a_sign_out_does_not_bring_the_session_back() {
+    let world = World::new().await;
+    let mut user = world.signed_in(7).await;
+    world.pass(3 * MINUTE);
+    let change = user.clone().post(&world.server, "/theme/dark").await;
+    assert_eq!(change.cookie_names(), [SESSION, ACTIVITY]);
+    user.post(&world.server, "/sign-out").await;
+    user.keep(&change);
+    assert_nobody(&user.get(&world.server, "/").await, "Rejected(Revoked)");
+}
+
+#[tokio::test]
+async fn the_cut_off_ends_everybody_and_a_new_sign_in_works() {
+    let world = World::new().await;
+    let mut users = vec![world.signed_in(7).await, world.signed_in(8).await];
+    world.pass(MINUTE);
+    users.push(world.signed_in(9).await);
+    let mut thief = users[0].clone();
+    world.pass(1);
+    world.sessions.raise_cut_off(world.clock.now());
+    for user in &mut users {
+        let answer = user.get(&world.server, "/").await;
+        assert_nobody(&answer, "Rejected(Revoked)");
+        assert_read(&answer);
+        user.post(&world.server, "/sign-in/10").await;
+        assert_eq!(page(&user.get(&world.server, "/").await).user, 10);
+    }
+    // It is never lowered.
+    world.sessions.raise_cut_off(world.clock.now() - seconds(DAY));
+    assert_nobody(&thief.get(&world.server, "/").await, "Rejected(Revoked)");
+}
+
+#[tokio::test]
+async fn a_failing_page_discards_what_was_written_and_sends_a_sign_out() {
+    let world = World::new().await;
+    let mut user = world.signed_in(7).await;
+    let before = user.cookie_field();
+    world.events();
+    for (path, status) in [("/failing/theme/dark", 500), ("/failing/sign-in/8", 503)] {
+        let answer = user.post(&world.server, path).await;
+        assert_eq!(answer.status, status);
+        assert_eq!(
+            (answer.set_cookies().len(), answer.cache_control()),
+            (0, Some("private, no-cache"))
+        );
+        assert_eq!(world.events(), [Event::WriteDiscarded { status }]);
+    }
+    assert_eq!(user.cookie_field(), before);
+    let page = page(&user.get(&world.server, "/").await);
+    assert_eq!((page.user, page.theme.as_str()), (7, "light"));
+
+    let answer = user.post(&world.server, "/failing/sign-out").await;
+    assert_eq!(answer.status, 502);
+    assert_sets(&answer, &REMOVED);
+    assert_eq!(user.cookie_field(), "");
+}
+
+#[tokio::test]
+async fn a_handler_that_returns_an_error_discards_what_it_wrote_and_sends_a_sign_out() {
+    let world = World::new().await;
+    let mut user = world.signed_in(7).await;
+    let before = user.cookie_field();
+    world.events();
+    let answer = user.post(&world.server, "/broken/sign-in/8").await;
+    assert_eq!((answer.status.as_u16(), answer.body.as_str()), (503, "it is broken"));
+    assert_eq!(answer.set_cookies(), [""; 0]);
+    assert_eq!(answer.cache_control(), Some("private, no-cache"));
+    assert_eq!(world.events(), [Event::WriteDiscarded { status: 503 }]);
+    assert_eq!(user.cookie_field(), before);
+    // An error below 500 is an answer like any other.
+    let answer = user.post(&world.server, "/forbidden/sign-in/8").await;
+    assert_eq!(answer.status, 403);
+    assert_sets(&answer, &[SESSION, ACTIVITY]);
+    assert_eq!(page(&user.get(&world.server, "/").await).user, 8);
+
+    let answer = user.post(&world.server, "/broken/sign-out").await;
+    assert_eq!((answer.status.as_u16(), answer.body.as_str()), (502, "it is broken"));
+    assert_sets(&answer, &REMOVED);
+    assert_eq!(user.cookie_field(), "");
+}
+
+/// What a service writes before it fails: "/clear/502" or "/start/503".
+fn write_and_fail(session: &mut Session<Login>, path: &str) -> Broken {
+    let (write, status) = path.trim_start_matches('/').split_once('/').expect("two words");
+    let theme = "light".to_owned();
+    let written = match write {
+        "clear" => session.end(),
+        "start" => session.start(Login { user: 8, theme }),
+        _ => {
+            assert_eq!(session.get().map(|login| login.user), Some(7));
+            Ok(())
+        }
+    };
+    written.expect("nothing hinders it");
+    Broken(status.parse().expect("a status"))
+}
+
+/// The two frameworks differ here: tower has no response that could carry a cookie, actix makes one of every error.
+#[tokio::test]
+async fn an_inner_service_that_fails_after_a_write_sends_what_the_framework_lets_it_send() {
+    let world = World::new().await;
+    let running = framework::serve_failing(world.sessions.clone(), write_and_fail).await;
+    let failing = Wire::new(running.address());
+    for (path, names, reported) in [
+        ("/read/500", &[][..], true),
+        ("/start/503", &[], false),
+        ("/start/403", &[SESSION, ACTIVITY], true),
+        ("/clear/502", &REMOVED, true),
+        ("/clear/404", &REMOVED, true),
+    ] {
+        let mut user = world.signed_in(7).await;
+        let before = user.cookie_field();
+        world.events();
+        let answer = user.post(&failing, path).await;
+        let status: u16 = path.rsplit('/').next().expect("a status").parse().expect("a status");
+        assert_eq!((answer.status.as_u16(), answer.body.as_str()), (status, "it is broken"));
+        let mut events = world.events();
+        let count = events.len();
+        events.retain(|event| !matches!(event, Event::Revoked { .. }));
+        let revokes = path.starts_with("/clear") || (framework::ERRORS_CARRY_COOKIES && path == "/start/403");
+        assert_eq!(count - events.len(), usize::from(revokes), "{path}");
+        let discarded = |status| vec![Event::WriteDiscarded { status }];
+        if framework::ERRORS_CARRY_COOKIES {
+            assert_eq!(answer.cookie_names(), names, "{path}");
+            assert_eq!(answer.vary(), Some("Cookie"), "{path}");
+            let rule = if names.is_empty() {
+                "private, no-cache"
+            } else {
+                "private, no-store"
+            };
+            assert_eq!(answer.cache_control(), Some(rule), "{path}");
+            let removed = answer.set_cookies().iter().all(|line| line.contains("=; "));
+            assert_eq!(removed, !path.starts_with("/start/4"), "{path}");
+            assert_eq!(events == discarded(status), !reported, "{path}: {events:?}");
+        } else {
+            assert_untouched(&answer);
+            assert_eq!(user.cookie_field(), before);
+            // The layer knows no status of an error: it is told as 500.
+            let expected = if path.starts_with("/read") {
+                vec![]
+            } else {
+                discarded(500)
+            };
+            assert_eq!(events, expected, "{path}");
+        }
+    }
+}
+
+// --- After the header block. ---
+
+#[tokio::test]
+async fn a_body_that_touches_the_session_while_it_is_sent_is_too_late() {
+    let world = World::new().await;
+    let mut user = world.signed_in(7).await;
+    let before = user.cookie_field();
+    world.events();
+    let answer = user.get(&world.server, "/stream/untouched").await;
+    assert_eq!(answer.body, "None, Rejected(TooLate), all writes too late: true");
+    assert_untouched(&answer);
+    let reads = vec![Event::ReadTooLate; 2];
+    assert_eq!(world.events(), [reads, vec![Event::WriteTooLate; 6]].concat());
+    assert_eq!(user.cookie_field(), before);
+    assert_eq!(page(&user.get(&world.server, "/").await).user, 7);
+}
+
+#[tokio::test]
+async fn what_was_read_before_the_header_block_stays_readable_in_the_body() {
+    let world = World::new().await;
+    let mut user = world.signed_in(7).await;
+    world.events();
+    let answer = user.get(&world.server, "/stream/read").await;
+    assert_eq!(answer.body, "Some(7) then Some(7), Valid, all writes too late: true");
+    assert_read(&answer);
+    assert_eq!(world.events(), vec![Event::WriteTooLate; 6]);
+    let mut visitor = world.client();
+    let answer = visitor.get(&world.server, "/stream/read").await;
+    assert_eq!(answer.body, "None then None, Absent, all writes too late: true");
+}
+
+#[tokio::test]
+async fn a_task_that_outlives_its_request_is_too_late() {
+    let mut world = World::new().await;
+    let mut user = world.signed_in(7).await;
+    let answer = user.get(&world.server, "/spawn").await;
+    assert_eq!(answer.body, "working on it");
+    assert_untouched(&answer);
+    world.events();
+    let late = world.late.recv().await.expect("the handler has spawned it");
+    late.go.send(()).expect("the task waits");
+    let result = late.result.await.expect("the task answers");
+    assert_eq!(result, "None, Rejected(TooLate), all writes too late: true");
+    let reads = vec![Event::ReadTooLate; 2];
+    assert_eq!(world.events(), [reads, vec![Event::WriteTooLate; 6]].concat());
+    assert_eq!(page(&user.get(&world.server, "/").await).user, 7);
+}
+
+// --- Rotation. ---
+
+/// Three written keys.
+struct Keys([String; 3]);
+
+impl Keys {
+    fn generate() -> Self {
+        Self([(); 3].map(|()| {
+            let key = Key::generate().expect("random bytes");
+            key.write_with_secret().expose().to_owned()
+        }))
+    }
+
+    /// The ring of a server that has made this many steps: open the second, seal with it, open the third, seal with
+    /// it, drop the first, drop the second.
+    fn ring(&self, steps: usize) -> KeyRing {
+        let [first, second, third] = &self.0;
+        let ring = match steps {
+            0 => format!("seal {first}"),
+            1 => format!("seal {first}; open {second}"),
+            2 => format!("open {first}; seal {second}"),
+            3 => format!("open {first}; seal {second}; open {third}"),
+            4 => format!("open {first}; open {second}; seal {third}"),
+            5 => format!("open {second}; seal {third}"),
+            _ => format!("seal {third}"),
+        };
+        KeyRing::parse(&ring).expect("the ring is sound")
+    }
+}
+
+const STEPS: usize = 6;
+
+/// Whether a server may make this step once the other one has made so many: every server opens with a key before
+/// anyone seals with it, and seals with a newer one before anyone drops it.
+fn may_step(step: usize, other: usize) -> bool {
+    other
+        >= match step {
+            2 => 1,
+            4 => 3,
+            5 => 2,
+            6 => 4,
+            _ => 0,
+        }
+}
+
+/// All orders in which two servers can make all their steps.
+fn orders() -> Vec<Vec<usize>> {
+    let mut finished = Vec::new();
+    let mut open = vec![(Vec::new(), [0, 0])];
+    while let Some((order, made)) = open.pop() {
+        if made == [STEPS; 2] {
+            finished.push(order);
+            continue;
+        }
+        for server in [0, 1] {
+            if made[server] < STEPS && may_step(made[server] + 1, made[1 - server]) {
+                let (mut order, mut made): (Vec<usize>, [usize; 2]) = (order.clone(), made);
+                order.push(server);
+                made[server] += 1;
+                open.push((order, made));
+            }
+        }
+    }
+    finished
+}
+
+#[tokio::test]
+async fn rotating_through_three_keys_on_two_servers_logs_nobody_out_in_any_order() {
+    let clock = Browser::at(START);
+    let keys = Keys::generate();
+    let servers = [
+        World::with(&clock, keys.ring(0)).await,
+        World::with(&clock, keys.ring(0)).await,
+    ];
+    let orders = orders();
+    assert_eq!(orders.len(), 216);
+    for order in orders {
+        rotate(&keys, &servers, &order).await;
+    }
+}
+
+async fn rotate(keys: &Keys, servers: &[World; 2], order: &[usize]) {
+    let mut made = [0_usize; 2];
+    for server in servers {
+        server.sessions.replace_keys(keys.ring(0));
+    }
+    // When the last server stopped sealing with the first and with the second key.
+    let mut sealed_until = [servers[0].now(); 2];
+    let mut users = vec![servers[0].signed_in(0).await, servers[1].signed_in(1).await];
+    for &stepping in order {
+        let step = made[stepping] + 1;
+        if let Some(dropped) = step.checked_sub(5) {
+            let expired = sealed_until[dropped] + 12 * HOUR;
+            if servers[0].now() < expired {
+                // Shortly before the last old token expires somebody signs in who is there when the key goes.
+                servers[0].pass(expired - 2 * MINUTE - servers[0].now());
+                users = vec![servers[0].signed_in(0).await, servers[1].signed_in(1).await];
+                servers[0].pass(2 * MINUTE);
+            }
+        }
+        servers[stepping].sessions.replace_keys(keys.ring(step));
+        made[stepping] = step;
+        if let 2 | 4 = step {
+            sealed_until[step / 2 - 1] = servers[0].now();
+        }
+        for (index, user) in users.iter_mut().enumerate() {
+            for server in [0, 1] {
+                let answer = user.get(&servers[server].server, "/").await;
+                assert_read(&answer);
+                let page = page(&answer);
+                assert_eq!(page.user, index as u64 % 2, "{order:?} at {made:?}");
+            }
+        }
+        // Others sign in on either server, and one changes something on the server that was not touched.
+        let before = users[0].clone();
+        let theme = format!("/theme/{}{}", made[0], made[1]);
+        let answer = users[0].post(&servers[1 - stepping].server, &theme).await;
+        assert_sets(&answer, &[SESSION]);
+        assert_ne!(users[0].value(SESSION), before.value(SESSION));
+        users.truncate(4);
+        let user = users.len() as u64 % 2;
+        users.push(servers[stepping].signed_in(user).await);
+    }
+    assert_eq!(made, [STEPS; 2]);
+}
+
+#[tokio::test]
+async fn with_a_from_instant_one_deploy_in_any_order_rotates() {
+    let keys = Keys::generate();
+    for order in [[0, 1], [1, 0]] {
+        let clock = Browser::at(START);
+        let servers = [
+            World::with(&clock, keys.ring(0)).await,
+            World::with(&clock, keys.ring(0)).await,
+        ];
+        let from = clock.now() + seconds(2 * MINUTE);
+        let ring = || {
+            let new = Key::parse(&keys.0[1]).expect("a written key");
+            let (id, ring) = (new.id(), keys.ring(0).also_opening(new).expect("another key"));
+            ring.promote(id, Some(from)).expect("a key of the ring")
+        };
+        let mut users = vec![servers[0].signed_in(0).await, servers[1].signed_in(1).await];
+        for server in order {
+            servers[server].sessions.replace_keys(ring());
+            users.push(servers[server].signed_in(users.len() as u64).await);
+            assert_all_in(&servers, &mut users).await;
+        }
+        let id = key_id(&users[3]);
+        clock.pass(seconds(2 * MINUTE));
+        users.push(servers[0].signed_in(4).await);
+        users.push(servers[1].signed_in(5).await);
+        assert_all_in(&servers, &mut users).await;
+        assert!(key_id(&users[4]) != id && key_id(&users[4]) == key_id(&users[5]));
+    }
+}
+
+async fn assert_all_in(servers: &[World; 2], users: &mut [Browser]) {
+    for (index, user) in users.iter_mut().enumerate() {
+        for server in servers {
+            let answer = user.get(&server.server, "/").await;
+            assert_read(&answer);
+            assert_eq!(page(&answer).user, index as u64);
+        }
+    }
+}
+
+/// The characters of a token that hold the version and all but four bits of the key id.
+fn key_id(user: &Browser) -> String {
+    user.value(SESSION).expect("a session")[..6].to_owned()
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_know_the_new_key_yet_deletes_no_cookie() {
+    let clock = Browser::at(START);
+    let keys = Keys::generate();
+    let (new, old) = (
+        World::with(&clock, keys.ring(2)).await,
+        World::with(&clock, keys.ring(0)).await,
+    );
+    let mut user = new.signed_in(7).await;
+    let before = user.cookie_field();
+    for _ in 0..3 {
+        let answer = user.get(&old.server, "/").await;
+        assert_nobody(&answer, "Rejected(UnknownKey)");
+        assert_read(&answer);
+        assert_eq!(user.post(&old.server, "/theme/dark").await.body, "false");
+        assert_eq!(user.cookie_field(), before);
+        assert_eq!(page(&user.get(&new.server, "/").await).user, 7);
+    }
+    // What does replace it is a sign-in there, and every server opens that.
+    assert_sets(&user.post(&old.server, "/sign-in/8").await, &[SESSION, ACTIVITY]);
+    assert_eq!(page(&user.get(&old.server, "/").await).user, 8);
+    assert_eq!(page(&user.get(&new.server, "/").await).user, 8);
+}

@@ -1,0 +1,355 @@
+//! Revocations that survive restarts, kills, second processes and damaged files.
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use sealed_session::revocation::{Revocation, RevocationFile, RevocationFileError, RevocationList, Revocations};
+use sealed_session::{Event, RequestFields, SessionId, SessionState, Sessions};
+use time::OffsetDateTime;
+
+use testkit::{Seen, ring};
+
+/// A directory of one test, removed at its end.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new(test: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("sealed-session-{test}-{}", std::process::id()));
+        _ = fs::remove_dir_all(&path);
+        fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    fn file(&self) -> PathBuf {
+        self.0.join("web.1.revoked")
+    }
+
+    fn names(&self) -> BTreeSet<String> {
+        let entries = fs::read_dir(&self.0).unwrap();
+        entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect()
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn now() -> OffsetDateTime {
+    OffsetDateTime::now_utc()
+}
+
+fn open(path: &Path) -> RevocationFile {
+    RevocationFile::open(path, Revocations::new()).unwrap()
+}
+
+fn id(number: u64) -> SessionId {
+    SessionId::from_bytes(number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes())
+}
+
+/// For an hour.
+fn revoke(list: &impl RevocationList, number: u64) {
+    list.revoke_at(
+        Revocation {
+            id: id(number),
+            until: now() + Duration::from_secs(3600),
+        },
+        now(),
+    );
+}
+
+/// What another process finds in the file.
+fn read(path: &Path) -> Revocations {
+    let list = Revocations::new();
+    list.merge_file_at(&fs::read(path).unwrap(), now()).unwrap();
+    list
+}
+
+fn sessions(list: impl RevocationList + 'static, seen: &Seen) -> Sessions<u32> {
+    let builder = Sessions::builder(ring()).revocation_list(list);
+    builder.observer(seen.observer()).build().unwrap()
+}
+
+#[test]
+fn a_sign_out_and_a_cut_off_are_in_the_file_when_the_call_returns_and_survive_a_restart() {
+    let directory = Directory::new("restart");
+    let seen = Seen::default();
+    let first = sessions(open(&directory.file()), &seen);
+    let cookie = first.cookie_for_at(7, now()).unwrap();
+    let other = first.cookie_for_at(8, now() - Duration::from_secs(60)).unwrap();
+    let load = |sessions: &Sessions<u32>, cookie: &String| sessions.load(RequestFields::from_cookies([cookie.clone()]));
+    let mut session = load(&first, &cookie);
+    let id = session.id().unwrap();
+    session.end().unwrap();
+    assert!(read(&directory.file()).is_revoked(id));
+    assert_eq!(read(&directory.file()).cut_off(), None);
+    first.raise_cut_off(now() - Duration::from_secs(30));
+    assert!(read(&directory.file()).cut_off().is_some());
+
+    drop((first, session));
+    let second = sessions(open(&directory.file()), &seen);
+    for cookie in [&cookie, &other] {
+        assert!(matches!(load(&second, cookie).state(), SessionState::Rejected(_)));
+    }
+    assert_eq!(
+        directory.names(),
+        ["web.1.revoked", "web.1.revoked.lock"].map(str::to_owned).into()
+    );
+}
+
+#[test]
+fn a_second_opening_is_refused_until_the_first_has_gone() {
+    let directory = Directory::new("second");
+    let file = open(&directory.file());
+    let path = directory.file();
+    let refused = RevocationFile::open(&path, Revocations::new()).unwrap_err();
+    assert!(
+        matches!(&refused, RevocationFileError::InUse { path: of } if *of == path),
+        "{refused}"
+    );
+    let refused = RevocationFile::open_or_put_aside(&path, Revocations::new()).unwrap_err();
+    assert!(
+        matches!(&refused, RevocationFileError::InUse { path: of } if *of == path),
+        "{refused}"
+    );
+    let handle = file.clone();
+    drop(file);
+    assert!(RevocationFile::open(&path, Revocations::new()).is_err());
+    drop(handle);
+    open(&path);
+    assert!(matches!(
+        RevocationFile::open(directory.0.join("none/revoked"), Revocations::new()),
+        Err(RevocationFileError::File { .. })
+    ));
+}
+
+#[test]
+fn a_damaged_file_is_refused_or_put_aside_with_an_event_and_what_stands_before_the_damage_holds() {
+    let directory = Directory::new("damaged");
+    let path = directory.file();
+    {
+        let file = open(&path);
+        revoke(&file, 1);
+        revoke(&file, 2);
+    }
+    let good = fs::read(&path).unwrap();
+    for (damaged, held) in [
+        (b"<html>".to_vec(), 0),
+        // What a write without `sync` leaves after a power cut.
+        (Vec::new(), 0),
+        ([&good[..], b"SSRL\x02more than a head"].concat(), 2),
+    ] {
+        fs::write(&path, &damaged).unwrap();
+        let (list, seen) = (Revocations::new(), Seen::default());
+        let refused = RevocationFile::open(&path, list.clone()).unwrap_err();
+        assert!(matches!(refused, RevocationFileError::Unreadable { .. }), "{refused}");
+        assert_eq!(
+            (fs::read(&path).unwrap(), list.len()),
+            (damaged.clone(), 0),
+            "nothing was changed"
+        );
+
+        let file = RevocationFile::open_or_put_aside(&path, list.clone()).unwrap();
+        let _sessions = sessions(file, &seen);
+        let [Event::RevocationFilePutAside { path: aside, .. }] = &seen.take()[..] else {
+            panic!("no event, or too many")
+        };
+        assert_eq!(fs::read(aside).unwrap(), damaged);
+        assert_eq!((list.len(), read(&path).len()), (held, held));
+    }
+    assert_eq!(directory.names().len(), 2 + 3, "{:?}", directory.names());
+}
+
+#[test]
+fn deltas_follow_the_snapshot_until_they_are_as_long_as_it() {
+    let directory = Directory::new("growth");
+    let (path, list) = (directory.file(), Revocations::new());
+    let file = RevocationFile::open(&path, list.clone()).unwrap();
+    let length = || fs::metadata(&path).unwrap().len();
+    let add = |numbers: std::ops::Range<u64>| {
+        // What comes to the list by itself, as a merge does, is written by a flush.
+        numbers.for_each(|number| revoke(&list, number));
+        file.flush().unwrap();
+        assert_eq!(read(&path).snapshot_at(now()), list.snapshot_at(now()));
+    };
+    add(0..3000);
+    assert_eq!(length(), 17 + 17 + 3000 * 12, "an empty snapshot and a delta");
+    add(3000..3001);
+    assert_eq!(length(), 17 + 17 + 3000 * 12 + 17 + 12);
+    file.flush().unwrap();
+    assert_eq!(length(), 17 + 17 + 3000 * 12 + 17 + 12, "nothing was new");
+    add(3001..6000);
+    assert_eq!(length(), 17 + 6000 * 12, "a snapshot");
+    add(6000..11_990);
+    assert_eq!(length(), 17 + 6000 * 12 + 17 + 5990 * 12);
+    add(11_990..12_000);
+    assert_eq!(length(), 17 + 12_000 * 12);
+    // More than the list remembers one by one.
+    add(12_000..80_000);
+    assert_eq!(length(), 17 + 80_000 * 12);
+}
+
+#[test]
+fn what_could_not_be_written_is_told_and_written_with_the_next() {
+    let directory = Directory::new("failing");
+    let (path, seen) = (directory.file(), Seen::default());
+    let file = open(&path);
+    let sessions = sessions(file.clone(), &seen);
+    // Somebody removes the file, and nothing can be written beside it: in place of the new one stands a directory.
+    let obstacle = directory.0.join("web.1.revoked.new");
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&obstacle).unwrap();
+    sessions.revoke(id(1));
+    assert!(file.is_revoked(id(1)));
+    let events = seen.take();
+    assert!(
+        matches!(&events[..], [Event::RevocationFileNotWritten { path: told, .. }, Event::Revoked { .. }] if *told == path),
+        "{events:?}"
+    );
+    assert!(file.flush().is_err());
+    sessions.raise_cut_off(now());
+    assert!(matches!(seen.take()[0], Event::RevocationFileNotWritten { .. }));
+    fs::remove_dir(&obstacle).unwrap();
+    sessions.revoke(id(2));
+    assert_eq!(seen.take(), [Event::Revoked { id: id(2) }]);
+    let list = read(&path);
+    assert!(list.is_revoked(id(1)) && list.is_revoked(id(2)) && list.cut_off().is_some());
+}
+
+#[test]
+fn a_file_that_was_replaced_meanwhile_is_written_anew() {
+    let directory = Directory::new("replaced");
+    let path = directory.file();
+    let file = open(&path);
+    revoke(&file, 1);
+    // Also by one of the same length.
+    for (number, other) in [(2, b"something else".to_vec()), (3, fs::read(&path).unwrap())] {
+        fs::write(directory.0.join("other"), other).unwrap();
+        fs::rename(directory.0.join("other"), &path).unwrap();
+        revoke(&file, number);
+        let list = read(&path);
+        assert!((1..=number).all(|number| list.is_revoked(id(number))));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_stays_a_link_and_a_mode_stays_a_mode() {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    let directory = Directory::new("link");
+    let (shared, path) = (directory.0.join("shared"), directory.file());
+    symlink("shared", &path).unwrap();
+    // First to a file that is still to be made.
+    for number in 1..=2 {
+        let file = open(&path);
+        revoke(&file, number);
+        let again = RevocationFile::open(&shared, Revocations::new()).unwrap_err();
+        assert!(matches!(again, RevocationFileError::InUse { .. }), "by whatever name");
+        assert!(fs::symlink_metadata(&path).unwrap().is_symlink());
+        assert!((1..=number).all(|number| read(&shared).is_revoked(id(number))));
+        fs::set_permissions(&shared, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    // What a kill left behind is not written into.
+    symlink("elsewhere", directory.0.join("shared.new")).unwrap();
+    open(&path);
+    assert_eq!(fs::metadata(&shared).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(!directory.0.join("elsewhere").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn what_cannot_be_put_aside_stays_where_it_is() {
+    let directory = Directory::new("full");
+    let path = directory.file();
+    revoke(&open(&path), 1);
+    let damaged = [&fs::read(&path).unwrap()[..], b"SSRL\x02more than a head"].concat();
+    fs::write(&path, &damaged).unwrap();
+    // The list cannot be written anew, as on a full disk.
+    let new = format!("{}.new", path.display());
+    fs::create_dir(&new).unwrap();
+    for _ in 0..2 {
+        assert!(RevocationFile::open_or_put_aside(&path, Revocations::new()).is_err());
+        assert_eq!(fs::read(&path).unwrap(), damaged);
+    }
+    fs::remove_dir(new).unwrap();
+    let list = Revocations::new();
+    let _file = RevocationFile::open_or_put_aside(&path, list.clone()).unwrap();
+    assert!(list.is_revoked(id(1)));
+}
+
+// ---- kill -9
+
+/// Eight threads revoke without a pause, and tell each id when `revoke` has returned.
+#[test]
+#[ignore = "the program that the next test starts and kills"]
+fn revokes_until_it_is_killed() {
+    let Some(path) = std::env::var_os("REVOCATION_FILE") else {
+        return;
+    };
+    let file = open(Path::new(&path));
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                loop {
+                    let number = getrandom::u64().unwrap();
+                    revoke(&file, number);
+                    writeln!(std::io::stdout(), "revoked {number}").unwrap();
+                }
+            });
+        }
+    });
+}
+
+/// `REVOCATION_FILE_KILLS=1000 cargo test --release --test revocation_file killed` kills it more often.
+#[test]
+#[cfg(unix)]
+fn killed_at_any_moment_the_file_reads_and_has_all_that_was_revoked() {
+    let kills = std::env::var("REVOCATION_FILE_KILLS").map_or(40, |kills| kills.parse().unwrap());
+    let directory = Directory::new("killed");
+    let path = directory.file();
+    let (mut told, mut rewriting) = (BTreeSet::new(), 0);
+    for kill in 0..kills {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "revocation_file::revokes_until_it_is_killed",
+                "--ignored",
+                "--nocapture",
+            ])
+            .env("REVOCATION_FILE", &path)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = child.stdout.take().unwrap();
+        let reading = thread::spawn(move || {
+            let lines = BufReader::new(output).lines().map_while(Result::ok);
+            let numbers = lines.filter_map(|line| line.strip_prefix("revoked ").map(|number| number.parse::<u64>()));
+            numbers.map_while(Result::ok).collect::<Vec<_>>()
+        });
+        // From before it has opened the file to after some thousand revocations.
+        thread::sleep(Duration::from_micros(u64::from(getrandom::u32().unwrap() % 100_000)));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        told.extend(reading.join().unwrap());
+        if !path.exists() {
+            assert!(told.is_empty());
+            continue;
+        }
+        let list = read(&path);
+        let lost: Vec<_> = told.iter().filter(|&&number| !list.is_revoked(id(number))).collect();
+        assert!(lost.is_empty(), "after kill {kill}: {lost:?}");
+        rewriting += u32::from(directory.names().contains("web.1.revoked.new"));
+    }
+    println!(
+        "{kills} kills, {rewriting} while it was rewritten; {} ids told",
+        told.len()
+    );
+    assert!(!told.is_empty());
+}
