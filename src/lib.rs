@@ -4,6 +4,7 @@
 #![cfg_attr(doctest, doc = include_str!("../docs/operating.md"))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(missing_debug_implementations, missing_docs)]
+#![warn(clippy::missing_errors_doc, clippy::missing_panics_doc, clippy::must_use_candidate)]
 
 // Ground.
 mod aead;
