@@ -14,6 +14,7 @@ mod rehearse;
 mod retire;
 mod revocations;
 mod ring;
+mod ring_state;
 mod ring_text;
 mod schedule;
 mod server;

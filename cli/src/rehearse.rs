@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use crate::answer::{Answer, Failure};
 use crate::files;
 use crate::instants::written;
-use crate::ring::{key_json, role};
+use crate::ring_state::{key_json, role};
 use crate::stage::{Retirement, Stage};
 use crate::timing::TimingOptions;
 use crate::values::relative;

@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use crate::answer::{Answer, Failure};
 use crate::files::Editing;
 use crate::instants::written;
-use crate::ring::answer;
+use crate::ring_state::answer;
 use crate::schedule::{Sealing, sealing};
 use crate::timing::TimingOptions;
 use crate::values::{self, find, relative};

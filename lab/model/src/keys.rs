@@ -5,7 +5,7 @@ use std::fmt;
 use sealed_session::keys::KeyId;
 use sealed_session::{Key, KeyRing};
 
-use crate::server::at;
+use crate::server::{at, clock};
 
 /// The same secrets in every run.
 pub fn key(number: u8) -> Key {
@@ -79,7 +79,7 @@ impl fmt::Display for Ring {
         match self {
             Self::Old => f.write_str("`seal old`"),
             Self::NewOpens => f.write_str("`seal old; open new`"),
-            Self::NewSealsFrom(from) => write!(f, "`seal old; seal new from={}`", crate::trace::clock(*from)),
+            Self::NewSealsFrom(from) => write!(f, "`seal old; seal new from={}`", clock(*from)),
             Self::NewSeals => f.write_str("`seal new; open old`"),
             Self::New => f.write_str("`seal new`"),
         }

@@ -1,7 +1,10 @@
 //! What an operator may do when: the documented procedures, and the shortcuts that they forbid.
 
-use crate::rotation::{NOT_IN_TURNS, VALID_OPENS};
 use crate::server::Limits;
+
+/// The properties that a forbidden shortcut breaks.
+pub const VALID_OPENS: &str = "no valid session is refused";
+pub const NOT_IN_TURNS: &str = "no two servers seal each other's tokens again in turns";
 
 /// How far apart the clocks of the servers may be, in seconds (SPEC.md, *Why 5 minutes*).
 pub const LEEWAY: u32 = 300;

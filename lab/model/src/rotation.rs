@@ -8,13 +8,11 @@ use sealed_session::SessionState as Verdict;
 use crate::command;
 use crate::fleet::{Fault, Fleet, MOST, Request, Visitor};
 use crate::keys::{Ring, Secret};
-use crate::procedure::{Command, LEEWAY, Procedure, Step};
+use crate::procedure::{Command, LEEWAY, NOT_IN_TURNS, Procedure, Step, VALID_OPENS};
 use crate::server::{self, Visit};
 
-pub const VALID_OPENS: &str = "no valid session is refused";
 pub const OVER_IS_OVER: &str = "no session outlives its timeouts";
 pub const WELL_DATED: &str = "cookies say what the rules say";
-pub const NOT_IN_TURNS: &str = "no two servers seal each other's tokens again in turns";
 pub const ONLY_RENEWALS: &str = "a read seals nothing but a renewal that is due";
 pub const FINISHED: &str = "the rotation is finished and a session lives";
 pub const BOTH_SECRETS: &str = "one visitor has cookies under both secrets";

@@ -9,6 +9,11 @@ use time::OffsetDateTime;
 /// Second 0 of the model: half an hour before a midnight (UTC), so that tokens of one run expire on two days.
 const EPOCH: i64 = 20_834 * 86_400 - 1800;
 
+/// Seconds of the model as `h:mm:ss`.
+pub fn clock(seconds: u32) -> String {
+    format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+}
+
 pub fn at(seconds: u32) -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp(EPOCH + i64::from(seconds)).expect("a few years after 2027")
 }

@@ -5,12 +5,7 @@ use std::fmt::Write as _;
 use crate::explore::Path;
 use crate::fleet::Fault;
 use crate::rotation::{Action, Rotation, State};
-use crate::server::Visit;
-
-/// Seconds of the model as `h:mm:ss`.
-pub fn clock(seconds: u32) -> String {
-    format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
-}
+use crate::server::{Visit, clock};
 
 fn name(server: usize) -> char {
     ['A', 'B', 'C'][server]
