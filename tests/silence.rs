@@ -31,12 +31,8 @@ impl Shown {
 
     /// Key bytes: as text in hexadecimal, and as `Debug` writes arrays of bytes.
     fn never_key(&mut self, hex: &str) {
-        let bytes: Vec<u8> = (0..hex.len())
-            .step_by(2)
-            .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap())
-            .collect();
-        for piece in bytes.chunks_exact(4) {
-            let digits: String = piece.iter().map(|byte| format!("{byte:02x}")).collect();
+        for piece in testkit::unhex(hex).chunks_exact(4) {
+            let digits = testkit::hex(piece);
             let array = format!("{piece:?}");
             self.secrets.push(digits.to_uppercase());
             self.secrets.push(digits);

@@ -9,13 +9,7 @@ use std::time::Duration;
 use sealed_session::edge::Claims;
 use sealed_session::{Event, Key, KeyRing, Lifetime, RequestFields, SessionId, SessionState, Sessions};
 use serde_json::Value;
-use time::OffsetDateTime;
-
-fn load() -> Value {
-    let path = std::env::var("VECTORS").unwrap_or_else(|_| "tests/data/v1.json".into());
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
-    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}"))
-}
+use testkit::{at, unhex, vectors};
 
 /// The rows of one part of the file; an empty part is a broken file, not a passed test.
 #[track_caller]
@@ -35,18 +29,6 @@ fn number(row: &Value, field: &str) -> u64 {
     row[field]
         .as_u64()
         .unwrap_or_else(|| panic!("no number {field} in {row}"))
-}
-
-fn unhex(digits: &str) -> Vec<u8> {
-    assert!(digits.len().is_multiple_of(2), "{digits}");
-    (0..digits.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(&digits[at..at + 2], 16).expect("hexadecimal"))
-        .collect()
-}
-
-fn at(seconds: u64) -> OffsetDateTime {
-    OffsetDateTime::from_unix_timestamp(seconds.try_into().expect("an instant")).expect("an instant")
 }
 
 /// A `Cookie` field carries everything but these: whoever reads one trims spaces and tabs around the value, and splits
@@ -103,7 +85,7 @@ fn sessions(row: &Value, observer: impl Fn(&Event) + Send + Sync + 'static) -> S
 
 #[test]
 fn every_token_opens_or_is_rejected_for_the_named_reason() {
-    let file = load();
+    let file = vectors();
     let rows = rows(&file, "vectors");
     for row in rows {
         let id = &row["id"];
@@ -163,7 +145,7 @@ fn every_token_opens_or_is_rejected_for_the_named_reason() {
 
 #[test]
 fn every_written_ring_is_accepted_or_refused() {
-    let file = load();
+    let file = vectors();
     let rows = rows(&file, "rings");
     for row in rows {
         let written = text(row, "text");
@@ -193,7 +175,7 @@ fn every_written_ring_is_accepted_or_refused() {
 
 #[test]
 fn every_raw_secret_is_accepted_or_refused() {
-    let file = load();
+    let file = vectors();
     let rows = rows(&file, "raw_secrets");
     for row in rows {
         let outcome = Key::from_raw_secret(&unhex(text(row, "hex")));
@@ -209,5 +191,5 @@ fn every_raw_secret_is_accepted_or_refused() {
 
 #[test]
 fn the_copy_beside_the_tests_is_a_file_of_format_v1() {
-    assert_eq!(load()["format"], "sealed-session v1");
+    assert_eq!(vectors()["format"], "sealed-session v1");
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use sealed_session::edge::{Claims, EdgeRights};
 use sealed_session::{Key, KeyRing, Lifetime, Reason, Sessions};
 use serde_json::Value;
+use testkit::{unhex, vectors};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -27,10 +28,6 @@ fn others() -> [String; 2] {
             .flat_map(|row| row["ring"].as_array().unwrap());
         keys.clone().find(of_id).unwrap().as_str().unwrap().to_owned()
     })
-}
-
-fn vectors() -> Value {
-    serde_json::from_str(include_str!("../../tests/data/v1.json")).unwrap()
 }
 
 /// A directory of one test.
@@ -921,13 +918,6 @@ fn with_the_ring_every_vector_is_judged_as_the_library_judges_it() {
         valid > 50 && refused > 100 && genuine > 25,
         "{valid} {refused} {genuine}"
     );
-}
-
-fn unhex(digits: &str) -> Vec<u8> {
-    (0..digits.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap())
-        .collect()
 }
 
 /// A ring file and the cookies that a server with it made at `NOW`.

@@ -22,21 +22,12 @@ fn number(row: &Value, field: &str) -> u64 {
 }
 
 fn hex(row: &Value, field: &str) -> Vec<u8> {
-    let digits = text(row, field);
-    (0..digits.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap())
-        .collect()
-}
-
-fn load() -> Value {
-    let path = std::env::var("VECTORS").unwrap_or_else(|_| "tests/data/v1.json".into());
-    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+    testkit::unhex(text(row, field))
 }
 
 #[test]
 fn every_row_derives_and_seals_to_the_byte() {
-    let file = load();
+    let file = testkit::vectors();
     let rows = file["vectors"].as_array().unwrap();
     assert!(!rows.is_empty());
     let (mut sealed, mut derived) = (0, 0);
@@ -102,7 +93,7 @@ fn every_row_derives_and_seals_to_the_byte() {
 
 #[test]
 fn every_row_opens_or_is_rejected_as_a_bare_token() {
-    let file = load();
+    let file = testkit::vectors();
     let rows = file["vectors"].as_array().unwrap();
     for row in rows {
         let keys = row["ring"]

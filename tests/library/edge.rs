@@ -10,6 +10,7 @@ use sealed_session::testing::Browser;
 use sealed_session::{Key, KeyRing, Lifetime, Reason, RequestFields, SessionState, Sessions};
 use serde_json::{Value, json};
 use sha2::Sha256;
+use testkit::unhex;
 use time::OffsetDateTime;
 
 const NOW: i64 = 1_893_369_600;
@@ -41,13 +42,6 @@ fn checker(sessions: &Sessions<Value>, rights: EdgeRights) -> Checker {
 
 fn fields(cookie: impl Into<String>) -> RequestFields {
     RequestFields::from_cookies([cookie.into()])
-}
-
-fn unhex(digits: &str) -> Vec<u8> {
-    (0..digits.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(&digits[at..at + 2], 16).expect("hexadecimal"))
-        .collect()
 }
 
 fn expand(key: &[u8], info: &[&[u8]]) -> Vec<u8> {

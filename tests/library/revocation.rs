@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::OffsetDateTime;
 
-use testkit::{DAY, START, Seen, after, answered, at, key, ring};
+use testkit::{DAY, START, Seen, after, answered, at, key, ring, unhex};
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Login {
@@ -187,7 +187,7 @@ fn the_vectors_are_read_as_they_say() {
     assert!(rows.len() > 10);
     for row in rows {
         let list = Revocations::new();
-        let outcome = match list.merge_at(&bytes(row["hex"].as_str().unwrap()), now) {
+        let outcome = match list.merge_at(&unhex(row["hex"].as_str().unwrap()), now) {
             Ok(_) => "ok",
             Err(error) => match error {
                 sealed_session::revocation::RevocationsError::NotAList => "not a list",
@@ -216,16 +216,9 @@ fn the_example_of_the_specification_is_a_vector() {
         .lines()
         .filter_map(|line| line.split_whitespace().next())
         .collect();
-    assert_eq!(bytes(&hex).len(), 17 + 2 * 12);
+    assert_eq!(unhex(&hex).len(), 17 + 2 * 12);
     let vectors = include_str!("../data/revocations.json");
     assert!(vectors.contains(&format!("\"{hex}\"")), "{hex}");
-}
-
-fn bytes(hex: &str) -> Vec<u8> {
-    let digits = hex.as_bytes().chunks(2);
-    digits
-        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
-        .collect()
 }
 
 // ---- a sign-out that is real

@@ -15,7 +15,7 @@ use sealed_session::{
 };
 use serde_json::{Value, json};
 use sha2::Sha256;
-use time::OffsetDateTime;
+use testkit::at;
 
 const SPEC: &str = include_str!("../../SPEC.md");
 const VECTORS: &str = include_str!("../data/v1.json");
@@ -55,12 +55,7 @@ impl Example {
 
     #[track_caller]
     fn bytes(&self, name: &str) -> Vec<u8> {
-        let digits = self.text(name);
-        assert!(digits.len().is_multiple_of(2), "{name}");
-        (0..digits.len())
-            .step_by(2)
-            .map(|at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap())
-            .collect()
+        testkit::unhex(self.text(name))
     }
 }
 
@@ -85,10 +80,6 @@ fn hmac(key: &[u8], message: &[&[u8]]) -> Vec<u8> {
 
 fn expand(key: &[u8], info: &[&[u8]], length: usize) -> Vec<u8> {
     hmac(key, &[info, &[&[1]]].concat())[..length].to_vec()
-}
-
-fn at(seconds: u64) -> OffsetDateTime {
-    OffsetDateTime::from_unix_timestamp(i64::try_from(seconds).unwrap()).unwrap()
 }
 
 #[test]

@@ -11,6 +11,7 @@ use std::time::Duration;
 use sealed_session::edge::EdgeRights;
 use sealed_session::{Key, KeyRing, Lifetime, RequestFields, Session, SessionState, Sessions};
 use serde_json::{Value, json};
+use testkit::hex;
 use time::OffsetDateTime;
 
 /// The JavaScript side: one line in, one line out.
@@ -198,10 +199,6 @@ fn draw_text(choice: &mut Choice) -> String {
         ("{\"a\":", "}")
     };
     format!("{}[{}]{}", open.repeat(depth), pieces.join(","), close.repeat(depth))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The values of the cookies that a response sets: session, and activity if there is one.
