@@ -19,7 +19,7 @@ for size in 60 250 1024 2980; do # a cookie holds at most 2995 bytes
 done
 
 command -v valgrind >/dev/null || { echo "valgrind is missing; install it (Debian: apt-get install valgrind)" >&2; exit 2; }
-binary=$(cargo bench --no-run --bench instructions --message-format=json 2>/dev/null |
+binary=$(cargo bench --no-run -p sealed-session --bench instructions --message-format=json 2>/dev/null |
   grep -o '"executable":"[^"]*instructions-[^"]*"' | tail -n 1 | cut -d '"' -f 4)
 
 count() { # operation, repetitions -> instructions

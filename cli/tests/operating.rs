@@ -127,7 +127,7 @@ impl Operator {
                 String::new()
             }
             // The binary of this crate is what it installs.
-            Step::Run(block) if block.starts_with("cargo install --locked --path . --features cli") => String::new(),
+            Step::Run(block) if block.starts_with("cargo install --locked --path cli") => String::new(),
             Step::Run(block) => {
                 let said = self.run(block);
                 self.only_the_owner_reads();

@@ -256,4 +256,4 @@ impl error::Error for KeyError {
 }
 
 /// How a user of the crate gets a key, without its repository.
-const MAKE_A_KEY: &str = "`sealed-session key new` prints (`cargo install sealed-session --features cli`)";
+const MAKE_A_KEY: &str = "`sealed-session key new` prints (`cargo install sealed-session-cli`)";

@@ -206,7 +206,7 @@ fn a_missing_variable_or_file_says_how_a_key_is_made() {
         for part in [
             place,
             "`sealed-session key new`",
-            "`cargo install sealed-session --features cli`",
+            "`cargo install sealed-session-cli`",
             "`KeyRing::from_file_or_new`",
         ] {
             assert!(text.contains(part), "{text}");
