@@ -31,7 +31,7 @@ fn block(kind: &str) -> BTreeMap<&'static str, &'static str> {
         } else if inside {
             let (name, value) = line.split_once('=').expect("a line is `name = value`");
             let before = found.insert(name.trim(), value.trim());
-            assert!(before.is_none(), "{name} stands twice");
+            assert!(before.is_none(), "{name} appears twice");
         }
     }
     assert!(!found.is_empty(), "SPEC.md has no block `{kind}`");
@@ -416,7 +416,7 @@ fn the_number_of_tokens_opened_holds(constants: &mut Constants) {
 
 #[test]
 fn every_reason_is_named_and_every_link_leads_to_a_heading() {
-    for reason in REASONS {
+    for reason in Reason::ALL {
         assert!(
             SPEC.contains(&format!("*{}*", reason.name())),
             "{reason:?} is not named"
@@ -445,21 +445,3 @@ fn every_reason_is_named_and_every_link_leads_to_a_heading() {
         );
     }
 }
-
-const REASONS: [Reason; 15] = [
-    Reason::Malformed,
-    Reason::UnknownVersion,
-    Reason::Expired,
-    Reason::ExpiresTooFar,
-    Reason::UnknownKey,
-    Reason::NotOurs,
-    Reason::Damaged,
-    Reason::UnknownFlags,
-    Reason::StartedInFuture,
-    Reason::TooOld,
-    Reason::Revoked,
-    Reason::Idle,
-    Reason::Payload,
-    Reason::Refused,
-    Reason::TooLate,
-];
