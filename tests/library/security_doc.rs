@@ -1,5 +1,5 @@
-//! What SECURITY.md says: its emergency procedures, compiled and tested as they stand there, what it admits, and that the
-//! tests it names exist.
+//! What SECURITY.md says: its emergency procedures, compiled and tested exactly as written there, and the limits that it admits.
+//! And every test that it or docs/evidence.md names exists.
 
 use sealed_session::keys::{KeyError, ParseIdError, SecretText};
 use sealed_session::{Key, KeyRing, Session, Sessions};
@@ -34,7 +34,7 @@ fn login_if_still_valid(session: &Session<Login>, valid_from: OffsetDateTime) ->
     session.get()
 }
 
-// What follows is not in SECURITY.md: the tests.
+// From here on, nothing is in SECURITY.md: the tests.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -46,6 +46,7 @@ use std::time::Duration;
 use sealed_session::{Builder, Event, Lifetime, Reason, RequestFields, SessionId, SessionState};
 
 const SECURITY: &str = include_str!("../../SECURITY.md");
+const EVIDENCE: &str = include_str!("../../docs/evidence.md");
 const THIS: &str = include_str!("security_doc.rs");
 
 const NOW: i64 = 1_893_369_600;
@@ -181,7 +182,7 @@ fn a_stolen_secret_is_dropped_and_what_it_made_is_cut_off() {
 }
 
 #[test]
-fn a_server_that_is_ahead_writes_starts_that_a_cut_off_by_another_clock_does_not_reach() {
+fn a_cut_off_by_another_clock_misses_starts_of_a_server_that_is_ahead() {
     let stolen = new_ring().unwrap();
     let (thief, ahead) = (server(&stolen), server(&stolen));
     let good = new_ring().unwrap();
@@ -351,7 +352,7 @@ fn two_types_of_session_data_under_one_name_read_each_other() {
         sessions.cookie_for_at(PasswordSeen { user: 7 }, at(0)).unwrap()
     };
     assert_user(&server(&ring), &first_step("__Host-id"), 1, 7);
-    // Under a name of its own it is nothing, not even if somebody renames it.
+    // Under a name of its own it opens nothing, even if an attacker renames the cookie.
     let renamed = first_step("__Host-step").replace("__Host-step", "__Host-id");
     assert_rejected(&server(&ring), &renamed, 1, Reason::NotOurs);
 }
@@ -391,7 +392,7 @@ fn a_clock_far_ahead_forgets_revoked_ids() {
     assert_user(&sessions, &cookie, 1, 7);
 }
 
-/// Lines without their indentation: where a block of the page stands in a list, it may be indented.
+/// Lines without their indentation: a block of the page may be indented, inside a list.
 fn lines(text: &str) -> String {
     text.lines().map(str::trim).collect::<Vec<_>>().join("\n")
 }
@@ -408,10 +409,10 @@ fn the_procedures_are_the_ones_that_are_tested() {
     assert!(count >= 6, "only {count} blocks were found");
 }
 
-/// The texts between backticks that stand on one line, outside of blocks.
-fn quoted() -> impl Iterator<Item = &'static str> {
+/// The texts between backticks that are on one line, outside of blocks.
+fn quoted(page: &'static str) -> impl Iterator<Item = &'static str> {
     let mut inside = false;
-    let prose = SECURITY.lines().filter(move |line| {
+    let prose = page.lines().filter(move |line| {
         let fence = line.trim_start().starts_with("```");
         inside ^= fence;
         !inside && !fence
@@ -420,10 +421,10 @@ fn quoted() -> impl Iterator<Item = &'static str> {
 }
 
 #[test]
-fn every_test_that_the_page_names_exists() {
+fn every_test_that_the_pages_name_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut names = BTreeSet::new();
-    for quoted in quoted() {
+    for quoted in quoted(SECURITY).chain(quoted(EVIDENCE)) {
         let Some((file, function)) = quoted.split_once(".rs::").filter(|(file, _)| !file.contains(' ')) else {
             continue;
         };
@@ -438,7 +439,7 @@ fn every_test_that_the_page_names_exists() {
     assert!(names.len() >= 40, "only {} names were found", names.len());
 }
 
-/// Whether `function` stands behind `#[test]`, with other attributes or a comment between them at most.
+/// Whether `function` follows `#[test]`, with at most other attributes or a comment between them.
 fn is_test(source: &str, function: &str) -> bool {
     let mut attributes = false;
     source.lines().map(str::trim).any(|line| {
