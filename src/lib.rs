@@ -10,6 +10,7 @@
 mod aead;
 mod buffer;
 mod error;
+mod files;
 mod ids;
 mod time;
 

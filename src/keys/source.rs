@@ -1,13 +1,14 @@
 //! Rings in environment variables and files, and the file that is made at the first start.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
 use crate::error::KeyError;
+use crate::files::{create_new, directory_of, sync_name};
 use crate::keys::key::{self, Key};
 use crate::keys::ring::KeyRing;
 
@@ -199,17 +200,12 @@ fn make(path: &Path, ring: &KeyRing) -> io::Result<()> {
     name.push(path.file_name().ok_or(io::ErrorKind::IsADirectory)?);
     name.push(format!(".{}.new", ring.describe()[0].id));
     let temporary = path.with_file_name(name);
-    let linked = write(private(&temporary)?, ring).and_then(|()| fs::hard_link(&temporary, path));
-    // Also after an error. If it stays, it is a second name of a file that its owner alone reads.
+    let linked = write(create_new(&temporary, 0o600)?, ring).and_then(|()| fs::hard_link(&temporary, path));
+    // Also after an error. If the temporary name stays, only the owner of the file can read what it names.
     let _ = fs::remove_file(&temporary);
     linked?;
-    #[cfg(unix)]
-    {
-        // The new name is on the disk only when its directory is. Where that cannot be synchronised, the file is there all
-        // the same, until a power cut.
-        let directory = path.parent().filter(|path| *path != Path::new(""));
-        let _ = File::open(directory.unwrap_or(Path::new("."))).and_then(|directory| directory.sync_all());
-    }
+    // After an error the file is there all the same, until a power cut.
+    let _ = sync_name(path);
     Ok(())
 }
 
@@ -219,16 +215,7 @@ fn write(mut file: File, ring: &KeyRing) -> io::Result<()> {
     file.sync_all()
 }
 
-/// A new file that its owner alone may read.
-fn private(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
-}
-
-/// The variable's name for an error. Whoever hands over the ring itself must not find it in a log.
+/// The variable's name for an error. If a caller passes the ring itself by mistake, the ring must not get into a log.
 fn shown_name(variable: &str) -> &str {
     let is_name = variable
         .bytes()
@@ -242,11 +229,10 @@ fn shown_name(variable: &str) -> &str {
 
 /// The path for an error, with the same care.
 fn shown_path(path: &Path) -> PathBuf {
-    let directory = path.parent().filter(|path| *path != Path::new(""));
     let is_path = path.as_os_str().len() < SHORTEST_SECRET
         || path.is_absolute()
         || path.file_name().is_some_and(has_point)
-        || directory.unwrap_or(Path::new(".")).is_dir();
+        || directory_of(path).is_dir();
     if is_path && !path.iter().any(is_secret) {
         path.to_owned()
     } else {
@@ -265,8 +251,8 @@ fn has_point(part: &OsStr) -> bool {
 
 /// The first line of a file that is made.
 const COMMENT: &str =
-    "# Whoever reads this can make sessions, and without it all sessions are over: keep it, and keep it secret.\n";
-/// Largest file that is read as a ring, in bytes.
+    "# Anyone who reads this file can make sessions, and without it every session ends: keep it, and keep it secret.\n";
+/// The largest file that is read as a ring, in bytes.
 const LARGEST_FILE: usize = 1 << 20;
 /// Longest name of a variable that is shown, in bytes: shorter than a key.
 const LONGEST_NAME: usize = 64;

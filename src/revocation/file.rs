@@ -10,6 +10,7 @@ use std::{cmp, fmt};
 use time::OffsetDateTime;
 
 use crate::error::{RevocationFileError, RevocationsError};
+use crate::files::{create_new, directory_of, sync_name};
 use crate::ids::SessionId;
 use crate::revocation::{Revocation, RevocationCursor, RevocationList, Revocations};
 use crate::session::event::{Event, Observer};
@@ -188,19 +189,14 @@ impl Writer {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let mut file = created(&new)?;
+        let mut file = create_new(&new, MODE)?;
         if let Ok(known) = fs::metadata(path) {
             file.set_permissions(known.permissions())?;
         }
         file.write_all(&snapshot)?;
         file.sync_all()?;
         fs::rename(new, path)?;
-        #[cfg(unix)]
-        {
-            // The new name is on the disk only when its directory is.
-            let directory = path.parent().filter(|path| *path != Path::new(""));
-            File::open(directory.unwrap_or(Path::new(".")))?.sync_all()?;
-        }
+        sync_name(path)?;
         let length = snapshot.len() as u64;
         Ok(Self {
             file: Some(file),
@@ -255,8 +251,7 @@ fn resolved(path: &Path) -> io::Result<PathBuf> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => error,
         found => return found,
     };
-    let directory = path.parent().filter(|path| *path != Path::new(""));
-    let directory = directory.unwrap_or(Path::new("."));
+    let directory = directory_of(path);
     match (fs::read_link(path), path.file_name()) {
         // A link to a file that is still to be made. (A circle of links is another error above.)
         (Ok(target), _) => resolved(&directory.join(target)),
@@ -269,7 +264,7 @@ fn resolved(path: &Path) -> io::Result<PathBuf> {
 fn keep_aside(path: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
     for number in now().. {
         let aside = beside(path, &format!(".unreadable-{number}"));
-        match created(&aside) {
+        match create_new(&aside, MODE) {
             Ok(mut file) => {
                 file.write_all(bytes)?;
                 file.sync_all()?;
@@ -280,15 +275,6 @@ fn keep_aside(path: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
         }
     }
     Err(io::ErrorKind::AlreadyExists.into())
-}
-
-/// A new file that only its owner may write: whoever can write it can sign everybody out.
-fn created(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o644);
-    options.open(path)
 }
 
 /// Whether this file, of this length, is the one at the path.
@@ -311,5 +297,7 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
     name.into()
 }
 
-/// In bytes: deltas of two thousand sign-outs before the next snapshot, however short that is.
+/// Only the owner may write the file: a process that can write it can sign everyone out.
+const MODE: u32 = 0o644;
+/// In bytes: however short the snapshot is, two thousand sign-outs follow as deltas before the next one.
 const SHORTEST_SNAPSHOT: u64 = 65_536;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// Lowest first. A floor is a file or a folder with its parent file; what stands on one floor may import each other.
 const FLOORS: &[&[&str]] = &[
-    &["aead", "buffer", "error", "ids", "time"],
+    &["aead", "buffer", "error", "files", "ids", "time"],
     &["keys"],
     &["token"],
     &["session"],
