@@ -127,7 +127,10 @@ pub enum KeyError {
 impl fmt::Display for KeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::RandomSource => f.write_str("the operating system gave no random bytes for a key; try again, and see to the machine if it stays so"),
+            Self::RandomSource => f.write_str(
+                "the operating system gave no random bytes for a key; try again, and check the machine if this happens \
+                 again",
+            ),
             Self::RawLength { bytes } => write!(f, "a raw secret is 32 bytes long, this one has {bytes}"),
             Self::RawPrintable => f.write_str(
                 "a raw secret of printable characters looks like a password; generate one with `Key::generate`",
@@ -136,12 +139,7 @@ impl fmt::Display for KeyError {
                 f,
                 "a raw secret with only {distinct} distinct byte values is not random; generate one with `Key::generate`"
             ),
-            Self::NotAKey => f.write_str(
-                "a key is written `sealed1_`, 8 hexadecimal digits, `_`, 64 hexadecimal digits, all in lower case",
-            ),
-            Self::Checksum => f.write_str(
-                "the key id in the written key is not the one of its secret; the key was mistyped or cut, copy it again",
-            ),
+            Self::NotAKey | Self::Checksum => f.write_str(self.written_key_problem()),
             Self::Entry { entry, problem } => write!(f, "entry {entry} of the key ring: {problem}"),
             Self::EmptyRing => f.write_str("the key ring is empty; write at least one key into it"),
             Self::NothingSeals => {
@@ -151,7 +149,7 @@ impl fmt::Display for KeyError {
                 f,
                 "keys {first} and {second} would seal at the same time; mark one `open`, or give it another `from` instant"
             ),
-            Self::SameId { id } => write!(f, "key {id} stands in the ring twice; remove one of the two"),
+            Self::SameId { id } => write!(f, "key {id} is in the ring twice; remove one of the two"),
             Self::NoSuchKey { id } => write!(
                 f,
                 "the ring has no key {id}; add it with `also_opening` first, or take an id that the ring has"
@@ -196,6 +194,19 @@ impl fmt::Display for KeyError {
 }
 
 fn write_not_read(f: &mut fmt::Formatter<'_>, path: &Path, kind: io::ErrorKind) -> fmt::Result {
+impl KeyError {
+    /// The sentence of an error of [`Key::parse`](crate::keys::Key::parse), by itself and as the problem of a ring's
+    /// entry.
+    pub(crate) fn written_key_problem(&self) -> &'static str {
+        match self {
+            Self::Checksum => {
+                "the key id in the written key is not the one of its secret; the key was mistyped or cut, copy it again"
+            }
+            _ => "a key is written `sealed1_`, 8 hexadecimal digits, `_`, 64 hexadecimal digits, all in lower case",
+        }
+    }
+}
+
     let path = path.display();
     match kind {
         io::ErrorKind::NotFound => write!(
@@ -212,7 +223,7 @@ fn write_not_read(f: &mut fmt::Formatter<'_>, path: &Path, kind: io::ErrorKind) 
             f,
             "the key file {path} has more than 1 MiB; give the path of a key ring"
         ),
-        _ => write!(f, "the key file {path} cannot be read; see to what the cause says"),
+        _ => write!(f, "the key file {path} cannot be read; fix what the cause names"),
     }
 }
 
@@ -238,7 +249,7 @@ fn write_not_made(f: &mut fmt::Formatter<'_>, path: &Path, kind: io::ErrorKind) 
         ),
         _ => write!(
             f,
-            "the key file {path} cannot be made; see to what the cause says, or make it yourself with a key in it, which \
+            "the key file {path} cannot be made; fix what the cause names, or make it yourself with a key in it, which \
              {MAKE_A_KEY}"
         ),
     }

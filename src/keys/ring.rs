@@ -237,7 +237,10 @@ impl KeyRing {
         if let [bare] = entries[..]
             && !bare.contains(char::is_whitespace)
         {
-            return Key::parse(bare).map(Self::new).map_err(|error| in_entry(1, &error));
+            return Key::parse(bare).map(Self::new).map_err(|error| KeyError::Entry {
+                entry: 1,
+                problem: error.written_key_problem(),
+            });
         }
         let mut parsed = Vec::with_capacity(entries.len());
         for (index, text) in entries.into_iter().enumerate() {
@@ -413,7 +416,7 @@ impl Entry {
             }
             _ => return Err("its role is unknown; write `seal KEY`, `seal KEY from=INSTANT` or `open KEY`"),
         };
-        let key = Key::parse(key).map_err(|error| key_problem(&error))?;
+        let key = Key::parse(key).map_err(|error| error.written_key_problem())?;
         let role = match (role, words.next()) {
             (Some("open"), None) => Role::Open,
             (Some("open"), Some(_)) => return Err("`open` takes a key and nothing else"),
@@ -461,22 +464,8 @@ impl FromStr for KeyRing {
 impl fmt::Debug for KeyRing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list()
-            .entries(self.describe().iter().map(|key| format_args!("{key}").to_string()))
+            .entries(self.describe().iter().map(ToString::to_string))
             .finish()
-    }
-}
-
-fn key_problem(error: &KeyError) -> &'static str {
-    match error {
-        KeyError::Checksum => "the key id is not the one of the secret; the key was mistyped or cut, copy it again",
-        _ => "the key is not written `sealed1_`, 8 hexadecimal digits, `_`, 64 hexadecimal digits, all in lower case",
-    }
-}
-
-fn in_entry(entry: usize, error: &KeyError) -> KeyError {
-    KeyError::Entry {
-        entry,
-        problem: key_problem(error),
     }
 }
 

@@ -38,7 +38,7 @@ fn bad_rings_are_refused_with_a_sentence_that_names_the_entry() {
     refused(" # only a comment\n;;\n", "the key ring is empty");
     refused(&format!("open {a}"), "no key of the ring seals");
     refused(&format!("seal {a}\nseal {b}"), "would seal at the same time");
-    refused(&format!("seal {a};open {a}"), "stands in the ring twice");
+    refused(&format!("seal {a};open {a}"), "is in the ring twice");
     refused(
         &format!("seal {a}\n{b}"),
         "entry 2 of the key ring: a key without a role",
@@ -78,15 +78,15 @@ fn bad_rings_are_refused_with_a_sentence_that_names_the_entry() {
         &format!("seal {a}\nopen {b} from=2026-12-01T00:00:00Z"),
         "`open` takes a key and nothing else",
     );
-    refused(&a[..a.len() - 1], "entry 1 of the key ring: the key is not written");
+    refused(&a[..a.len() - 1], "entry 1 of the key ring: a key is written");
     let mistyped = format!("{}{}", &a[..a.len() - 1], if a.ends_with('0') { '1' } else { '0' });
     refused(
         &mistyped,
-        "entry 1 of the key ring: the key id is not the one of the secret",
+        "entry 1 of the key ring: the key id in the written key is not the one of its secret",
     );
     refused(
         &format!("seal {b}\nopen {mistyped}"),
-        "entry 2 of the key ring: the key id is not the one of the secret",
+        "entry 2 of the key ring: the key id in the written key is not the one of its secret",
     );
     let from = "from=2026-12-01T00:00:00Z";
     refused(
@@ -96,7 +96,7 @@ fn bad_rings_are_refused_with_a_sentence_that_names_the_entry() {
 }
 
 #[test]
-fn the_latest_sealing_key_whose_instant_has_passed_seals() {
+fn the_latest_sealing_key_whose_time_has_come_seals() {
     let ring = sealing_later(&opening(&KeyRing::new(key(1)), 2), 3, 2000);
     let ring = sealing_later(&ring, 4, 1000);
     for (now, sealing) in [(0, 1), (999, 1), (1000, 4), (1999, 4), (2000, 3), (u64::MAX, 3)] {
@@ -137,8 +137,8 @@ fn a_ring_reads_back_as_written_and_describes_itself_without_secrets() {
 }
 
 #[test]
-fn an_instant_beyond_the_year_9999_reads_back_as_written() {
-    // In UTC it is in the year 10000, which RFC 3339 cannot write.
+fn a_time_after_the_year_9999_reads_back_as_written() {
+    // In UTC this time is in the year 10000, which RFC 3339 cannot write.
     let text = format!(
         "seal {}\nseal {} from=9999-12-31T23:59:59-23:59",
         written(1),
@@ -151,7 +151,7 @@ fn an_instant_beyond_the_year_9999_reads_back_as_written() {
 }
 
 #[test]
-fn an_instant_at_or_before_1970_reads_back_as_written() {
+fn a_time_at_or_before_1970_reads_back_as_written() {
     for instant in [from_seconds(0), OffsetDateTime::UNIX_EPOCH - time::Duration::days(1)] {
         let ring = opening(&KeyRing::new(key(1)), 2);
         let ring = ring.promote(key(2).id(), Some(instant)).unwrap();
