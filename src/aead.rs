@@ -26,17 +26,13 @@ impl Prk {
     /// `HKDF-Extract(salt, ikm)`
     pub(crate) fn extract(salt: &[u8], ikm: &[u8]) -> Self {
         let (mut prk, _) = Hkdf::<Sha256>::extract(Some(salt), ikm);
-        let this = Self::keyed(&prk);
+        let this = Self::new(prk.as_ref());
         prk.as_mut_slice().zeroize();
         this
     }
 
     /// A key that was itself the output of an expand.
     pub(crate) fn new(key: &[u8; 32]) -> Self {
-        Self::keyed(key)
-    }
-
-    fn keyed(key: &[u8]) -> Self {
         Self(Hmac::new_from_slice(key).expect("HMAC takes keys of any length"))
     }
 

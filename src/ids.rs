@@ -38,26 +38,35 @@ impl SessionId {
     }
 }
 
-impl FromStr for KeyId {
-    type Err = ParseIdError;
+/// The written form of an id: lower-case hexadecimal digits.
+macro_rules! written_in_hex {
+    ($id:ident, $of:literal, $digits:literal) => {
+        impl FromStr for $id {
+            type Err = ParseIdError;
 
-    /// Reads the 8 lower-case hexadecimal digits that `Display` writes, for example from a command line.
-    fn from_str(text: &str) -> Result<Self, ParseIdError> {
-        parse_hex(text).map(Self).ok_or(ParseIdError { of: "key", digits: 8 })
-    }
+            #[doc = concat!("Reads the ", $digits, " lower-case hexadecimal digits that `Display` writes, such as from a log.")]
+            fn from_str(text: &str) -> Result<Self, ParseIdError> {
+                let (of, digits) = ($of, $digits);
+                parse_hex(text).map(Self).ok_or(ParseIdError { of, digits })
+            }
+        }
+
+        impl fmt::Display for $id {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
+        }
+
+        impl fmt::Debug for $id {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($id), "({})"), self)
+            }
+        }
+    };
 }
 
-impl FromStr for SessionId {
-    type Err = ParseIdError;
-
-    /// Reads the 16 lower-case hexadecimal digits that `Display` writes, for example from a log.
-    fn from_str(text: &str) -> Result<Self, ParseIdError> {
-        parse_hex(text).map(Self).ok_or(ParseIdError {
-            of: "session",
-            digits: 16,
-        })
-    }
-}
+written_in_hex!(KeyId, "key", 8);
+written_in_hex!(SessionId, "session", 16);
 
 /// The text is no id of this kind: neither a [`KeyId`] nor a [`SessionId`] is written so.
 ///
@@ -107,34 +116,6 @@ pub(crate) fn parse_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
         *byte = digit(high)? << 4 | digit(low)?;
     }
     Some(bytes)
-}
-
-fn write_hex(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-}
-
-impl fmt::Display for KeyId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_hex(&self.0, f)
-    }
-}
-
-impl fmt::Debug for KeyId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "KeyId({self})")
-    }
-}
-
-impl fmt::Display for SessionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_hex(&self.0, f)
-    }
-}
-
-impl fmt::Debug for SessionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SessionId({self})")
-    }
 }
 
 #[cfg(test)]

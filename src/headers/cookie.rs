@@ -78,7 +78,8 @@ impl Attributes {
 
     /// `name=`, with room for all that follows.
     fn begin(&self, name: &str, value_length: usize) -> String {
-        let mut line = String::with_capacity(self.room(name, value_length));
+        let domain = self.domain.as_ref().map_or(0, String::len);
+        let mut line = String::with_capacity(name.len() + value_length + self.path.len() + domain + FRAME.len());
         line.push_str(name);
         line.push('=');
         line
@@ -107,11 +108,6 @@ impl Attributes {
         if self.partitioned {
             line.push_str("; Partitioned");
         }
-    }
-
-    /// Bytes that no line with this name and value exceeds.
-    fn room(&self, name: &str, value_length: usize) -> usize {
-        name.len() + value_length + self.path.len() + self.domain.as_ref().map_or(0, String::len) + FRAME.len()
     }
 
     fn problem(&self, name: &str) -> Option<String> {

@@ -30,17 +30,14 @@ impl<'a> Snapshot<'a> {
             Some(&version) => return Err(RevocationsError::UnknownVersion { version }),
             None => return Err(RevocationsError::Length),
         }
-        let (Some(cut_off), Some(count)) = (array(bytes, CUT_OFF), array(bytes, COUNT)) else {
-            return Err(RevocationsError::Length);
-        };
-        let (entries, rest) = bytes.get(HEAD..).unwrap_or_default().as_chunks::<ENTRY>();
-        if !rest.is_empty() || u64::from_be_bytes(count) != entries.len() as u64 {
+        let (cut_off, count) = read_head(bytes).ok_or(RevocationsError::Length)?;
+        let (entries, rest) = bytes[HEAD..].as_chunks::<ENTRY>();
+        if !rest.is_empty() || count != entries.len() as u64 {
             return Err(RevocationsError::Length);
         }
         if !ascend(entries) {
             return Err(RevocationsError::Order);
         }
-        let cut_off = u32::from_be_bytes(cut_off);
         Ok(Self { cut_off, entries })
     }
 
@@ -49,8 +46,8 @@ impl<'a> Snapshot<'a> {
     pub(crate) fn parse_all(mut bytes: &'a [u8]) -> (Vec<Self>, Result<(), RevocationsError>) {
         let mut lists = Vec::new();
         loop {
-            let count = array(bytes, COUNT).map(u64::from_be_bytes);
-            let length = count.and_then(|count| usize::try_from(count).ok()?.checked_mul(ENTRY)?.checked_add(HEAD));
+            let length = read_head(bytes)
+                .and_then(|(_, count)| usize::try_from(count).ok()?.checked_mul(ENTRY)?.checked_add(HEAD));
             let whole = length.and_then(|length| bytes.split_at_checked(length));
             let (list, rest) = whole.unwrap_or((bytes, &[]));
             match Self::parse(list) {
@@ -125,14 +122,16 @@ fn read(bytes: &[u8; ENTRY]) -> Entry {
     }
 }
 
-fn array<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
-    bytes.get(at..)?.first_chunk().copied()
+/// The cut-off and the count.
+fn read_head(bytes: &[u8]) -> Option<(u32, u64)> {
+    let (before, count) = bytes.first_chunk::<HEAD>()?.split_last_chunk()?;
+    let cut_off = before.last_chunk()?;
+    Some((u32::from_be_bytes(*cut_off), u64::from_be_bytes(*count)))
 }
 
 const MARK: &[u8; 4] = b"SSRL";
 const VERSION: u8 = 1;
-const CUT_OFF: usize = MARK.len() + 1;
-const COUNT: usize = CUT_OFF + 4;
+const COUNT: usize = MARK.len() + 1 + 4;
 const HEAD: usize = COUNT + 8;
 const ID: usize = 8;
 const ENTRY: usize = ID + 4;
