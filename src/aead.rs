@@ -1,4 +1,4 @@
-//! The only file that names the crypto crates and the random source: an audit of the primitives opens this one.
+//! The only file that names the crypto crates and the random source: an audit of the primitives reads this file.
 //!
 //! HMAC-SHA-256 (RFC 2104), HKDF-SHA-256 (RFC 5869), AES-256-GCM (NIST SP 800-38D), and the operating system's
 //! generator. Every derived value here is at most 32 bytes, so HKDF-Expand is a single HMAC.
@@ -46,7 +46,7 @@ impl Prk {
         output
     }
 
-    /// Whether `claimed` is the expansion of `info`, in time that does not depend on where they differ.
+    /// Whether `claimed` is the expansion of `info`. The time it takes does not depend on where the two differ.
     pub(crate) fn verify<const N: usize>(&self, info: &[&[u8]], claimed: &[u8; N]) -> bool {
         const {
             assert!(
@@ -65,7 +65,7 @@ impl Prk {
     }
 }
 
-/// Encrypts `text` in place and returns the tag. The nonce is zero: `key` must be used for this one message only.
+/// Encrypts `text` in place and returns the tag. The nonce is zero: use `key` for this one message only.
 pub(crate) fn encrypt(key: &[u8; 32], text: &mut [u8]) -> [u8; TAG] {
     Aes256Gcm::new(key.into())
         .encrypt_inout_detached(&Nonce::default(), &[], InOutBuf::from(text))
@@ -73,14 +73,14 @@ pub(crate) fn encrypt(key: &[u8; 32], text: &mut [u8]) -> [u8; TAG] {
         .into()
 }
 
-/// Decrypts `text` in place if `tag` belongs to it; otherwise `text` stays as it was.
+/// Decrypts `text` in place if `tag` belongs to it. Otherwise `text` does not change.
 pub(crate) fn decrypt(key: &[u8; 32], text: &mut [u8], tag: &[u8; TAG]) -> bool {
     Aes256Gcm::new(key.into())
         .decrypt_inout_detached(&Nonce::default(), &[], InOutBuf::from(text), &Tag::from(*tag))
         .is_ok()
 }
 
-/// The operating system had no random bytes to give.
+/// The operating system gave no random bytes.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct NoRandomness;
 
@@ -89,8 +89,8 @@ pub(crate) fn os_random(bytes: &mut [u8]) -> Result<(), NoRandomness> {
     getrandom::fill(bytes).map_err(|_| NoRandomness)
 }
 
-/// Bytes of a session id and of a salt, fresh from `random` in one call: the operating system's costs as much as the rest
-/// of a small seal, whatever its length.
+/// A session id and a salt, fresh from `random`. One call gives both: a call of the operating system costs as much as
+/// the rest of a small seal, however many bytes it gives.
 pub(crate) fn fresh_id_and_salt(
     random: impl FnOnce(&mut [u8]) -> Result<(), NoRandomness>,
 ) -> Result<([u8; 8], [u8; 12]), NoRandomness> {
@@ -125,7 +125,7 @@ mod tests {
         let prk = Prk::new(&[7; 32]);
         let mut mac = *prk.expand::<16>(&[b"head"]);
         assert!(prk.verify(&[b"head"], &mac));
-        // Miri takes a tenth of a second and more for each.
+        // Miri takes at least a tenth of a second for each bit.
         for bit in (0..128).step_by(if cfg!(miri) { 16 } else { 1 }) {
             mac[bit / 8] ^= 1 << (bit % 8);
             assert!(!prk.verify(&[b"head"], &mac), "bit {bit}");

@@ -1,4 +1,4 @@
-//! Buffers for what must not stay in memory: cleared when they are dropped, then kept for the thread's next one.
+//! Buffers for data that must not stay in memory: cleared on drop, then kept for the thread's next buffer.
 
 use std::cell::RefCell;
 use std::io;
@@ -6,33 +6,33 @@ use std::ops::{Deref, DerefMut};
 
 use zeroize::Zeroize;
 
-/// Bytes that are cleared on drop. Growing leaves no copy behind, and in a thread that has opened or sealed before,
-/// none is allocated. The default has no room yet.
+/// Bytes that are cleared on drop. Growing leaves no copy in memory, and a thread that has opened or sealed before
+/// allocates no new buffer. The default has no room yet.
 #[derive(Default)]
 pub(crate) struct Buffer(Vec<u8>);
 
 thread_local! {
-    /// Cleared and empty, ready for the next one.
+    /// Cleared, empty buffers for the next users.
     static SPARE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A request holds the session that it opened and the one that it seals, each as bytes; tasks that take turns on a
-/// thread hold some more.
+/// A request holds two sessions as bytes: the one that it opened and the one that it seals. Tasks that take turns on a
+/// thread need a few more.
 const MOST_SPARE: usize = 8;
-/// Every token of a cookie fits, decoded.
+/// Every token of a cookie fits when decoded.
 const SMALLEST: usize = 4096;
-/// A larger one is given back to the allocator.
+/// A larger buffer goes back to the allocator.
 const LARGEST_SPARE: usize = 8192;
 
 impl Buffer {
-    /// An empty one.
+    /// An empty buffer.
     pub(crate) fn take() -> Self {
-        // While the thread ends, there are no spare ones any more.
+        // While the thread ends, the spare buffers are gone already.
         let spare = SPARE.try_with(|spare| spare.borrow_mut().pop());
         Self(spare.ok().flatten().unwrap_or_else(|| Vec::with_capacity(SMALLEST)))
     }
 
-    // Serialising calls this for every comma, from the crate of the session's type.
+    // Serialising calls this for every comma, from the crate that has the session's type.
     #[inline]
     pub(crate) fn extend(&mut self, bytes: &[u8]) {
         self.reserve(bytes.len());
@@ -44,7 +44,7 @@ impl Buffer {
         self.0.resize(self.0.len() + count, byte);
     }
 
-    /// The vector itself, with room for `more` bytes: who adds more than that leaves a copy behind.
+    /// The vector itself, with room for `more` bytes. Adding more than that leaves a copy in memory.
     pub(crate) fn with_room(&mut self, more: usize) -> &mut Vec<u8> {
         self.reserve(more);
         &mut self.0
@@ -106,7 +106,7 @@ impl Drop for Buffer {
         bytes.as_mut_slice().zeroize();
         bytes.clear();
         if (SMALLEST..=LARGEST_SPARE).contains(&bytes.capacity()) {
-            // An error means that the thread ends: then this one is freed.
+            // An error means that the thread ends. This buffer is then freed.
             let _ = SPARE.try_with(|spare| {
                 let mut spare = spare.borrow_mut();
                 if spare.len() < MOST_SPARE {
@@ -132,7 +132,7 @@ mod tests {
         let mut again = Buffer::take();
         assert!(again.is_empty());
         assert_eq!((again.0.as_ptr(), again.0.capacity()), (at, room));
-        // What was there before shows only to somebody who looks where no byte was written yet.
+        // The old bytes could be seen only where no byte was written yet.
         again.pad(6, b'x');
         assert_eq!(&*again, b"xxxxxx");
     }

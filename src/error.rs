@@ -1,7 +1,7 @@
 //! What can go wrong: one small type per direction (keys, configuration, sealing, opening).
 //!
-//! No error ever carries a secret or a cookie value, and of the session data none but the name of one top-level field
-//! ([`WriteError::TooLarge`]).
+//! No error ever carries a secret or a cookie value. Of the session data, an error carries at most the name of one
+//! top-level field ([`WriteError::TooLarge`]).
 
 mod keys;
 mod revocations;
@@ -11,8 +11,8 @@ use std::{error, fmt, io, iter};
 pub use self::keys::KeyError;
 pub use self::revocations::{RevocationFileError, RevocationsError};
 
-/// Why a configuration was refused: its `Display` says what to change, and `Debug` adds the cause if there is one, for a `main`
-/// that returns it.
+/// Why a configuration was refused. `Display` says what to change. `Debug` adds the cause if there is one, for a `main`
+/// that returns the error.
 pub struct ConfigError {
     problem: String,
     source: Option<io::Error>,
@@ -46,36 +46,36 @@ impl error::Error for ConfigError {
     }
 }
 
-/// Why a session was not written: it is then as it was before.
+/// Why a session was not written. The session is then as it was before.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WriteError {
     /// The cookie would be larger than browsers keep.
     TooLarge {
-        /// The size that it would have, name and value together, in bytes.
+        /// The size that the cookie would have: name and value together, in bytes.
         size: usize,
         /// The largest size allowed, in bytes.
         limit: usize,
-        /// The top-level field of the session data with the longest JSON, and its length in bytes. If the data is a map,
-        /// the name is one of its keys: keep personal data out of keys, or the error out of logs.
+        /// The top-level field of the session data with the longest JSON, and its length in bytes. If the data is a
+        /// map, the name is a key of the map: keep personal data out of keys, or this error out of logs.
         largest_field: Option<(String, usize)>,
     },
     /// The session data cannot be serialised as JSON.
     NotSerializable,
-    /// What was serialised cannot be read back into the session's type, so the next request would have no session.
+    /// The JSON cannot be read back into the session's type, so the next request would have no session.
     NotReadable,
     /// The header block was already sent: the session of this request is finished.
     TooLate,
     /// Another handle of the same request wrote while the closure ran; nothing was changed.
     Conflict,
-    /// The session that `RequireSession` let pass was ended in this request.
+    /// This request ended the session that `RequireSession` had let pass.
     NoSession,
-    /// A callback of the opening (the application's own check, a revocation list, the clock, `Deserialize`) wrote to the very
-    /// session that was being opened.
+    /// A callback of the opening (the application's own check, a revocation list, the clock, `Deserialize`) wrote to
+    /// the session while it was being opened.
     NotOpenedYet,
-    /// The session is to be remembered, but the builder was given no lifetime for that.
+    /// The session should be remembered, but the builder was given no lifetime for remembered sessions.
     RememberOff,
-    /// The session would be over at once, or its end lies beyond the format's 32 bits.
+    /// The session would expire at once, or its end does not fit in the format's 32 bits.
     Expiry,
     /// The operating system gave no random bytes; nothing weaker is used.
     RandomSource,
@@ -98,24 +98,32 @@ impl fmt::Display for WriteError {
                     None => Ok(()),
                 }
             }
-            Self::NotSerializable => f.write_str("the session data cannot be serialised as JSON; see what their `Serialize` refuses (keys of maps are texts or numbers)"),
+            Self::NotSerializable => f.write_str(
+                "the session data cannot be serialised as JSON; see what their `Serialize` refuses (keys of maps must be \
+                 texts or numbers)",
+            ),
             Self::NotReadable => f.write_str(
                 "the session data serialises to JSON that its own type does not read back (is a number not finite, or \
                  a skipped field without `#[serde(default)]`?)",
             ),
             Self::TooLate => f.write_str("the header block was already sent; write to the session before responding"),
-            Self::Conflict => f.write_str("another handle of this request wrote meanwhile; nothing was changed, write again"),
+            Self::Conflict => {
+                f.write_str("another handle of this request wrote meanwhile; nothing was changed, write again")
+            }
             Self::NoSession => {
                 f.write_str("the session was ended in this request; write to it before, or start another")
             }
-            Self::NotOpenedYet => f.write_str("the session is only being opened; write to it once it is"),
+            Self::NotOpenedYet => f.write_str("the session is still being opened; write to it afterwards"),
             Self::RememberOff => {
                 f.write_str("this application remembers no sessions; set `remembered` on the builder first")
             }
             Self::Expiry => {
-                f.write_str("the session would be over at once, or after 2106; sign in again, or mend the clock")
+                f.write_str("the session would expire at once, or after 2106; sign in again, or correct the clock")
             }
-            Self::RandomSource => f.write_str("the operating system gave no random bytes, so nothing was written; try again, and see to the machine if it stays so"),
+            Self::RandomSource => f.write_str(
+                "the operating system gave no random bytes, so nothing was written; try again, and check the machine if \
+                 this happens again",
+            ),
         }
     }
 }
@@ -128,12 +136,12 @@ impl error::Error for WriteError {}
 pub enum SealError {
     /// The sealed value would be longer than any that opens.
     TooLarge {
-        /// The length that it would have, in characters.
+        /// The length that the value would have, in characters.
         size: usize,
         /// The greatest length, in characters.
         limit: usize,
     },
-    /// The value would expire now or earlier, more than 400 days from now, or beyond the format's 32 bits.
+    /// The value would expire now or earlier, more than 400 days from now, or later than the format's 32 bits can say.
     Expiry,
     /// The operating system gave no random bytes; nothing weaker is used.
     RandomSource,
@@ -149,14 +157,17 @@ impl fmt::Display for SealError {
                 )
             }
             Self::Expiry => f.write_str("the expiry must lie in the future, at most 400 days from now and before 2106"),
-            Self::RandomSource => f.write_str("the operating system gave no random bytes, so nothing was sealed; try again, and see to the machine if it stays so"),
+            Self::RandomSource => f.write_str(
+                "the operating system gave no random bytes, so nothing was sealed; try again, and check the machine if \
+                 this happens again",
+            ),
         }
     }
 }
 
 impl error::Error for SealError {}
 
-/// `Debug` is what a program prints when `main` returns the error, and what goes into logs: the sentence, and its causes.
+/// A program prints `Debug` when `main` returns the error, and logs contain it: the sentence and its causes.
 macro_rules! debug_as_sentence {
     ($($error:ty),*) => {$(
         impl fmt::Debug for $error {
@@ -174,7 +185,7 @@ fn write_with_causes(error: &dyn error::Error, f: &mut fmt::Formatter<'_>) -> fm
     iter::successors(error.source(), |cause| cause.source()).try_for_each(|cause| write!(f, "; cause: {cause}"))
 }
 
-/// A token did not open: to the outside all failures look the same, [`reason`](Self::reason) is for logs and tests.
+/// A token did not open. To the outside all failures look the same; [`reason`](Self::reason) is for logs and tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpenError {
     reason: Reason,
@@ -202,12 +213,12 @@ impl error::Error for OpenError {}
 
 /// Why a token was rejected, in the order in which the checks are made (SPEC.md, *Opening*).
 ///
-/// Its `Display` is for logs. What fails before the check is verified is a claim by whoever sent the token, and is
-/// worded so.
+/// `Display` is for logs. Reasons found before the check was verified rest on what the sender claims, and their
+/// sentences say so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Reason {
-    /// Too long, too short, or not the one canonical base64url spelling.
+    /// Too long, too short, or not in the one canonical base64url spelling.
     Malformed,
     /// The first byte names another version of the format.
     UnknownVersion,
@@ -215,27 +226,28 @@ pub enum Reason {
     Expired,
     /// The token claims an expiry further away than any token may live.
     ExpiresTooFar,
-    /// The token claims a key that the ring does not have.
+    /// The token names a key that the ring does not have.
     UnknownKey,
-    /// The check does not match: made with another secret, cookie name, audience or bind, or the head was altered.
+    /// The check does not match: the token was made with another secret, cookie name, audience or bind, or its head was
+    /// altered.
     NotOurs,
-    /// The head is ours, the sealed state was altered.
+    /// The head is genuine, but the sealed state was altered.
     Damaged,
-    /// Sealed by a newer version: it carries flags that this one does not know.
+    /// A newer version sealed the token: it carries flags that this version does not know.
     UnknownFlags,
-    /// Started more than 5 minutes ahead of this server's clock.
+    /// The session started more than 5 minutes ahead of this server's clock.
     StartedInFuture,
-    /// Older than the absolute timeout.
+    /// The session is older than the absolute timeout.
     TooOld,
-    /// Started before the cut-off, or its id is revoked.
+    /// The session started before the cut-off, or its id is revoked.
     Revoked,
-    /// No valid activity token: nothing was heard of this session for the idle timeout.
+    /// No valid activity token came: the session was not used within the idle timeout.
     Idle,
     /// The payload does not deserialise into the session's type.
     Payload,
     /// The application's own check ([`refuse_if`](crate::Builder::refuse_if)) refused the opened session.
     Refused,
-    /// First read after the header block was sent.
+    /// The session was first read after the header block was sent.
     TooLate,
 }
 
@@ -259,7 +271,7 @@ impl Reason {
         Self::TooLate,
     ];
 
-    /// Whether this is only what the sender's token claims, because it was refused before its check was verified.
+    /// Whether this reason rests on an unverified claim: the token was refused before its check was verified.
     #[must_use]
     pub fn is_claim(self) -> bool {
         self < Self::NotOurs

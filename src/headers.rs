@@ -1,4 +1,4 @@
-//! What comes in with a request and what goes out with a response, for any framework's headers.
+//! The header fields that a session reads from a request and writes to a response, for any framework.
 
 pub(crate) mod cache;
 pub(crate) mod cookie;
@@ -6,7 +6,8 @@ pub(crate) mod cookie;
 use std::fmt;
 use std::sync::Arc;
 
-/// What a session needs to know of a request: its `Cookie` header fields, a few facts, and `bind` if one is used.
+/// The parts of a request that a session needs: its `Cookie` header fields, a few other fields, and `bind` if one is
+/// used.
 ///
 /// ```
 /// use sealed_session::RequestFields;
@@ -26,7 +27,7 @@ trait CookieFields: Send + Sync {
     fn field(&self, index: usize) -> Option<&[u8]>;
 }
 
-/// The first field without a vector around it: one allocation holds the usual request's, and one without any.
+/// The first field is outside of the vector, so that one allocation is enough for a request with one field or none.
 struct Fields<V> {
     first: Option<V>,
     others: Vec<V>,
@@ -54,7 +55,7 @@ impl RequestFields {
         }
     }
 
-    /// What a session needs of a framework's header map: its cookie fields, and others by their name.
+    /// The fields of a framework's header map: its cookie fields, and others by their names.
     #[cfg(any(feature = "http", feature = "actix"))]
     pub(crate) fn from_map<'a, V: AsRef<[u8]> + Send + Sync + 'static>(
         cookie_fields: impl IntoIterator<Item = V>,
@@ -83,7 +84,7 @@ impl RequestFields {
         self
     }
 
-    /// The value of `Sec-Purpose`: a prefetch is no activity of the visitor and does not prolong the session.
+    /// The value of `Sec-Purpose`: a prefetch is not activity of the visitor and does not prolong the session.
     #[must_use]
     pub fn with_sec_purpose(mut self, value: &str) -> Self {
         let start = value.trim_start().get(..8);
@@ -91,28 +92,28 @@ impl RequestFields {
         self
     }
 
-    /// One opaque value that client and server know and that does not travel with the request, such as the hash of a
-    /// client certificate. A session that was started under it opens under no other. Default: empty, and an empty value
-    /// binds nothing: where a certificate is required and none came, refuse the request.
+    /// An opaque value that client and server know and that does not travel with the request, such as the hash of a
+    /// client certificate. A session that was started with one value does not open with another. Default: empty. An
+    /// empty value binds nothing: if a certificate is required and the request has none, refuse the request.
     #[must_use]
     pub fn with_bind(mut self, bind: impl Into<Vec<u8>>) -> Self {
         self.bind = bind.into();
         self
     }
 
-    /// The value of `Sec-Fetch-Dest`, if it came.
+    /// The value of `Sec-Fetch-Dest`, if the request has it.
     #[must_use]
     pub fn sec_fetch_dest(&self) -> Option<&str> {
         self.sec_fetch_dest.as_deref()
     }
 
-    /// The value of `Sec-Fetch-Site`, if it came.
+    /// The value of `Sec-Fetch-Site`, if the request has it.
     #[must_use]
     pub fn sec_fetch_site(&self) -> Option<&str> {
         self.sec_fetch_site.as_deref()
     }
 
-    /// Whether the browser fetches this ahead of the visitor's wish.
+    /// Whether this request is a prefetch.
     #[must_use]
     pub fn is_prefetch(&self) -> bool {
         self.is_prefetch
@@ -122,7 +123,7 @@ impl RequestFields {
         &self.bind
     }
 
-    /// The raw values of all cookies of this name.
+    /// The raw values of all cookies with this name.
     pub(crate) fn cookies<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
         let fields = self
             .cookies
@@ -138,15 +139,15 @@ impl fmt::Debug for RequestFields {
     }
 }
 
-/// A response's header fields, as any framework keeps them. Names are compared without regard to case.
+/// The header fields of a response, in any framework's type. Names are compared without regard to case.
 pub trait ResponseHeaders {
-    /// Shows every field line: name and value.
+    /// Calls `line` with the name and value of every field line.
     fn for_each_line(&self, line: &mut dyn FnMut(&str, &[u8]));
 
-    /// Drops the lines of this name whose value `keep` refuses; the others stay as they are.
+    /// Drops the lines with this name whose value `keep` refuses. The others do not change.
     fn retain_lines(&mut self, name: &str, keep: &mut dyn FnMut(&[u8]) -> bool);
 
-    /// Adds a line. A sensitive value is to be kept out of logs and compression tables.
+    /// Adds a line. A sensitive value must stay out of logs and compression tables.
     fn append_line(&mut self, name: &'static str, value: String, is_sensitive: bool);
 }
 
@@ -164,30 +165,30 @@ impl ResponseHeaders for Vec<(String, String)> {
     }
 }
 
-/// What a session asks of the caches between server and browser.
+/// A session's rule for the caches between server and browser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CacheRule {
     /// The response does not depend on the session.
     Leave,
-    /// It depends on there being no cookie.
+    /// The response depends on the absence of a cookie.
     Vary,
-    /// It depends on a cookie: `private` merged in, targeted fields neutralised.
+    /// The response depends on a cookie: `private` is merged in, and targeted fields are neutralised.
     Private,
-    /// It carries a session: `private, no-store` alone, targeted fields neutralised.
+    /// The response carries a session: `private, no-store` replaces everything, and targeted fields are neutralised.
     NoStore,
 }
 
-/// Something that applying a patch found out.
+/// A finding from applying a patch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Finding {
     PublicRemoved,
     LargeHeaderBlock { bytes: usize },
 }
 
-/// What is to be done to a response so that the session is kept and no cache mixes up visitors.
+/// The changes to a response that keep the session and prevent caches from mixing up visitors.
 #[must_use = "without the patch the response neither keeps the session nor protects it from caches"]
 pub struct Patch {
-    /// Name of each cookie with its `Set-Cookie` line.
+    /// The name of each cookie with its `Set-Cookie` line.
     pub(crate) cookies: Vec<(Arc<str>, String)>,
     pub(crate) cache: CacheRule,
     pub(crate) vary_field: Arc<str>,
@@ -196,11 +197,12 @@ pub struct Patch {
 }
 
 impl Patch {
-    /// Changes the response's header fields: `Set-Cookie`, `Cache-Control`, `Vary`, and the fields that speak to one
-    /// cache only (`X-Accel-Expires`, `Surrogate-Control`, `CDN-Cache-Control` and others).
+    /// Changes the response's header fields: `Set-Cookie`, `Cache-Control`, `Vary`, and the fields that only one cache
+    /// reads (`X-Accel-Expires`, `Surrogate-Control`, `CDN-Cache-Control` and others).
     ///
-    /// Apply it after everything that sets header fields or the status, such as compression, CORS and `ETag`, and before a
-    /// response cache stores the response. The documentation of `SessionLayer` draws the order and has the reasons.
+    /// Apply the patch after everything that sets header fields or the status, such as compression, CORS and `ETag`,
+    /// and before a response cache stores the response. The documentation of `SessionLayer` shows the order and gives
+    /// the reasons.
     pub fn apply(&self, headers: &mut (impl ResponseHeaders + ?Sized)) {
         self.apply_cache_rule(headers);
         for (name, line) in &self.cookies {
@@ -208,7 +210,7 @@ impl Patch {
             headers.append_line(SET_COOKIE, line.clone(), true);
         }
         if self.clear_site_data {
-            // Beside what the application asks to be cleared, which may be more.
+            // A line of its own: the application may ask to clear more.
             headers.retain_lines(CLEAR_SITE_DATA, &mut |line| line != CLEARED.as_bytes());
             headers.append_line(CLEAR_SITE_DATA, CLEARED.to_owned(), false);
         }
@@ -221,7 +223,7 @@ impl Patch {
         }
     }
 
-    /// The `Set-Cookie` values, for frameworks that take cookies in their own way.
+    /// The `Set-Cookie` values, for frameworks with cookie types of their own.
     pub fn set_cookies(&self) -> impl Iterator<Item = &str> {
         self.cookies.iter().map(|(_, line)| line.as_str())
     }
@@ -289,7 +291,7 @@ const VARY: &str = "Vary";
 const CLEAR_SITE_DATA: &str = "Clear-Site-Data";
 const CLEARED: &str = "\"cache\", \"storage\"";
 
-/// Stock nginx gives an upstream 4 KiB for its whole header block; above this, little is left of it.
+/// Report above this size: stock nginx accepts at most 4 KiB for the whole header block of an upstream.
 const LARGE_HEADER_BLOCK: usize = 3 * 1024;
 
 fn slices(lines: &[Vec<u8>]) -> impl Iterator<Item = &[u8]> {

@@ -6,12 +6,12 @@ use std::str::FromStr;
 
 /// The public name of a secret: 4 bytes derived from it (SPEC.md, *Secret and key id*).
 ///
-/// It stands in every token, in logs and in the written form of the key, and tells nothing about the secret.
+/// It is in every token, in logs and in the written form of the key, and tells nothing about the secret.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyId(pub(crate) [u8; 4]);
 
 impl KeyId {
-    /// The four bytes as they stand in a token.
+    /// The four bytes as a token has them.
     #[must_use]
     pub const fn to_bytes(self) -> [u8; 4] {
         self.0
@@ -20,7 +20,7 @@ impl KeyId {
 
 /// The public name of a session: 8 random bytes drawn when the session starts (SPEC.md, *Session token*).
 ///
-/// It is no credential: it may be logged, and a list of revoked sessions keys on it.
+/// It is not a credential: it may be logged, and lists of revoked sessions use it as their key.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(pub(crate) [u8; 8]);
 
@@ -31,7 +31,7 @@ impl SessionId {
         Self(bytes)
     }
 
-    /// The eight bytes as they stand in a token.
+    /// The eight bytes as a token has them.
     #[must_use]
     pub const fn to_bytes(self) -> [u8; 8] {
         self.0
@@ -68,7 +68,7 @@ macro_rules! written_in_hex {
 written_in_hex!(KeyId, "key", 8);
 written_in_hex!(SessionId, "session", 16);
 
-/// The text is no id of this kind: neither a [`KeyId`] nor a [`SessionId`] is written so.
+/// The text is not the written form of a [`KeyId`], or not that of a [`SessionId`].
 ///
 /// ```
 /// use sealed_session::SessionId;
@@ -91,7 +91,7 @@ impl fmt::Display for ParseIdError {
     }
 }
 
-/// What a program prints when `main` returns it.
+/// A program prints this when `main` returns the error.
 impl fmt::Debug for ParseIdError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)

@@ -1,4 +1,4 @@
-//! What is revoked: a small trait, and the list in memory that prunes itself and travels between servers.
+//! Revocation: a small trait, and a list in memory that prunes itself and travels between servers.
 
 pub(crate) mod file;
 pub(crate) mod shards;
@@ -19,34 +19,35 @@ use crate::revocation::snapshot::{Entry, Snapshot, Writer};
 use crate::session::event::{Event, Observer};
 use crate::time::{from_seconds, to_seconds, to_seconds_rounded_up};
 
-/// What is revoked: session ids, and everything that started before the cut-off.
+/// A list of revoked sessions: their ids, and a cut-off that revokes every session that started before it.
 ///
-/// [`Revocations`] is the one to use, or a [`RevocationFile`], which survives a restart; implement the trait over a store of your
-/// own. All methods but the last are called while a request is served: answer from memory, and fetch or publish elsewhere.
+/// Use [`Revocations`], or a [`RevocationFile`], which survives a restart. Implement the trait for a store of your own.
+/// All methods but the last are called while a request is served: answer from memory, and fetch or publish elsewhere.
 ///
-/// Only ids of genuine tokens are asked for: what anybody makes up is refused before.
+/// The methods only get ids of genuine tokens: a made-up token is refused earlier.
 #[doc(alias("denylist", "blocklist", "blacklist"))]
 pub trait RevocationList: Send + Sync {
-    /// Whether sessions of this id are to be refused.
+    /// Whether sessions with this id must be refused.
     fn is_revoked(&self, id: SessionId) -> bool;
 
-    /// Refuses sessions of this id from `now` on.
+    /// Refuses sessions with this id from `now` on.
     #[doc(alias("revoke", "invalidate", "denylist"))]
     fn revoke_at(&self, revoked: Revocation, now: OffsetDateTime);
 
-    /// The cut-off that this list knows: sessions that started before it are refused. Default: none.
+    /// The cut-off of this list: sessions that started before it are refused. Default: no cut-off.
     fn cut_off(&self) -> Option<OffsetDateTime> {
         None
     }
 
-    /// The cut-off was raised on this server; it holds here whether the list keeps it or not. Default: nothing is kept.
+    /// The cut-off was raised on this server. It holds here whether the list keeps it or not. Default: it is not kept.
     #[doc(alias("revoke_all", "reject_started_before"))]
     fn raise_cut_off(&self, instant: OffsetDateTime) {
         let _ = instant;
     }
 
-    /// [`build`](crate::Builder::build) calls it with the observer of the sessions, if there is one: tell it what happens to the
-    /// list itself. Keep it weakly, since it may hold the list. Default: nothing is told.
+    /// [`build`](crate::Builder::build) calls this with the observer of the sessions, if there is one: report to it
+    /// events of the list itself. Keep the observer as a `Weak`, since it may hold the list. Default: nothing is
+    /// reported.
     fn report_to(&self, observer: &Arc<dyn Observer>) {
         let _ = observer;
     }
@@ -74,29 +75,30 @@ impl<L: RevocationList + ?Sized> RevocationList for Box<L> {
     }
 }
 
-/// A session that is revoked, and for how long that must be known.
+/// A revoked session, and for how long its id must be kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Revocation {
     /// The session.
     pub id: SessionId,
-    /// After this no session of the id can be valid any more, and the entry may be dropped.
+    /// After this time, no session with the id can be valid, and the entry may be dropped.
     pub until: OffsetDateTime,
 }
 
-/// Revoked session ids and the cut-off, in memory: small, fast to ask, and the same on every server that has merged the
-/// same bytes, in whatever order and however often.
+/// Revoked session ids and the cut-off, in memory. The list is small and fast to query, and it is the same on every
+/// server that has merged the same bytes, in any order and any number of times.
 ///
 /// Clones are handles to one list: give one to [`revocation_list`](crate::Builder::revocation_list) and keep another
-/// to send and receive. An entry goes by itself when no session can have its id any more: with a later revocation, merge or
-/// snapshot, and without a thread.
+/// to send and receive. When no session can have an id any more, its entry is dropped at a later revocation, merge or
+/// snapshot. No thread is needed.
 ///
-/// An entry is 12 bytes as bytes, and 12 to 20 in memory: a million take 19 MB, and a snapshot of them 12 MB. A lookup bisects a
-/// sorted run of a 256th of the entries under a read lock; a merge works in 256 steps between which readers go on.
-/// `cargo bench --bench revocation_cost` of the repository prints what this costs.
+/// An entry takes 12 bytes in a snapshot, and 12 to 20 in memory: a million entries take 19 MB, and a snapshot of them
+/// 12 MB. A lookup bisects a sorted run of a 256th of the entries under a read lock. A merge works in 256 steps, and
+/// readers continue between them. `cargo bench --bench revocation_cost` in the repository prints the cost.
 ///
-/// [`snapshot_at`](Self::snapshot_at) is the whole list as bytes, for a server that starts, a file that survives a restart, or an
-/// edge. [`delta_since_at`](Self::delta_since_at) is what came since the last time, for the others. The bytes are **not
-/// authenticated**: who can write to the channel that carries them can sign everybody out, and nobody in.
+/// [`snapshot_at`](Self::snapshot_at) is the whole list as bytes, for a server that starts, a file that survives a
+/// restart, or an edge. [`delta_since_at`](Self::delta_since_at) is the news since the last call, for running servers.
+/// The bytes are **not authenticated**: an attacker who can write to their channel can sign everyone out, and no one
+/// in.
 ///
 /// ```
 /// use sealed_session::revocation::{RevocationCursor, Revocations};
@@ -109,14 +111,14 @@ pub struct Revocation {
 /// let sessions = Sessions::<Login>::builder(KeyRing::new(Key::generate()?)).revocation_list(here.clone()).build()?;
 /// let session = sessions.load(RequestFields::from_cookies([sessions.cookie_for_at(Login { user: 7 }, now)?]));
 ///
-/// // Somebody signs out; another server is told.
+/// // A visitor signs out; another server learns of it.
 /// let mut sent = RevocationCursor::default();
 /// session.id().map(|id| sessions.revoke(id));
 /// let delta = here.delta_since_at(&mut sent, now).expect("there is news");
 /// assert_eq!(there.merge_at(&delta, now)?, 1);
 /// assert!(here.delta_since_at(&mut sent, now).is_none());
 ///
-/// // After a restart, or to repair whatever got lost:
+/// // After a restart, or to repair losses:
 /// let again = Revocations::new();
 /// again.merge_at(&there.snapshot_at(now), now)?;
 /// assert_eq!(again.snapshot_at(now), here.snapshot_at(now));
@@ -129,7 +131,7 @@ pub struct Revocations {
 
 struct Shared {
     ids: Shards,
-    /// How many ids it is meant to hold.
+    /// The number of ids for which there is room.
     most: usize,
     cut_off: AtomicU32,
     log: Mutex<Log>,
@@ -137,18 +139,18 @@ struct Shared {
     reports: Mutex<Reports>,
 }
 
-/// Who hears what happens to the list, and what happened before there was anybody.
+/// The observer of the list, and the events from before there was an observer.
 #[derive(Default)]
 struct Reports {
-    /// Weak, since an observer may well hold the list.
+    /// Weak, since an observer may hold the list.
     observer: Option<Weak<dyn Observer>>,
     waiting: Vec<Event>,
 }
 
-/// The latest changes in the order in which they were made, for deltas.
+/// The latest changes in their order, for deltas.
 #[derive(Default)]
 struct Log {
-    /// How many changes were dropped from the front.
+    /// The number of changes that were dropped from the front.
     dropped: u64,
     changes: VecDeque<Change>,
 }
@@ -157,32 +159,33 @@ struct Log {
 struct Change {
     /// `None`: the cut-off was raised.
     entry: Option<Entry>,
-    /// Made here, not merged.
+    /// The change was made here, not merged.
     own: bool,
 }
 
-/// How far somebody has followed one [`Revocations`] in this process. The default is its beginning.
+/// How far a reader has followed one [`Revocations`] in this process. The default is the beginning of the list.
 ///
-/// It means nothing to another list, nor to the same server's list after a restart: begin anew there.
+/// A cursor has no meaning for another list, or for the list of the same server after a restart: begin with a new
+/// cursor there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RevocationCursor(u64);
 
 impl Revocations {
-    /// A list of nothing, with room for 4,194,304 ids: see [`bounded`](Self::bounded).
+    /// An empty list with room for 4,194,304 ids: see [`bounded`](Self::bounded).
     #[must_use]
     pub fn new() -> Self {
         Self::bounded(1 << 22)
     }
 
-    /// A list with room for `most` ids, at some 20 bytes each: 4,194,304 are 80 MB, once they are there.
+    /// An empty list with room for `most` ids, at some 20 bytes each: 4,194,304 ids take 80 MB, once they are there.
     ///
-    /// When it is full, what has expired goes first, and then the entries that end first: copies of those sessions open again
-    /// until they expire. At 80 % there is an [`Event::RevocationsNearlyFull`], and when entries go before their time an
-    /// [`Event::RevocationsFull`]. docs/operating.md has a table of memory by sign-outs a day.
+    /// When the list is full, it drops expired entries first, and then the entries that end first: copies of those
+    /// sessions open again until they expire. At 80 % it reports an [`Event::RevocationsNearlyFull`], and when it drops
+    /// entries early, an [`Event::RevocationsFull`]. docs/operating.md has a table of memory by sign-outs a day.
     ///
-    /// The room is divided by the first byte of the ids, which the crate draws at random, and each part has a little to spare
-    /// for what chance does: so there may be more ids than `most`, by 3 % at 4,194,304 and by 6 % at a million. Ids that begin
-    /// alike push out each other alone.
+    /// The room is divided by the first byte of the ids. The crate draws ids at random, and each part has a little
+    /// spare room, since chance does not divide them evenly. So the list may hold more ids than `most`: 3 % more at
+    /// 4,194,304, and 6 % more at a million. An id can push out only ids with the same first byte.
     #[must_use]
     pub fn bounded(most: usize) -> Self {
         Self {
@@ -197,8 +200,8 @@ impl Revocations {
         }
     }
 
-    /// The whole list as bytes (SPEC.md, *Revocation list*), without entries that are over at `now`. Lists of the same
-    /// content have the same snapshot.
+    /// The whole list as bytes (SPEC.md, *Revocation list*), without entries that have ended at `now`. Lists with the
+    /// same content have the same snapshot.
     #[must_use]
     pub fn snapshot_at(&self, now: OffsetDateTime) -> Vec<u8> {
         let mut writer = Writer::new(self.shared.cut_off.load(Ordering::Acquire), self.len());
@@ -206,64 +209,67 @@ impl Revocations {
         writer.finish()
     }
 
-    /// What came to this list since `cursor`, from here or by merging, as bytes; `None` if nothing came. The cursor moves
-    /// on: keep a copy of the old one until the bytes are delivered.
+    /// The news of this list since `cursor` as bytes, revoked here or merged; `None` if there is no news. The cursor
+    /// moves on: keep a copy of the old one until the bytes are delivered.
     ///
-    /// If the cursor is more than 65,536 changes behind, it is a whole snapshot.
+    /// If more than 65,536 changes came since the cursor, the bytes are a whole snapshot.
     #[must_use]
     pub fn delta_since_at(&self, cursor: &mut RevocationCursor, now: OffsetDateTime) -> Option<Vec<u8>> {
         self.changes_since(cursor, now, |_| true)
     }
 
-    /// As [`delta_since_at`](Self::delta_since_at), but only of what was revoked on this list itself: for a channel on which
-    /// every server hears every other, so that nobody repeats what all have heard.
+    /// As [`delta_since_at`](Self::delta_since_at), but only with changes that were made on this list itself: for a
+    /// channel on which every server hears every other, so that no server repeats what all have heard.
     #[must_use]
     pub fn own_delta_since_at(&self, cursor: &mut RevocationCursor, now: OffsetDateTime) -> Option<Vec<u8>> {
         self.changes_since(cursor, now, |change| change.own)
     }
 
-    /// Where the list stands now: what comes later is in the delta since. Take it *before* a snapshot that goes with it.
+    /// The present end of the list: a delta since this cursor has all later changes. If you also take a snapshot, take
+    /// the cursor *before* it.
     #[must_use]
     pub fn cursor(&self) -> RevocationCursor {
         RevocationCursor(self.log(|log| log.end()))
     }
 
-    /// Joins a snapshot or a delta, and says how much of it was news: entries, and 1 for the cut-off.
+    /// Merges a snapshot or a delta, and returns how much of it was news: the number of entries, and 1 more for the
+    /// cut-off.
     ///
-    /// Nothing is ever lost by it: the later cut-off and, for each id, the later end hold. So any order, any repetition and
-    /// any mixture of snapshots and deltas come to the same list. Entries that are over at `now` are passed over.
+    /// Merging never loses anything: the later cut-off holds and, for each id, the later end. So snapshots and deltas
+    /// lead to the same list in any order, with any repetition and in any mixture. Entries that have ended at `now` are
+    /// left out.
     ///
     /// # Errors
-    /// [`RevocationsError`] if the bytes are not exactly a list of version 1; then nothing was joined. Whatever they claim,
-    /// no more is allocated than they are long.
+    /// [`RevocationsError`] if the bytes are not exactly a list of version 1; then nothing was merged. Whatever the
+    /// bytes claim, no more memory is allocated than their length.
     pub fn merge_at(&self, bytes: &[u8], now: OffsetDateTime) -> Result<usize, RevocationsError> {
         Ok(self.merge_all(&[Snapshot::parse(bytes)?], now))
     }
 
-    /// As [`merge_at`](Self::merge_at), of what a [`RevocationFile`] holds, such as that of another server: a snapshot, and after
-    /// it deltas. What is cut off after the first whole one, as by a `kill -9` while it was written, is left out.
+    /// As [`merge_at`](Self::merge_at), but for the content of a [`RevocationFile`], such as that of another server: a
+    /// snapshot, and deltas after it. If the last delta is cut off, as by a `kill -9` during a write, it is left out.
     ///
     /// # Errors
-    /// [`RevocationsError`] if any of it is something else; then nothing was joined.
+    /// [`RevocationsError`] if anything else is in the bytes; then nothing was merged.
     pub fn merge_file_at(&self, bytes: &[u8], now: OffsetDateTime) -> Result<usize, RevocationsError> {
         let (read, result) = Snapshot::parse_all(bytes);
         result?;
         Ok(self.merge_all(&read, now))
     }
 
-    /// As [`merge_file_at`](Self::merge_file_at), but what stands before anything else is joined.
+    /// As [`merge_file_at`](Self::merge_file_at), but lists before any damage are merged.
     pub(crate) fn merge_readable(&self, bytes: &[u8], now: OffsetDateTime) {
         let (read, _) = Snapshot::parse_all(bytes);
         self.merge_all(&read, now);
     }
 
-    /// How many ids it holds, including those that are over and not dropped yet.
+    /// The number of ids in the list, including ids that have ended and are not dropped yet.
     #[must_use]
     pub fn len(&self) -> usize {
         self.shared.ids.len()
     }
 
-    /// Whether it holds no id.
+    /// Whether the list has no id.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -304,7 +310,7 @@ impl Revocations {
         })
     }
 
-    /// After a change that dropped so many entries before their time.
+    /// Called after a change that dropped so many entries early.
     fn report_room(&self, dropped: usize) {
         let (entries, most, nearly) = (self.len(), self.shared.most, &self.shared.is_nearly_full);
         if entries >= most - most / 5 {
@@ -319,7 +325,7 @@ impl Revocations {
         }
     }
 
-    /// Called without any lock: the observer may look at the list.
+    /// Called without holding a lock: the observer may read the list.
     pub(crate) fn report(&self, event: Event) {
         let observer = self.reports(|reports| {
             let observer = reports.observer.as_ref().and_then(Weak::upgrade);
@@ -423,7 +429,7 @@ impl Log {
         self.changes.push_back(change);
     }
 
-    /// The changes from number `from` on, if all of them are still there.
+    /// The changes from number `from` on, if the log still has all of them.
     fn since(&self, from: u64) -> Option<impl Iterator<Item = &Change>> {
         let skipped = usize::try_from(from.checked_sub(self.dropped)?).ok()?;
         (skipped <= self.changes.len()).then(|| self.changes.range(skipped..))
@@ -436,14 +442,14 @@ impl fmt::Debug for Revocations {
     }
 }
 
-/// No token lives beyond what 32 bits hold, so an entry or a cut-off need not either.
+/// No token lives longer than 32 bits can say, so neither an entry nor a cut-off needs to.
 fn seconds_on_the_wire(seconds: u64) -> u32 {
     u32::try_from(seconds).unwrap_or(u32::MAX)
 }
 
 const LONGEST_LOG: usize = 65_536;
 
-/// Events that are kept for the first observer.
+/// The number of events that are kept for the first observer.
 const MOST_WAITING: usize = 16;
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! Unix seconds and `time::OffsetDateTime`, and the one place that reads the clock.
 //!
-//! Inside, an instant is a `u64` of Unix seconds: 32 bits on the wire, 64 in every sum, so that none can overflow.
+//! Inside, a time is a `u64` of Unix seconds: 32 bits on the wire, 64 in every sum, so that no sum can overflow.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// How far two honest clocks may be apart, in seconds.
+/// How far apart two honest clocks may be, in seconds.
 pub(crate) const LEEWAY: u64 = 5 * 60;
 
 /// No token lives longer than this, in seconds: browsers cap cookies at 400 days (RFC 6265bis, section 5.5).
@@ -23,29 +23,29 @@ pub(crate) fn now() -> u64 {
         .map_or(0, |since| since.as_secs())
 }
 
-/// An instant in Unix seconds, rounded down; one before 1970 reads as 0.
+/// A time in Unix seconds, rounded down; a time before 1970 reads as 0.
 pub(crate) fn to_seconds(instant: OffsetDateTime) -> u64 {
     u64::try_from(instant.unix_timestamp()).unwrap_or(0)
 }
 
-/// An instant in Unix seconds, rounded up; one before 1970 reads as 0.
+/// A time in Unix seconds, rounded up; a time before 1970 reads as 0.
 pub(crate) fn to_seconds_rounded_up(instant: OffsetDateTime) -> u64 {
     u64::try_from(instant.unix_timestamp() + i64::from(instant.nanosecond() > 0)).unwrap_or(0)
 }
 
-/// Unix seconds as an instant in UTC; beyond the year 9999 it stays at the last representable second.
+/// Unix seconds as a time in UTC. After the year 9999 it is the last second of that year.
 pub(crate) fn from_seconds(seconds: u64) -> OffsetDateTime {
-    // A whole second: a fraction would be written into a ring, and refused when that is read again. The year 9999 also
-    // where another crate has switched on larger dates in `time`: RFC 3339 has no form for them.
+    // A whole second: a ring would be written with the fraction, and refused when it is read again. The year 9999 is
+    // the last even if another crate has switched on larger dates in `time`: RFC 3339 has no form for them.
     const LAST: i64 = 253_402_300_799;
     let seconds = i64::try_from(seconds).unwrap_or(LAST).min(LAST);
-    OffsetDateTime::from_unix_timestamp(seconds).expect("from 1970 to the last second, every one is representable")
+    OffsetDateTime::from_unix_timestamp(seconds).expect("every second from 1970 to the last one is representable")
 }
 
-/// An RFC 3339 instant of a whole second in 1970 or later.
+/// Reads an RFC 3339 time of a whole second in 1970 or later.
 pub(crate) fn parse_rfc3339(text: &str) -> Option<u64> {
-    // The parser also takes other characters for `T`, drops digits of a fraction, and reads a leap second as the one
-    // before it: no other reader would.
+    // The parser also accepts other characters for `T`, drops digits of a fraction, and reads a leap second as the
+    // second before it. Other readers do not.
     if text.as_bytes().get(10) != Some(&b'T') || text.contains(['.', 'z']) || text.get(17..19) == Some("60") {
         return None;
     }
@@ -53,7 +53,7 @@ pub(crate) fn parse_rfc3339(text: &str) -> Option<u64> {
     u64::try_from(instant.unix_timestamp()).ok()
 }
 
-/// An instant as RFC 3339 in UTC.
+/// A time as RFC 3339 in UTC.
 pub(crate) fn write_rfc3339(seconds: u64) -> String {
     from_seconds(seconds)
         .format(&Rfc3339)
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn instants_are_converted_without_overflow() {
+    fn times_are_converted_without_overflow() {
         assert_eq!(to_seconds(OffsetDateTime::UNIX_EPOCH - time::Duration::days(1)), 0);
         assert_eq!(to_seconds(from_seconds(u64::from(u32::MAX))), u64::from(u32::MAX));
         assert_eq!(from_seconds(u64::MAX).year(), 9999);

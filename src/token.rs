@@ -1,6 +1,6 @@
-//! Sealing and opening tokens of format v1: bytes to text and back, for one place under the keys of a ring.
+//! Sealing and opening tokens of format v1: bytes to text and back, for one place and the keys of a ring.
 //!
-//! Time is a parameter, so is randomness: what draws a salt is above.
+//! Time and randomness are parameters: the callers read the clock and draw the salts.
 
 pub(crate) mod base64url;
 
@@ -20,23 +20,24 @@ use self::envelope::{ACTIVITY_HEAD, BODY, CHECK_LEN, FRAME_HEAD, Frame, Head, Ki
 use crate::aead::{self, Prk};
 use crate::buffer::Buffer;
 
-/// A ring at a place: everything that opens and seals the tokens of one cookie name and audience.
+/// A ring at a place: opens and seals the tokens of one cookie name and audience.
 pub(crate) struct PlacedRing {
     ring: Arc<KeyRing>,
     day_keys: DayKeyCache,
-    /// For each key of the ring, the latest expiry of a session token that it opened or sealed here: until then, dropping it
-    /// ends a session.
+    /// For each key of the ring, the latest expiry of a session token that the key opened or sealed here. Until then,
+    /// dropping the key ends a session.
     lives_until: Box<[AtomicU32]>,
 }
 
-/// A token that passed the cheap checks (steps 1 to 4 of opening): all that it says is a claim.
+/// A token that passed the cheap checks (steps 1 to 4 of opening). Everything in it is still a claim.
 pub(crate) struct Screened<'a> {
     bytes: Buffer,
     pub(crate) head: Head,
     key: KeyAt<'a>,
 }
 
-/// A session token that opened (steps 1 to 6 and its flags): genuine, but not yet judged by lifetime or revocation.
+/// A session token that opened (steps 1 to 6 and its flags). It is genuine, but its lifetime and revocation are not
+/// checked yet.
 pub(crate) struct OpenedToken {
     pub(crate) head: Head,
     pub(crate) frame: Frame,
@@ -48,7 +49,7 @@ impl OpenedToken {
         self.decrypted.get(self.payload_range()).unwrap_or_default()
     }
 
-    /// The buffer in which the token was decrypted, and where in it the payload stands.
+    /// The buffer in which the token was decrypted, and the range of the payload in it.
     pub(crate) fn into_payload(self) -> (Buffer, Range<usize>) {
         let range = self.payload_range();
         (self.decrypted, range)
@@ -70,7 +71,7 @@ impl PlacedRing {
         }
     }
 
-    /// Another ring at the same place. What is known of the keys that it shares with this one stays known.
+    /// Another ring at the same place. It takes over what this ring knows of the keys that both have.
     pub(crate) fn with_ring(&self, ring: Arc<KeyRing>) -> Self {
         let known = |KeyAt { key, .. }| self.ring.get(key.id()).map_or(0, |key| self.lives_until(key));
         let lives_until = ring.all().map(|key| AtomicU32::new(known(key))).collect();
@@ -82,7 +83,8 @@ impl PlacedRing {
         }
     }
 
-    /// The keys of this ring that `next` does not have, and whether tokens under them live at `now`, as far as is known here.
+    /// The keys of this ring that `next` does not have, and for each whether tokens of it are alive at `now`, as far as
+    /// this server knows.
     pub(crate) fn dropped_by(&self, next: &KeyRing, now: u64) -> impl Iterator<Item = (KeyId, bool)> {
         let sealing = self.ring.sealing(now).index;
         let dropped = self.ring.all().filter(|key| next.get(key.key.id()).is_none());
@@ -97,13 +99,13 @@ impl PlacedRing {
     }
 
     fn note_life(&self, key: KeyAt<'_>, expires: u32) {
-        // Looked at first: it seldom grows, and what nobody writes is not fetched anew by other threads.
+        // Read first: the value seldom grows, and other threads need not fetch anew what no thread writes.
         if self.lives_until(key) < expires {
             self.lives_until[key.index].fetch_max(expires, Ordering::Relaxed);
         }
     }
 
-    /// Steps 1 to 4 for a session token of at most `longest` characters: no key is used.
+    /// Steps 1 to 4 for a session token of at most `longest` characters. No key is used.
     pub(crate) fn screen_session(&self, text: &[u8], longest: usize, now: u64) -> Result<Screened<'_>, Reason> {
         self.screen(text, longest, now, Kind::Session)
     }
@@ -124,14 +126,14 @@ impl PlacedRing {
         &self.ring
     }
 
-    /// The keys of one day under every secret of the ring, as bytes.
+    /// The day keys of every secret of the ring for one day, as bytes.
     pub(crate) fn export_day(&self, day: u32) -> impl Iterator<Item = (KeyId, RawDayKeys)> {
         self.ring
             .all()
             .map(move |KeyAt { key, .. }| (key.id(), self.day_keys.derive_raw(key, day)))
     }
 
-    /// Steps 5 and 6, and the flags of step 7.
+    /// Steps 5 and 6, and the check of the flags in step 7.
     pub(crate) fn open_session(&self, token: Screened<'_>, bind: &[u8]) -> Result<OpenedToken, Reason> {
         let Screened {
             mut bytes,
@@ -166,7 +168,7 @@ impl PlacedRing {
         })
     }
 
-    /// Step 5 for an activity token: returns its head, which is now verified.
+    /// Step 5 for an activity token. Returns its head, which is then verified.
     pub(crate) fn open_activity(&self, token: &Screened<'_>, bind: &[u8]) -> Result<Head, Reason> {
         let keys = self.day_keys.get(token.key, token.head.expires);
         let (Some(head_bytes), Some(check)) = (
@@ -181,8 +183,8 @@ impl PlacedRing {
         Ok(token.head)
     }
 
-    /// Appends the session token of this state to `text`, under the key that seals at `now`. `salt` is fresh for every
-    /// call.
+    /// Appends the session token of this state to `text`, sealed with the key that seals at `now`. `salt` must be fresh
+    /// for every call.
     pub(crate) fn seal_session(
         &self,
         state: &State<'_>,
@@ -208,7 +210,7 @@ impl PlacedRing {
         Ok(())
     }
 
-    /// Appends the activity token of a session to `text`, under the key that seals at `now`.
+    /// Appends the activity token of a session to `text`, sealed with the key that seals at `now`.
     pub(crate) fn seal_activity(
         &self,
         session_id: SessionId,
@@ -227,13 +229,13 @@ impl PlacedRing {
         Ok(())
     }
 
-    /// Which keys seal, and from which Unix second on.
+    /// The keys that seal, each with the Unix second from which it seals.
     pub(crate) fn sealing_from(&self) -> Vec<(KeyId, u64)> {
         self.ring.sealing_from()
     }
 
     fn sealing_head(&self, session_id: SessionId, expires: u64, now: u64) -> Result<(KeyAt<'_>, Head), SealError> {
-        // A token whose expiry would pass 2^32 - 1 or 400 days from now is not made.
+        // No token is made that would expire after 2^32 - 1, or more than 400 days from now.
         if expires <= now || expires > now.saturating_add(LONGEST_LIFE) {
             return Err(SealError::Expiry);
         }
@@ -250,7 +252,7 @@ impl PlacedRing {
     }
 }
 
-/// Steps 1 to 4 of opening, the last of them by `find`, which gets key id and day. A token that fails is not stored
+/// Steps 1 to 4 of opening. `find` does step 4 and gets the key id and the day. A token that fails is not stored
 /// anywhere.
 fn screen<K>(
     text: &[u8],
@@ -274,8 +276,8 @@ fn screen<K>(
     Ok((bytes, head, key))
 }
 
-/// Steps 2 to 4 on the first 12 characters, which spell version, key id and expiry: a stranger's token and an expired one
-/// are told apart from one of ours at the same cost, however long they are.
+/// Steps 2 to 4 on the first 12 characters, which spell version, key id and expiry. So a stranger's token or an
+/// expired token is told apart from ours at the same cost, however long it is.
 fn screen_claims<K>(
     text: &[u8],
     now: u64,
@@ -297,14 +299,14 @@ fn screen_claims<K>(
     find(key_id, day_of(expires)).ok_or(Reason::UnknownKey)
 }
 
-/// The key that a session token names, without anything being checked.
+/// The key that a session token names. Nothing is checked.
 pub(crate) fn claimed_key(text: &[u8]) -> Option<KeyId> {
     let (start, _) = base64url::decode_short::<9>(text.get(..12)?)?;
     Some(Head::parse_start(&start).0)
 }
 
-/// Steps 1 to 5 with the check keys of single days: the head of a session or activity token that a key holder made.
-/// Neither the body nor anything in it is looked at.
+/// Steps 1 to 5 with the check keys of single days: returns the head of a session or activity token that a key holder
+/// made. The body is not read.
 pub(crate) fn check_head<'a>(
     text: &[u8],
     kind: Kind,
@@ -322,35 +324,35 @@ pub(crate) fn check_head<'a>(
     Ok(head)
 }
 
-/// What a session token seals.
+/// The state that a session token seals.
 pub(crate) struct State<'a> {
     pub(crate) session_id: SessionId,
     pub(crate) expires: u64,
     pub(crate) frame: Frame,
     pub(crate) payload: &'a [u8],
-    /// How many spaces follow the payload.
+    /// The number of spaces after the payload.
     pub(crate) padding: usize,
 }
 
-/// The claims of a token: what its head says, readable without any key and verified by nothing.
+/// The claims of a token: its head says them, anyone can read them without a key, and nothing has verified them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Claims {
-    /// Whether it is an activity token (version byte 2) and not a session token (1).
+    /// Whether the token is an activity token (version byte 2) and not a session token (1).
     pub is_activity: bool,
-    /// The key that it claims to be sealed with.
+    /// The key with which the token claims to be sealed.
     pub key_id: KeyId,
-    /// The Unix second after which it claims to be over.
+    /// The Unix second at which the token claims to expire.
     pub expires: u32,
-    /// The session that it claims to belong to.
+    /// The session to which the token claims to belong.
     pub session_id: SessionId,
 }
 
 impl Claims {
-    /// Reads the head of a session or activity token, as a log or an inspection page does.
+    /// Reads the head of a session or activity token, for a log or an inspection page.
     ///
-    /// Checked: canonical base64url, a known version byte and its length. **Nothing is verified**; only a session that
-    /// was opened proves anything.
+    /// Checked: canonical base64url, a known version byte, and the length for that version. **Nothing is verified**:
+    /// only a session that was opened proves anything.
     ///
     /// # Errors
     /// [`Reason::Malformed`] or [`Reason::UnknownVersion`].

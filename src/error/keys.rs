@@ -7,8 +7,8 @@ use crate::ids::KeyId;
 
 /// Why a key or a key ring was refused.
 ///
-/// Its `Display` says what to do, [`source`](error::Error::source) is the operating system's error where there is one, and
-/// `Debug` is both: so it reads well when `main` returns it. None of them has a secret.
+/// `Display` says what to do, [`source`](error::Error::source) is the operating system's error if there is one, and
+/// `Debug` is both, so that the error reads well when `main` returns it. No error contains a secret.
 ///
 /// ```
 /// use std::error::Error as _;
@@ -28,7 +28,7 @@ pub enum KeyError {
         /// How many bytes were given.
         bytes: usize,
     },
-    /// A raw secret consists of printable characters alone, as a password does.
+    /// A raw secret has only printable characters, like a password.
     RawPrintable,
     /// A raw secret has too few distinct byte values to be random.
     RawTooUniform {
@@ -37,13 +37,13 @@ pub enum KeyError {
     },
     /// The text is not a key in its written form.
     NotAKey,
-    /// The key id in a written key is not the one of its secret.
+    /// The key id in a written key is not the id of its secret.
     Checksum,
     /// An entry of a written ring was refused.
     Entry {
-        /// Which entry, counted from 1; comments and blank lines do not count.
+        /// The number of the entry, counted from 1; comments and blank lines do not count.
         entry: usize,
-        /// What is wrong with it, and what to write instead.
+        /// What is wrong with the entry, and what to write instead.
         problem: &'static str,
     },
     /// The ring is empty.
@@ -57,12 +57,12 @@ pub enum KeyError {
         /// The second of them.
         second: KeyId,
     },
-    /// Two keys of the ring have the same id: the same key twice, or (once in 4 * 10^9 pairs) a coincidence.
+    /// Two keys of the ring have the same id: it is the same key twice, or (once in 4 * 10^9 pairs) a coincidence.
     SameId {
         /// The id that occurs twice.
         id: KeyId,
     },
-    /// The ring has no key of this id.
+    /// The ring has no key with this id.
     NoSuchKey {
         /// The id.
         id: KeyId,
@@ -77,7 +77,7 @@ pub enum KeyError {
         /// The variable's name.
         variable: String,
     },
-    /// What an environment variable holds was refused.
+    /// The content of an environment variable was refused.
     InEnvironment {
         /// The variable's name.
         variable: String,
@@ -86,40 +86,41 @@ pub enum KeyError {
     },
     /// The file with the ring could not be read.
     File {
-        /// Where it was looked for.
+        /// The path of the file.
         path: PathBuf,
         /// What the operating system says.
         source: io::Error,
     },
-    /// What a file holds was refused.
+    /// The content of a file was refused.
     InFile {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
         error: Box<Self>,
     },
-    /// There is no file with a ring, and none could be made.
+    /// There is no file with a ring, and a new one could not be made.
     FileNotMade {
-        /// Where it should be.
+        /// The path that the file should have.
         path: PathBuf,
         /// What the operating system says.
         source: io::Error,
     },
-    /// A key was given where the path of the ring's file belongs; no file was made.
+    /// A key was given instead of the path of the ring's file; no file was made.
     KeyForPath,
-    /// What is at the path of the ring is no regular file: reading a pipe or a device may never end, and gives a ring once.
+    /// The path of the ring does not lead to a regular file. Reading a pipe or a device may never end, and gives a ring
+    /// only once.
     NotAFile {
         /// The path.
         path: PathBuf,
     },
-    /// A source of keys has not answered for some time; the ring in use stays.
+    /// A source of keys has not answered for some time; the ring in use stays in use.
     NoAnswer {
         /// For how many seconds at least.
         seconds: u64,
     },
-    /// Another source of keys gave no ring.
+    /// A source of keys other than a file or variable gave no ring.
     Source {
-        /// What its implementation says: it goes into logs, so it must not hold a secret.
+        /// The source's own words. They go into logs, so they must not contain a secret.
         problem: String,
     },
 }
@@ -193,7 +194,6 @@ impl fmt::Display for KeyError {
     }
 }
 
-fn write_not_read(f: &mut fmt::Formatter<'_>, path: &Path, kind: io::ErrorKind) -> fmt::Result {
 impl KeyError {
     /// The sentence of an error of [`Key::parse`](crate::keys::Key::parse), by itself and as the problem of a ring's
     /// entry.
@@ -207,6 +207,7 @@ impl KeyError {
     }
 }
 
+fn write_not_read(f: &mut fmt::Formatter<'_>, path: &Path, kind: io::ErrorKind) -> fmt::Result {
     let path = path.display();
     match kind {
         io::ErrorKind::NotFound => write!(
@@ -259,12 +260,12 @@ impl error::Error for KeyError {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match self {
             Self::File { source, .. } | Self::FileNotMade { source, .. } => Some(source),
-            // Its sentence is part of this one.
+            // The inner sentence is part of this one already.
             Self::InFile { error, .. } | Self::InEnvironment { error, .. } => error.source(),
             _ => None,
         }
     }
 }
 
-/// How a user of the crate gets a key, without its repository.
+/// How to get a key without the crate's repository.
 const MAKE_A_KEY: &str = "`sealed-session key new` prints (`cargo install sealed-session-cli`)";

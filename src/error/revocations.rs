@@ -3,20 +3,20 @@
 use std::path::PathBuf;
 use std::{error, fmt, io};
 
-/// Why bytes were refused as a revocation list; nothing of them was taken over.
+/// Why bytes were refused as a revocation list. Nothing of them was merged.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RevocationsError {
-    /// They do not begin as a revocation list does.
+    /// The bytes do not begin as a revocation list does.
     NotAList,
-    /// They are of another version of the format.
+    /// The list has another version of the format.
     UnknownVersion {
-        /// The version that they name.
+        /// The version that the list names.
         version: u8,
     },
-    /// They are shorter or longer than the number of entries that they claim.
+    /// The list is shorter or longer than its number of entries says.
     Length,
-    /// The entries do not ascend, or an id stands twice.
+    /// The entries do not ascend, or an id occurs twice.
     Order,
 }
 
@@ -29,7 +29,7 @@ impl fmt::Display for RevocationsError {
                 "the revocation list is of version {version}, and only version 1 is known; update this server first"
             ),
             Self::Length => {
-                f.write_str("the revocation list is cut off or has something behind it; send it whole again")
+                f.write_str("the revocation list is cut off or has something after it; send it whole again")
             }
             Self::Order => {
                 f.write_str("the entries of the revocation list do not ascend; it was not written by this crate")
@@ -40,20 +40,20 @@ impl fmt::Display for RevocationsError {
 
 impl error::Error for RevocationsError {}
 
-/// Why a [`RevocationFile`](crate::revocation::RevocationFile) was not opened: its `Display` says which file and what to do,
-/// [`source`](error::Error::source) is the cause, and `Debug` is both.
+/// Why a [`RevocationFile`](crate::revocation::RevocationFile) was not opened. `Display` says which file and what to
+/// do, [`source`](error::Error::source) is the cause, and `Debug` is both.
 #[non_exhaustive]
 pub enum RevocationFileError {
-    /// Another process has it, or this one a second time.
+    /// Another process has the file open, or this process has opened it already.
     InUse {
         /// The file.
         path: PathBuf,
     },
-    /// What it holds is no revocation list, or is damaged.
+    /// The content of the file is no revocation list, or is damaged.
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// What is wrong with the content.
         source: RevocationsError,
     },
     /// The file, its lock file or its directory could not be read or written.

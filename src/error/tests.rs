@@ -117,7 +117,7 @@ fn errors_are_lower_case_sentences_without_a_full_stop() {
         .for_each(|reason| assert_sentence(&reason.to_string()));
 }
 
-/// Those that are told apart, and one that is not.
+/// The kinds that have a sentence of their own, and one that has not.
 const KINDS: [io::ErrorKind; 8] = [
     io::ErrorKind::NotFound,
     io::ErrorKind::PermissionDenied,
@@ -129,7 +129,7 @@ const KINDS: [io::ErrorKind; 8] = [
     io::ErrorKind::Other,
 ];
 
-/// What a program prints whose `main` returns an error: the place, what to do, and each cause once.
+/// A program whose `main` returns an error prints the place, what to do, and each cause once.
 #[test]
 fn debug_is_the_sentence_and_its_causes() {
     let denied = || io::Error::from(io::ErrorKind::PermissionDenied);
@@ -179,7 +179,7 @@ fn debug_is_the_sentence_and_its_causes() {
         assert_eq!(shown, expected);
         assert_eq!(error.source().map(ToString::to_string), cause);
     }
-    // In a file or variable, the cause is the one of what is wrong there.
+    // For an error in a file or variable, the cause is that of the inner error.
     let in_file = KeyError::InFile {
         path: path(),
         error: Box::new(file()),
@@ -187,7 +187,7 @@ fn debug_is_the_sentence_and_its_causes() {
     assert_eq!(format!("{in_file:?}").matches(&denied().to_string()).count(), 1);
 }
 
-/// Whoever has the program alone, and not this repository, can follow it.
+/// A user who has only the program, and not this repository, can follow the message.
 #[test]
 fn a_missing_variable_or_file_says_how_a_key_is_made() {
     let variable = KeyError::Environment {

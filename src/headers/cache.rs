@@ -1,23 +1,23 @@
-//! What a session does to caches: merging `Cache-Control` and `Vary`, and knowing the fields that override them.
+//! The fields that caches read: merging `Cache-Control` and `Vary`, and recognising the fields that override them.
 
 use std::collections::HashSet;
 use std::iter;
 
 use crate::headers::cookie::{is_token, trim};
 
-/// What [`merge_private`] made of the `Cache-Control` lines.
+/// The result of [`merge_private`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Merged {
     /// The one value that replaces all lines.
     pub(crate) value: String,
-    /// Whether the application had said `public`, which deserves an event.
+    /// Whether the application had said `public`, which is worth an event.
     pub(crate) removed_public: bool,
 }
 
 /// Merges all `Cache-Control` lines into one value that starts with `private`.
 ///
-/// Directives that let shared caches store, and everything malformed, are dropped; the others stay in order. Without a
-/// single well-formed directive it is `private, no-cache`.
+/// Directives that let shared caches store, and everything malformed, are dropped. The others stay in order. If there
+/// is no well-formed directive, the value is `private, no-cache`.
 pub(crate) fn merge_private<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> Merged {
     let mut value = String::from("private");
     let mut removed_public = false;
@@ -36,9 +36,9 @@ pub(crate) fn merge_private<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> Me
     Merged { value, removed_public }
 }
 
-/// Merges all `Vary` lines into one that contains `field`; `None` if that one line is there already.
+/// Merges all `Vary` lines into one that contains `field`; `None` if there is already such a line and no other.
 ///
-/// One line, because nginx 1.22 keeps only the last.
+/// It must be one line, because nginx 1.22 keeps only the last.
 pub(crate) fn merge_vary<'a>(lines: impl IntoIterator<Item = &'a [u8]>, field: &str) -> Option<String> {
     let mut count = 0;
     let mut right = false;
@@ -46,7 +46,7 @@ pub(crate) fn merge_vary<'a>(lines: impl IntoIterator<Item = &'a [u8]>, field: &
     let mut seen = HashSet::new();
     let mut value = String::new();
     let mut push = |member: &str| {
-        // The set keeps this linear: a nested search over a long line would not be.
+        // The set keeps this linear. A nested search over a long line would not be.
         if seen.insert(member.to_ascii_lowercase()) {
             if !value.is_empty() {
                 value.push_str(", ");
@@ -76,7 +76,7 @@ pub(crate) fn merge_vary<'a>(lines: impl IntoIterator<Item = &'a [u8]>, field: &
     Some(value)
 }
 
-/// Whether some cache or CDN obeys the field called `name` instead of `Cache-Control`.
+/// Whether a cache or CDN obeys the field called `name` instead of `Cache-Control`.
 pub(crate) fn is_targeted(name: &str) -> bool {
     TARGETED.iter().any(|known| name.eq_ignore_ascii_case(known))
         || name
@@ -87,9 +87,10 @@ pub(crate) fn is_targeted(name: &str) -> bool {
 
 /// Whether every line of the targeted field called `name` forbids storing by itself.
 ///
-/// In doubt it does not, and the field is removed: then `Cache-Control: private` counts. Every directive that is not known
-/// to be harmless is a doubt: a fresh `max-age`, with which one CDN serves `no-store` from its cache, `must-understand`,
-/// which suspends `no-store` (RFC 9111, section 5.2.2.3), `!no-store`, or the same directive again with an argument.
+/// In doubt the answer is no, and the field is removed: then `Cache-Control: private` counts. Every directive that is
+/// not known to be harmless is a doubt. Examples: a `max-age` above zero, with which one CDN serves `no-store` from its
+/// cache; `must-understand`, which suspends `no-store` (RFC 9111, section 5.2.2.3); `!no-store`; the same directive
+/// again with an argument.
 pub(crate) fn forbids_storing<'a>(name: &str, lines: impl IntoIterator<Item = &'a [u8]>) -> bool {
     let accel = name.eq_ignore_ascii_case(ACCEL);
     let knows_private = !WITHOUT_PRIVATE.iter().any(|other| name.eq_ignore_ascii_case(other));
@@ -106,8 +107,8 @@ pub(crate) fn forbids_storing<'a>(name: &str, lines: impl IntoIterator<Item = &'
 fn line_forbids(line: &[u8], knows_private: bool) -> bool {
     let mut forbids = false;
     for member in members(line).filter(|member| !member.is_empty()) {
-        // A cache that follows RFC 9213 ignores the whole line over one malformed member; another may read a fresh
-        // `max-age` out of it.
+        // A cache that follows RFC 9213 ignores the whole line if one member is malformed. Another cache may find a
+        // `max-age` above zero in it.
         let Some(directive) = Directive::parse(member) else {
             return false;
         };
@@ -149,8 +150,8 @@ impl<'a> Directive<'a> {
 
 /// Replaces `Cache-Control` where a session cookie is set or removed.
 pub(crate) const PRIVATE_NO_STORE: &str = "private, no-store";
-/// Directives that do not survive beside `private`. The qualified `private="x"` protects only the field it names, so
-/// `private` itself is dropped too and stands in front anew.
+/// Directives that are dropped beside `private`. The qualified `private="x"` protects only the field that it names, so
+/// `private` itself is dropped too and written anew at the front.
 const SHARED: [&str; 6] = [
     "public",
     "private",
@@ -159,23 +160,26 @@ const SHARED: [&str; 6] = [
     "stale-while-revalidate",
     "stale-if-error",
 ];
-/// Makes nginx forget `private`.
+/// Makes nginx ignore `private`.
 const ACCEL: &str = "X-Accel-Expires";
 /// Fields that override `Cache-Control`: nginx, Varnish and Fastly, Akamai. Those of RFC 9213 end in [`SUFFIX`].
 const TARGETED: [&str; 3] = [ACCEL, "Surrogate-Control", "Edge-Control"];
-/// Those in which `private` forbids nothing. The first two have no such directive: Varnish, for one, neither obeys it
-/// there nor looks at `Cache-Control` then. `LiteSpeed` stores once per visitor, whom it may know by the address alone.
+/// Targeted fields in which `private` forbids nothing. The first two have no such directive: Varnish, for example, does
+/// not obey it there, and then does not read `Cache-Control` either. `LiteSpeed` stores a copy per visitor, and may
+/// tell visitors apart only by their address.
 const WITHOUT_PRIVATE: [&str; 3] = ["Surrogate-Control", "Edge-Control", "X-LiteSpeed-Cache-Control"];
-/// How targeted fields end: `CDN-Cache-Control`, the vendors' forms of it, and their own, such as `Akamai-Cache-Control`.
+/// The end of targeted fields' names: `CDN-Cache-Control`, the vendors' forms of it, and the vendors' own, such as
+/// `Akamai-Cache-Control`.
 const SUFFIX: &[u8; 14] = b"-Cache-Control";
-/// What may stand beside `no-store` without an argument; besides these `content`, which asks for ESI processing.
+/// Directives that may be beside `no-store` if they have no argument. Another one is `content`, which asks for ESI
+/// processing.
 const HARMLESS: [&str; 3] = ["private", "no-cache", "must-revalidate"];
 
 /// The members of a list, split at commas outside of quoted-strings.
 ///
-/// Only a quote behind `=` opens a quoted-string, as in the grammar: a stray one must not swallow the directives up to
-/// the next. One that never closes is passed over, so that the rest of the line is split at every comma. The work is
-/// linear: the vain search for its end has met no other quote behind `=`, since that would have been the end.
+/// Only a quote after `=` opens a quoted-string, as in the grammar: a stray quote must not swallow the directives up to
+/// the next quote. A quote that is never closed is skipped, so that the rest of the line is split at every comma. The
+/// work is linear: if the closing quote is missing, no later `="` exists on this line, so the search is never repeated.
 fn members(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(line);
     iter::from_fn(move || {
@@ -191,7 +195,7 @@ fn members(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// How many bytes the quoted-string has with which `bytes` starts, both quotes included; `None` if there is none.
+/// The length of the quoted-string with which `bytes` starts, including both quotes; `None` if there is none.
 fn quoted(bytes: &[u8]) -> Option<usize> {
     // quoted-string = DQUOTE *( qdtext / "\" ( HTAB / SP / VCHAR / obs-text ) ) DQUOTE      (RFC 9110, section 5.6.4)
     let content = bytes.strip_prefix(b"\"")?;
@@ -208,7 +212,7 @@ fn quoted(bytes: &[u8]) -> Option<usize> {
     None
 }
 
-/// The bytes as text, if they are a token.
+/// The bytes as text if they are a token.
 fn token(bytes: &[u8]) -> Option<&str> {
     str::from_utf8(bytes).ok().filter(|text| is_token(text))
 }

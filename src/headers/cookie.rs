@@ -1,4 +1,4 @@
-//! Cookies on the wire: scanning `Cookie` fields and writing `Set-Cookie` lines.
+//! Cookies on the wire: reading `Cookie` fields and writing `Set-Cookie` lines.
 
 use std::fmt::Write;
 use std::iter;
@@ -7,18 +7,18 @@ use memchr::memchr;
 
 use crate::error::ConfigError;
 
-/// When browsers send the session cookie along with requests that other sites cause.
+/// When browsers send the session cookie with requests that other sites cause.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SameSite {
-    /// Never, not even when a link on another site is followed: whoever comes back from an OAuth provider is signed
-    /// out on the first page.
+    /// Never, not even when a visitor follows a link on another site: a visitor who comes back from an OAuth provider
+    /// is signed out on the first page.
     Strict,
-    /// With top-level navigation by a safe method alone. A provider that returns by `form_post` (a cross-site POST)
+    /// Only with top-level navigation by a safe method. A provider that returns by `form_post` (a cross-site POST)
     /// still arrives without a session. The default.
     #[default]
     Lax,
-    /// With every request, those of embedding and attacking sites included. Needs `Secure`, and a defence against
-    /// cross-site request forgery of your own.
+    /// With every request, including those of embedding and attacking sites. Needs `Secure`, and your own defence
+    /// against cross-site request forgery.
     None,
 }
 
@@ -32,7 +32,7 @@ impl SameSite {
     }
 }
 
-/// The attributes of a cookie besides its lifetime. `HttpOnly` is not among them: it is always written.
+/// The attributes of a cookie, without its lifetime and `HttpOnly`, which is always written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Attributes {
     pub(crate) path: String,
@@ -43,15 +43,15 @@ pub(crate) struct Attributes {
 }
 
 impl Attributes {
-    /// Refuses what a browser would refuse, ignore or misread, with a cookie called `name`.
+    /// Refuses attributes that a browser would refuse, ignore or misread for a cookie called `name`.
     pub(crate) fn check(&self, name: &str) -> Result<(), ConfigError> {
         self.problem(name)
             .map_or(Ok(()), |problem| Err(ConfigError::new(problem)))
     }
 
-    /// One `Set-Cookie` line; without `max_age` (in seconds) the cookie ends with the browser session.
+    /// One `Set-Cookie` line. Without `max_age` (in seconds) the cookie ends with the browser session.
     ///
-    /// The name was [checked](Self::check) and what `value` appends, of about `value_length` bytes, is base64url: nothing
+    /// The name was [checked](Self::check), and `value` appends base64url of about `value_length` bytes, so nothing
     /// needs escaping.
     pub(crate) fn write<E>(
         &self,
@@ -68,15 +68,15 @@ impl Attributes {
 
     /// The `Set-Cookie` line that makes the browser forget the cookie.
     ///
-    /// Every attribute is repeated: with another path, domain or partition it would name another cookie, and a
-    /// `__Host-` line without `Secure` is itself refused.
+    /// Every attribute is repeated: with another path, domain or partition the line would name another cookie, and
+    /// browsers refuse a `__Host-` line without `Secure`.
     pub(crate) fn write_removal(&self, name: &str) -> String {
         let mut line = self.begin(name, 0);
         self.end(&mut line, Some(0), Some(PAST));
         line
     }
 
-    /// `name=`, with room for all that follows.
+    /// `name=`, with room for everything that follows.
     fn begin(&self, name: &str, value_length: usize) -> String {
         let domain = self.domain.as_ref().map_or(0, String::len);
         let mut line = String::with_capacity(name.len() + value_length + self.path.len() + domain + FRAME.len());
@@ -120,8 +120,8 @@ impl Attributes {
     }
 
     fn prefix_problem(&self, name: &str) -> Option<String> {
-        // Browsers compare prefixes without regard to case, most servers with it: a cookie that only one side takes for
-        // protected is worse than one that neither does.
+        // Browsers compare prefixes without regard to case, and most servers with regard to it. A cookie that only one
+        // side takes for protected is worse than a cookie that neither does.
         let starts = |prefix: &str| {
             name.get(..prefix.len())
                 .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
@@ -177,9 +177,9 @@ impl Default for Attributes {
 
 /// The raw values of all cookies called `name` in one `Cookie` field, in order.
 ///
-/// Nothing is decoded, only space and tab are trimmed, quotes are part of the value. Servers that percent-decode names
-/// or trim Unicode white space let a sibling subdomain get past the `__Host-` prefix (CVE-2020-8184, "Cookie Chaos").
-/// A bad pair is skipped alone, since any sibling subdomain can set one.
+/// Nothing is decoded, only space and tab are trimmed, and quotes are part of the value. Servers that percent-decode
+/// names or trim Unicode white space let a sibling subdomain get past the `__Host-` prefix (CVE-2020-8184, "Cookie
+/// Chaos"). A bad pair does not affect the others, since any sibling subdomain can set a bad pair.
 pub(crate) fn values<'a>(field: &'a [u8], name: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
     pairs(field)
         .filter_map(parse_pair)
@@ -213,27 +213,27 @@ pub(crate) fn is_token(text: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
-/// Most bytes of name plus value; browsers drop larger cookies silently. Attributes do not count.
+/// The most bytes of name and value together. Browsers drop larger cookies silently. Attributes do not count.
 pub(crate) const LARGEST: usize = 4096;
-/// Most bytes of a name: one that is longer leaves too little of [`LARGEST`] and has no use.
+/// The most bytes of a name. A longer name would leave too little of [`LARGEST`].
 const LONGEST_NAME: usize = 255;
-/// Most bytes of an attribute's value; browsers ignore the attribute if it is longer.
+/// The most bytes of an attribute's value. Browsers ignore an attribute with a longer value.
 const LONGEST_PATH: usize = 1024;
-/// Most bytes of a host name in DNS.
+/// The most bytes of a host name in DNS.
 const LONGEST_DOMAIN: usize = 253;
-/// Most bytes of a label, which is what stands between the dots of a host name.
+/// The most bytes of a label, a part of a host name between dots.
 const LONGEST_LABEL: usize = 63;
-/// The name prefixes that browsers know, and whether they bind the cookie to the host; a longer one stands before the
-/// one it starts with.
+/// The name prefixes that browsers know, and whether they bind the cookie to the host. A longer prefix comes before the
+/// prefix with which it starts.
 const PREFIXES: [(&str, bool); 4] = [
     ("__Host-Http-", true),
     ("__Host-", true),
     ("__Secure-", false),
     ("__Http-", false),
 ];
-/// For browsers that know no `Max-Age`.
+/// For browsers that do not know `Max-Age`.
 const PAST: &str = "Thu, 01 Jan 1970 00:00:00 GMT";
-/// The longest line around name, value, path and domain: its length is what a line needs besides them.
+/// The longest line without name, value, path and domain. A line needs room for it besides them.
 const FRAME: &str = "=; Path=; Domain=; Max-Age=18446744073709551615; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Secure; \
                      HttpOnly; SameSite=Strict; Partitioned";
 
@@ -255,7 +255,7 @@ fn path_problem(path: &str) -> Option<&'static str> {
     } else if path.len() > LONGEST_PATH {
         Some("the cookie path is longer than 1024 bytes; shorten it")
     } else if !path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b';') {
-        // A space at the end is trimmed by browsers, and one within never matches: request paths are percent-encoded.
+        // Browsers trim a space at the end, and a space inside never matches, since request paths are percent-encoded.
         Some("the cookie path has `;`, spaces, control or non-ASCII characters; percent-encode them")
     } else {
         None
@@ -279,19 +279,19 @@ fn domain_problem(domain: &str) -> Option<&'static str> {
     }
 }
 
-/// Whether letters, digits and hyphens are in an order that a label of a host name has (RFC 1123, section 2.1).
+/// Whether letters, digits and hyphens may be a label of a host name in this order (RFC 1123, section 2.1).
 fn is_label(label: &str) -> bool {
     label.len() <= LONGEST_LABEL && !label.starts_with('-') && !label.ends_with('-')
 }
 
-/// Name and value; a part without `=` or without a name is no pair.
+/// Name and value. A part without `=` or without a name is not a pair.
 fn parse_pair(part: &[u8]) -> Option<(&[u8], &[u8])> {
     let equals = part.iter().position(|&byte| byte == b'=')?;
     let (name, value) = (trim(&part[..equals]), trim(&part[equals + 1..]));
     (!name.is_empty()).then_some((name, value))
 }
 
-/// Without space and tab at both ends; what else counts as white space in Unicode stays.
+/// Without space and tab at both ends. Other white space of Unicode stays.
 pub(crate) fn trim(mut bytes: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
         bytes = rest;

@@ -1,4 +1,4 @@
-//! The keys of one UTC day, one cookie name and one audience, and their cache.
+//! The keys for one UTC day, one cookie name and one audience, and a cache of them.
 
 use std::sync::OnceLock;
 
@@ -9,7 +9,7 @@ use crate::keys::key::Key;
 use crate::keys::ring::KeyAt;
 use crate::time::DAY;
 
-/// The two keys of a day on which tokens expire.
+/// The two keys for tokens that expire on one day.
 pub(crate) struct DayKeys {
     /// Authenticates heads and commits to the key.
     pub(crate) check: Prk,
@@ -17,7 +17,7 @@ pub(crate) struct DayKeys {
     pub(crate) seal: Prk,
 }
 
-/// `lp(name) || lp(audience)`: where a token is valid.
+/// `lp(name) || lp(audience)`: the cookie name and audience for which a token is valid.
 #[derive(Clone)]
 pub(crate) struct Place(Vec<u8>);
 
@@ -35,11 +35,12 @@ impl Place {
 
 /// The day keys of one place, derived when they are first needed.
 ///
-/// Readers share no lock and write nothing, so that threads do not wait for each other. Tokens ask only for days on which
-/// an unexpired token may expire: at most 402 per key, a kilobyte each. Days that are over stay until the ring is replaced.
+/// Readers share no lock and write nothing, so that threads do not wait for each other. Tokens ask only for days on
+/// which an unexpired token may expire: at most 402 per key, a kilobyte each. Past days stay until the ring is
+/// replaced.
 pub(crate) struct DayKeyCache {
     place: Place,
-    /// One for each key of the ring.
+    /// One entry for each key of the ring.
     keys: Box<[Lazy<Days>]>,
 }
 
@@ -54,7 +55,7 @@ fn empty<T, const N: usize>() -> Box<[Lazy<T>; N]> {
 }
 
 impl DayKeyCache {
-    /// For a ring of so many keys.
+    /// A cache for a ring of `keys` keys.
     pub(crate) fn new(place: Place, keys: usize) -> Self {
         Self {
             place,
@@ -62,12 +63,12 @@ impl DayKeyCache {
         }
     }
 
-    /// An empty one for a ring of so many keys at the same place.
+    /// An empty cache at the same place, for a ring of `keys` keys.
     pub(crate) fn for_another_ring(&self, keys: usize) -> Self {
         Self::new(self.place.clone(), keys)
     }
 
-    /// The keys under which a token that expires at `expires` was sealed with `key`, a key of this cache's ring.
+    /// The day keys of a token that expires at `expires` and was sealed with `key`, a key of this cache's ring.
     pub(crate) fn get(&self, KeyAt { index, key }: KeyAt<'_>, expires: u32) -> &DayKeys {
         let day = day_of(expires);
         let page = day as usize / PAGE;
@@ -84,7 +85,7 @@ impl DayKeyCache {
         }
     }
 
-    /// The bytes of a day's keys, for an edge that holds no root.
+    /// The bytes of a day's keys, for an edge, which has no root.
     pub(crate) fn derive_raw(&self, key: &Key, day: u32) -> RawDayKeys {
         // check key = Expand(root, "check key" || u32 day || place, 32)
         // seal key  = Expand(root, "seal key"  || u32 day || place, 32)
@@ -102,7 +103,7 @@ pub(crate) struct RawDayKeys {
     pub(crate) seal: Zeroizing<[u8; 32]>,
 }
 
-/// The UTC day of an expiry: it chooses the keys.
+/// The UTC day of an expiry, which chooses the keys.
 pub(crate) const fn day_of(expires: u32) -> u32 {
     // day = floor(expires / 86400)
     expires / SECONDS_OF_DAY

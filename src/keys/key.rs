@@ -10,10 +10,11 @@ use crate::aead::{self, Prk};
 use crate::error::KeyError;
 use crate::ids::{KeyId, parse_hex};
 
-/// One secret of 32 bytes: what a session is sealed with.
+/// One secret of 32 bytes, which seals sessions.
 ///
-/// Written as `sealed1_`, the key id in 8 hexadecimal digits, `_`, the secret in 64 (SPEC.md, *Secret and key id*). Its
-/// `Debug` shows the id alone, it is neither `Clone` nor `Serialize`, and its memory is cleared when it is dropped.
+/// A key is written as `sealed1_`, the key id in 8 hexadecimal digits, `_`, the secret in 64 (SPEC.md, *Secret and key
+/// id*). `Debug` shows only the id, a key is neither `Clone` nor `Serialize`, and its memory is cleared when it is
+/// dropped.
 ///
 /// ```
 /// use sealed_session::Key;
@@ -25,8 +26,8 @@ use crate::ids::{KeyId, parse_hex};
 /// # Ok::<(), sealed_session::keys::KeyError>(())
 /// ```
 pub struct Key {
-    /// At one place in memory, however often the key moves (a growing ring moves all of its keys) and in however many rings
-    /// it is: no copy of the secret is left behind, and it is cleared with the last of them.
+    /// The secret has one place in memory, however often the key moves (a growing ring moves all of its keys) and
+    /// however many rings share it. So no copy of it stays in memory, and it is cleared with the last of these rings.
     kept: Arc<Kept>,
     id: KeyId,
 }
@@ -47,10 +48,10 @@ impl Key {
         Ok(Self::from_secret(secret))
     }
 
-    /// Takes the raw secret of a key management service.
+    /// Makes a key from a raw secret, such as that of a key management service.
     ///
-    /// Checked: it is 32 bytes long, not all printable ASCII (a password is no secret), and has at least 17 distinct
-    /// byte values.
+    /// Checked: the secret is 32 bytes long, is not all printable ASCII (a password is not a secret), and has at least
+    /// 17 distinct byte values.
     ///
     /// # Errors
     /// [`KeyError::RawLength`], [`KeyError::RawPrintable`] or [`KeyError::RawTooUniform`].
@@ -62,7 +63,7 @@ impl Key {
         if array.iter().all(|byte| (b' '..=b'~').contains(byte)) {
             return Err(KeyError::RawPrintable);
         }
-        // No table of the values that occur: it would tell half of the secret, and nothing would clear it.
+        // A table of the values that occur would tell half of the secret, and nothing would clear it.
         let first = |&(at, byte): &(usize, &u8)| !array[..at].contains(byte);
         let distinct = array.iter().enumerate().filter(first).count();
         if distinct < DISTINCT {
@@ -73,7 +74,7 @@ impl Key {
 
     /// Reads the written form.
     ///
-    /// Checked: prefix, length, lower case, and that the key id is the secret's own, which catches typing errors.
+    /// Checked: prefix, length, lower case, and that the key id is the id of the secret, which catches typing errors.
     ///
     /// # Errors
     /// [`KeyError::NotAKey`] or [`KeyError::Checksum`].
@@ -94,7 +95,7 @@ impl Key {
         self.id
     }
 
-    /// The written form, **with the secret**: for the place where secrets are kept and nowhere else.
+    /// The written form, **with the secret**: store it only where secrets are kept.
     #[must_use]
     pub fn write_with_secret(&self) -> SecretText {
         let mut text = String::with_capacity(WRITTEN);
@@ -102,7 +103,7 @@ impl Key {
         SecretText::new(text)
     }
 
-    /// Appends the written form; `text` has room for it, so that no copy is left behind by growing.
+    /// Appends the written form. `text` must have room for it: growing would leave a copy in memory.
     pub(crate) fn write_to(&self, text: &mut String) {
         text.push_str(PREFIX);
         push_hex(text, &self.id.0);
@@ -110,12 +111,12 @@ impl Key {
         push_hex(text, &*self.kept.secret);
     }
 
-    /// `root`, from which the key id and every day's keys are expanded.
+    /// `root`, from which the key id and the keys of every day are expanded.
     pub(crate) fn root(&self) -> &Prk {
         &self.kept.root
     }
 
-    /// The same key for another ring: the secret is shared, not copied.
+    /// The same key for another ring. Both share the secret; it is not copied.
     pub(crate) fn share(&self) -> Self {
         Self {
             kept: Arc::clone(&self.kept),
@@ -147,7 +148,7 @@ impl fmt::Debug for Key {
     }
 }
 
-/// A text that contains secrets: shown only through [`expose`](Self::expose), cleared from memory when dropped.
+/// A text that contains secrets. Only [`expose`](Self::expose) shows it, and it is cleared from memory when dropped.
 pub struct SecretText(Zeroizing<String>);
 
 impl SecretText {
@@ -170,9 +171,9 @@ impl fmt::Debug for SecretText {
 
 /// Bytes of a secret.
 const SECRET: usize = 32;
-/// Fewest distinct byte values of a raw secret. 32 random bytes have fewer once in 4 * 10^14 draws.
+/// The smallest number of distinct byte values in a raw secret. 32 random bytes have fewer once in 4 * 10^14 draws.
 const DISTINCT: usize = 17;
-/// Starts a written key; the digit is the format's version.
+/// The start of a written key. The digit is the format's version.
 pub(crate) const PREFIX: &str = "sealed1_";
 /// Characters of a written key.
 pub(crate) const WRITTEN: usize = PREFIX.len() + 8 + 1 + 64;

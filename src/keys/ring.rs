@@ -1,4 +1,4 @@
-//! The keys of an application with their roles, and the written ring.
+//! The keys of an application with their roles, and the written form of such a ring.
 
 use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -13,22 +13,22 @@ use crate::ids::KeyId;
 use crate::keys::key::{self, Key, SecretText};
 use crate::time::{from_seconds, parse_rfc3339, to_seconds, write_rfc3339};
 
-/// The keys of an application: exactly one seals at any time, all open.
+/// The keys of an application: at any time exactly one key seals, and all keys open.
 ///
-/// Roles are named, never positional. The written ring has one entry per line (or separated by `;`), `#` starts a
-/// comment:
+/// Each key names its role; the order of keys means nothing. The written ring has one entry per line (or separated by
+/// `;`), and `#` starts a comment:
 ///
 /// ```text
-/// seal sealed1_…                              # seals until another one takes over
-/// seal sealed1_… from=2026-12-01T00:00:00Z    # opens now, seals from that instant
-/// open sealed1_…                              # only opens: the previous key, or the next one
+/// seal sealed1_…                              # seals until another key takes over
+/// seal sealed1_… from=2026-12-01T00:00:00Z    # opens now, seals from that time on
+/// open sealed1_…                              # only opens: the previous key, or the next key
 /// ```
 ///
-/// A single bare key is a ring that seals with it. Checked: exactly one `seal` entry has no `from`, no two would seal
-/// at the same time, no key stands twice.
+/// A single bare key is a ring that seals with this key. Checked: exactly one `seal` entry has no `from`, no two keys
+/// would seal at the same time, and no key occurs twice.
 ///
-/// A ring does not change: [`also_opening`](Self::also_opening), [`promote`](Self::promote) and [`without`](Self::without)
-/// give another one, which shares the secrets, and an error leaves the first one as it is. A rotation:
+/// A ring does not change: [`also_opening`](Self::also_opening), [`promote`](Self::promote) and
+/// [`without`](Self::without) return another ring, which shares the secrets. A rotation:
 ///
 /// ```
 /// use sealed_session::{Key, KeyRing};
@@ -37,20 +37,20 @@ use crate::time::{from_seconds, parse_rfc3339, to_seconds, write_rfc3339};
 /// let (old_id, new_id) = (old.id(), new.id());
 /// let ring = KeyRing::new(old);
 /// let ring = ring.also_opening(new)?; // 1. every server gets the new key
-/// let ring = ring.promote(new_id, None)?; // 2. it seals
-/// let ring = ring.without(old_id)?; // 3. when all that the old one sealed has expired
+/// let ring = ring.promote(new_id, None)?; // 2. the new key seals
+/// let ring = ring.without(old_id)?; // 3. when everything that the old key sealed has expired
 /// assert_eq!(ring.describe().len(), 1);
 /// # Ok::<(), sealed_session::keys::KeyError>(())
 /// ```
 #[must_use = "a ring does not change: this is another one"]
 pub struct KeyRing {
-    /// Sorted by key id, so that looking one up costs the same wherever it stands.
+    /// Sorted by key id, so that finding a key costs the same wherever it was written.
     entries: Vec<Entry>,
-    /// The file that this process made for it, if it did.
+    /// The file, if this process made one for the ring.
     made: Option<Arc<Made>>,
 }
 
-/// A file that was made for a new ring.
+/// A new file that was made for a new ring.
 struct Made {
     path: PathBuf,
     key_id: KeyId,
@@ -62,20 +62,20 @@ struct Entry {
     role: Role,
 }
 
-/// A key of a ring, and which of its keys it is.
+/// A key of a ring, and its place in the ring.
 #[derive(Clone, Copy)]
 pub(crate) struct KeyAt<'a> {
     pub(crate) index: usize,
     pub(crate) key: &'a Key,
 }
 
-/// What a key of a ring is for. Every key opens.
+/// The role of a key in its ring. Every key opens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Role {
-    /// Seals, until a key with a `from` instant takes over.
+    /// Seals, until a key with a `from` time takes over.
     Seal,
-    /// Opens now, seals from this instant on.
+    /// Opens now, and seals from this time on.
     SealFrom(OffsetDateTime),
     /// Only opens.
     Open,
@@ -119,7 +119,8 @@ impl KeyRing {
         }
     }
 
-    /// The ring with one more key, which only opens: the previous one, or the next one before every server has it.
+    /// The ring with one more key, which only opens: the previous key, or the next key while not every server has it
+    /// yet.
     ///
     /// ```
     /// use sealed_session::keys::{Key, KeyRing, Role};
@@ -133,7 +134,7 @@ impl KeyRing {
     /// ```
     ///
     /// # Errors
-    /// [`KeyError::SameId`] if the ring has a key of this id.
+    /// [`KeyError::SameId`] if the ring has a key with this id.
     #[doc(alias("open", "fallback", "previous", "add"))]
     pub fn also_opening(&self, key: Key) -> Result<Self, KeyError> {
         let role = Role::Open;
@@ -142,11 +143,14 @@ impl KeyRing {
         self.changed(entries)
     }
 
-    /// The ring in which a key that it has seals: at once, and all others only open; or `from` an instant on (in whole seconds,
-    /// rounded down; one second after 1970 began at the earliest), and the others stay as they are.
+    /// The ring in which one of its keys seals.
     ///
-    /// In a fleet, every server must open with the key before one seals with it: give it to all with
-    /// [`also_opening`](Self::also_opening) first.
+    /// Without `from`, the key seals at once, and all other keys only open. With `from`, it seals from that time on (in
+    /// whole seconds, rounded down; at the earliest one second after the start of 1970), and the other keys keep their
+    /// roles.
+    ///
+    /// In a fleet, every server must open with the key before any server seals with it: give the key to all servers
+    /// with [`also_opening`](Self::also_opening) first.
     ///
     /// ```
     /// use std::time::Duration;
@@ -166,8 +170,8 @@ impl KeyRing {
     /// ```
     ///
     /// # Errors
-    /// [`KeyError::NoSuchKey`]; [`KeyError::TwoSeal`] if another key takes over at the same instant;
-    /// [`KeyError::NothingSeals`] if the key seals from the beginning already and is to do so only from an instant on.
+    /// [`KeyError::NoSuchKey`]; [`KeyError::TwoSeal`] if another key takes over at the same time;
+    /// [`KeyError::NothingSeals`] if the key seals from the beginning and would now seal only from a later time on.
     #[doc(alias("rotate", "seal", "activate"))]
     pub fn promote(&self, id: KeyId, from: Option<OffsetDateTime>) -> Result<Self, KeyError> {
         let at = self.get(id).ok_or(KeyError::NoSuchKey { id })?.index;
@@ -177,13 +181,13 @@ impl KeyRing {
                 entries.iter_mut().for_each(|entry| entry.role = Role::Open);
                 entries[at].role = Role::Seal;
             }
-            // Never 0, which is `Role::Seal`'s.
+            // Never 0, which means `Role::Seal`.
             Some(from) => entries[at].role = Role::SealFrom(from_seconds(to_seconds(from).max(1))),
         }
         self.changed(entries)
     }
 
-    /// The ring without the key of this id: nothing that is sealed under it opens any more.
+    /// The ring without the key with this id: nothing that was sealed with the key opens any more.
     ///
     /// ```
     /// use sealed_session::keys::{Key, KeyError, KeyRing};
@@ -197,7 +201,8 @@ impl KeyRing {
     /// ```
     ///
     /// # Errors
-    /// [`KeyError::NoSuchKey`]; [`KeyError::NothingSeals`] or [`KeyError::EmptyRing`] if that key is needed for sealing.
+    /// [`KeyError::NoSuchKey`]; [`KeyError::NothingSeals`] or [`KeyError::EmptyRing`] if that key is needed for
+    /// sealing.
     #[doc(alias("remove", "retire", "drop"))]
     pub fn without(&self, id: KeyId) -> Result<Self, KeyError> {
         let at = self.get(id).ok_or(KeyError::NoSuchKey { id })?.index;
@@ -221,7 +226,7 @@ impl KeyRing {
     /// ```
     ///
     /// # Errors
-    /// Any [`KeyError`] about entries and rings. The error names the entry, never the secret.
+    /// Any [`KeyError`] about entries and rings. The error names the entry, and never contains the secret.
     pub fn parse(text: &str) -> Result<Self, KeyError> {
         if text.starts_with('\u{feff}') {
             let problem = "a byte order mark stands before it; save the file as UTF-8 without one";
@@ -252,7 +257,8 @@ impl KeyRing {
         Self::checked(parsed)
     }
 
-    /// Ids and roles without secrets: the key that seals first, those that take over by instant, then the others by id.
+    /// Ids and roles without secrets: first the key that seals, then the keys that take over, by time, then the others,
+    /// by id.
     ///
     /// ```
     /// use sealed_session::{Key, KeyRing};
@@ -274,7 +280,7 @@ impl KeyRing {
         keys
     }
 
-    /// The written ring, **with its secrets**: for the place where secrets are kept and nowhere else.
+    /// The written ring, **with its secrets**: store it only where secrets are kept.
     ///
     /// ```
     /// use sealed_session::{Key, KeyRing};
@@ -320,7 +326,7 @@ impl KeyRing {
         self.sealing(to_seconds(now)).key.id()
     }
 
-    /// Of the `seal` entries whose instant has passed, the latest.
+    /// The key of the latest `seal` entry whose time has come.
     pub(crate) fn sealing(&self, now: u64) -> KeyAt<'_> {
         self.all()
             .filter_map(|key| {
@@ -332,7 +338,7 @@ impl KeyRing {
             .expect("every ring has a key that seals from the beginning")
     }
 
-    /// The keys that seal, each with the Unix second from which on it does, earliest first.
+    /// The keys that seal, each with the Unix second from which it seals, the earliest first.
     pub(crate) fn sealing_from(&self) -> Vec<(KeyId, u64)> {
         let mut sealing: Vec<_> = self
             .entries
@@ -361,7 +367,7 @@ impl KeyRing {
         Self { made, ..self }
     }
 
-    /// The file that this process made for the ring, and its key, for the one who asks first.
+    /// The file that this process made for the ring, and its key. Only the first call gets them.
     pub(crate) fn take_made(&self) -> Option<(&Path, KeyId)> {
         let made = self.made.as_ref()?;
         let is_first = !made.told.swap(true, Ordering::AcqRel);
@@ -442,11 +448,11 @@ impl Entry {
         }
     }
 
-    /// From which second on this key may seal.
+    /// The second from which this key may seal.
     fn seals_from(&self) -> Option<u64> {
         match self.role {
             Role::Seal => Some(0),
-            // Never 0, which is `Role::Seal`'s: `promote` and `parse` see to it.
+            // Never 0, which means `Role::Seal`: `promote` and `parse` prevent it.
             Role::SealFrom(instant) => Some(to_seconds(instant)),
             Role::Open => None,
         }

@@ -1,4 +1,4 @@
-//! Rings in environment variables and files, and the file that is made at the first start.
+//! Rings in environment variables and files, and the new file of the first start.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
@@ -12,10 +12,10 @@ use crate::files::{create_new, directory_of, sync_name};
 use crate::keys::key::{self, Key};
 use crate::keys::ring::KeyRing;
 
-/// Something that gives the present key ring whenever it is asked: a file, a key management service, a vault.
+/// A source of the current key ring: a file, a key management service, a vault.
 ///
-/// [`Sessions::reload_from`](crate::Sessions::reload_from) asks it again and again, on a thread of its own or wherever it is
-/// driven; it may block. Any `Fn() -> Result<KeyRing, KeyError>` is one:
+/// [`Sessions::reload_from`](crate::Sessions::reload_from) asks the source again and again, on a thread of its own or
+/// wherever the application drives it. The source may block. Any `Fn() -> Result<KeyRing, KeyError>` is a source:
 ///
 /// ```
 /// use sealed_session::keys::{KeyError, KeySource};
@@ -36,7 +36,7 @@ pub trait KeySource: Send {
     /// The ring as it is now.
     ///
     /// # Errors
-    /// Any [`KeyError`]; [`KeyError::Source`] for what no other one says. It goes into logs.
+    /// Any [`KeyError`]; [`KeyError::Source`] for problems that no other variant names. The error goes into logs.
     fn load(&self) -> Result<KeyRing, KeyError>;
 }
 
@@ -46,16 +46,16 @@ impl<F: Fn() -> Result<KeyRing, KeyError> + Send> KeySource for F {
     }
 }
 
-/// The written ring in a file, opened and read anew every time and compared by what it says: so it does not matter whether
-/// the file is rewritten, renamed over or reached through a symbolic link that is swapped (as Kubernetes does with mounted
-/// secrets), nor on which kind of file system it lies.
+/// The written ring in a file, which is opened and read anew every time. Its content is compared, so a change is found
+/// on every kind of file system, whether the file is rewritten, replaced by a rename, or reached through a symbolic
+/// link that is swapped (as Kubernetes does with mounted secrets).
 #[derive(Clone, Debug)]
 pub struct RingFile {
     path: PathBuf,
 }
 
 impl RingFile {
-    /// The file at `path`, of at most 1 MiB. It is not opened yet.
+    /// The file at `path`, of at most 1 MiB. This does not open it yet.
     pub fn new(path: impl AsRef<Path>) -> Self {
         Self {
             path: path.as_ref().to_owned(),
@@ -81,8 +81,9 @@ impl KeyRing {
     /// ```
     ///
     /// # Errors
-    /// [`KeyError::Environment`] if the variable is missing, [`KeyError::EnvironmentNotText`] if it is not UTF-8, otherwise
-    /// [`KeyError::InEnvironment`] with an error of [`parse`](Self::parse). None contains the variable's content.
+    /// [`KeyError::Environment`] if the variable is missing, [`KeyError::EnvironmentNotText`] if it is not UTF-8,
+    /// otherwise [`KeyError::InEnvironment`] with an error of [`parse`](Self::parse). No error contains the variable's
+    /// content.
     pub fn from_env(variable: &str) -> Result<Self, KeyError> {
         let shown = || shown_name(variable).to_owned();
         let text = std::env::var_os(variable).ok_or_else(|| KeyError::Environment { variable: shown() })?;
@@ -96,8 +97,8 @@ impl KeyRing {
         })
     }
 
-    /// Reads the ring from a regular file of at most 1 MiB, or from where a symbolic link leads to one. A pipe, such as
-    /// `/dev/stdin` or the shell's `<(…)`, is refused without being opened: it gives a ring only once.
+    /// Reads the ring from a regular file of at most 1 MiB; symbolic links are followed. A pipe, such as `/dev/stdin`
+    /// or the shell's `<(…)`, is refused without being opened, because a pipe gives a ring only once.
     ///
     /// ```
     /// use sealed_session::{Key, KeyRing};
@@ -112,7 +113,7 @@ impl KeyRing {
     /// ```
     ///
     /// # Errors
-    /// [`KeyError::NotAFile`]; [`KeyError::File`] if it cannot be read, is too large or not UTF-8; otherwise
+    /// [`KeyError::NotAFile`]; [`KeyError::File`] if the file cannot be read, is too large or not UTF-8; otherwise
     /// [`KeyError::InFile`] with an error of [`parse`](Self::parse).
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, KeyError> {
         let path = path.as_ref();
@@ -120,11 +121,12 @@ impl KeyRing {
             path: shown_path(path),
             source,
         };
-        // Opening a pipe waits until somebody writes to it. Whoever could swap the file for one right now could also write it.
+        // Opening a pipe would wait for a writer. An attacker who could swap the file for a pipe after this check could
+        // also write the file.
         if !fs::metadata(path).map_err(refused)?.is_file() {
             return Err(KeyError::NotAFile { path: shown_path(path) });
         }
-        // The whole room at once, so that no copy of a secret is left behind by growing.
+        // All of the room at once, so that growing leaves no copy of a secret in memory.
         let mut text = Zeroizing::new(String::with_capacity(LARGEST_FILE + 1));
         let file = File::open(path).map_err(refused)?;
         file.take(LARGEST_FILE as u64 + 1)
@@ -139,12 +141,12 @@ impl KeyRing {
         })
     }
 
-    /// Reads the ring from a file as [`from_file`](Self::from_file) does; if there is none, it is made with a new key, readable
-    /// by its owner alone (on Unix). For one machine: a fleet needs the same file on every server.
+    /// Reads the ring from a file as [`from_file`](Self::from_file) does. If there is no file, makes one with a new
+    /// key, which only its owner may read (on Unix). For one machine: a fleet needs the same file on every server.
     ///
-    /// The file comes into being as a whole, and never takes the place of another: processes that start at once end up with
-    /// one key. A file that is empty or damaged is an error and is left as it is. Keep the file: without it all sessions are
-    /// over. The first [`Sessions`](crate::Sessions) with an observer tell it of a new file as
+    /// The file appears as a whole and never replaces another file, so processes that start at the same time all get
+    /// one key. An empty or damaged file is an error and does not change. Keep the file: without it every session ends.
+    /// The first [`Sessions`](crate::Sessions) with an observer report a new file as
     /// [`Event::KeyFileCreated`](crate::Event::KeyFileCreated).
     ///
     /// ```
@@ -160,7 +162,8 @@ impl KeyRing {
     /// ```
     ///
     /// # Errors
-    /// As `from_file` for a file that is there; [`KeyError::FileNotMade`] if none can be made; [`KeyError::RandomSource`].
+    /// As `from_file` for an existing file; [`KeyError::FileNotMade`] if a new file cannot be made;
+    /// [`KeyError::RandomSource`].
     #[doc(alias("create", "generate", "open_or_create"))]
     pub fn from_file_or_new(path: impl AsRef<Path>) -> Result<Self, KeyError> {
         let path = path.as_ref();
@@ -177,7 +180,7 @@ impl KeyRing {
             let ring = Self::new(key);
             match make(path, &ring) {
                 Ok(()) => return Ok(ring.made_at(shown_path(path), key_id)),
-                // Another process was faster, and its file is whole; or a link leads to nothing.
+                // Another process was faster, and its file is whole. (Where a link leads to no file, the error stays.)
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists && !is_missing(path) => {}
                 Err(error) => return Err(not_made(error)),
             }
@@ -190,8 +193,9 @@ fn is_missing(path: &Path) -> bool {
     fs::metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
-/// Makes the file of a new ring, as a whole: written under another name, and then given its own by a link, which never takes
-/// the place of a file. What a crash leaves under the other name is in nobody's way, since no key has the same one.
+/// Makes the file of a new ring as a whole: writes it under a temporary name, and then links it to its own name, since
+/// a link never replaces a file. A temporary file that a crash leaves disturbs no later start: each key has a temporary
+/// name of its own.
 fn make(path: &Path, ring: &KeyRing) -> io::Result<()> {
     if fs::symlink_metadata(path).is_ok() {
         return Err(io::ErrorKind::AlreadyExists.into());
@@ -240,7 +244,7 @@ fn shown_path(path: &Path) -> PathBuf {
     }
 }
 
-/// Whether a part of a path may be a secret: in hexadecimal digits or base64 it is long and has no point in it.
+/// Whether a part of a path may be a secret: in hexadecimal digits or base64 a secret is long and contains no point.
 fn is_secret(part: &OsStr) -> bool {
     part.len() >= SHORTEST_SECRET && !has_point(part)
 }
@@ -249,14 +253,14 @@ fn has_point(part: &OsStr) -> bool {
     part.as_encoded_bytes().contains(&b'.')
 }
 
-/// The first line of a file that is made.
+/// The first line of a new file.
 const COMMENT: &str =
     "# Anyone who reads this file can make sessions, and without it every session ends: keep it, and keep it secret.\n";
 /// The largest file that is read as a ring, in bytes.
 const LARGEST_FILE: usize = 1 << 20;
-/// Longest name of a variable that is shown, in bytes: shorter than a key.
+/// The longest name of a variable that is shown, in bytes: shorter than a key.
 const LONGEST_NAME: usize = 64;
-/// A raw secret in base64, without padding, is longer than this.
+/// A raw secret in base64 without padding has more bytes than this.
 const SHORTEST_SECRET: usize = 40;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Revocations that survive a restart: a file that one process writes, a snapshot and after it what came since.
+//! Revocations that survive a restart: a file that one process writes, with a snapshot and later deltas.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -16,17 +16,19 @@ use crate::revocation::{Revocation, RevocationCursor, RevocationList, Revocation
 use crate::session::event::{Event, Observer};
 use crate::time::{from_seconds, now};
 
-/// [`Revocations`] that survive a restart: what is revoked is in the file, on the disk, when the call returns.
+/// [`Revocations`] that survive a restart: when a revoking call returns, the revocation is in the file, on the disk.
 ///
-/// That takes some milliseconds, in which the calling thread waits. Those that revoke at the same time share one write. What is
-/// *merged* into the list is written with the next revocation or [`flush`](Self::flush).
+/// The write takes some milliseconds, during which the calling thread waits. Threads that revoke at the same time share
+/// one write. *Merged* entries are written with the next revocation or [`flush`](Self::flush).
 ///
-/// The file is for one process: a lock file beside it tells. It begins with a snapshot, and deltas follow until they are
-/// as long as it; then the whole is written beside it and renamed. So whenever the process is killed the file reads, and has all
-/// that was revoked before ([`Revocations::merge_file_at`] reads it too). A write that fails is an
-/// [`Event::RevocationFileNotWritten`]; the revocation holds in memory, and the next one or a flush writes both.
+/// The file is for one process: a lock file beside it ensures that. The file begins with a snapshot, and deltas follow.
+/// When the deltas are as long as the snapshot, a new file is written and renamed over the old one. So the file can be
+/// read whenever the process is killed, and has all earlier revocations ([`Revocations::merge_file_at`] reads it too).
+/// A write that fails is an [`Event::RevocationFileNotWritten`]. The revocation then holds in memory, and the next
+/// revocation or flush writes both.
 ///
-/// Clones are handles to one file. It is released when the last one is gone, that in [`Sessions`](crate::Sessions) included.
+/// Clones are handles to one file. The file is released when the last clone is dropped, including that in
+/// [`Sessions`](crate::Sessions).
 ///
 /// ```
 /// use sealed_session::revocation::{RevocationFile, Revocations};
@@ -51,13 +53,13 @@ struct Shared {
     list: Revocations,
     path: PathBuf,
     writer: Mutex<Writer>,
-    /// The lock goes when it is closed, also by `kill -9`.
+    /// The operating system releases the lock when this file is closed, also after a `kill -9`.
     _lock: File,
 }
 
 /// How far the file has followed the list.
 struct Writer {
-    /// At its end. `None`: the last write failed, and nobody knows what it left.
+    /// Positioned at its end. `None`: the last write failed, and what it left is unknown.
     file: Option<File>,
     cursor: RevocationCursor,
     snapshot: u64,
@@ -65,12 +67,12 @@ struct Writer {
 }
 
 impl RevocationFile {
-    /// Merges the file at `path` into `list` and keeps all later revocations there. If there is none it is made, readable by
-    /// all that the process's umask allows and writable by its owner alone.
+    /// Merges the file at `path` into `list` and keeps all later revocations in the file. If there is no file, makes
+    /// one: all users whom the process's umask allows may read it, and only its owner may write it.
     ///
     /// # Errors
-    /// [`RevocationFileError::InUse`] if another process has it, [`RevocationFileError::Unreadable`] if it is no
-    /// revocation list or a damaged one, [`RevocationFileError::File`] if the operating system refuses something.
+    /// [`RevocationFileError::InUse`] if another process has the file, [`RevocationFileError::Unreadable`] if it is no
+    /// revocation list or damaged, [`RevocationFileError::File`] if the operating system refuses something.
     pub fn open(path: impl AsRef<Path>, list: Revocations) -> Result<Self, RevocationFileError> {
         Self::start(path.as_ref(), list, |path, source, _| {
             let path = path.to_owned();
@@ -78,10 +80,12 @@ impl RevocationFile {
         })
     }
 
-    /// As [`open`](Self::open), but a file that is damaged does not stop the start: a copy of it gets the name `path` with
-    /// `.unreadable-` and the time, an [`Event::RevocationFilePutAside`] tells, and what stands before the damage is taken over.
+    /// As [`open`](Self::open), but a damaged file does not stop the start. A copy of it is kept under the name `path`
+    /// with `.unreadable-` and the time, the entries before the damage are merged, and an
+    /// [`Event::RevocationFilePutAside`] is reported.
     ///
-    /// What stood after it opens again. Raise the cut-off, or merge the list of another server, if that is too much.
+    /// Sessions whose entries were after the damage open again. If they must not, raise the cut-off or merge the list
+    /// of another server.
     ///
     /// # Errors
     /// As [`open`](Self::open), but never [`RevocationFileError::Unreadable`].
@@ -119,7 +123,8 @@ impl RevocationFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(failed(error)),
         }
-        // Also where there is nothing to write: it shows that it can be written, and cuts off what a kill left.
+        // Also if there is nothing to write: this shows that the file can be written, and removes what a kill left at
+        // its end.
         let writer = Writer::rewritten(path, &list, from_seconds(now())).map_err(failed)?;
         let shared = Shared {
             list,
@@ -132,22 +137,22 @@ impl RevocationFile {
         })
     }
 
-    /// Writes whatever of the list is not in the file yet: what was merged, and what could not be written before. For a
-    /// shutdown, a timer, and a handler that has to know whether its revocation survives a restart.
+    /// Writes all entries that are not in the file yet: merged entries, and entries whose write failed. For a shutdown,
+    /// a timer, and a handler that has to know whether its revocation survives a restart.
     ///
     /// # Errors
-    /// That of the file system. The next revocation or flush tries again.
+    /// The error of the file system. The next revocation or flush tries again.
     pub fn flush(&self) -> io::Result<()> {
         self.write(from_seconds(now()))
     }
 
-    /// Who waits here for another thread's write mostly finds that it has written this one's news as well.
+    /// A thread that waits here for another thread's write mostly finds that it has written this thread's news too.
     fn write(&self, now: OffsetDateTime) -> io::Result<()> {
         let Shared { list, path, writer, .. } = &*self.shared;
         let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
-        // Out of its place until all is well.
+        // Taken out until the write has succeeded.
         if let Some(mut file) = writer.file.take()
-            // Somebody may have removed the file or put another one in its place.
+            // The file may have been removed or replaced.
             && is_at(&file, path, writer.length).unwrap_or(false)
         {
             let mut cursor = writer.cursor;
@@ -179,12 +184,12 @@ impl RevocationFile {
 }
 
 impl Writer {
-    /// Writes the whole list beside the file and renames, so that there is a whole file at any moment.
+    /// Writes the whole list beside the file and renames it, so that there is a whole file at any moment.
     fn rewritten(path: &Path, list: &Revocations, now: OffsetDateTime) -> io::Result<Self> {
         let cursor = list.cursor();
         let snapshot = list.snapshot_at(now);
         let new = beside(path, ".new");
-        // What a kill left behind is not written into: it may be somebody else's, or a link.
+        // Not written into if it exists: another process may have put a file or a link there.
         match fs::remove_file(&new) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -223,7 +228,7 @@ impl RevocationList for RevocationFile {
 
     fn raise_cut_off(&self, instant: OffsetDateTime) {
         self.shared.list.raise_cut_off(instant);
-        // Without the time, nothing counts as expired.
+        // The time is not known here. With this one, no entry counts as expired.
         self.write_or_report(OffsetDateTime::UNIX_EPOCH);
     }
 
@@ -245,7 +250,7 @@ fn failed(path: &Path, source: io::Error) -> RevocationFileError {
     }
 }
 
-/// Where the file really is: a link to it stays one, and a later change of the working directory changes nothing.
+/// The real path of the file: a link to it stays a link, and a later change of the working directory does not matter.
 fn resolved(path: &Path) -> io::Result<PathBuf> {
     let error = match fs::canonicalize(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => error,
@@ -253,14 +258,14 @@ fn resolved(path: &Path) -> io::Result<PathBuf> {
     };
     let directory = directory_of(path);
     match (fs::read_link(path), path.file_name()) {
-        // A link to a file that is still to be made. (A circle of links is another error above.)
+        // A link to a file that does not exist yet. (A circle of links is another error above.)
         (Ok(target), _) => resolved(&directory.join(target)),
         (Err(_), Some(name)) => Ok(fs::canonicalize(directory)?.join(name)),
         (Err(_), None) => Err(error),
     }
 }
 
-/// Writes what an unreadable file held into one beside it. The file itself stays until another one takes its place.
+/// Writes the content of an unreadable file into a new file beside it. The unreadable file stays until it is replaced.
 fn keep_aside(path: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
     for number in now().. {
         let aside = beside(path, &format!(".unreadable-{number}"));

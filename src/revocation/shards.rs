@@ -1,6 +1,6 @@
-//! Revoked ids in 256 sorted runs, one per first byte of the id: looked up by bisection, so no choice of ids makes a lookup
-//! slow; written, pruned and bounded one run at a time, so that no reader waits for the whole list, and entries that begin alike
-//! can push out only each other.
+//! Revoked ids in 256 sorted runs, one per first byte of the id. A lookup bisects a run, so no choice of ids makes it
+//! slow. Runs are written, pruned and bounded one at a time, so no reader waits for the whole list, and an entry can
+//! push out only entries with the same first byte.
 
 use std::array;
 use std::cmp::Ordering::{Equal, Less};
@@ -12,18 +12,18 @@ use crate::revocation::snapshot::{Entry, Writer};
 
 pub(crate) struct Shards {
     runs: Box<[RwLock<Run>; 256]>,
-    /// How many entries a run has room for.
+    /// The number of entries for which a run has room.
     most_of_run: usize,
-    /// The entries of all runs.
+    /// The number of entries in all runs.
     len: AtomicUsize,
 }
 
-/// What joining did.
+/// The result of joining entries.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Joined {
-    /// How many entries were news.
+    /// The number of entries that were news.
     pub(crate) news: usize,
-    /// How many of these and the older ones made room.
+    /// The number of entries, new or old, that were dropped to make room.
     pub(crate) dropped: usize,
 }
 
@@ -31,13 +31,13 @@ pub(crate) struct Joined {
 #[derive(Default)]
 struct Run {
     entries: Vec<Entry>,
-    /// At this many entries the next pruning pays for itself.
+    /// At this number of entries, the next pruning pays for itself.
     prune_at: usize,
 }
 
 impl Shards {
-    /// With room for `most` entries, if they begin as evenly as random ones do: a run may have 4 standard deviations more than
-    /// its 256th.
+    /// Shards with room for `most` entries with random ids: a run may have 4 standard deviations more than a 256th of
+    /// them.
     pub(crate) fn new(most: usize) -> Self {
         let share = most.div_ceil(256);
         Self {
@@ -52,10 +52,11 @@ impl Shards {
         run.unwrap_or_else(PoisonError::into_inner).find(id).is_ok()
     }
 
-    /// Joins entries with different ids, all beginning with this byte: of two instants for one id the later one holds, and
-    /// what is over at `now` is passed over. If the run is full, the entries that end first make room, be they old or new.
+    /// Joins entries with different ids that all begin with this byte. Of two ends for one id the later one holds, and
+    /// entries that have ended at `now` are left out. If the run is full, the entries that end first are dropped, be
+    /// they old or new.
     ///
-    /// `note` gets what was news before anybody else finds it here.
+    /// `note` gets the news before any other thread finds them here.
     pub(crate) fn join(
         &self,
         first: u8,
@@ -76,7 +77,7 @@ impl Shards {
         })
     }
 
-    /// Drops what is over and writes the rest.
+    /// Drops entries that have ended, and writes the others.
     pub(crate) fn write(&self, writer: &mut Writer, now: u64) {
         for run in 0..self.runs.len() {
             self.change(run, |run| {
@@ -94,7 +95,7 @@ impl Shards {
         let mut run = self.runs[run].write().unwrap_or_else(PoisonError::into_inner);
         let before = run.entries.len();
         let result = act(&mut run);
-        // Adds the difference: both wrap.
+        // Adds the difference, which may be negative: both operations wrap.
         self.len
             .fetch_add(run.entries.len().wrapping_sub(before), Ordering::Relaxed);
         result
@@ -126,7 +127,7 @@ impl Run {
 
     fn add(&mut self, added: &[Entry]) {
         if self.entries.capacity() - self.entries.len() < added.len() {
-            // An eighth to spare instead of the double: memory matters more here than the copying.
+            // An eighth to spare instead of doubling: here, memory matters more than copying.
             self.entries.reserve_exact(added.len() + self.entries.len() / 8);
         }
         if let &[entry] = added {
@@ -134,12 +135,13 @@ impl Run {
             self.entries.insert(at, entry);
         } else if !added.is_empty() {
             self.entries.extend_from_slice(added);
-            // A stable sort merges two runs in linear time, however many are added.
+            // A stable sort merges two sorted runs in linear time, however many entries are added.
             self.entries.sort_by_key(|entry| entry.id);
         }
     }
 
-    /// If there are more than `most`, drops those that end first, and a 16th more, so that the next ones have room for long.
+    /// If there are more than `most` entries, drops those that end first, and a 16th more, so that there is room for
+    /// many later entries.
     fn make_room(&mut self, most: usize) -> usize {
         if self.entries.len() <= most {
             return 0;
@@ -162,7 +164,7 @@ impl Run {
     fn prune(&mut self, now: u64) {
         self.entries.retain(|entry| u64::from(entry.until) > now);
         let length = self.entries.len();
-        // A quarter more: each entry is looked at about five times over all prunings.
+        // A quarter more: each entry is read about five times over all prunings.
         self.prune_at = length + length / 4;
         if self.entries.capacity() > 2 * length {
             self.entries.shrink_to(length + length / 8);

@@ -1,4 +1,4 @@
-//! A revocation list as bytes (SPEC.md, *Revocation list*): one canonical form, read strictly.
+//! A revocation list as bytes (SPEC.md, *Revocation list*): it has one canonical form, which is read strictly.
 //!
 //! ```text
 //! "SSRL" | u8 version = 1 | u32 cut-off | u64 count | count times: 8 bytes session id | u32 until
@@ -7,22 +7,22 @@
 use crate::error::RevocationsError;
 use crate::ids::SessionId;
 
-/// A revoked id, and the Unix second after which its entry may go: 12 bytes in memory as on the wire.
+/// A revoked id, and the Unix second after which its entry may be dropped: 12 bytes in memory and on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) id: SessionId,
     pub(crate) until: u32,
 }
 
-/// A list that was read: checked as a whole, and still in the bytes that it came in.
+/// A list that was read and checked as a whole. It borrows the bytes.
 pub(crate) struct Snapshot<'a> {
     pub(crate) cut_off: u32,
     entries: &'a [[u8; ENTRY]],
 }
 
 impl<'a> Snapshot<'a> {
-    /// Checked: the mark, the version, a length that is exactly that of the count, ids that strictly ascend. Nothing is
-    /// allocated, whatever the bytes claim.
+    /// Checked: the mark, the version, that the length fits the count exactly, and that the ids strictly ascend.
+    /// Nothing is allocated, whatever the bytes claim.
     pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self, RevocationsError> {
         let after_mark = bytes.strip_prefix(MARK).ok_or(RevocationsError::NotAList)?;
         match after_mark.first() {
@@ -41,8 +41,8 @@ impl<'a> Snapshot<'a> {
         Ok(Self { cut_off, entries })
     }
 
-    /// Lists one after another, and what is wrong with the first that is none. A last one that is cut off is left out if it
-    /// is not the only one.
+    /// Reads lists one after another, up to the first bytes that are no list, and returns their error. A last list that
+    /// is cut off is left out if it is not the only one.
     pub(crate) fn parse_all(mut bytes: &'a [u8]) -> (Vec<Self>, Result<(), RevocationsError>) {
         let mut lists = Vec::new();
         loop {
@@ -52,7 +52,7 @@ impl<'a> Snapshot<'a> {
             let (list, rest) = whole.unwrap_or((bytes, &[]));
             match Self::parse(list) {
                 Ok(read) => lists.push(read),
-                // A power cut may also leave zeros where nothing was written yet.
+                // A power cut may also leave zeros in place of bytes that were not written yet.
                 Err(_)
                     if !lists.is_empty()
                         && (whole.is_none() && is_cut_off(list) || bytes.iter().all(|&byte| byte == 0)) =>
@@ -75,13 +75,13 @@ impl<'a> Snapshot<'a> {
     }
 }
 
-/// Writes a list; entries are given in strictly ascending order of their ids.
+/// Writes a list. Entries must be given in strictly ascending order of their ids.
 pub(crate) struct Writer {
     bytes: Vec<u8>,
 }
 
 impl Writer {
-    /// With room for this many entries.
+    /// A writer with room for `room` entries.
     pub(crate) fn new(cut_off: u32, room: usize) -> Self {
         let mut bytes = Vec::with_capacity(HEAD + ENTRY * room);
         bytes.extend_from_slice(MARK);
@@ -103,7 +103,7 @@ impl Writer {
     }
 }
 
-/// Whether these may be the first bytes of a longer list, as far as they tell.
+/// Whether these may be the first bytes of a longer list.
 fn is_cut_off(bytes: &[u8]) -> bool {
     let head = [&MARK[..], &[VERSION]].concat();
     let (entries, _) = bytes.get(HEAD..).unwrap_or_default().as_chunks();

@@ -1,4 +1,4 @@
-//! The list against a model of it: a map from id to instant, and one cut-off.
+//! The list against a model of it: a map from id to the end of its entry, and one cut-off.
 
 use proptest::prelude::*;
 
@@ -30,7 +30,7 @@ fn merge(into: &Revocations, bytes: &[u8], now: u64) -> usize {
 }
 
 #[test]
-fn a_revoked_id_stays_revoked_until_its_instant() {
+fn a_revoked_id_stays_revoked_until_its_end() {
     let list = Revocations::new();
     assert!(list.is_empty() && !list.is_revoked(id(1)));
     revoke(&list, 1, 100, 0);
@@ -42,13 +42,13 @@ fn a_revoked_id_stays_revoked_until_its_instant() {
     );
     assert!(!list.is_revoked(id(500)));
     revoked(&list, 200..400, 300, 100);
-    assert!(!list.is_revoked(id(1)), "its instant has come, and so has its pruning");
+    assert!(!list.is_revoked(id(1)), "its end has come, and so has its pruning");
 }
 
 #[test]
 fn entries_that_outlived_every_session_go_by_themselves() {
     let list = Revocations::new();
-    // One run of the 256: the others would do the same.
+    // One run of the 256: the others behave alike.
     for number in 0..100_000 {
         revoke(&list, number, number + 10, number);
     }
@@ -59,7 +59,7 @@ fn entries_that_outlived_every_session_go_by_themselves() {
 }
 
 #[test]
-fn what_is_over_is_neither_sent_nor_taken() {
+fn an_entry_that_has_ended_is_neither_sent_nor_merged() {
     let (one, other) = (Revocations::new(), Revocations::new());
     revoke(&one, 1, 100, 0);
     revoke(&one, 2, 200, 0);
@@ -85,7 +85,7 @@ fn a_later_end_holds_wherever_it_comes_from() {
 }
 
 #[test]
-fn an_instant_beyond_32_bits_is_the_last_one() {
+fn an_end_beyond_32_bits_is_the_last_one() {
     let list = Revocations::new();
     revoke(&list, 1, 1 << 40, 0);
     list.raise_cut_off(at(1 << 40));
@@ -122,7 +122,7 @@ fn a_delta_has_what_is_new_and_an_own_delta_what_is_new_from_here() {
     );
     assert_eq!((all, own == all), (one.cursor(), false));
     _ = one.own_delta_since_at(&mut own, at(0));
-    assert_eq!(own, all, "it moves past what is not sent");
+    assert_eq!(own, all, "it also moves past changes that are not sent");
     assert_eq!(one.own_delta_since_at(&mut before.clone(), at(0)), None);
 
     one.raise_cut_off(at(50));
@@ -134,7 +134,7 @@ fn a_delta_has_what_is_new_and_an_own_delta_what_is_new_from_here() {
 }
 
 #[test]
-fn a_cursor_that_is_too_far_behind_or_foreign_gets_the_whole_list() {
+fn a_cursor_that_is_too_old_or_foreign_gets_the_whole_list() {
     let list = Revocations::new();
     let mut behind = RevocationCursor::default();
     revoked(&list, 0..LONGEST_LOG as u64, 100, 0);
@@ -208,10 +208,10 @@ fn ids_as_the_crate_draws_them_fill_the_room_and_no_more() {
         other => panic!("{other:?}"),
     });
     assert_eq!(dropped.sum::<usize>(), 40_000 - list.len());
-    // What was dropped is not lost for servers that have more room.
+    // Servers that have more room still get the dropped entries.
     assert_eq!(list.log(|log| log.end()), 40_000);
 
-    // A larger list than there is room for: one event.
+    // Merging a list that is larger than the room is one event.
     let larger = Revocations::new();
     revoked(&larger, (0..40_000).map(random), 100, 0);
     let list = Revocations::bounded(20_000);
@@ -250,7 +250,7 @@ fn ids_that_begin_alike_push_out_each_other_alone() {
     revoked(&list, 0..100_000, 1000, 0);
     assert!(list.is_revoked(id(1 << 60)));
     assert!(list.len() <= 141);
-    // Also by a merge, of which the list takes what it has room for.
+    // Also in a merge: the list takes the entries for which it has room.
     let hostile = Revocations::new();
     revoked(&hostile, (0..10_000).map(|number| number << 40), u32::MAX.into(), 0);
     merge(&list, &hostile.snapshot_at(at(0)), 0);
@@ -305,7 +305,7 @@ fn a_cut_off_that_is_merged_is_an_event_and_one_from_here_is_not() {
     let (list, other) = (Revocations::new(), Revocations::new());
     other.raise_cut_off(at(50));
     let bytes = other.snapshot_at(at(0));
-    // Before there is anybody to hear it, it waits.
+    // The event waits until there is an observer.
     merge(&list, &bytes, 0);
     merge(&list, &bytes, 0);
     let (heard, observer) = Heard::by(&list);
@@ -315,12 +315,12 @@ fn a_cut_off_that_is_merged_is_an_event_and_one_from_here_is_not() {
     assert_eq!(heard.take(), [Event::CutOffRaised { to: 60 }]);
     list.raise_cut_off(at(70));
     assert_eq!(heard.take(), [], "`Sessions` tells that");
-    // Sessions that are gone hear nothing more, and keep nothing alive.
+    // Dropped sessions hear nothing more, and keep nothing alive.
     drop(observer);
     assert_eq!(Arc::strong_count(&heard), 1);
 }
 
-/// What happens among three servers.
+/// An action of one of three servers.
 #[derive(Clone, Debug)]
 enum Act {
     Revoke {
@@ -332,16 +332,16 @@ enum Act {
         server: usize,
         to: u8,
     },
-    /// What one has sends as a snapshot, into the post.
+    /// One sends its snapshot, as a letter.
     Snapshot {
         server: usize,
     },
-    /// The next delta of one, all or own, into the post.
+    /// One sends its next delta, of all changes or its own, as a letter.
     Delta {
         server: usize,
         own: bool,
     },
-    /// One of the letters arrives: late, twice or never as it happens.
+    /// One of the letters arrives: late, twice or never, by chance.
     Deliver {
         letter: usize,
         server: usize,
@@ -371,8 +371,8 @@ fn spread(number: u8) -> SessionId {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
-    /// Any interleaving of writes, snapshots and deltas, with letters lost, repeated and out of order, comes to one list as
-    /// soon as snapshots went round; and it is the list of all that was revoked.
+    /// Any interleaving of writes, snapshots and deltas, with letters lost, repeated and out of order, leads to one
+    /// list on all servers as soon as snapshots have gone round. It is the list of everything that was revoked.
     #[test]
     fn any_interleaving_comes_to_the_same_list(acts in prop::collection::vec(act(), 0..80)) {
         let servers = [(); 3].map(|()| Revocations::new());
@@ -410,7 +410,7 @@ proptest! {
             let snapshot = from.snapshot_at(at(now));
             servers.iter().for_each(|to| { merge(to, &snapshot, now); });
         }
-        // The first ones have not heard of the last ones' last news yet.
+        // The first servers do not have the last news of the last servers yet.
         let last = servers[2].snapshot_at(at(now));
         let mut expected = Writer::new(cut_off, model.len());
         for (&id, &until) in model.iter().filter(|&(_, &until)| until > now) {
@@ -425,7 +425,7 @@ proptest! {
         }
     }
 
-    /// Whatever comes, the entries that end last are there, as many as a run keeps when it makes room; all others go first.
+    /// Whatever comes, the entries that end last stay, as many as a run keeps when it makes room. All others go first.
     #[test]
     fn the_entries_that_end_first_make_room(ends in prop::collection::vec(1..500u64, 1..600)) {
         let list = Revocations::bounded(256 * 100);
@@ -441,7 +441,7 @@ proptest! {
         }
     }
 
-    /// Every delta, delivered once and in any order, is as good as a snapshot.
+    /// All deltas, each delivered once and in any order, are as good as a snapshot.
     #[test]
     fn deltas_alone_are_enough_if_none_is_lost(
         ids in prop::collection::vec((0..40u8, 1..100u64), 0..60),
@@ -464,7 +464,7 @@ proptest! {
         prop_assert_eq!(one.snapshot_at(at(0)), other.snapshot_at(at(0)));
     }
 
-    /// No bytes make it panic, and what it takes is what a model of the format reads.
+    /// No bytes make the list panic, and it takes what a model of the format reads.
     #[test]
     fn arbitrary_bytes_are_refused_or_read_exactly(
         head in prop_oneof![8 => Just(&b"SSRL\x01"[..]), 1 => Just(&b"SSRL"[..]), 1 => Just(&b""[..])],

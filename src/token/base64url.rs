@@ -1,4 +1,4 @@
-//! base64url without padding (RFC 4648, section 5): strict and canonical, one spelling per token.
+//! base64url without padding (RFC 4648, section 5): strict and canonical, so that every token has one spelling.
 
 use std::sync::LazyLock;
 
@@ -12,8 +12,8 @@ type Engine = base64::engine::Simd;
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 type Engine = base64::engine::GeneralPurpose;
 
-/// The crate's ready-made engines are scalar: the one with vector instructions is three to five times as fast, and must
-/// be asked for.
+/// The ready-made engines of the `base64` crate are scalar. The engine with vector instructions is three to five times
+/// as fast, and must be built.
 static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
     #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     return Engine::url_safe(NO_PAD);
@@ -21,12 +21,12 @@ static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
     return Engine::new(&base64::alphabet::URL_SAFE, NO_PAD);
 });
 
-/// How many characters `bytes` bytes take.
+/// The number of characters that spell `bytes` bytes.
 pub(crate) const fn encoded_len(bytes: usize) -> usize {
     bytes / 3 * 4 + [0, 2, 3][bytes % 3]
 }
 
-/// How many bytes `characters` characters spell, if they spell any.
+/// The number of bytes that `characters` characters spell, if they spell any.
 pub(crate) const fn decoded_len(characters: usize) -> usize {
     characters / 4 * 3 + [0, 0, 1, 2][characters % 4]
 }
@@ -36,22 +36,22 @@ pub(crate) fn encode(bytes: &[u8], text: &mut String) {
     ENGINE.encode_string(bytes, text);
 }
 
-/// Appends the bytes that `text` spells to `bytes`, if it is their one spelling: no padding, no white space, no spare
-/// bits set.
+/// Appends the bytes that `text` spells to `bytes`, if `text` is their one spelling: no padding, no white space, no
+/// spare bits set.
 pub(crate) fn decode(text: &[u8], bytes: &mut Buffer) -> Option<()> {
     ENGINE.decode_vec(text, bytes.with_room(text.len())).ok()
 }
 
-/// The same for up to N bytes: they, and how many there are.
+/// As [`decode`], for at most N bytes: returns the bytes and their number.
 pub(crate) fn decode_short<const N: usize>(text: &[u8]) -> Option<([u8; N], usize)> {
     let mut bytes = [0; N];
     let length = SCALAR.decode_slice(text, &mut bytes).ok()?;
     Some((bytes, length))
 }
 
-/// Whether `text` is the one spelling of some bytes, which are kept nowhere.
+/// Whether `text` is the one spelling of some bytes. The bytes are not kept.
 pub(crate) fn is_canonical(text: &[u8]) -> bool {
-    // Each chunk but the last spells whole bytes, so that spare bits are at the end alone.
+    // Each chunk but the last spells whole bytes, so that only the end can have spare bits.
     let mut bytes = [0; 384];
     text.chunks(encoded_len(bytes.len()))
         .all(|chunk| ENGINE.decode_slice(chunk, &mut bytes).is_ok())
@@ -67,7 +67,7 @@ mod tests {
         text
     }
 
-    /// What all three ways of reading say.
+    /// The result on which all three ways of reading agree.
     fn decoded(text: &str) -> Option<Vec<u8>> {
         let mut bytes = Buffer::take();
         let decoded = decode(text.as_bytes(), &mut bytes).map(|()| bytes.to_vec());

@@ -1,4 +1,4 @@
-//! The two layouts of format v1: what stands where in a token.
+//! The two layouts of format v1: the parts of a token and their offsets.
 //!
 //! ```text
 //! session    0        1         5         9            17      29       45         49        53       54
@@ -32,7 +32,7 @@ pub(crate) const ACTIVITY_HEAD: usize = 17;
 pub(crate) const CHECK_LEN: usize = 16;
 pub(crate) const BODY: usize = SESSION_HEAD + CHECK_LEN;
 pub(crate) const FRAME_HEAD: usize = 4 + 4 + 1;
-/// Bytes that a session token takes beyond its payload; the shortest token has just these.
+/// Bytes of a session token besides its payload. The shortest token has only these.
 pub(crate) const OVERHEAD: usize = BODY + FRAME_HEAD + TAG;
 /// Bytes of an activity token.
 pub(crate) const ACTIVITY_LEN: usize = ACTIVITY_HEAD + CHECK_LEN;
@@ -43,7 +43,7 @@ const _: () = assert!(EXPIRES == KEY_ID + 4 && ID == EXPIRES + 4 && SALT == ID +
 /// Bit 0 of the flags: a remembered session. All other bits are zero.
 const REMEMBERED: u8 = 1;
 
-/// What both kinds of token say in clear.
+/// The fields that both kinds of token carry unencrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Head {
     pub(crate) key_id: KeyId,
@@ -52,7 +52,7 @@ pub(crate) struct Head {
 }
 
 impl Head {
-    /// Reads the part that both kinds share; `bytes` holds at least an activity head.
+    /// Reads the head; `bytes` has at least the length of an activity head.
     fn parse(bytes: &[u8]) -> Option<Self> {
         Some(Self {
             key_id: KeyId(array(bytes, KEY_ID)?),
@@ -61,7 +61,7 @@ impl Head {
         })
     }
 
-    /// Key id and expiry, which stand in the first nine bytes.
+    /// Key id and expiry, which are in the first nine bytes.
     pub(crate) fn parse_start(bytes: &[u8; ID]) -> (KeyId, u32) {
         let [_, key_id @ .., a, b, c, d] = *bytes;
         (KeyId(key_id), u32::from_be_bytes([a, b, c, d]))
@@ -104,8 +104,8 @@ impl Kind {
         }
     }
 
-    /// Step 2 of opening, for a token of `length` bytes that starts like this. A session token: the first byte is 1, then
-    /// at least 70 bytes; an activity token: the first byte is 2, then exactly 33 bytes.
+    /// Step 2 of opening, for a token of `length` bytes that starts with `start`. A session token has the first byte 1
+    /// and at least 70 bytes; an activity token has the first byte 2 and exactly 33 bytes.
     pub(crate) fn check_length(self, start: &[u8], length: usize) -> Result<(), Reason> {
         let (version, fits) = match self {
             Self::Session => (SESSION, length >= OVERHEAD),
@@ -118,7 +118,7 @@ impl Kind {
         }
     }
 
-    /// The same for a whole token, and what it says in clear.
+    /// Step 2 for a whole token, and its head.
     pub(crate) fn parse(self, bytes: &[u8]) -> Result<Head, Reason> {
         self.check_length(bytes, bytes.len())?;
         Head::parse(bytes).ok_or(Reason::Malformed)
@@ -158,7 +158,7 @@ impl Frame {
     }
 }
 
-/// The N bytes at `at`, if they are there.
+/// The N bytes at `at`, if `bytes` has them.
 pub(crate) fn array<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
     bytes.get(at..)?.first_chunk().copied()
 }

@@ -1,6 +1,6 @@
 //! Laws of tokens, on generated inputs.
 //!
-//! What a law expects is computed here from SPEC.md's numbers, not with the crate's own constants.
+//! A law computes what it expects from SPEC.md's numbers, not with the crate's own constants.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use proptest::test_runner::Config;
 use super::*;
 use crate::keys::key::Key;
 
-/// What a token is made of, and an instant `at` at which it is good.
+/// The parts of a token, and a time `at` at which it is valid.
 #[derive(Clone, Debug)]
 struct Made {
     key: u64,
@@ -22,9 +22,9 @@ struct Made {
     session_id: SessionId,
     salt: [u8; 12],
     expires: u32,
-    /// When it is sealed: at most 400 days before `expires`.
+    /// The time of sealing: at most 400 days before `expires`.
     now: u64,
-    /// When it is opened: at most 400 days and 5 minutes before `expires`.
+    /// The time of opening: at most 400 days and 5 minutes before `expires`.
     at: u64,
     frame: Frame,
     payload: Vec<u8>,
@@ -80,7 +80,7 @@ impl Made {
         }
     }
 
-    /// What an altered expiry leads to, if nothing else is wrong before the check.
+    /// The reason for which an altered expiry is refused, if nothing else is wrong before the check.
     fn refusal_of_expiry(&self, expires: u32) -> Reason {
         let left = i128::from(expires) - i128::from(self.at);
         match left {
@@ -91,7 +91,7 @@ impl Made {
     }
 }
 
-/// What a session token opens to.
+/// The content of an opened session token.
 #[derive(Clone, Debug, PartialEq)]
 struct Opened {
     head: Head,
@@ -163,7 +163,7 @@ fn small() -> impl Strategy<Value = Made> {
     made(vec(any::<u8>(), 0..24))
 }
 
-/// All that fits in a cookie with a name of nine characters.
+/// A payload of any length that fits in a cookie with a name of nine characters.
 fn payload() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         6 => vec(any::<u8>(), 0..=2995),
@@ -190,7 +190,7 @@ fn audience() -> impl Strategy<Value = String> {
     })
 }
 
-/// Any expiry, with a liking for the borders of days and of 32 bits.
+/// Any expiry, often at the borders of days and of 32 bits.
 fn expiry() -> impl Strategy<Value = u32> {
     prop_oneof![
         2 => 1..=u32::MAX,
@@ -200,12 +200,12 @@ fn expiry() -> impl Strategy<Value = u32> {
     ]
 }
 
-/// Seconds from an instant to the expiry.
+/// Seconds from a time to the expiry.
 fn life(longest: u64) -> impl Strategy<Value = u64> {
     prop_oneof![2 => 1..=longest, 2 => 1..=86_400u64, 1 => Just(1), 1 => Just(longest)]
 }
 
-/// A token's text with some bytes replaced, inserted and removed; often with none.
+/// A token's text with some bytes replaced, inserted and removed; often without a change.
 fn edited(text: &str, edits: &[(u8, Index, u8)]) -> Vec<u8> {
     let mut text = text.as_bytes().to_vec();
     for (kind, at, byte) in edits {
@@ -226,7 +226,7 @@ fn edits() -> impl Strategy<Value = Vec<(u8, Index, u8)>> {
 
 const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-/// How many bytes `text` spells, if it is canonical base64url.
+/// The number of bytes that `text` spells, if it is canonical base64url.
 fn canonical_len(text: &[u8]) -> Option<usize> {
     let mut last = 0;
     for byte in text {
@@ -265,7 +265,7 @@ fn bytes_of(text: &str) -> Vec<u8> {
 fn cases(cases: u32) -> Config {
     Config {
         cases,
-        // A failure prints its smallest input; what is worth keeping becomes a test or a vector.
+        // A failure prints its smallest input. An input worth keeping becomes a test or a vector.
         failure_persistence: None,
         ..Config::default()
     }
@@ -278,7 +278,7 @@ proptest! {
     fn what_was_sealed_opens_to_the_same(it in made(payload())) {
         let text = it.session(&it.ring());
         prop_assert_eq!(text.len(), ((70 + it.payload.len()) * 4).div_ceil(3));
-        // A fresh ring: nothing is remembered between sealing and opening.
+        // A new ring: nothing is remembered between sealing and opening.
         prop_assert_eq!(open(&it.ring(), &text, &it.bind, it.at), Ok(it.opened()));
         let activity = it.activity(&it.ring());
         prop_assert_eq!(activity.len(), 44);
@@ -345,7 +345,7 @@ proptest! {
 
     #[test]
     fn a_byte_in_front_of_bind_fails(it in small(), byte in any::<u8>()) {
-        // The head has a fixed length: what follows it in the check is bind and nothing else.
+        // The head has a fixed length: after it, the check covers bind and nothing else.
         let ring = it.ring();
         let mut longer = it.bind.clone();
         longer.insert(0, byte);
@@ -358,7 +358,7 @@ proptest! {
         let ring = it.ring();
         let after = it.expires.checked_add(days * 86_400);
         let before = it.expires.checked_sub(days * 86_400).filter(|&expires| expires > 0);
-        // At either end of the 32 bits there is one of the two.
+        // At either end of the 32 bits only one of the two exists.
         let other = if later { after.or(before) } else { before.or(after) }.unwrap();
         let now = u64::from(other) - 1;
         let transplant = |text: &str| {
@@ -373,7 +373,7 @@ proptest! {
         prop_assert_eq!(opened(&session), Err(Reason::NotOurs));
         prop_assert_eq!(seen(&activity), Err(Reason::NotOurs));
 
-        // Nor does it help to have that day's keys: the forger's own check over this head, and a body to go with it.
+        // Having that day's keys does not help either: the forger's own check over this head, and a body that fits it.
         let forge = |expires: u32| {
             let keys = ring.day_keys.get(ring.ring.sealing(now), expires);
             let (head, seen_head) = (it.head().write_session(&it.salt), it.head().write_activity());
@@ -387,7 +387,7 @@ proptest! {
         let (session, activity) = forge(other);
         prop_assert_eq!(opened(&session), Err(Reason::NotOurs));
         prop_assert_eq!(seen(&activity), Err(Reason::NotOurs));
-        // The same by this day's keys is the genuine token.
+        // The same with this day's keys is the genuine token.
         let (session, activity) = forge(it.expires);
         prop_assert_eq!(encode(&session), it.session(&ring));
         prop_assert_eq!(encode(&activity), it.activity(&ring));
@@ -421,7 +421,7 @@ proptest! {
 
     #[test]
     fn neither_kind_of_token_opens_as_the_other(it in small()) {
-        // The same name for both, although in life they have two: the version byte alone keeps them apart.
+        // The same cookie name for both, although in use they have two: only the version byte keeps them apart.
         let ring = it.ring();
         let (session, activity) = (it.session(&ring), it.activity(&ring));
         prop_assert_eq!(open(&ring, &activity, &it.bind, it.at), Err(Reason::UnknownVersion));
@@ -488,7 +488,7 @@ proptest! {
             prop_assert_eq!(&open(&crowded, &text, &it.bind, now), &expected);
             let seen = open_activity(&alone, &text, &it.bind, now);
             prop_assert_eq!(&open_activity(&crowded, &text, &it.bind, now), &seen);
-            // Without its key, only what fails before the ring is asked fails otherwise.
+            // Without the token's key, only failures before the look into the ring stay the same.
             let unknown = |failure: Option<Reason>| match failure {
                 Some(reason) if reason < Reason::UnknownKey => reason,
                 _ => Reason::UnknownKey,
@@ -508,7 +508,7 @@ proptest! {
             if let Some(bytes) = decoded {
                 prop_assert_eq!(encode(&bytes).into_bytes(), edited.clone());
             }
-            // Of all the neighbours of a token, it alone opens.
+            // Of all texts near a token, only the token itself opens.
             let opens = open(&ring, &edited, &it.bind, it.at).is_ok()
                 || open_activity(&ring, &edited, &it.bind, it.at).is_ok();
             prop_assert_eq!(opens, edited == text.as_bytes());
@@ -525,7 +525,7 @@ proptest! {
     }
 }
 
-// Every bit and every length of each of these, so a few tokens will do.
+// These test every bit and every length of each token, so a few tokens are enough.
 proptest! {
     #![proptest_config(cases(32))]
 

@@ -1,5 +1,5 @@
-//! The sealing half of the vectors, through the crate-private door: given salt, id and instants, every derived value and
-//! the token come out to the byte. (Opening goes through the public API in `tests/vectors.rs`.)
+//! The sealing half of the vectors, through crate-private functions: from a given salt, id and times, every derived
+//! value and the token are computed to the byte. (`tests/vectors.rs` opens them through the public API.)
 
 use std::sync::Arc;
 
@@ -63,7 +63,7 @@ fn every_row_derives_and_seals_to_the_byte() {
         let seal_key = Prk::new(&expand(b"seal key").try_into().unwrap());
         assert_eq!(seal_key.expand::<32>(&[&head, &bind]).to_vec(), hex(row, "key"), "{id}");
 
-        // Rows of rejected tokens alter what was sealed; those that open are what sealing makes.
+        // Rows of rejected tokens were altered after sealing; tokens of the other rows are exactly as sealed.
         if text(row, "expect") == "ok" {
             let place = Place::new(name, audience).unwrap();
             let ring = PlacedRing::new(Arc::new(KeyRing::new(key)), place);
@@ -111,7 +111,7 @@ fn every_row_opens_or_is_rejected_as_a_bare_token() {
         let screened = ring.screen_session(text(row, "token").as_bytes(), 4096 - name.len(), now);
         let outcome = screened.and_then(|token| ring.open_session(token, &hex(row, "bind")));
         let expected = match text(row, "expect") {
-            // These are found out above the token.
+            // Code above the token finds these.
             "ok" | "started in future" | "too old" | "revoked" | "idle" | "payload" => "ok",
             reason => reason,
         };

@@ -4,7 +4,7 @@ use super::*;
 
 const HOSTILE: usize = 400 * 1024;
 
-/// Units of which hostile lines are made.
+/// Hostile lines are made of these units.
 const UNITS: [&str; 22] = [
     ",",
     " ",
@@ -431,8 +431,8 @@ fn a_targeted_field_forbids_storing_only_without_a_doubt() {
     }
 }
 
-/// Varnish looks into `Surrogate-Control` for `no-store` alone, and then no longer at `Cache-Control`; `Edge-Control`
-/// has no `private` either.
+/// Varnish reads only `no-store` in `Surrogate-Control`, and then does not read `Cache-Control`. `Edge-Control` has no
+/// `private` either.
 #[test]
 fn where_private_is_no_directive_it_forbids_nothing() {
     for name in ["Surrogate-Control", "edge-control", "X-Litespeed-Cache-Control"] {

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use super::*;
 
-/// As many bytes of cookies as hyper lets through.
+/// The number of bytes of cookies that hyper lets through.
 const HOSTILE: usize = 400 * 1024;
 
 #[track_caller]
@@ -61,7 +61,7 @@ fn without_secure() -> Attributes {
     }
 }
 
-/// Each attribute at its longest.
+/// Each attribute at its greatest length.
 fn everything() -> Attributes {
     Attributes {
         path: "/app".into(),

@@ -40,7 +40,7 @@ impl Drop for Directory {
     }
 }
 
-/// Refused, and of what kind the operating system's error is.
+/// The kind of the operating system's error with which the ring is refused.
 #[track_caller]
 fn not_read(ring: Result<KeyRing, KeyError>) -> io::ErrorKind {
     match ring {
@@ -80,7 +80,7 @@ fn what_is_wrong_in_a_file_or_variable_says_in_which() {
         let start = format!("the key file {}: entry 2 of the key ring: ", path.display());
         assert!(wrong.to_string().starts_with(&start), "{wrong}");
     }
-    // Cargo sets this one; it is no ring, and what it says is not shown.
+    // Cargo sets this variable. It is no ring, and its content is not shown.
     let wrong = KeyRing::from_env("CARGO_PKG_NAME").unwrap_err().to_string();
     let start = "the environment variable CARGO_PKG_NAME: entry 1 of the key ring: ";
     assert!(wrong.starts_with(start) && !wrong.contains("sealed-session"), "{wrong}");
@@ -91,7 +91,7 @@ fn what_is_wrong_in_a_file_or_variable_says_in_which() {
 
 #[test]
 fn a_ring_that_is_given_for_a_path_is_not_shown() {
-    // In base64 too, as it is in a manifest: with a slash in it and without.
+    // Also in base64, as in a manifest: with a slash and without.
     for secret in [
         written(),
         "c2VhbCBzZWFsZWQxXzllNDg1OWE0XzRiOTlmYjc4ODdlOTVkNWRjYWMwODQy".to_owned(),
@@ -266,7 +266,7 @@ fn in_a_directory_that_may_not_be_written_no_file_is_made() {
     use std::os::unix::fs::PermissionsExt as _;
     let directory = Directory::new("read-only");
     fs::set_permissions(&directory.0, fs::Permissions::from_mode(0o500)).unwrap();
-    // The superuser may write there, but not here.
+    // The superuser may write there, but not into `/sys`.
     let may_write = fs::write(directory.0.join("try"), "").is_ok();
     let path = if may_write {
         "/sys/keys.txt".into()
@@ -281,9 +281,9 @@ fn in_a_directory_that_may_not_be_written_no_file_is_made() {
     assert!(is_expected && !path.exists(), "{kind:?}");
 }
 
-/// A process that was killed in between has left a key under another name.
+/// A process that was killed before the link has left a key under a temporary name.
 #[test]
-fn what_a_crash_left_is_in_nobodys_way() {
+fn a_file_that_a_crash_left_disturbs_no_later_start() {
     let directory = Directory::new("crash");
     let left = directory.0.join(".keys.txt.9e4859a4.new");
     fs::write(&left, &written()[..50]).unwrap();

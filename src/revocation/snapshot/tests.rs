@@ -41,7 +41,7 @@ fn whatever_is_not_that_one_form_is_refused() {
         let longer = [&good[..], &vec![0xff; more]].concat();
         assert_eq!(refused(&longer), RevocationsError::Length, "{more}");
     }
-    // The last one is the right count, were it cut to fewer bits.
+    // The last value would be the right count if it were cut to fewer bits.
     for claim in [0, 1, 3, 1 << 60, u64::MAX, (1 << 32) + 2, (1 << 61) + 2] {
         let mut bytes = good.clone();
         bytes[COUNT..HEAD].copy_from_slice(&u64::to_be_bytes(claim));
@@ -54,7 +54,7 @@ fn whatever_is_not_that_one_form_is_refused() {
     assert_eq!(refused(b"ssrl"), RevocationsError::NotAList);
 }
 
-/// How many lists are read, and how they end.
+/// The number of lists that are read, and the result at their end.
 fn all(bytes: &[u8]) -> (usize, Result<(), RevocationsError>) {
     let (lists, result) = Snapshot::parse_all(bytes);
     (lists.len(), result)
@@ -77,7 +77,7 @@ fn of_lists_one_after_another_only_the_end_may_be_missing() {
     }
     assert_eq!(all(&both), (2, Ok(())));
     assert_eq!(all(&[&both[..], &[0; 40]].concat()), (2, Ok(())));
-    // Anything else is damage, wherever it stands; what precedes it is read.
+    // Anything else is damage, wherever it is; the lists before it are read.
     assert_eq!(all(&[&one[..], b"x", &other].concat()).0, 1);
     for at in one.len()..one.len() + 5 {
         let mut bytes = both.clone();
