@@ -148,7 +148,7 @@ impl fmt::Display for KeyError {
             }
             Self::TwoSeal { first, second } => write!(
                 f,
-                "keys {first} and {second} would seal at the same time; mark one `open`, or give it another `from` instant"
+                "keys {first} and {second} would seal at the same time; mark one `open`, or give it another `from` time"
             ),
             Self::SameId { id } => write!(f, "key {id} is in the ring twice; remove one of the two"),
             Self::NoSuchKey { id } => write!(

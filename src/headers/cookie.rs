@@ -45,8 +45,13 @@ pub(crate) struct Attributes {
 impl Attributes {
     /// Refuses attributes that a browser would refuse, ignore or misread for a cookie called `name`.
     pub(crate) fn check(&self, name: &str) -> Result<(), ConfigError> {
-        self.problem(name)
-            .map_or(Ok(()), |problem| Err(ConfigError::new(problem)))
+        let problem = name_problem(name)
+            .or_else(|| path_problem(&self.path))
+            .or_else(|| self.domain.as_deref().and_then(domain_problem))
+            .map(String::from)
+            .or_else(|| self.prefix_problem(name))
+            .or_else(|| self.secure_problem().map(String::from));
+        problem.map_or(Ok(()), |problem| Err(ConfigError::new(problem)))
     }
 
     /// One `Set-Cookie` line. Without `max_age` (in seconds) the cookie ends with the browser session.
@@ -110,15 +115,6 @@ impl Attributes {
         }
     }
 
-    fn problem(&self, name: &str) -> Option<String> {
-        name_problem(name)
-            .or_else(|| path_problem(&self.path))
-            .or_else(|| self.domain.as_deref().and_then(domain_problem))
-            .map(String::from)
-            .or_else(|| self.prefix_problem(name))
-            .or_else(|| self.secure_problem().map(String::from))
-    }
-
     fn prefix_problem(&self, name: &str) -> Option<String> {
         // Browsers compare prefixes without regard to case, and most servers with regard to it. A cookie that only one
         // side takes for protected is worse than a cookie that neither does.
@@ -132,22 +128,16 @@ impl Attributes {
                 "browsers read the start of the cookie name as `{prefix}`; spell it so, or choose another name"
             ));
         }
-        if !self.secure {
-            return Some(format!(
-                "a browser refuses a `{prefix}` cookie without Secure; switch Secure on, or drop the prefix"
-            ));
-        }
-        if host && self.path != "/" {
-            return Some(format!(
-                "a browser refuses a `{prefix}` cookie with another path than `/`; remove the path or change the prefix"
-            ));
-        }
-        if host && self.domain.is_some() {
-            return Some(format!(
-                "a browser refuses a `{prefix}` cookie with a domain; remove the domain or change the prefix"
-            ));
-        }
-        None
+        let why = if !self.secure {
+            "without Secure; switch Secure on, or drop the prefix"
+        } else if host && self.path != "/" {
+            "with another path than `/`; remove the path or change the prefix"
+        } else if host && self.domain.is_some() {
+            "with a domain; remove the domain or change the prefix"
+        } else {
+            return None;
+        };
+        Some(format!("a browser refuses a `{prefix}` cookie {why}"))
     }
 
     fn secure_problem(&self) -> Option<&'static str> {

@@ -168,10 +168,6 @@ impl KeyRing {
     pub fn from_file_or_new(path: impl AsRef<Path>) -> Result<Self, KeyError> {
         let path = path.as_ref();
         if is_missing(path) {
-            let not_made = |source| KeyError::FileNotMade {
-                path: shown_path(path),
-                source,
-            };
             if path.to_string_lossy().contains(key::PREFIX) || path.file_name().is_some_and(is_secret) {
                 return Err(KeyError::KeyForPath);
             }
@@ -182,7 +178,10 @@ impl KeyRing {
                 Ok(()) => return Ok(ring.made_at(shown_path(path), key_id)),
                 // Another process was faster, and its file is whole. (Where a link leads to no file, the error stays.)
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists && !is_missing(path) => {}
-                Err(error) => return Err(not_made(error)),
+                Err(source) => {
+                    let path = shown_path(path);
+                    return Err(KeyError::FileNotMade { path, source });
+                }
             }
         }
         Self::from_file(path)
