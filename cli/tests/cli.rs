@@ -1406,7 +1406,7 @@ fn every_example_of_the_help_runs() {
 #[cfg(unix)]
 fn the_lines_of_the_readme_run_in_their_order() {
     let place = Place::new("readme");
-    let lines = include_str!("../../README.md")
+    let lines = include_str!("../README.md")
         .lines()
         .skip_while(|line| !line.starts_with("sealed-session ring new"));
     let lines: Vec<&str> = lines.take_while(|line| *line != "```").collect();

@@ -445,3 +445,24 @@ fn every_reason_is_named_and_every_link_leads_to_a_heading() {
         );
     }
 }
+
+/// The text of all elements of this class in README's picture.
+fn text_in_picture(class: &str) -> String {
+    let picture = include_str!("../../docs/token.svg");
+    let elements = picture.split("<text ").skip(1);
+    let of_class = elements.filter(|element| element.starts_with(&format!("class=\"{class}\"")));
+    let texts = of_class.map(|element| element.split_once('>').unwrap().1.split_once('<').unwrap().0);
+    texts.collect()
+}
+
+#[test]
+fn the_picture_of_a_token_is_that_of_the_worked_example() {
+    let example = example();
+    assert_eq!(text_in_picture("token"), example.text("token"));
+    let bytes = testkit::unhex(&text_in_picture("bytes").replace(' ', ""));
+    assert_eq!(base64url(&bytes), example.text("token"));
+    assert_eq!(
+        text_in_picture("name"),
+        "versionkey idexpiressession idsaltchecksealed statetag"
+    );
+}
