@@ -1,10 +1,10 @@
-//! The floors of `src/`: a folder imports only folders that stand above it in FLOORS, and one file each names the
-//! cryptography crates, reads the clock and compares secrets. The compiler objects to none of this.
+//! The floors of `src/`: a module imports only from its own floor and from lower ones. One file names the cryptography
+//! crates, one reads the clock, one compares secrets. The compiler checks none of this.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Lowest first. A floor is a file or a folder with its parent file; what stands on one floor may import each other.
+/// The lowest floor first. A name is a file, or a folder with its parent file. Names of one floor may import each other.
 const FLOORS: &[&[&str]] = &[
     &["aead", "buffer", "error", "files", "ids", "time"],
     &["keys"],
@@ -17,7 +17,7 @@ const FLOORS: &[&[&str]] = &[
     &["testing"],
 ];
 
-/// Words of code that only these files or folders may have.
+/// A file or folder, and the words of code that no other one may have.
 const ONLY_IN: &[(&str, &[&str])] = &[
     ("aead", &["aes_gcm::", "getrandom::", "hkdf::", "sha2::"]),
     ("time", &["SystemTime", "now_utc"]),
@@ -28,20 +28,18 @@ const ONLY_IN: &[(&str, &[&str])] = &[
 ];
 
 #[test]
-fn a_folder_imports_only_what_stands_above_it() {
+fn a_module_imports_only_from_its_own_floor_and_lower_ones() {
     let mut imports = 0;
     for (module, lines) in sources() {
-        let Some(floor) = floor_of(&module) else {
-            panic!("src/{module}.rs stands on no floor; give it one in FLOORS");
-        };
+        let floor = floor_of(&module).unwrap_or_else(|| panic!("give src/{module}.rs a floor in FLOORS"));
         for (number, line) in &lines {
             for named in line.split("crate::").skip(1) {
-                let root: String = named.chars().take_while(|&c| c.is_alphanumeric() || c == '_').collect();
+                let root = named.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap();
                 // Items that the root re-exports begin with a capital, and are for adapters.
-                let above = floor_of(&root).map_or(module.starts_with("adapters"), |named| named <= floor);
+                let allowed = floor_of(root).map_or(module.starts_with("adapters"), |named| named <= floor);
                 assert!(
-                    above,
-                    "src/{module}.rs:{number}: `crate::{root}` stands on a higher floor"
+                    allowed,
+                    "src/{module}.rs:{number}: `crate::{root}` is on a higher floor"
                 );
                 imports += 1;
             }
@@ -63,13 +61,10 @@ fn one_place_names_the_cryptography_reads_the_clock_and_knows_frameworks() {
         found.map(|(module, _)| module.clone()).collect::<Vec<_>>()
     };
     for &(place, words) in ONLY_IN {
-        let at_home = |module: &String| module.split('/').next() == Some(place);
+        let elsewhere = |module: &String| module.split('/').next() != Some(place);
         for word in words {
-            assert!(
-                users(word).iter().all(at_home),
-                "`{word}` belongs into src/{place} alone: {:?}",
-                users(word)
-            );
+            let found: Vec<_> = users(word).into_iter().filter(elsewhere).collect();
+            assert!(found.is_empty(), "`{word}` is for src/{place} alone: {found:?}");
         }
         assert!(
             words.iter().any(|word| !users(word).is_empty()),
@@ -78,7 +73,7 @@ fn one_place_names_the_cryptography_reads_the_clock_and_knows_frameworks() {
     }
 }
 
-/// An `==` that ends at the first difference tells by its time where that is.
+/// An `==` returns at the first difference, and its time tells where that is.
 #[test]
 fn secrets_are_compared_in_constant_time() {
     let aead = include_str!("../../src/aead.rs").split("#[cfg(test)]").next().unwrap();
@@ -94,7 +89,7 @@ fn floor_of(module: &str) -> Option<usize> {
     FLOORS.iter().position(|floor| floor.contains(&root))
 }
 
-/// Every file of the library by its path without `src/` and `.rs`, and of each the numbered lines of code before its tests.
+/// Every file of the library, by its path without `src/` and `.rs`, with its numbered lines of code before its tests.
 fn sources() -> Vec<(String, Vec<(usize, String)>)> {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut modules = Vec::new();
@@ -106,12 +101,10 @@ fn sources() -> Vec<(String, Vec<(usize, String)>)> {
             continue;
         }
         let text = fs::read_to_string(&path).expect("sources are UTF-8");
-        let code = text
-            .lines()
-            .take_while(|line| !line.starts_with("#[cfg(test)]"))
-            .enumerate();
-        let code = code.filter(|(_, line)| !line.trim_start().starts_with("//"));
-        modules.push((module, code.map(|(index, line)| (index + 1, line.to_owned())).collect()));
+        let before_tests = text.lines().take_while(|line| !line.starts_with("#[cfg(test)]"));
+        let numbered = (1..).zip(before_tests.map(str::to_owned));
+        let code = numbered.filter(|(_, line)| !line.trim_start().starts_with("//"));
+        modules.push((module, code.collect()));
     }
     modules
 }
