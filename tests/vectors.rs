@@ -1,7 +1,7 @@
-//! The vectors of format v1 as a server meets them: cookies in, session or named reason out.
+//! The vectors of format v1 as a server meets them: cookies in, a session or the named reason out.
 //!
-//! `VECTORS=other.json cargo test --test vectors` runs another file. The sealing half, byte for byte, is in
-//! `src/token/vectors.rs`, since it needs a chosen salt.
+//! `VECTORS=other.json cargo test --test vectors` runs another file. Sealing, byte for byte, is in `src/token/vectors.rs`,
+//! since it needs a chosen salt.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -9,44 +9,22 @@ use std::time::Duration;
 use sealed_session::edge::Claims;
 use sealed_session::{Event, Key, KeyRing, Lifetime, RequestFields, SessionId, SessionState, Sessions};
 use serde_json::Value;
-use testkit::{at, unhex, vectors};
+use testkit::{at, number, rows, text, texts, unhex, vectors};
 
-/// The rows of one part of the file; an empty part is a broken file, not a passed test.
-#[track_caller]
-fn rows<'a>(file: &'a Value, part: &str) -> &'a [Value] {
-    let rows = file[part].as_array().map(Vec::as_slice).unwrap_or_default();
-    assert!(!rows.is_empty(), "no rows under {part}");
-    rows
-}
-
-fn text<'a>(row: &'a Value, field: &str) -> &'a str {
-    row[field]
-        .as_str()
-        .unwrap_or_else(|| panic!("no text {field} in {row}"))
-}
-
-fn number(row: &Value, field: &str) -> u64 {
-    row[field]
-        .as_u64()
-        .unwrap_or_else(|| panic!("no number {field} in {row}"))
-}
-
-/// A `Cookie` field carries everything but these: whoever reads one trims spaces and tabs around the value, and splits
-/// at semicolons. (All rows are opened as bare tokens in `src/token/vectors.rs` too.)
+/// Whether a `Cookie` field can carry it: readers of one trim spaces and tabs around the value, and split at semicolons.
+/// (`src/token/vectors.rs` opens all rows as bare tokens too.)
 fn fits_in_a_cookie(token: &str) -> bool {
     token.trim_matches([' ', '\t']) == token && !token.contains(';')
 }
 
 fn ring(row: &Value) -> KeyRing {
-    let keys = row["ring"].as_array().expect("a ring");
-    let mut keys = keys
-        .iter()
-        .map(|key| Key::parse(key.as_str().expect("a key")).expect("a key"));
+    let keys = texts(row, "ring").into_iter();
+    let mut keys = keys.map(|key| Key::parse(key).expect("a key"));
     let first = KeyRing::new(keys.next().expect("at least one key"));
     keys.fold(first, |ring, key| ring.also_opening(key).expect("different keys"))
 }
 
-/// What fails before step 6 of opening is complete.
+/// The reasons of failures before the end of step 6 of opening.
 const NOT_GENUINE: [&str; 7] = [
     "malformed",
     "unknown version",
@@ -76,8 +54,8 @@ fn sessions(row: &Value, observer: impl Fn(&Event) + Send + Sync + 'static) -> S
     };
     let sessions = builder.build().unwrap_or_else(|error| panic!("{}: {error}", row["id"]));
     sessions.raise_cut_off(at(number(row, "cut_off")));
-    for id in row["revoked"].as_array().expect("a list") {
-        let id = unhex(id.as_str().expect("an id"));
+    for id in texts(row, "revoked") {
+        let id = unhex(id);
         sessions.revoke(SessionId::from_bytes(id.try_into().expect("8 bytes")));
     }
     sessions
@@ -100,12 +78,8 @@ fn every_token_opens_or_is_rejected_for_the_named_reason() {
             assert_eq!(reason.name(), text(row, "expect"), "row {id}: {}", row["comment"]);
             continue;
         }
-        let seen = row["seen"].as_array().expect("a list");
         let mut lines = vec![format!("{name}={}", text(row, "token"))];
-        lines.extend(
-            seen.iter()
-                .map(|token| format!("{name}-seen={}", token.as_str().expect("a token"))),
-        );
+        lines.extend(texts(row, "seen").iter().map(|token| format!("{name}-seen={token}")));
         let fields = RequestFields::from_cookies(lines).with_bind(unhex(text(row, "bind")));
         let mut session = sessions.load_at(fields, at(number(row, "now")));
         let outcome = match session.state() {
@@ -127,7 +101,7 @@ fn every_token_opens_or_is_rejected_for_the_named_reason() {
         } else {
             assert_eq!(session.get(), None, "row {id}");
         }
-        // A sign-out revokes the id of a genuine token, whatever is wrong with its session, and of no other.
+        // A sign-out revokes the id of every genuine token, whatever is wrong with its session, and no other id.
         let is_genuine = !NOT_GENUINE.contains(&outcome);
         events.lock().expect("no panic before").clear();
         session.end().expect("a sign-out");
@@ -190,6 +164,6 @@ fn every_raw_secret_is_accepted_or_refused() {
 }
 
 #[test]
-fn the_copy_beside_the_tests_is_a_file_of_format_v1() {
+fn the_vectors_are_of_format_v1() {
     assert_eq!(vectors()["format"], "sealed-session v1");
 }

@@ -1,8 +1,11 @@
-//! What the tests of several packages share: times, keys, hex, the vectors, an ear for events, what a browser keeps, and a
-//! client for HTTP.
+//! What the tests of several packages share: times, keys, hex, the vectors, an observer, the cookies that a browser keeps,
+//! directories, and a client for HTTP.
 
+mod directory;
 #[cfg(feature = "http")]
 pub mod http;
+
+pub use self::directory::Directory;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,17 +22,18 @@ pub const START: u64 = 1_800_010_000;
 /// Seconds of a day.
 pub const DAY: u64 = 86_400;
 
-/// `START` and so many seconds.
+/// So many seconds after `START`.
 pub fn after(seconds: u64) -> OffsetDateTime {
     at(START + seconds)
 }
 
+/// So many seconds after 1970.
 pub fn at(seconds: u64) -> OffsetDateTime {
     let seconds = i64::try_from(seconds).expect("tests stay in this era");
     OffsetDateTime::from_unix_timestamp(seconds).expect("tests stay in this era")
 }
 
-/// One of 256 keys, always the same for a number.
+/// One of 256 keys: a number always gives the same one.
 pub fn key(number: u8) -> Key {
     let mut secret = [0; 32];
     for (index, byte) in (0..).zip(&mut secret) {
@@ -43,7 +47,7 @@ pub fn ring() -> KeyRing {
     KeyRing::new(key(1))
 }
 
-/// An observer that keeps what it hears, but for the ring in use at the start.
+/// Collects events for an observer, all but the first one, which names the ring in use at the start.
 #[derive(Clone, Default)]
 pub struct Seen(Arc<Mutex<Vec<Event>>>);
 
@@ -63,13 +67,13 @@ impl Seen {
         }
     }
 
-    /// What was heard since the last call.
+    /// The events since the last call.
     pub fn take(&self) -> Vec<Event> {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// The `Cookie` field of a browser that had these cookies and gets a response with this patch.
+/// The `Cookie` field that a browser with these cookies sends after a response with this patch.
 #[track_caller]
 pub fn answered(cookies: &str, patch: &Patch) -> String {
     let mut browser = Browser::new();
@@ -78,7 +82,7 @@ pub fn answered(cookies: &str, patch: &Patch) -> String {
     browser.cookie_field()
 }
 
-/// The browser takes these `Set-Cookie` lines.
+/// Gives the browser these `Set-Cookie` lines.
 #[track_caller]
 pub fn keep<'a>(browser: &mut Browser, lines: impl IntoIterator<Item = &'a str>) {
     for line in lines {
@@ -107,4 +111,35 @@ pub fn vectors() -> Value {
     let path = env::var("VECTORS").unwrap_or_else(|_| own.to_owned());
     let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The rows of one part of the vectors. An empty part is a broken file, not a passed test.
+#[track_caller]
+pub fn rows<'a>(file: &'a Value, part: &str) -> &'a [Value] {
+    let rows = file[part].as_array().map(Vec::as_slice).unwrap_or_default();
+    assert!(!rows.is_empty(), "no rows under {part}");
+    rows
+}
+
+/// A field of a row that has to be a text.
+#[track_caller]
+pub fn text<'a>(row: &'a Value, field: &str) -> &'a str {
+    let text = row[field].as_str();
+    text.unwrap_or_else(|| panic!("no text {field} in {row}"))
+}
+
+/// A field of a row that has to be a number.
+#[track_caller]
+pub fn number(row: &Value, field: &str) -> u64 {
+    let number = row[field].as_u64();
+    number.unwrap_or_else(|| panic!("no number {field} in {row}"))
+}
+
+/// A field of a row that has to be a list of texts.
+#[track_caller]
+pub fn texts<'a>(row: &'a Value, field: &str) -> Vec<&'a str> {
+    let list = row[field]
+        .as_array()
+        .map(|list| list.iter().map(Value::as_str).collect());
+    list.flatten().unwrap_or_else(|| panic!("no texts {field} in {row}"))
 }

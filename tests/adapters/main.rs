@@ -11,6 +11,8 @@ mod layer_order;
 mod shop;
 #[cfg(feature = "axum")]
 mod tower;
+#[cfg(any(feature = "axum", feature = "actix"))]
+mod visits;
 
 #[cfg(feature = "axum")]
 #[path = "suites"]

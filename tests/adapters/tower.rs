@@ -1,5 +1,5 @@
-//! What is the tower layer's own: what it asks of a service, what becomes of a service that fails, and axum middlewares
-//! that share the handler's session. What all frameworks promise is in `middlewares.rs`.
+//! The tower layer alone: what it asks of a service, services that fail, and axum middlewares that share the handler's
+//! session. What all frameworks promise is in `suites/middlewares.rs`.
 
 use std::future::{Future, Ready, pending, poll_fn, ready};
 use std::marker::PhantomData;
@@ -10,64 +10,20 @@ use std::task::{Context, Poll, Waker};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
+use axum::http::HeaderValue;
 use axum::http::header::{CACHE_CONTROL, COOKIE, SET_COOKIE, VARY};
-use axum::http::{HeaderMap, HeaderValue};
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use axum::routing::get;
 use http_body_util::BodyExt;
 use sealed_session::testing::Browser;
-use sealed_session::{
-    Builder, Event, Key, KeyRing, RequestFields, Session, SessionLayer, Sessions, Updated, WriteError,
-};
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
-use time::OffsetDateTime;
+use sealed_session::{Event, RequestFields, Session, SessionLayer, Updated, WriteError};
+use testkit::http::Answer;
 use tower::{Layer, Service, ServiceExt, service_fn};
 
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Login {
-    user: u64,
-}
-
-const SESSION: &str = "__Host-id";
-const ACTIVITY: &str = "__Host-id-seen";
+use crate::visits::{ACTIVITY, Login, SESSION, builder, cookies, observed, observed_with, sessions, signed_in};
 
 // --- Helpers. ---
-
-type Events = Arc<Mutex<Vec<Event>>>;
-
-fn builder<T: Serialize + DeserializeOwned + Send + Sync + 'static>() -> Builder<T> {
-    Sessions::builder(KeyRing::new(Key::generate().expect("random bytes")))
-}
-
-fn sessions() -> Sessions<Login> {
-    builder().build().expect("the configuration is sound")
-}
-
-fn observed() -> (Sessions<Login>, Events) {
-    let events = Events::default();
-    let seen = Arc::clone(&events);
-    let sessions = builder()
-        .observer(move |event: &Event| seen.lock().expect("no panic before").push(event.clone()))
-        .build()
-        .expect("the configuration is sound");
-    // The ring in use.
-    taken(&events);
-    (sessions, events)
-}
-
-fn taken(events: &Events) -> Vec<Event> {
-    std::mem::take(&mut *events.lock().expect("no panic before"))
-}
-
-/// The `Cookie` field of somebody who has signed in just now.
-fn signed_in(sessions: &Sessions<Login>, user: u64) -> String {
-    let now = OffsetDateTime::now_utc();
-    sessions
-        .cookie_for_at(Login { user }, now)
-        .expect("a small session is kept")
-}
 
 fn request(path: &str, cookies: &str) -> Request {
     let request = Request::builder().uri(path);
@@ -76,37 +32,6 @@ fn request(path: &str, cookies: &str) -> Request {
         cookies => request.header(COOKIE, cookies),
     };
     request.body(Body::empty()).expect("the tests' paths are URIs")
-}
-
-struct Answer {
-    headers: HeaderMap,
-    body: String,
-}
-
-impl Answer {
-    fn set_cookies(&self) -> Vec<&str> {
-        let lines = self.headers.get_all(SET_COOKIE).iter();
-        lines.map(|line| line.to_str().expect("visible ASCII")).collect()
-    }
-
-    fn cookie_names(&self) -> Vec<&str> {
-        let lines = self.set_cookies().into_iter();
-        lines.map(|line| line.split('=').next().unwrap_or_default()).collect()
-    }
-
-    /// The `Cookie` field of the next request.
-    fn cookies(&self) -> String {
-        let mut browser = Browser::new();
-        browser.receive(&self.headers);
-        browser.cookie_field()
-    }
-
-    #[track_caller]
-    fn assert_line(&self, name: impl AsRef<str>, expected: Option<&str>) {
-        let name = name.as_ref();
-        let lines: Vec<_> = self.headers.get_all(name).iter().collect();
-        assert_eq!(lines, expected.into_iter().collect::<Vec<_>>(), "{name}");
-    }
 }
 
 async fn ask(app: &Router, path: &str, cookies: &str) -> Answer {
@@ -118,6 +43,7 @@ async fn answer(response: Response) -> Answer {
     let (parts, body) = response.into_parts();
     let body = body.collect().await.expect("the body is in memory").to_bytes();
     Answer {
+        status: parts.status,
         headers: parts.headers,
         body: String::from_utf8(body.to_vec()).expect("the tests' pages are text"),
     }
@@ -210,11 +136,11 @@ async fn a_failing_inner_service_keeps_its_error_and_closes_the_session() {
     let service = SessionLayer::new(sessions).layer(inner);
     let failed = service.oneshot(request("/", "")).await;
     assert_eq!(failed.err(), Some("the database is gone"));
-    assert_eq!(taken(&events), [Event::WriteDiscarded { status: 500 }]);
+    assert_eq!(events.take(), [Event::WriteDiscarded { status: 500 }]);
     let mut session = kept.lock().expect("no panic before").take().expect("it was called");
     assert_eq!(session.end(), Err(WriteError::TooLate));
     assert_eq!(session.get(), Some(&Login { user: 7 }), "what was there stays readable");
-    assert_eq!(taken(&events), [Event::WriteTooLate]);
+    assert_eq!(events.take(), [Event::WriteTooLate]);
 }
 
 #[tokio::test]
@@ -230,20 +156,14 @@ async fn a_failing_inner_service_is_never_reported_as_a_sign_in_or_a_sign_out() 
         }
         Err("the database is gone")
     }
-    let events = Events::default();
-    let seen = Arc::clone(&events);
-    let sessions = builder()
-        .write_on_server_error(true)
-        .observer(move |event: &Event| seen.lock().expect("no panic before").push(event.clone()))
-        .build()
-        .expect("the configuration is sound");
+    let (sessions, events) = observed_with(builder().write_on_server_error(true));
     let lost = Event::WriteDiscarded { status: 500 };
     for path in ["/sign-out", "/sign-in", "/read", "/same", "/"] {
         let cookies = signed_in(&sessions, 7);
         let id = sessions.load(RequestFields::from_cookies([cookies.clone()])).id();
-        taken(&events);
+        events.take();
         let expected = match (path, id) {
-            // Nobody has the session any more, but the browser is not told.
+            // The session has ended, but the browser is not told.
             ("/sign-out", Some(id)) => vec![Event::Revoked { id }, lost.clone()],
             ("/sign-in", _) => vec![lost.clone()],
             _ => vec![],
@@ -251,7 +171,7 @@ async fn a_failing_inner_service_is_never_reported_as_a_sign_in_or_a_sign_out() 
         let service = SessionLayer::new(sessions.clone()).layer(service_fn(fail));
         let failed = service.oneshot(request(path, &cookies)).await;
         assert_eq!(failed.err(), Some("the database is gone"));
-        assert_eq!(taken(&events), expected, "{path}");
+        assert_eq!(events.take(), expected, "{path}");
     }
 }
 
@@ -268,7 +188,7 @@ async fn a_cancelled_request_closes_its_session_and_says_what_is_lost() {
             .load(RequestFields::from_cookies([cookies.clone()]))
             .id()
             .expect("signed in");
-        taken(&events);
+        events.take();
         let kept = Arc::new(Mutex::new(None));
         let keeping = Arc::clone(&kept);
         let inner = service_fn(move |request: Request| {
@@ -286,9 +206,9 @@ async fn a_cancelled_request_closes_its_session_and_says_what_is_lost() {
         let waiting = serving.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         let revoked = vec![Event::Revoked { id }];
         assert!(waiting.is_pending());
-        assert_eq!(taken(&events), if path == "/sign-out" { revoked } else { vec![] });
+        assert_eq!(events.take(), if path == "/sign-out" { revoked } else { vec![] });
         drop(serving);
-        assert_eq!(taken(&events), expected, "{path}");
+        assert_eq!(events.take(), expected, "{path}");
         let mut session = kept.lock().expect("no panic before").take().expect("it was called");
         assert_eq!(session.start(Login { user: 8 }), Err(WriteError::TooLate), "{path}");
     }
@@ -311,13 +231,13 @@ async fn a_panicking_request_closes_its_session() {
         let mut context = Context::from_waker(Waker::noop());
         if is_caught_inside {
             let panicked = catch_unwind(AssertUnwindSafe(|| serving.as_mut().poll(&mut context)));
-            assert!(panicked.is_err() && taken(&events).is_empty());
+            assert!(panicked.is_err() && events.take().is_empty());
             drop(serving);
-            assert_eq!(taken(&events), [Event::WriteDiscarded { status: 500 }]);
+            assert_eq!(events.take(), [Event::WriteDiscarded { status: 500 }]);
         } else {
             let panicked = catch_unwind(AssertUnwindSafe(move || _ = serving.as_mut().poll(&mut context)));
             assert!(panicked.is_err());
-            assert_eq!(taken(&events), [], "no observer is called while a panic unwinds");
+            assert_eq!(events.take(), [], "no observer is called while a panic unwinds");
         }
         let mut session = kept.lock().expect("no panic before").take().expect("it was called");
         assert_eq!(session.end(), Err(WriteError::TooLate));
@@ -349,7 +269,7 @@ async fn the_handles_of_a_middleware_and_a_handler_see_each_others_writes() {
     assert_eq!(answer.body, "Some(1), then Some(2)");
     assert_eq!(answer.cookie_names(), [SESSION, ACTIVITY]);
     let app = Router::new().route("/", get(who)).layer(SessionLayer::new(sessions));
-    assert_eq!(ask(&app, "/", &answer.cookies()).await.body, "user 3");
+    assert_eq!(ask(&app, "/", &cookies(&answer)).await.body, "user 3");
 }
 
 #[tokio::test]
@@ -368,12 +288,12 @@ async fn a_middleware_that_only_peeks_leaves_responses_cacheable() {
         .layer(SessionLayer::new(sessions.clone()));
     for cookies in [String::new(), "__Host-id=old".to_owned(), signed_in(&sessions, 7)] {
         let answer = ask(&app, "/", &cookies).await;
-        answer.assert_line(CACHE_CONTROL, Some("public, max-age=600"));
-        answer.assert_line(VARY, None);
-        answer.assert_line(SET_COOKIE, None);
+        assert_eq!(answer.line(CACHE_CONTROL.as_str()), Some("public, max-age=600"));
+        assert_eq!(answer.line(VARY.as_str()), None);
+        assert_eq!(answer.line(SET_COOKIE.as_str()), None);
     }
     assert_eq!(*LOG.lock().expect("no panic before"), [None, None, Some(7)]);
-    // A handler that reads behind it is not overlooked.
+    // A handler that reads after it is not overlooked.
     let mine = ask(&app, "/mine", &signed_in(&sessions, 7)).await;
-    mine.assert_line(CACHE_CONTROL, Some("private, no-cache"));
+    assert_eq!(mine.line(CACHE_CONTROL.as_str()), Some("private, no-cache"));
 }

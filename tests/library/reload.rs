@@ -12,15 +12,12 @@ use sealed_session::{Event, KeyRing, RequestFields, Sealer, SessionState, Sessio
 
 use testkit::{START, Seen, after, answered, at, key};
 
-/// A directory of one test, removed at its end.
-struct Directory(PathBuf);
+/// The directory of one test, with its ring file.
+struct Directory(testkit::Directory);
 
 impl Directory {
     fn new(test: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("sealed-session-{test}-{}", std::process::id()));
-        _ = fs::remove_dir_all(&path);
-        fs::create_dir(&path).unwrap();
-        Self(path)
+        Self(testkit::Directory::new(test))
     }
 
     fn path(&self) -> PathBuf {
@@ -32,12 +29,6 @@ impl Directory {
         let next = self.0.join("keys.next");
         fs::write(&next, text).unwrap();
         fs::rename(&next, self.path()).unwrap();
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        _ = fs::remove_dir_all(&self.0);
     }
 }
 

@@ -13,15 +13,12 @@ use time::OffsetDateTime;
 
 use testkit::{Seen, ring};
 
-/// A directory of one test, removed at its end.
-struct Directory(PathBuf);
+/// The directory of one test, with its file of revocations.
+struct Directory(testkit::Directory);
 
 impl Directory {
     fn new(test: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("sealed-session-{test}-{}", std::process::id()));
-        _ = fs::remove_dir_all(&path);
-        fs::create_dir(&path).unwrap();
-        Self(path)
+        Self(testkit::Directory::new(test))
     }
 
     fn file(&self) -> PathBuf {
@@ -33,12 +30,6 @@ impl Directory {
         entries
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect()
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        _ = fs::remove_dir_all(&self.0);
     }
 }
 

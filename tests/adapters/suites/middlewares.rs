@@ -1,72 +1,26 @@
 //! What a middleware does to the responses of its framework, over real HTTP.
 
-use std::sync::{Arc, Mutex};
-
 use hyper::StatusCode;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, COOKIE, HOST, SET_COOKIE, VARY};
-use sealed_session::testing::Browser;
-use sealed_session::{Builder, Event, Key, KeyRing, RequireSession, Session, Sessions, WriteError};
+use sealed_session::{Event, RequireSession, Session, WriteError};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use time::OffsetDateTime;
-
-use crate::frameworks::{Reply, SENSITIVE};
-use testkit::http::{Answer, Asks, Wire};
+use testkit::http::{Answer, Wire};
 
 use super::framework::{self, Middleware, Server};
-
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Login {
-    user: u64,
-}
+use crate::frameworks::{Reply, SENSITIVE};
+use crate::visits::{ACTIVITY, Login, SESSION, builder, cookies, observed, sessions, signed_in};
 
 #[derive(Serialize, Deserialize)]
 struct Basket {
     items: Vec<String>,
 }
 
-const SESSION: &str = "__Host-id";
-const ACTIVITY: &str = "__Host-id-seen";
-
 // --- Helpers. ---
-
-type Events = Arc<Mutex<Vec<Event>>>;
-
-fn builder<T: Serialize + DeserializeOwned + Send + Sync + 'static>() -> Builder<T> {
-    Sessions::builder(KeyRing::new(Key::generate().expect("random bytes")))
-}
-
-fn sessions() -> Sessions<Login> {
-    builder().build().expect("the configuration is sound")
-}
 
 fn named<T: Serialize + DeserializeOwned + Send + Sync + 'static>(name: &str) -> Middleware<T> {
     let sessions = builder().cookie_name(name).build();
     Middleware::new(sessions.expect("the configuration is sound"))
-}
-
-fn observed() -> (Sessions<Login>, Events) {
-    let events = Events::default();
-    let seen = Arc::clone(&events);
-    let sessions = builder()
-        .observer(move |event: &Event| seen.lock().expect("no panic before").push(event.clone()))
-        .build()
-        .expect("the configuration is sound");
-    // The ring in use.
-    taken(&events);
-    (sessions, events)
-}
-
-fn taken(events: &Events) -> Vec<Event> {
-    std::mem::take(&mut *events.lock().expect("no panic before"))
-}
-
-/// The `Cookie` field of somebody who has signed in just now.
-fn signed_in(sessions: &Sessions<Login>, user: u64) -> String {
-    let now = OffsetDateTime::now_utc();
-    sessions
-        .cookie_for_at(Login { user }, now)
-        .expect("a small session is kept")
 }
 
 async fn ask(server: &Server, path: &str, cookies: &str) -> Answer {
@@ -87,20 +41,12 @@ async fn ask_from(server: &Server, path: &str, cookies: &str, device: &str) -> A
     wire.send(request.expect("the tests' paths are URIs")).await
 }
 
-/// The `Cookie` field of a browser's next request.
-#[track_caller]
-fn cookies(answer: &Answer) -> String {
-    let mut browser = Browser::new();
-    browser.keep(answer);
-    browser.cookie_field()
-}
-
 #[track_caller]
 fn assert_page(answer: &Answer, status: StatusCode, body: &str) {
     assert_eq!((answer.status, answer.body.as_str()), (status, body));
 }
 
-/// The middleware has done nothing to it.
+/// The middleware has changed nothing in the response.
 #[track_caller]
 fn assert_untouched(answer: &Answer) {
     for name in [SET_COOKIE, CACHE_CONTROL, VARY] {
@@ -137,7 +83,7 @@ async fn sign_in(mut session: Session<Login>) -> Result<Reply, WriteError> {
     Ok(Reply::from("welcome"))
 }
 
-// --- Mistakes of whoever puts the middlewares together. ---
+// --- Mistakes in how middlewares are put together. ---
 
 #[tokio::test]
 async fn two_layers_for_one_type_are_a_mistake_with_a_sentence() {
@@ -259,7 +205,7 @@ async fn a_handler_may_finish_the_session_itself() {
     assert_eq!(answer.vary(), Some("Cookie"));
     // The middleware finishes it a second time.
     assert!(matches!(
-        taken(&events)[..],
+        events.take()[..],
         [Event::Started { .. }, Event::FinishIgnored]
     ));
     let user = ask(&server, "/who", &cookies(&answer)).await;
@@ -302,7 +248,7 @@ async fn an_untouched_request_is_left_alone_with_whatever_cookies() {
         "__Host-id=AAAA; ".repeat(1000),
         format!("{}; __Host-id=%%%", signed_in(&sessions, 7)),
     ];
-    taken(&events);
+    events.take();
     for cookies in &garbage {
         for path in ["/", "/taken"] {
             let answer = ask(&server, path, cookies).await;
@@ -311,7 +257,7 @@ async fn an_untouched_request_is_left_alone_with_whatever_cookies() {
             assert_eq!(answer.line(CONTENT_TYPE.as_str()), Some("text/html"));
         }
     }
-    assert_eq!(taken(&events), []);
+    assert_eq!(events.take(), []);
 }
 
 #[tokio::test]
