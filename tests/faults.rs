@@ -1,8 +1,8 @@
-//! What a fault around the crate may do, and what it must not: a random source that fails, a clock that jumps, a panic in the
+//! What faults around the crate may and must not do: a random source that fails, a clock that jumps, a panic in the
 //! application's own code, a serialiser that fails halfway, a ring that is replaced in the middle of a request.
 //!
-//! Locks that a panic has poisoned are inside, and so are their tests (`src/sessions/tests.rs`); here,
-//! no panic of an application's code can poison one.
+//! The tests of poisoned locks are in `src/sessions/tests.rs`: no panic of an application's code can poison one from
+//! here.
 
 #![allow(clippy::unwrap_used, reason = "all of this is tests")]
 
@@ -33,7 +33,7 @@ const SEVEN: Login = Login { user: 7 };
 
 type Write = fn(&mut Session<Login>);
 
-/// Everything that makes a response carry a cookie, but for a sign-in and a sign-out.
+/// Every write that makes a response carry a cookie, except a sign-in and a sign-out.
 const CARRIED_ON: [Write; 4] = [
     |session| _ = session.update(|login| login.user = 8).unwrap(),
     |session| session.cycle_id().unwrap(),
@@ -46,7 +46,7 @@ fn builder() -> Builder<Login> {
         .remembered(Lifetime::absolute(Duration::from_secs(90 * DAY)).idle(Duration::from_secs(14 * DAY)))
 }
 
-/// Sessions whose clock is moved.
+/// Sessions with a clock that the test moves.
 fn clocked() -> (Sessions<Login>, Arc<AtomicU64>) {
     let hand = Arc::new(AtomicU64::new(START));
     let clock = Arc::clone(&hand);
@@ -90,7 +90,7 @@ fn without_randomness() {
     assert_eq!(seen.take(), []);
     let links = Sealer::new(ring(), "link").unwrap();
     assert_eq!(links.seal(b"x", Duration::from_secs(60)), Err(SealError::RandomSource));
-    // What needs no randomness goes on: reading, renewing, signing out.
+    // Reads, renewals and sign-outs need no randomness and go on.
     let mut session = load(&sessions, &cookies);
     assert_eq!(session.get(), Some(&SEVEN));
     session.touch().unwrap();
@@ -101,7 +101,7 @@ fn without_randomness() {
     println!("survived without randomness");
 }
 
-/// A library that stands in front of the C library: every random byte is refused, from the system call and from devices.
+/// A library that is loaded before the C library. It refuses every random byte, from the system call and from devices.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const NO_RANDOMNESS: &str = r#"
 #define _GNU_SOURCE
@@ -140,7 +140,7 @@ fn when_the_system_has_no_randomness_nothing_is_made() {
     fs::create_dir_all(&folder).unwrap();
     let (source, library) = (folder.join("fault.c"), folder.join("fault.so"));
     fs::write(&source, NO_RANDOMNESS).unwrap();
-    // An error that is reported as it is, and the one at which the devices are asked instead.
+    // One error that is reported as it is, and the one after which the devices are asked.
     for fault in ["EIO", "ENOSYS"] {
         let mut compiler = Command::new("cc");
         compiler.args(["-shared", "-fPIC", &format!("-DFAULT={fault}"), "-o"]);
@@ -170,7 +170,7 @@ fn moved(seconds: i64) -> u64 {
     START.checked_add_signed(3600 + seconds).unwrap()
 }
 
-/// A session of an hour ago that was used just now, and the true instant.
+/// The cookies of a session that started an hour ago and was used just now.
 fn used_after_an_hour(sessions: &Sessions<Login>) -> String {
     let cookies = sessions.cookie_for_at(SEVEN, after(0)).unwrap();
     let mut session = load_after(sessions, &cookies, 1700);
@@ -201,9 +201,9 @@ fn a_clock_that_jumps_between_requests_removes_no_cookie_and_everybody_is_back_w
             assert_eq!(after_it, cookies, "{step}: what does not open is left alone");
         }
         let expected = match step {
-            // The session began an hour before the true instant.
+            // The session began an hour before the true time.
             ..-3900 => SessionState::Rejected(Reason::StartedInFuture),
-            // Its activity is too good to be true.
+            // Its activity ends too late to be genuine.
             -3900..-500 => SessionState::Rejected(Reason::Idle),
             -500..1600 => SessionState::Valid,
             1600..39_600 => SessionState::Rejected(Reason::Idle),
@@ -273,7 +273,7 @@ fn a_clock_that_steps_back_within_a_request_starts_nothing_in_the_future() {
 
 // ---- panics in the application's code
 
-/// Calls it on a thread of its own: what hangs for a minute holds a lock.
+/// Calls it on a thread of its own. A call that hangs for a minute waits for a lock.
 fn returns<R: Send + 'static>(call: impl FnOnce() -> R + Send + 'static) -> R {
     let (sender, result) = mpsc::channel();
     thread::spawn(move || sender.send(call()));
@@ -348,7 +348,7 @@ fn an_observer_that_panics_over_one_request_harms_no_other() {
         trap.store(true, Ordering::SeqCst);
         assert_panics(|| drop(session.finish_patch(200)));
         trap.store(false, Ordering::SeqCst);
-        // Nothing of it can be sent any more, and caches are told.
+        // The write can no longer be sent, and caches are told to keep nothing.
         let mut headers = vec![("Cache-Control".to_owned(), "public".to_owned())];
         session.finish(200, &mut headers);
         assert!(headers.iter().all(|(name, _)| name != "Set-Cookie"), "{headers:?}");
@@ -358,7 +358,7 @@ fn an_observer_that_panics_over_one_request_harms_no_other() {
         );
         assert_eq!(load(&sessions, &cookies).get(), Some(&SEVEN));
     }
-    // A write that is refused for its size is refused, and the session is as it was.
+    // A write that is too large is refused, and the session is as it was.
     let sessions = Sessions::<String>::builder(ring());
     let sessions = sessions
         .observer(|event: &Event| match event {
@@ -370,7 +370,7 @@ fn an_observer_that_panics_over_one_request_harms_no_other() {
     let mut session = sessions.load(RequestFields::default());
     assert_panics(|| session.start("x".repeat(5000)));
     assert_eq!(session.state(), SessionState::Absent);
-    // A cookie that is no session: the panic is that request's alone.
+    // A cookie that is no session: the panic concerns that request alone.
     let garbage = load(&sessions, "__Host-id=garbage");
     assert_panics(|| garbage.state());
     assert_eq!(
@@ -382,7 +382,7 @@ fn an_observer_that_panics_over_one_request_harms_no_other() {
     assert_eq!(sessions.load(RequestFields::default()).state(), SessionState::Absent);
 }
 
-/// Sessions that tell of themselves to an observer that does everything that can be done to them.
+/// Sessions whose observer does everything to them that can be done.
 static HOUSE: Mutex<Option<Sessions<Login>>> = Mutex::new(None);
 
 #[test]
@@ -391,7 +391,7 @@ fn no_lock_is_held_while_the_application_is_called() {
     let meddle = |_: &Event| {
         if DEPTH.fetch_add(1, Ordering::SeqCst) == 0 {
             let house = HOUSE.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            // From another thread, so that a lock that is held is seen to be, and not taken twice.
+            // From another thread: a lock that is held then blocks, and is not taken twice.
             returns(move || {
                 let Some(sessions) = house else {
                     return; // They are being built.
@@ -426,7 +426,7 @@ fn no_lock_is_held_while_the_application_is_called() {
     });
 }
 
-/// A log that names the visitor of each event, as a subscriber does that finds the session in a task-local.
+/// The session of the visitor, for a log that names the visitor of each event, such as a subscriber with a task-local.
 static VISITOR: Mutex<Option<Session<Login>>> = Mutex::new(None);
 
 #[test]
@@ -451,7 +451,7 @@ fn an_observer_may_look_at_the_session_that_it_hears_of() {
     assert_eq!(told.load(Ordering::SeqCst), 2);
 }
 
-/// What a callback of the opening of a session finds if it looks at that session, and may write to it.
+/// A callback of the opening that looks at the session being opened and writes to it, with what it finds.
 #[derive(Clone, Default)]
 struct Looking(Arc<Mutex<Option<Session<Curious>>>>, Arc<Mutex<Vec<SessionState>>>);
 
@@ -525,11 +525,11 @@ fn a_callback_of_the_opening_that_looks_at_the_session_finds_it_not_opened_yet()
         opened
     });
     assert!(opened, "it opens all the same");
-    // The clock, the list, the data's type, the application's own check.
+    // Seen from the clock, the list, the data's type and the application's own check.
     assert_eq!(*found.lock().unwrap(), [SessionState::NotOpenedYet; 4]);
 }
 
-/// A list that panics when it is told to, once.
+/// A list that panics once, when it is armed.
 #[derive(Clone, Default)]
 struct Panicking(Arc<Revocations>, Arc<AtomicBool>);
 
@@ -571,7 +571,7 @@ fn a_revocation_list_that_panics_lets_nobody_in_and_stops_nobody_later() {
 
 // ---- serialisers
 
-/// Writes its first field, and then does what it is told.
+/// Writes its first field, and then does the second.
 struct Fragile {
     first: String,
     then: Then,
@@ -582,9 +582,9 @@ enum Then {
     Ends,
     Fails,
     Panics,
-    /// Leaves out what reading needs.
+    /// Leaves out a field that reading needs.
     Forgets,
-    /// Writes what cannot be read.
+    /// Writes a value that cannot be read.
     Lies,
 }
 
@@ -655,7 +655,7 @@ fn a_serialiser_that_fails_halfway_changes_nothing_and_tells_nothing() {
         );
         let patch = session.finish_patch(200);
         assert_eq!(patch.set_cookies().count(), 0, "{then:?}: half a session was sent");
-        // A guest stays one.
+        // A guest stays a guest.
         let mut guest = sessions.load(RequestFields::default());
         let started = catch_unwind(AssertUnwindSafe(|| guest.start(fragile(SECRET, then))));
         assert!(!matches!(started, Ok(Ok(()))));
@@ -668,7 +668,7 @@ fn a_serialiser_that_fails_halfway_changes_nothing_and_tells_nothing() {
     }
     let events = seen.take();
     assert!(events.is_empty(), "{events:?}");
-    // After all of that, a write that succeeds is the only thing in the next cookie.
+    // After all of this, the next cookie holds the one write that succeeds.
     let mut session = load(&sessions, &cookies);
     assert!(session.update(|data| *data = fragile(SECRET, Then::Fails)).is_err());
     let _ = session.update(|data| data.first = "new".into()).unwrap();
@@ -681,7 +681,7 @@ fn a_serialiser_that_fails_halfway_changes_nothing_and_tells_nothing() {
 
 // ---- the ring
 
-/// Under which secrets these cookies are sealed.
+/// The keys under which these cookies are sealed.
 fn sealing_keys<'a>(pairs: impl IntoIterator<Item = &'a str>) -> Vec<sealed_session::keys::KeyId> {
     let tokens = pairs
         .into_iter()
@@ -692,7 +692,7 @@ fn sealing_keys<'a>(pairs: impl IntoIterator<Item = &'a str>) -> Vec<sealed_sess
 #[test]
 fn a_ring_that_is_replaced_within_a_request_seals_what_is_sent_and_nothing_else() {
     let (old, new) = (key(1).id(), key(2).id());
-    // How many cookies are sent, and whether the session that came ends with them.
+    // How many cookies each sends, and whether it ends the session that came.
     let writes: [(Write, usize, bool); 6] = [
         (|session| assert_eq!(session.get(), Some(&SEVEN)), 0, false),
         (CARRIED_ON[0], 1, false),
@@ -701,7 +701,7 @@ fn a_ring_that_is_replaced_within_a_request_seals_what_is_sent_and_nothing_else(
         (CARRIED_ON[3], 1, false),
         (|session| session.start(SEVEN).unwrap(), 2, true),
     ];
-    // With the old secret still in it, and without.
+    // New rings with the old secret, and without it.
     for keeps_old in [true, false] {
         for (write, sent, ends) in writes {
             let (sessions, _) = clocked();
@@ -717,12 +717,12 @@ fn a_ring_that_is_replaced_within_a_request_seals_what_is_sent_and_nothing_else(
             write(&mut session);
             let patch = session.finish_patch(200);
             assert_eq!(sealing_keys(patch.set_cookies()), vec![new; sent]);
-            // What the browser has then opens, unless it has something under the secret that is gone.
+            // The browser's cookies then open, except those under the removed secret.
             let browser = answered(&cookies, &patch);
             let keys = sealing_keys(browser.split("; "));
             let is_whole = keeps_old || !keys.contains(&old);
             assert_eq!(load(&sessions, &browser).get().is_some(), is_whole, "{keys:?}");
-            // The first access decides: a request that had not looked yet opens with the new ring.
+            // The first access decides: a request that has not looked yet opens with the new ring.
             assert_eq!(load(&sessions, &cookies).get().is_some(), keeps_old && !ends);
         }
     }

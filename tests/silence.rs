@@ -1,4 +1,5 @@
-//! No secret, token or session data is in what the crate shows: `Debug`, `Display`, errors, events, panics.
+//! Nothing that the crate shows has a secret, a token or session data in it: `Debug`, `Display`, errors, events,
+//! panics.
 #![allow(clippy::unwrap_used, reason = "all of this is tests")]
 
 use std::fmt::{Debug, Display};
@@ -12,7 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use testkit::{DAY, Seen, after, key};
 
-/// Everything that was shown, and what may not stand in it.
+/// Everything that was shown, and the texts that may not be in it.
 #[derive(Default)]
 struct Shown {
     texts: Vec<String>,
@@ -45,7 +46,7 @@ impl Shown {
         assert!(!self.texts.is_empty() && !self.secrets.is_empty());
         for text in &self.texts {
             for secret in &self.secrets {
-                assert!(!text.contains(secret), "{secret} stands in: {text}");
+                assert!(!text.contains(secret), "{secret} is in: {text}");
             }
         }
     }
@@ -131,7 +132,7 @@ fn no_key_is_in_an_error_whatever_is_wrong_with_the_text_around_it() {
         }
     }
     assert!(refused > 1000, "{refused}");
-    // Whoever hands over the keys themselves instead of where they are.
+    // The keys themselves, given in place of the name of a variable or a file.
     let lone = key(1).write_with_secret();
     for text in [ring, lone.expose(), &lone.expose()[1..], &lone.expose()[..60]] {
         shown.error(&KeyRing::from_env(text).unwrap_err());
@@ -172,7 +173,7 @@ fn no_key_is_in_an_error_of_the_edge() {
     shown.assert_silent();
 }
 
-/// Data that panics where its word says so, with a message of its own.
+/// Data that panics with its own message, when it is written or read as its word says.
 struct Trap(String);
 
 impl Serialize for Trap {

@@ -12,7 +12,7 @@ use sealed_session::testing::Browser;
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 
-/// One kept connection to a server. All clients of a test share it, as behind a reverse proxy.
+/// A connection to a server that is kept open. All clients of a test share it, as with a reverse proxy.
 pub struct Wire {
     address: SocketAddr,
     connection: Mutex<Option<SendRequest<Full<Bytes>>>>,
@@ -64,7 +64,7 @@ impl Answer {
     #[track_caller]
     pub fn line(&self, name: &str) -> Option<&str> {
         let lines: Vec<_> = self.headers.get_all(name).iter().collect();
-        assert!(lines.len() <= 1, "{name} stands there more than once: {lines:?}");
+        assert!(lines.len() <= 1, "{name} is there more than once: {lines:?}");
         lines.first().map(|line| line.to_str().expect("visible ASCII"))
     }
 
@@ -90,7 +90,7 @@ impl Answer {
     }
 }
 
-/// What a browser asks of a server.
+/// The requests of a browser.
 #[expect(async_fn_in_trait, reason = "tests call it on one thread")]
 pub trait Asks {
     /// A GET, whose cookies are kept.
@@ -110,7 +110,7 @@ impl Asks for Browser {
         request(self, wire, Method::POST, path).await
     }
 
-    /// Not `receive`, which takes these headers with feature `http` alone.
+    /// Not by `receive`, which takes these headers with feature `http` alone.
     #[track_caller]
     fn keep(&mut self, answer: &Answer) {
         for line in answer.set_cookies() {

@@ -1,5 +1,5 @@
-//! What a server keeps and hands to its threads is `Send` and `Sync`, and what fails goes through `?` of any `main`. The listing of
-//! the public API leaves auto traits out, so this is where they are kept.
+//! Types that a server keeps and gives to its threads are `Send` and `Sync`, and errors pass through the `?` of any
+//! `main`. The listing of the public API leaves auto traits out, so these tests hold them.
 
 use std::error::Error;
 
@@ -14,7 +14,7 @@ use sealed_session::{
     SessionState, Sessions, Updated, WriteError,
 };
 
-/// Session data of no type in particular: a session is shared whatever it holds.
+/// Any session data: a session is shared whatever it holds.
 type Data = Vec<String>;
 
 fn is_shared<T: Send + Sync>() {}
@@ -24,7 +24,7 @@ fn is_sent<T: Send>() {}
 fn is_an_error<E: Error + Send + Sync + 'static>() {}
 
 #[test]
-fn what_a_server_keeps_is_shared_by_its_threads() {
+fn types_that_a_server_keeps_are_shared_by_its_threads() {
     is_shared::<Sessions<Data>>();
     is_shared::<Session<Data>>();
     is_shared::<Builder<Data>>();
@@ -38,9 +38,9 @@ fn what_a_server_keeps_is_shared_by_its_threads() {
     is_shared::<(Lifetime, Reason, SessionId, SessionState, Updated<()>)>();
 }
 
-/// One thread at a time looks at a source.
+/// Only one thread at a time looks at a source.
 #[test]
-fn what_follows_a_source_is_sent_to_another_thread() {
+fn a_source_and_its_reloader_are_sent_to_another_thread() {
     is_sent::<Box<dyn KeySource>>();
     is_sent::<KeyReloader<Data>>();
 }

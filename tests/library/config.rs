@@ -1,4 +1,5 @@
-//! Configurations: what a browser would refuse or a session cannot be is an error at `build` that says what to change.
+//! Configurations: a cookie that a browser would refuse, or a session that cannot be, is an error at `build` that says
+//! what to change.
 use std::time::Duration;
 
 use sealed_session::testing::Browser;
@@ -24,7 +25,7 @@ fn days(days: u64) -> Duration {
     seconds(days * DAY)
 }
 
-/// Refused with a sentence in which these fragments stand.
+/// Refused with a sentence that has these fragments.
 #[track_caller]
 fn refused(builder: Builder<Login>, fragments: &[&str]) {
     let text = builder.build().unwrap_err().to_string();
@@ -37,7 +38,7 @@ fn refused(builder: Builder<Login>, fragments: &[&str]) {
     );
 }
 
-/// Builds, and a session that is started gives these `Set-Cookie` lines, tokens left out.
+/// Builds; the start of a session then gives these `Set-Cookie` lines, without their tokens.
 #[track_caller]
 fn gives(builder: Builder<Login>, expected: &[&str]) {
     gives_for(builder, false, expected);
@@ -106,7 +107,7 @@ fn a_name_leaves_room_for_that_of_the_activity_cookie() {
     gives(remembered, &[&session]);
 }
 
-/// The name of the activity cookie starts with a prefix where the session cookie's does not yet.
+/// The name of the activity cookie can have a prefix that the name of the session cookie does not have.
 #[test]
 fn a_prefix_of_the_activity_cookie_counts_too() {
     for builder in [
@@ -411,7 +412,7 @@ fn timeouts_do_not_contradict_each_other() {
         builder().remembered(Lifetime::absolute(days(90)).idle(days(91))),
         &["the idle timeout of `remembered` is longer than its absolute timeout"],
     );
-    // Unusual and no contradiction: remembered sessions may end sooner than others.
+    // Unusual, but allowed: remembered sessions may end sooner than others.
     _ = builder()
         .lifetime(Lifetime::absolute(days(2)))
         .remembered(Lifetime::absolute(days(1)).idle(hour))
@@ -441,7 +442,7 @@ fn the_usual_idle_timeout_of_remembered_sessions_is_14_days() {
     }
 }
 
-/// A session of these sessions is alive so many seconds after its start and no longer.
+/// A session of these sessions lives so many seconds after its start and no longer.
 #[track_caller]
 fn lasts(builder: Builder<Login>, expected: u64) {
     let sessions = builder.build().unwrap();
@@ -467,7 +468,7 @@ fn the_idle_timeout_is_30_minutes_or_the_absolute_one_if_that_is_shorter() {
         builder().lifetime(Lifetime::absolute(days(400)).without_idle()),
         400 * DAY,
     );
-    // The last one counts.
+    // The last call counts.
     let two = builder().lifetime(Lifetime::default().idle(seconds(60)));
     lasts(two.lifetime(Lifetime::absolute(seconds(7200))), 1800);
 }

@@ -1,4 +1,4 @@
-//! Delegation: what an edge can do with day keys, and what it cannot.
+//! Delegation: what an edge can and cannot do with day keys.
 
 use std::time::Duration;
 
@@ -95,7 +95,7 @@ fn keys_of_a_day_check_nothing_of_another_day_name_or_audience() {
         check(&Checker::from_edge_keys(other_days.expose()).unwrap()),
         Some(Reason::UnknownKey)
     );
-    // Keys of another name, relabelled: the place is part of the keys, not of the label.
+    // Keys of another cookie, with this cookie's name: the keys depend on the name, whatever the label says.
     let other = self::sessions(&ring, "__Host-other", "shop").edge_keys_at(1, EdgeRights::Check, at(0));
     let relabelled = other.expose().replace("__Host-other", "__Host-id");
     assert_eq!(
@@ -131,7 +131,7 @@ fn what_a_holder_of_check_keys_can_make_never_opens_as_a_session() {
     let (forged, seen) = (URL_SAFE_NO_PAD.encode(forged), URL_SAFE_NO_PAD.encode(seen));
     let cookie = format!("__Host-id={forged}; __Host-id-seen={seen}");
 
-    // This is the limit of checking, and why it grants nothing.
+    // This is the limit of a check, and why a check grants nothing.
     assert!(
         checker(&sessions, EdgeRights::Check)
             .check_at(&fields(&cookie), at(60))
@@ -141,7 +141,7 @@ fn what_a_holder_of_check_keys_can_make_never_opens_as_a_session() {
         sessions.load_at(fields(&cookie), at(60)).state(),
         SessionState::Rejected(Reason::Damaged)
     );
-    // A genuine session does not live longer than its idle timeout by forged activity of another session.
+    // Forged activity of another session does not let a genuine session live longer than its idle timeout.
     let genuine = sessions.cookie_for_at(json!(7), at(0)).unwrap();
     let mixed = format!("{}; __Host-id-seen={seen}", genuine.split("; ").next().unwrap());
     assert_eq!(
@@ -283,7 +283,7 @@ fn a_remembered_session_checks_over_its_whole_life() {
 }
 
 #[test]
-fn the_good_cookie_is_found_behind_garbage_and_bounded_work() {
+fn the_good_cookie_is_found_after_garbage_with_bounded_work() {
     let ring = ring();
     let sessions = sessions(&ring, "__Host-id", "");
     let good = sessions.cookie_for_at(json!(7), at(0)).unwrap();
@@ -314,7 +314,7 @@ fn a_checker_verifies_eight_heads_of_a_request_and_no_more() {
     assert_eq!(check(idle, 7, &good), None);
     assert_eq!(check(idle, 8, &good), Some(Reason::Idle));
 
-    // Of this session, with a check that is wrong.
+    // An activity token of this session with a wrong check.
     let altered = if activity.ends_with('A') { "B" } else { "A" };
     let altered = format!("{}{altered}", &activity[..activity.len() - 1]);
     let good = format!("{activity}; {session}");
@@ -327,7 +327,7 @@ fn activity_of_other_sessions_crowds_nobody_out() {
     let ring = ring();
     let sessions = sessions(&ring, "__Host-id", "");
     let cookie = || sessions.cookie_for_at(json!(7), at(0)).unwrap();
-    // Eight genuine activity tokens of other sessions come first: a server opens the session all the same.
+    // Eight genuine activity tokens of other sessions come first, and a server still opens the session.
     let others: String = (0..8)
         .map(|_| format!("{}; ", cookie().split("; ").nth(1).unwrap()))
         .collect();

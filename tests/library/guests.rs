@@ -1,4 +1,4 @@
-//! Guests: sessions before a sign-in, what passes through it, and what `signed_in_if` decides.
+//! Guests: sessions before a sign-in, what survives it, and what `signed_in_if` decides.
 use std::cell::Cell;
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ fn load(sessions: &Sessions<Shop>, cookies: &str) -> Session<Shop> {
     sessions.load(RequestFields::from_cookies([cookies.to_owned()]))
 }
 
-/// What the browser that had these cookies sends after this response.
+/// The cookies that a browser with these cookies sends after this response.
 #[track_caller]
 fn respond(session: &Session<Shop>, cookies: &str) -> String {
     answered(cookies, &session.finish_patch(200))
@@ -93,7 +93,7 @@ fn a_guests_first_write_starts_a_session_and_the_next_one_changes_it() {
 }
 
 #[test]
-fn update_or_start_begins_anew_over_a_session_that_is_over() {
+fn update_or_start_begins_anew_after_a_session_that_has_ended() {
     let (sessions, _) = shop();
     let idle = sessions.cookie_for_at(Shop::guest("old"), after(0)).unwrap();
     let mut session = sessions.load_at(RequestFields::from_cookies([idle]), after(1800));
@@ -137,7 +137,7 @@ fn start_with_gives_the_old_data_by_value_and_a_new_id() {
 }
 
 #[test]
-fn what_a_guest_writes_without_a_session_is_answered_with_no_session() {
+fn an_update_without_a_session_says_no_session() {
     let (sessions, _) = shop();
     let mut session = load(&sessions, "");
     let write: Result<Updated<()>, _> = session.update(|_| panic!("there is nothing to change"));
@@ -165,7 +165,7 @@ fn a_write_that_fails_leaves_the_session_as_it_was() {
         assert!(matches!(refused, Err(WriteError::TooLarge { .. })), "{refused:?}");
         assert_eq!((session.get().cloned(), session.id()), before);
         assert_eq!(respond(&session, &cookies), cookies);
-        // The same without a session to begin with.
+        // The same without a session before.
         let mut fresh = load(&sessions, "");
         _ = write(&mut fresh, huge());
         assert_eq!(fresh.state(), SessionState::Absent);
@@ -220,8 +220,8 @@ fn without_it_every_session_counts_as_signed_in() {
     assert_eq!(revoked(&seen), [came]);
 }
 
-/// An attacker takes a guest's session of his own and plants it. What he kept is worth nothing after the victim signed in,
-/// whichever way the application does it.
+/// An attacker starts a guest's session and plants its cookie. The attacker's copy is worth nothing after the victim
+/// signs in, by whichever call.
 #[test]
 fn a_planted_guests_cookie_is_worth_nothing_after_the_sign_in() {
     let (sessions, _) = shop();
@@ -249,10 +249,10 @@ fn a_planted_guests_cookie_is_worth_nothing_after_the_sign_in() {
             load(&sessions, &planted).state(),
             SessionState::Rejected(Reason::Revoked)
         );
-        // Where nobody knows that it is revoked, it is a guest's as before.
+        // On a server that does not know of the revocation it is a guest's as before.
         let (elsewhere, _) = shop();
         assert!(!load(&elsewhere, &planted).is_signed_in());
-        // Nor is the activity cookie of the one any good for the other.
+        // The activity cookie of one does not serve the other.
         let mixed = format!(
             "{}; {}",
             victim.split("; ").next().unwrap(),
@@ -278,7 +278,7 @@ fn an_update_that_changes_nothing_of_it_keeps_the_id() {
     assert_eq!(revoked(&seen), []);
 }
 
-/// A sign-out that keeps the cart: the copies of the session that was signed in end with it.
+/// A sign-out that keeps the cart: copies of the session that was signed in end with it.
 #[test]
 fn an_update_that_signs_out_revokes_the_session_that_was_signed_in() {
     let (sessions, seen) = shop();
@@ -292,7 +292,7 @@ fn an_update_that_signs_out_revokes_the_session_that_was_signed_in() {
     assert_eq!(revoked(&seen), [signed_in]);
     assert_eq!(load(&sessions, &kept).state(), SessionState::Rejected(Reason::Revoked));
     assert_eq!(load(&sessions, &guest).get(), Some(&Shop::default()));
-    // With a 500 nothing is sent, so the browser keeps the session, and it stays valid.
+    // A 500 sends nothing: the browser keeps the session, and it stays valid.
     let kept = visit(&sessions, "", |session| session.start(Shop::user(7)).unwrap());
     let mut session = load(&sessions, &kept);
     assert_eq!(session.update(|shop| shop.user = None), Ok(Updated::Done(())));
@@ -326,7 +326,7 @@ fn what_never_left_the_server_needs_no_second_id() {
 
 // ---- what is revoked
 
-/// Each act on each kind of session that came: what is revoked.
+/// What each act revokes, for each kind of session that the request brings.
 #[test]
 fn strangers_cannot_fill_the_revocation_list() {
     let (sessions, seen) = shop_with(|builder| {
@@ -340,7 +340,7 @@ fn strangers_cannot_fill_the_revocation_list() {
         ..Shop::guest("refused")
     };
     let live = |data| sessions.cookie_for(data).unwrap();
-    // Only the session cookie: idle. It is genuine, and tells whose it was.
+    // The session cookie alone: idle. It is genuine, and says whose it was.
     let idle = |data| live(data).split("; ").next().unwrap().to_owned();
     let old = |data| {
         sessions
@@ -368,7 +368,7 @@ fn strangers_cannot_fill_the_revocation_list() {
             visit(&sessions, &cookies, act);
             assert_eq!(revoked(&seen).len(), 1);
         }
-        // Beside a guest's, in either order.
+        // Together with a guest's, in either order.
         for pair in [
             [live(Shop::guest("bread")), live(Shop::user(7))],
             [idle(Shop::user(7)), live(Shop::guest("bread"))],
@@ -377,7 +377,7 @@ fn strangers_cannot_fill_the_revocation_list() {
             visit(&sessions, &pair.join("; "), act);
             assert_eq!(revoked(&seen).len(), 1);
         }
-        // Over for its age, it is not revoked as a guest's and revoked as another's.
+        // Too old: a guest's is not revoked, another's is.
         for (data, expected) in [(Shop::guest("bread"), 0), (Shop::user(7), 1)] {
             seen.take();
             let shortened = shop_with(|builder| {
@@ -402,7 +402,7 @@ fn strangers_cannot_fill_the_revocation_list() {
     }
 }
 
-/// A write of the guest that is answered after the sign-in would put the guest's session in the place of the user's.
+/// A write of the guest whose answer comes after the sign-in would replace the user's session by the guest's.
 #[test]
 fn a_late_answer_to_the_guest_does_not_undo_the_sign_in() {
     let (sessions, _) = shop();
@@ -414,7 +414,7 @@ fn a_late_answer_to_the_guest_does_not_undo_the_sign_in() {
     assert_eq!(respond(&late, &signed_in), signed_in);
 }
 
-/// The end before it leaves the guest's session to the sign-in.
+/// `end` does not revoke the guest's session; the sign-in after it does.
 #[test]
 fn a_sign_in_after_an_end_takes_the_guests_session_with_it() {
     let (sessions, seen) = shop();
@@ -436,7 +436,7 @@ fn a_sign_in_after_an_end_takes_the_guests_session_with_it() {
     }
 }
 
-/// A payload that does not fit the type any more cannot be judged, and may have been anybody's.
+/// A payload that no longer fits the type cannot be judged: it may have been a user's.
 #[test]
 fn what_cannot_be_judged_is_revoked() {
     let other = Sessions::<u32>::builder(ring()).clock(|| after(0)).build().unwrap();
@@ -510,14 +510,14 @@ fn a_sign_in_by_an_update_is_as_new_as_one_by_a_start() {
     assert_eq!(session.update(|shop| shop.user = Some(7)), Ok(Updated::Done(())));
     assert_eq!(session.started(), Some(browser.now()));
     assert_eq!(session.expires(), Some(browser.now() + Duration::from_secs(43_200)));
-    assert!(!session.is_remembered(), "somebody else was");
+    assert!(!session.is_remembered(), "the one before was");
     session.remember(true).unwrap();
-    // What this request has said holds.
+    // The request's own choice holds.
     assert_eq!(session.update(|shop| shop.user = None), Ok(Updated::Done(())));
     assert!(session.is_remembered());
 }
 
-/// `refuse_if` refuses what is older than the user's last change of password; the guest's session was older.
+/// `refuse_if` refuses sessions older than the user's last change of password, and the guest's session is older.
 #[test]
 fn a_guest_from_before_a_change_of_password_signs_in_by_an_update() {
     let browser = Browser::at(START);
@@ -536,7 +536,7 @@ fn a_guest_from_before_a_change_of_password_signs_in_by_an_update() {
     assert!(load(&sessions, &signed_in).is_signed_in());
 }
 
-/// Two requests bring one guest; the browser has dropped the answer to the first, which revoked the guest's session.
+/// Two requests bring the same guest. The first revoked the guest's session, but the browser has dropped its answer.
 #[test]
 fn a_second_click_on_sign_in_signs_in_too() {
     let sign_ins: [fn(&mut Session<Shop>); 3] = [
@@ -564,7 +564,7 @@ fn a_second_click_on_sign_in_signs_in_too() {
 }
 
 #[test]
-fn a_sign_out_is_sent_even_if_what_started_after_it_is_over() {
+fn a_sign_out_is_sent_even_if_the_session_started_after_it_has_ended() {
     let (sessions, _, browser) = remembering();
     let cookies = sessions.cookie_for(Shop::user(7)).unwrap();
     let mut session = load(&sessions, &cookies);
@@ -592,7 +592,7 @@ fn an_observer_that_panics_leaves_nothing_unrevoked() {
 }
 
 #[test]
-fn what_was_written_and_never_finished_is_told() {
+fn a_write_that_is_never_finished_is_reported() {
     let (sessions, seen) = shop();
     let mut session = load(&sessions, "");
     session.start(Shop::user(7)).unwrap();

@@ -1,4 +1,4 @@
-//! Key rings that change while requests run: files as they really change, broken ones, and load.
+//! Key rings that change while requests run: files as deployments change them, broken files, and load.
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -24,7 +24,7 @@ impl Directory {
         self.0.join("keys")
     }
 
-    /// Writes another file and renames it over.
+    /// Writes another file and renames it over this one.
     fn replace(&self, text: &str) {
         let next = self.0.join("keys.next");
         fs::write(&next, text).unwrap();
@@ -32,7 +32,7 @@ impl Directory {
     }
 }
 
-/// Keys 1 to 4, sealed with this one.
+/// A ring of the keys 1 to 4, of which this one seals.
 fn written(seals: u8) -> String {
     let others = (1..=4).filter(|&number| number != seals);
     let ring = others.fold(KeyRing::new(key(seals)), |ring, other| {
@@ -61,7 +61,7 @@ fn assert_seals(sessions: &Sessions<u32>, number: u8) {
     assert_eq!(seals(sessions), key(number).id().to_bytes());
 }
 
-/// The rings that were put into use.
+/// The events of rings that were put into use.
 fn rings(events: &[Event]) -> Vec<&Event> {
     let is_ring = |event: &&Event| matches!(event, Event::KeysInUse { .. });
     events.iter().filter(is_ring).collect()
@@ -113,7 +113,7 @@ fn a_new_ring_is_adopted_when_two_looks_gave_it() {
         Reload::Unsettled,
         "and what was seen before counts no more"
     );
-    // Another text of the same ring is the same ring.
+    // The same ring in another text is no new ring.
     directory.replace(&format!("# comment\n{}", written(3).replace('\n', ";")));
     assert_eq!(reloader.poll().unwrap(), Reload::Unchanged);
     directory.replace(&written(1));
@@ -126,7 +126,7 @@ fn a_new_ring_is_adopted_when_two_looks_gave_it() {
     assert_seals(&sessions, 1);
 }
 
-/// Cut after a complete line, a ring parses and lacks keys.
+/// A ring cut after a complete line still parses, but lacks keys.
 #[test]
 fn a_file_that_is_still_being_written_is_not_adopted() {
     let (directory, seen) = (Directory::new("halves"), Seen::default());
@@ -158,7 +158,7 @@ fn a_file_that_is_still_being_written_is_not_adopted() {
 }
 
 #[test]
-fn what_cannot_be_read_leaves_the_ring_and_is_reported() {
+fn a_source_that_cannot_be_read_leaves_the_ring_and_is_reported() {
     let (directory, seen) = (Directory::new("broken"), Seen::default());
     directory.replace(&written(1));
     let sessions = sessions(&directory, &seen);
@@ -213,7 +213,7 @@ fn what_cannot_be_read_leaves_the_ring_and_is_reported() {
     assert_seals(&sessions, 2);
 }
 
-/// So that an alert that counts them lasts as long as the failure.
+/// So an alert that counts them lasts as long as the failure.
 #[test]
 fn a_failure_that_lasts_is_reported_again_every_ten_minutes() {
     let (seen, now) = (Seen::default(), Arc::new(AtomicU64::new(START)));
@@ -236,7 +236,7 @@ fn a_failure_that_lasts_is_reported_again_every_ten_minutes() {
     );
 }
 
-/// A pipe that nobody writes to: opening it would wait for ever.
+/// A pipe without a writer: opening it would wait forever.
 #[cfg(unix)]
 #[test]
 fn a_pipe_is_refused_and_does_not_stop_the_looks() {
@@ -264,9 +264,9 @@ fn a_pipe_is_refused_and_does_not_stop_the_looks() {
     assert_seals(&sessions, 2);
 }
 
-/// As at the first start of a program, of which nobody made a key.
+/// As at the first start of a program, when there is no key yet.
 #[test]
-fn a_key_file_that_was_made_is_told_once() {
+fn a_new_key_file_is_reported_once() {
     let (directory, seen) = (Directory::new("made"), Seen::default());
     let ring = || KeyRing::from_file_or_new(directory.path()).unwrap();
     let first = Arc::new(ring());
@@ -284,7 +284,7 @@ fn a_key_file_that_was_made_is_told_once() {
     built(&first, true);
     built(&Arc::new(ring()), true);
     assert_eq!(seen.take(), [], "neither again nor at the next start");
-    // A ring that takes the place of another tells it too.
+    // A ring that replaces another one is reported too.
     let sessions = built(&first, true);
     fs::remove_file(directory.path()).unwrap();
     sessions.replace_keys(ring());
@@ -292,7 +292,7 @@ fn a_key_file_that_was_made_is_told_once() {
     assert_eq!(names, ["KeysInUse", "KeyFileCreated", "KeyDropped"]);
 }
 
-/// A broken look in between: what came before it is not "the look before".
+/// After a failed look, the look before it does not count as the previous one.
 #[test]
 fn a_failure_in_between_starts_the_count_anew() {
     let (directory, seen) = (Directory::new("between"), Seen::default());
@@ -307,7 +307,7 @@ fn a_failure_in_between_starts_the_count_anew() {
     settle(&mut reloader);
 }
 
-/// As the kubelet does it: `keys` leads through `..data` to a directory, and `..data` is renamed over.
+/// As the kubelet does it: `keys` is a link through `..data` into a directory, and `..data` is replaced.
 #[cfg(unix)]
 #[test]
 fn a_mounted_secret_is_followed_when_its_link_is_swapped() {
@@ -365,15 +365,15 @@ fn a_ring_without_the_sealing_key_is_adopted_and_said() {
     );
 }
 
-/// In the middle of a rotation nearly all sessions live under the key that opens. At its end nobody does.
+/// In the middle of a rotation nearly all sessions live under the key that only opens. At its end none does.
 #[test]
 fn a_dropped_key_is_a_warning_as_long_as_sessions_live_under_it() {
     const HOUR: u64 = 3600;
     for (opened, dropped_after, is_in_use) in [
-        // Sealed here, before the ring was rotated.
+        // Sealed by this server, before the rotation.
         (None, 12 * HOUR - 1, true),
         (None, 12 * HOUR, false),
-        // Sealed elsewhere, and opened here.
+        // Sealed by another server, and opened by this one.
         (Some(2 * HOUR), 14 * HOUR - 1, true),
         (Some(2 * HOUR), 14 * HOUR, false),
     ] {
@@ -406,7 +406,7 @@ fn a_dropped_key_is_a_warning_as_long_as_sessions_live_under_it() {
 }
 
 #[test]
-fn the_ring_in_use_is_told_at_the_start() {
+fn the_ring_in_use_is_reported_at_the_start() {
     let told = Arc::new(Mutex::new(Vec::new()));
     let events = Arc::clone(&told);
     let ring = KeyRing::new(key(1)).also_opening(key(2)).unwrap();
@@ -426,7 +426,7 @@ fn the_ring_in_use_is_told_at_the_start() {
     assert_eq!(*told.lock().unwrap(), [in_use(4, &[1, 2, 3]), in_use(3, &[1, 2, 4])]);
 }
 
-/// A ring that was brought in by hand, in an emergency, is not undone by a file that nobody has changed yet.
+/// In an emergency a ring is set by hand. A file that has not changed yet does not undo this.
 #[test]
 fn only_a_change_of_the_source_replaces_a_ring_that_was_set_by_hand() {
     let (directory, seen) = (Directory::new("by-hand"), Seen::default());
@@ -470,7 +470,7 @@ fn a_source_that_panics_is_a_failure_like_any_other() {
     settle(&mut reloader);
 }
 
-/// A source that says when it was asked, and when it is gone.
+/// A source that reports each look, and its own end.
 struct Told {
     asked: mpsc::Sender<()>,
     ring: Arc<Mutex<u8>>,
@@ -483,7 +483,7 @@ impl KeySource for Told {
     }
 }
 
-/// No more than this is waited for what must come: it is no claim about time.
+/// The longest wait for an event that must come. It says nothing about speed.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 #[test]
@@ -512,7 +512,7 @@ fn a_thread_follows_the_source_until_its_handle_is_dropped() {
             true => reloading.stop(),
             false => drop(reloading),
         }
-        // The source goes with the thread.
+        // The source ends with the thread.
         let after_the_end = loop {
             if let Err(error) = questions.recv_timeout(PATIENCE) {
                 break error;
@@ -572,7 +572,7 @@ fn no_request_fails_during_a_thousand_replacements() {
                 while reloader.poll().unwrap() == Reload::Unsettled {}
                 adopted += 1;
             }
-            // At least one request meets every ring; a visitor that failed would not be waited for.
+            // At least one request runs with every ring; the loop does not wait for a visitor that failed.
             while requests.load(Ordering::SeqCst) == before && !visitors.iter().any(|visitor| visitor.is_finished()) {
                 thread::yield_now();
             }
@@ -582,7 +582,7 @@ fn no_request_fails_during_a_thousand_replacements() {
     assert_eq!((adopted, refused), (800, 200));
     let events = seen.take();
     let count = |wanted: fn(&Event) -> bool| events.iter().filter(|event| wanted(event)).count();
-    // The first one is the ring that was there.
+    // The first one is the ring from before.
     assert_eq!(rings(&events).len(), 799);
     assert_eq!(count(|event| matches!(event, Event::KeysReloadFailed { .. })), 200);
     assert_eq!(count(|event| *event == Event::KeysReloadRecovered), 199);

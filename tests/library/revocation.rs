@@ -1,4 +1,5 @@
-//! Revocation as an application and a fleet see it: lists that travel, a sign-out that is real, the application's own check.
+//! Revocation as applications and fleets use it: lists that servers exchange, sign-outs that end copies, the
+//! application's own check.
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -19,7 +20,7 @@ struct Login {
 
 const LONGEST: u64 = 12 * 3600 + 5 * 60;
 
-/// A server of the fleet: all have one ring.
+/// A server of the fleet. All have the same ring.
 fn server(configure: impl FnOnce(Builder<Login>) -> Builder<Login>) -> Sessions<Login> {
     configure(Sessions::builder(ring()).clock(|| after(100)))
         .build()
@@ -103,12 +104,12 @@ fn an_entry_lasts_until_no_session_of_its_id_can_be_valid_and_no_longer() {
     let (sessions, list) = with_list();
     load(&sessions, &sign_in(&sessions, 0, 40)).end().unwrap();
     assert_lasts(&list, 40 + LONGEST);
-    // Of a mere id it is not known when it started: at the latest now, by a clock that is 5 minutes ahead.
+    // An id does not say when its session started: at the latest now, by a clock that is 5 minutes ahead.
     sessions.revoke(SessionId::from_bytes([7; 8]));
     assert_lasts(&list, 100 + 300 + LONGEST);
 }
 
-/// It has one entry, which goes at this second.
+/// The list has one entry, which is removed at this second.
 #[track_caller]
 fn assert_lasts(list: &Revocations, over: u64) {
     let entries = |now: u64| (list.snapshot_at(after(now)).len() - 17) / 12;
@@ -144,12 +145,12 @@ fn an_entry_lasts_as_long_as_sessions_of_its_kind() {
     load(&sessions, &remembered).end().unwrap();
     assert_lasts(&list, 40 + 90 * DAY + 300);
 
-    // A token from before the timeout was shortened opens on a server that has not heard of that yet.
+    // A token from before the timeout was shortened still opens on a server with the old configuration.
     let longer = sign_in(&with(days(3)).0, 0, 40);
     let (sessions, list) = with(twelve_hours);
     load(&sessions, &longer).end().unwrap();
     assert_lasts(&list, 40 + 3 * DAY + 300);
-    // And one from before it was lengthened may be written anew.
+    // A token from before it was lengthened may be written anew.
     let (sessions, list) = with(days(3));
     load(&sessions, &ordinary).end().unwrap();
     assert_lasts(&list, 40 + 3 * DAY + 300);
@@ -160,7 +161,7 @@ fn an_entry_lasts_as_long_as_sessions_of_its_kind() {
     assert_lasts(&list, 100 + 400 * DAY + 300);
 }
 
-/// A list of one's own that knows nothing of cut-offs.
+/// An application's own list, without cut-offs.
 struct IdsAlone;
 
 impl RevocationList for IdsAlone {
@@ -223,7 +224,7 @@ fn the_example_of_the_specification_is_a_vector() {
 
 // ---- a sign-out that is real
 
-/// The thief was active all the time; the visitor comes back with cookies that no longer open here, and signs out.
+/// A thief was active all the time. The visitor comes back with cookies that no longer open here, and signs out.
 #[test]
 fn a_sign_out_revokes_a_genuine_token_whatever_is_wrong_with_its_session() {
     #[derive(Debug, Serialize, Deserialize)]
@@ -334,7 +335,7 @@ fn a_damaged_token_is_no_token_of_its_id() {
     let mut session = load(&sessions, &damaged);
     assert_eq!(session.state(), SessionState::Rejected(Reason::Damaged));
     session.end().unwrap();
-    // Who holds check keys can make such a head, with the id of anybody.
+    // A holder of check keys can make such a head with any id.
     let reason = Reason::Damaged;
     let (id, key_id) = (None, Some(key(1).id()));
     assert_eq!(seen.take(), [Event::Rejected { reason, id, key_id }]);
@@ -374,8 +375,7 @@ fn a_second_clear_revokes_nothing_again() {
     assert_eq!(seen.take(), [Event::Revoked { id }]);
 }
 
-/// A write that was running when its session ended on another server is not sent: what ended it is asked for again in
-/// `finish`.
+/// A write is not sent if another server ended its session while the request ran: `finish` asks the list again.
 #[test]
 fn a_running_write_does_not_bring_back_what_another_server_ended() {
     let seen = Seen::default();
@@ -398,7 +398,7 @@ fn a_running_write_does_not_bring_back_what_another_server_ended() {
         seen.take();
         assert_eq!(sent(&running), 0);
     }
-    // Nor does a sign-in over it, which may carry on what it read.
+    // A sign-in over it is not sent either: it may carry on data of the old session.
     let cookie = sign_in(&one, 0, 0);
     let mut running = load(&other, &cookie);
     running.start(Login { user: 8, generation: 0 }).unwrap();
@@ -409,7 +409,7 @@ fn a_running_write_does_not_bring_back_what_another_server_ended() {
 
 // ---- the application's own check
 
-/// Refuses sessions of another generation than the one of the (one) user's record.
+/// Refuses sessions whose generation is not that of the user's record (there is one user).
 fn with_generation(seen: &Seen) -> (Sessions<Login>, Arc<AtomicU32>) {
     let record = Arc::new(AtomicU32::new(1));
     let known = Arc::clone(&record);

@@ -45,7 +45,7 @@ fn id(number: u64) -> SessionId {
     SessionId::from_bytes(number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes())
 }
 
-/// For an hour.
+/// Revokes for an hour.
 fn revoke(list: &impl RevocationList, number: u64) {
     list.revoke_at(
         Revocation {
@@ -56,7 +56,7 @@ fn revoke(list: &impl RevocationList, number: u64) {
     );
 }
 
-/// What another process finds in the file.
+/// The list that another process finds in the file.
 fn read(path: &Path) -> Revocations {
     let list = Revocations::new();
     list.merge_file_at(&fs::read(path).unwrap(), now()).unwrap();
@@ -122,7 +122,7 @@ fn a_second_opening_is_refused_until_the_first_has_gone() {
 }
 
 #[test]
-fn a_damaged_file_is_refused_or_put_aside_with_an_event_and_what_stands_before_the_damage_holds() {
+fn a_damaged_file_is_refused_or_put_aside_with_an_event_and_what_is_before_the_damage_holds() {
     let directory = Directory::new("damaged");
     let path = directory.file();
     {
@@ -133,7 +133,7 @@ fn a_damaged_file_is_refused_or_put_aside_with_an_event_and_what_stands_before_t
     let good = fs::read(&path).unwrap();
     for (damaged, held) in [
         (b"<html>".to_vec(), 0),
-        // What a write without `sync` leaves after a power cut.
+        // A write without `sync` leaves this after a power cut.
         (Vec::new(), 0),
         ([&good[..], b"SSRL\x02more than a head"].concat(), 2),
     ] {
@@ -165,7 +165,7 @@ fn deltas_follow_the_snapshot_until_they_are_as_long_as_it() {
     let file = RevocationFile::open(&path, list.clone()).unwrap();
     let length = || fs::metadata(&path).unwrap().len();
     let add = |numbers: std::ops::Range<u64>| {
-        // What comes to the list by itself, as a merge does, is written by a flush.
+        // A change of the list itself, such as a merge, is written by a flush.
         numbers.for_each(|number| revoke(&list, number));
         file.flush().unwrap();
         assert_eq!(read(&path).snapshot_at(now()), list.snapshot_at(now()));
@@ -182,18 +182,18 @@ fn deltas_follow_the_snapshot_until_they_are_as_long_as_it() {
     assert_eq!(length(), 17 + 6000 * 12 + 17 + 5990 * 12);
     add(11_990..12_000);
     assert_eq!(length(), 17 + 12_000 * 12);
-    // More than the list remembers one by one.
+    // More entries than the list keeps in its log.
     add(12_000..80_000);
     assert_eq!(length(), 17 + 80_000 * 12);
 }
 
 #[test]
-fn what_could_not_be_written_is_told_and_written_with_the_next() {
+fn a_failed_write_is_reported_and_made_up_for_by_the_next() {
     let directory = Directory::new("failing");
     let (path, seen) = (directory.file(), Seen::default());
     let file = open(&path);
     let sessions = sessions(file.clone(), &seen);
-    // Somebody removes the file, and nothing can be written beside it: in place of the new one stands a directory.
+    // The file is removed, and no new one can be written: a directory has its name.
     let obstacle = directory.0.join("web.1.revoked.new");
     fs::remove_file(&path).unwrap();
     fs::create_dir(&obstacle).unwrap();
@@ -220,7 +220,7 @@ fn a_file_that_was_replaced_meanwhile_is_written_anew() {
     let path = directory.file();
     let file = open(&path);
     revoke(&file, 1);
-    // Also by one of the same length.
+    // Also by a file of the same length.
     for (number, other) in [(2, b"something else".to_vec()), (3, fs::read(&path).unwrap())] {
         fs::write(directory.0.join("other"), other).unwrap();
         fs::rename(directory.0.join("other"), &path).unwrap();
@@ -237,7 +237,7 @@ fn a_link_stays_a_link_and_a_mode_stays_a_mode() {
     let directory = Directory::new("link");
     let (shared, path) = (directory.0.join("shared"), directory.file());
     symlink("shared", &path).unwrap();
-    // First to a file that is still to be made.
+    // First a link to a file that does not exist yet.
     for number in 1..=2 {
         let file = open(&path);
         revoke(&file, number);
@@ -247,7 +247,7 @@ fn a_link_stays_a_link_and_a_mode_stays_a_mode() {
         assert!((1..=number).all(|number| read(&shared).is_revoked(id(number))));
         fs::set_permissions(&shared, fs::Permissions::from_mode(0o600)).unwrap();
     }
-    // What a kill left behind is not written into.
+    // A file that a killed process left is not written to.
     symlink("elsewhere", directory.0.join("shared.new")).unwrap();
     open(&path);
     assert_eq!(fs::metadata(&shared).unwrap().permissions().mode() & 0o777, 0o600);
@@ -256,13 +256,13 @@ fn a_link_stays_a_link_and_a_mode_stays_a_mode() {
 
 #[cfg(unix)]
 #[test]
-fn what_cannot_be_put_aside_stays_where_it_is() {
+fn a_file_that_cannot_be_put_aside_stays_where_it_is() {
     let directory = Directory::new("full");
     let path = directory.file();
     revoke(&open(&path), 1);
     let damaged = [&fs::read(&path).unwrap()[..], b"SSRL\x02more than a head"].concat();
     fs::write(&path, &damaged).unwrap();
-    // The list cannot be written anew, as on a full disk.
+    // The list cannot be rewritten, as on a full disk.
     let new = format!("{}.new", path.display());
     fs::create_dir(&new).unwrap();
     for _ in 0..2 {
@@ -277,7 +277,7 @@ fn what_cannot_be_put_aside_stays_where_it_is() {
 
 // ---- kill -9
 
-/// Eight threads revoke without a pause, and tell each id when `revoke` has returned.
+/// Eight threads revoke without a pause, and print each id when `revoke` has returned.
 #[test]
 #[ignore = "the program that the next test starts and kills"]
 fn revokes_until_it_is_killed() {
@@ -298,7 +298,7 @@ fn revokes_until_it_is_killed() {
     });
 }
 
-/// `REVOCATION_FILE_KILLS=1000 cargo test --release --test revocation_file killed` kills it more often.
+/// `REVOCATION_FILE_KILLS=1000 cargo test --release --test library killed` kills it more often.
 #[test]
 #[cfg(unix)]
 fn killed_at_any_moment_the_file_reads_and_has_all_that_was_revoked() {
@@ -324,7 +324,7 @@ fn killed_at_any_moment_the_file_reads_and_has_all_that_was_revoked() {
             let numbers = lines.filter_map(|line| line.strip_prefix("revoked ").map(|number| number.parse::<u64>()));
             numbers.map_while(Result::ok).collect::<Vec<_>>()
         });
-        // From before it has opened the file to after some thousand revocations.
+        // From before it opens the file until after some thousand revocations.
         thread::sleep(Duration::from_micros(u64::from(getrandom::u32().unwrap() % 100_000)));
         child.kill().unwrap();
         child.wait().unwrap();

@@ -16,7 +16,7 @@ const IDLE: u64 = 1500;
 const ABSOLUTE: u64 = 3600;
 const REMEMBERED_IDLE: u64 = 4000;
 const REMEMBERED_ABSOLUTE: u64 = 10_000;
-/// How far two clocks may be apart.
+/// How much two clocks may differ.
 const LEEWAY: u64 = 300;
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -40,9 +40,9 @@ enum Act {
 enum Step {
     /// A request whose response arrives at once.
     Request(Vec<Act>, u16),
-    /// A request that reads (and, if true, renews explicitly), whose response is long on its way.
+    /// A request that reads (and, if true, renews explicitly), and whose response takes long.
     Slow(bool),
-    /// One of the responses on their way arrives.
+    /// One of the late responses arrives.
     Arrive(usize),
     Wait(u64),
     RestartBrowser,
@@ -51,7 +51,7 @@ enum Step {
     AddKey,
     /// One of the keys that open seals from now on.
     Promote(usize),
-    /// A key goes whose last token has expired, if there is one.
+    /// A key is removed whose last token has expired, if there is one.
     DropKey,
 }
 
@@ -90,7 +90,7 @@ fn absolute(remembered: bool) -> u64 {
     if remembered { REMEMBERED_ABSOLUTE } else { ABSOLUTE }
 }
 
-/// A session as it ought to be. `id` is the model's own count of ids.
+/// A session as it should be. `id` is the model's own count of ids.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Model {
     id: u32,
@@ -105,7 +105,7 @@ impl Model {
     }
 }
 
-/// An activity cookie: whose, until when, and whether it survives the browser.
+/// An activity cookie: its session, its end, and whether it survives the browser.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Seen {
     id: u32,
@@ -113,7 +113,7 @@ struct Seen {
     kept: bool,
 }
 
-/// The two cookies in the browser, as they ought to be.
+/// The two cookies in the browser, as they should be.
 #[derive(Clone, Copy, Debug, Default)]
 struct Browser {
     session: Option<Model>,
@@ -130,7 +130,7 @@ impl Browser {
     }
 }
 
-/// What one request does to the browser, by the table of states.
+/// What one request changes in the browser, by the table of states.
 struct Served {
     /// The session that its handler sees at the end.
     session: Option<Model>,
@@ -166,7 +166,7 @@ fn serve(browser: &Browser, acts: &[Act], status: u16, now: u64, ids: &mut u32) 
             }
             (Act::Remember(remembered), Some(session)) if session.remembered == remembered => wrote = true,
             (Act::Remember(remembered), Some(session)) if now < session.started + absolute(remembered) => {
-                // An id never changes its kind: one that came gives way to another.
+                // An id never changes its kind: the old one is replaced.
                 if first.is_some_and(|first| first.id == session.id) {
                     *ids += 1;
                     session.id = *ids;
@@ -197,12 +197,12 @@ fn serve(browser: &Browser, acts: &[Act], status: u16, now: u64, ids: &mut u32) 
     Served {
         session: last,
         effect,
-        // A sign-out is sent even if what was started after it is not.
+        // A sign-out is sent even if the session started after it is not.
         is_cleared: is_cleared && (last.is_none() || status != 200),
     }
 }
 
-/// Keys of the server with the instant at which the last token under each has expired.
+/// The keys of the server, each with the time at which its last token expires.
 struct Server {
     keys: Vec<(u8, u64)>,
     sealing: u8,
@@ -295,7 +295,7 @@ struct World {
     server: Server,
     jar: testing::Browser,
     browser: Browser,
-    /// Responses on their way, with what they ought to do.
+    /// Late responses, with what they should do.
     on_the_way: Vec<(Vec<String>, Option<Seen>)>,
     ids: u32,
 }
@@ -319,7 +319,7 @@ impl World {
         seconds(&self.jar)
     }
 
-    /// The browser's session is the model's, neither more nor less.
+    /// The browser's session is exactly that of the model.
     fn check(&self) {
         let session = self.load();
         let expected = self.browser.live(self.now());
@@ -370,7 +370,7 @@ impl World {
         lines
     }
 
-    /// These lines carry these cookies with these ends and no others.
+    /// These lines set exactly these cookies, with these ends.
     fn assert_sends(&self, lines: &[String], effect: &Browser) {
         let sent: Vec<_> = lines.iter().map(|line| claims(line).unwrap()).collect();
         let ends = |is_activity| {
@@ -422,13 +422,14 @@ impl World {
         let was_dead = self.browser.live(self.now()).is_none();
         self.jar.pass(Duration::from_secs(seconds));
         self.check();
-        // An activity token that ends too late for its session could become honest by waiting: never by this server.
+        // An activity token that ends too late for its session would be valid after a wait. This server never makes
+        // one.
         if was_dead && self.seen_fits() {
             assert!(self.load().get().is_none(), "once dead by time it stays dead");
         }
     }
 
-    /// Whether the activity cookie is one that the session's own lifetimes allow.
+    /// Whether the session's own lifetimes allow the activity cookie.
     fn seen_fits(&self) -> bool {
         let (Some(session), Some(seen)) = (self.browser.session, self.browser.seen) else {
             return true;
@@ -482,11 +483,11 @@ impl World {
 struct End {
     at: u64,
     is_remembered: bool,
-    /// When the visitor was there, if it is the end of activity.
+    /// When the visitor was seen, if this is the end of activity.
     active_at: Option<u64>,
 }
 
-/// Every end that is told or sealed in the life of one session.
+/// Every end that is shown or sealed in the life of one session.
 fn life(steps: &[(Act, u64)]) -> Vec<End> {
     let sessions = built(&ring_text(&[(0, 0)], 0));
     let mut jar = testing::Browser::at(START);
@@ -567,7 +568,7 @@ proptest! {
             if absent >= idle(remembered) || now >= START + absolute(remembered) {
                 prop_assert!(!is_live, "absent for {absent} seconds at {now}");
             }
-            // What a renewal must be worth is lost by a visit that comes too soon for one.
+            // A visit that comes too soon for a renewal loses at most the smallest step of one.
             let worth = idle(remembered) / 10;
             if absent + worth < idle(remembered) && now < START + absolute(remembered) && !is_dead {
                 prop_assert!(is_live, "absent for {absent} seconds only at {now}");

@@ -1,7 +1,7 @@
-//! The table of states: what each way in which a request can leave its session does to the response.
+//! The table of states: what the response gets, for each way in which a request can leave its session.
 //!
-//! Every test states the complete header block. Lines are compared in the order of their names, several lines of one
-//! name in the order in which they are; tokens are written as what they claim.
+//! Every test states the complete header block. Lines are compared in the order of their names, and lines of one name
+//! in the order of the block. A token is written as the claims that it makes.
 mod late;
 mod renewal;
 mod rules;
@@ -32,7 +32,7 @@ fn login(user: u32) -> Login {
 
 type Lines<'a> = &'a [(&'a str, &'a str)];
 
-/// What the application wrote, and what the rules of the table make of it.
+/// The lines that the application wrote, and below what the rules of the table make of them.
 const BEFORE: Lines = &[
     ("Content-Type", "text/html"),
     ("Cache-Control", "Public, max-age=60"),
@@ -84,11 +84,11 @@ fn new_activity(until: u64) -> String {
     format!("__Host-id-seen=<activity of a new id until +{until}>; Path=/; Secure; HttpOnly; SameSite=Lax")
 }
 
-/// Sessions with 30 minutes idle, 12 hours absolute, 14 and 90 days if remembered.
+/// Sessions with 30 minutes idle and 12 hours absolute, or 14 and 90 days if remembered.
 struct House {
     sessions: Sessions<Login>,
     seen: Seen,
-    /// A browser that signed in at `START` as user 7.
+    /// The cookies of a browser that signed in at `START` as user 7.
     cookies: String,
 }
 
@@ -126,7 +126,7 @@ struct Visit<'a> {
 }
 
 impl House {
-    /// A request of the browser that is signed in.
+    /// A request of the browser that signed in.
     fn visit(&self, after: u64) -> Visit<'_> {
         self.visit_with(self.cookies.clone(), after)
     }
@@ -265,7 +265,7 @@ fn a_read_without_a_cookie_of_ours_depends_on_cookies_only() {
         .gives(|session| _ = session.get(), &[("Vary", "Cookie")], &[]);
 }
 
-/// However the session is dead: nothing is deleted, and the response is not for others.
+/// Whatever ended the session, no cookie is deleted, and the response is private.
 #[track_caller]
 fn assert_dead(house: &House, cookies: &str, after: u64, reason: Reason) {
     let read = |session: &mut Session<Login>| {
@@ -524,7 +524,7 @@ fn a_start_in_a_request_whose_session_ended_meanwhile_is_sent_only_after_its_own
     house
         .visit(0)
         .gives(clear_and_start, NO_STORE, &[NEW_SESSION, &new_activity(1800)]);
-    // A session that was over when the request came is nobody's: the sign-in over it counts.
+    // A session that had ended before the request belongs to no visitor: the sign-in over it counts.
     let start = |session: &mut Session<Login>| session.start(login(9)).unwrap();
     house
         .visit(0)
@@ -569,7 +569,7 @@ fn a_sign_out_asks_for_an_empty_cache_only_if_configured() {
     let line = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
     assert_eq!(cleared(&house()), line("clear-site-data", "\"cookies\""));
     let configured = house_with(|builder| builder.clear_site_data(true));
-    // What the application asks for stays: it may be more.
+    // The application's own field stays: it may ask for more.
     let both = [
         line("clear-site-data", "\"cookies\""),
         line("Clear-Site-Data", "\"cache\", \"storage\""),

@@ -1,4 +1,4 @@
-//! The observer that writes to `tracing`: levels, ids and reasons, and nothing of a visitor.
+//! The observer that writes to `tracing`: levels, ids and reasons, and no data of a visitor.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -105,8 +105,8 @@ fn events_are_logged_with_level_and_reason_and_without_data() {
     drop(guard);
 }
 
-/// A server started with a ring from which a key is missing: at the level that services log at, one line a minute says so
-/// and names the key, and no cookie that anybody made up says anything.
+/// A server starts with a ring that lacks a key. At the level at which services log, one line a minute says so and
+/// names the key, and invented cookies add no line.
 #[test]
 fn a_bad_deploy_is_one_warning_a_minute() {
     let log = Log::default();

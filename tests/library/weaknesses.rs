@@ -1,4 +1,5 @@
-//! Weaknesses that other session crates and frameworks have shown, each as a test that it is not here.
+//! Weaknesses that other session crates and frameworks have had: a test for each shows that this crate does not have
+//! it.
 mod data;
 mod tokens;
 
@@ -94,7 +95,7 @@ fn a_removal_without_secure_is_never_sent_every_attribute_is_repeated() {
         assert_eq!(
             lines,
             [
-                // The session's comes last: some clients keep all but the last one.
+                // The session cookie comes last: some clients remove only the last one.
                 expected
                     .replacen("id=;", "id-seen=;", 1)
                     .replacen("dev=", "dev-seen=", 1),
@@ -163,7 +164,7 @@ fn short_tokens_do_not_panic() {
     }
 }
 
-/// Says of no id that it is revoked, and counts the questions: one per token that opened.
+/// A list that revokes no id and counts the questions: one for each token that opened.
 struct Counting(Arc<AtomicUsize>);
 
 impl RevocationList for Counting {
@@ -213,7 +214,7 @@ fn a_good_cookie_opens_before_four_hundred_kilobytes_of_anything() {
         let field = format!("{good}; {}", unit.repeat(HOSTILE / unit.len()));
         assert_state(&sessions, field, 0, SessionState::Valid);
     }
-    // What fails the cheap checks does not count among the eight, wherever it stands.
+    // Tokens that fail the cheap checks do not count among the eight, wherever they are.
     for unit in ["__Host-id=; ", "__Host-id=AAAA; ", "__Host-id-seen=x; ", "a=b; "] {
         let field = format!("{}{good}", unit.repeat(HOSTILE / unit.len()));
         assert_state(&sessions, field, 0, SessionState::Valid);
@@ -233,14 +234,14 @@ fn of_forged_cookies_in_front_seven_are_passed_over() {
     let sessions = sessions();
     let good = sessions.cookie_for_at(SEVEN, after(0)).unwrap();
     let forged = forged(&sessions);
-    let behind = |count: usize| format!("{}{good}", format!("{forged}; ").repeat(count));
-    assert_state(&sessions, behind(7), 0, SessionState::Valid);
-    assert_state(&sessions, behind(8), 0, SessionState::Rejected(Reason::NotOurs));
+    let after = |count: usize| format!("{}{good}", format!("{forged}; ").repeat(count));
+    assert_state(&sessions, after(7), 0, SessionState::Valid);
+    assert_state(&sessions, after(8), 0, SessionState::Rejected(Reason::NotOurs));
 }
 
 // ---- duplicates
 
-/// A session of this user that started and was written last at these seconds.
+/// A session of this user, with the seconds of its start and of its last write.
 fn sealed(sessions: &Sessions<Login>, user: u32, started: u64, written: u64) -> (String, String) {
     let cookies = sessions.cookie_for_at(Login { user: 0 }, after(started)).unwrap();
     let (_, activity) = tokens(&cookies);
@@ -293,17 +294,17 @@ fn of_sessions_sealed_together_the_first_counts() {
     assert_chosen(&sessions, &seen, &[&two, &one], 2);
 }
 
-/// So without the `__Host-` prefix a sibling subdomain takes a visitor over with tokens of its own account, none of them newer:
-/// browsers send cookies with longer paths first.
+/// So without the `__Host-` prefix a sibling subdomain can replace a visitor's session with older tokens of its own
+/// account: browsers send cookies with longer paths first.
 #[test]
 fn eight_older_genuine_tokens_in_front_displace_the_newest() {
     let seen = Seen::default();
     let sessions = observed(&seen);
     let own = sealed(&sessions, 1, 100, 120);
     let tossed: Vec<_> = (0..8).map(|second| sealed(&sessions, 2, second, second)).collect();
-    let behind = |count: usize| tossed[..count].iter().chain([&own]).collect::<Vec<_>>();
-    assert_chosen(&sessions, &seen, &behind(7), 1);
-    assert_chosen(&sessions, &seen, &behind(8), 2);
+    let after = |count: usize| tossed[..count].iter().chain([&own]).collect::<Vec<_>>();
+    assert_chosen(&sessions, &seen, &after(7), 1);
+    assert_chosen(&sessions, &seen, &after(8), 2);
     let eight_times: Vec<_> = [&tossed[0]; 8].into_iter().chain([&own]).collect();
     assert_chosen(&sessions, &seen, &eight_times, 2);
 }
@@ -366,7 +367,7 @@ fn a_sign_out_that_revokes_ends_the_session_that_came_whatever_became_of_it() {
     }
 }
 
-/// Signs out by another handle while it is serialised: between the beginning and the end of a write.
+/// Data that signs out by another handle while it is serialised, in the middle of a write.
 #[derive(Debug, PartialEq, Deserialize)]
 struct Meddling {
     number: u32,
@@ -395,7 +396,7 @@ fn a_sign_out_of_another_handle_is_not_forgotten_by_a_start_that_began_before() 
     OTHER.set(Some(session.clone()));
     session.start(Meddling { number: 2 }).unwrap();
     assert_eq!(session.get(), Some(&Meddling { number: 2 }));
-    // What was started is not sent with a 500; the sign-out is.
+    // A 500 does not send the start; it sends the sign-out.
     let patch = session.finish_patch(500);
     assert_eq!(patch.set_cookies().filter(|line| line.contains("Max-Age=0")).count(), 2);
 }
@@ -467,7 +468,7 @@ fn session_data_is_in_no_debug_display_or_event() {
 }
 
 #[test]
-fn the_instant_of_these_tests_is_in_reach_of_the_format() {
+fn the_time_of_these_tests_is_in_reach_of_the_format() {
     assert!(START + 400 * DAY < u64::from(u32::MAX));
 }
 

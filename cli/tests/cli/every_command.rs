@@ -47,7 +47,7 @@ fn for_machines_every_line_is_an_object() {
 }
 
 #[test]
-fn what_a_terminal_would_obey_is_escaped() {
+fn control_characters_are_escaped() {
     let place = Place::new("terminal");
     let said = place.run_with(
         &["inspect"],
@@ -98,11 +98,11 @@ fn a_secret_that_goes_to_a_file_open_to_others_is_a_warning() {
 fn a_ring_that_an_editor_spoiled_is_named() {
     let place = Place::new("editor");
     place.write("ring.txt", &format!("\u{feff}seal {FIRST}\n"));
-    place.refuses("ring show ring.txt", 2, "a byte order mark stands before it");
+    place.refuses("ring show ring.txt", 2, "byte order mark");
     let wide: Vec<u8> = FIRST.encode_utf16().flat_map(u16::to_le_bytes).chain([0xff]).collect();
     fs::write(place.path("ring.txt"), wide).unwrap();
     place.refuses("ring show ring.txt", 2, "ring.txt is no text; save it as UTF-8");
-    // No more is bound than is read.
+    // A bind file is never cut short.
     fs::write(place.path("large"), vec![0; (1 << 20) + 1]).unwrap();
     place.write("ring.txt", FIRST);
     let said = place.run_with(
@@ -229,7 +229,7 @@ fn every_example_of_the_help_runs() {
             let [session, activity] = signed_in(&place);
             place.write("previous.txt", &format!("seal {FIRST}\nopen {second}\n"));
             place.write("ring.txt", &format!("seal {FIRST}\nopen {second}\n"));
-            // In this one the last tokens of two keys are over.
+            // In this one the last tokens of two keys have expired.
             place.write(
                 "rotated.txt",
                 &format!("seal {FIRST}\nseal {second} from=2025-01-01T00:00:00Z\nopen {third}\n"),

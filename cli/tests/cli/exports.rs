@@ -42,7 +42,7 @@ fn edge_keys_are_those_of_the_library() {
         said.out.contains(timeouts),
         "the edge applies what the command was told"
     );
-    // What is not said is as on the builder.
+    // Options that are not given have the builder's defaults.
     for (days, absolute) in [("90d", 90), ("13d", 13)] {
         let said = run(&format!("edge-keys ring.txt --remembered-absolute {days}"));
         let remembered = Lifetime::absolute(Duration::from_secs(absolute * 86_400));
@@ -96,7 +96,7 @@ fn a_file_of_revocations_is_shown() {
     );
     assert_eq!(json["sessions"][1]["session_id"], "b7477ebeb19cef38");
     assert_eq!(place.does("revocations revoked --json").json()["sessions"], Value::Null);
-    // As a server has it that goes on revoking: a snapshot, and what came since.
+    // The file of a server that goes on revoking: a snapshot, and the revocations since.
     let mut since = list.cursor();
     let until = instant("2026-11-26T00:00:00Z");
     list.revoke_at(

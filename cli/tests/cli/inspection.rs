@@ -110,8 +110,8 @@ fn with_the_ring_every_vector_is_judged_as_the_library_judges_it() {
                 "{row} {json} {}",
                 said.err
             );
-            // What is genuine shows what it holds, whatever the application's limits. (Of these, row 85 is under an unknown
-            // key, 95 has an altered head, 195 holds no JSON.)
+            // A genuine token shows its content, whatever the application's limits. (Of these rows, 85 has an unknown
+            // key, 95 an altered head, and 195 no JSON.)
             let unreadable = [85, 95, 195].map(Value::from).contains(&row["id"]);
             if ["expired", "too old", "revoked", "idle"].contains(&expect) && !unreadable {
                 genuine += 1;

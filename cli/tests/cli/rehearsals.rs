@@ -53,7 +53,7 @@ fn every_forbidden_shortcut_fails_its_rehearsal() {
         let said = place.run("rehearse ring.txt --previous previous.txt --longest 12h --json");
         assert_eq!((said.code, &said.json()["ok"]), (1, &false.into()));
     };
-    // Promoted before every server opens with it, at once or before the deploy is over.
+    // Promoted before every server opens with it: at once, or before the deploy has ended.
     fails(
         format!("seal {FIRST}"),
         format!("seal {second}\nopen {FIRST}"),
@@ -114,7 +114,8 @@ fn a_rotation_in_one_deploy_names_the_deadline() {
             None => assert!(human.contains("later than the end of the deploy") && !human.contains("Every server")),
         }
     }
-    // A takeover that was planned for later is brought forward: the servers that are left behind seal on until then.
+    // A change of keys that was planned for later is brought forward: servers without the new ring seal with the old
+    // key until the planned time.
     place.write(
         "previous.txt",
         &format!("seal {FIRST}\nseal {second} from=2026-12-01T00:00:00Z"),
@@ -184,7 +185,7 @@ fn a_ring_that_was_changed_long_before_its_deploy_fails_until_the_key_seals_agai
         .load_at(request, instant(gone))
         .state();
     assert_eq!(state, sealed_session::SessionState::Rejected(Reason::Expired));
-    // An instant after a deploy that is days away needs no haste.
+    // A time after a deploy that is days away leaves days to deploy.
     place.write("previous.txt", &added);
     place.write("ring.txt", &added);
     place.does("ring seal ring.txt 56f76705 --from 2026-11-30T00:00:00Z");
@@ -192,7 +193,7 @@ fn a_ring_that_was_changed_long_before_its_deploy_fails_until_the_key_seals_agai
 }
 
 #[test]
-fn what_a_ring_says_of_the_past_is_true_of_the_one_before() {
+fn a_ring_must_tell_the_truth_about_the_one_before() {
     let place = Place::new("past");
     let [second, third] = others();
     let fails = |previous: &str, ring: &str| {
@@ -214,7 +215,7 @@ fn what_a_ring_says_of_the_past_is_true_of_the_one_before() {
         &format!("seal {second}\nopen {FIRST}"),
         &format!("seal {FIRST}\nseal {second} from=2026-11-01T00:00:00Z"),
     );
-    // A clock is behind: this server seals with the third key still, which the others do not have.
+    // One clock is slow: its server still seals with the third key, which the others do not have.
     place.write("previous.txt", &format!("seal {FIRST}\nopen {second}"));
     place.write(
         "ring.txt",

@@ -43,7 +43,7 @@ fn an_id_alone_is_printed_for_scripts() {
         place.does("ring show ring.txt --id --at 2026-11-25T00:00:00Z").out,
         added
     );
-    // Machines are told everything, with it or without.
+    // `--json` gives the whole answer, with `--id` or without.
     let json = place.does("ring add ring.txt --id --json").json();
     assert_eq!(json["keys"].as_array().unwrap().len(), 3);
     place.refuses("ring add nothing.txt --id", 3, "nothing.txt");
@@ -116,7 +116,7 @@ fn a_change_replaces_the_file_as_a_whole_with_its_mode() {
     for mode in [0o600, 0o640, 0o400] {
         place.write("ring.txt", &format!("seal {FIRST}\n"));
         place.set_mode("ring.txt", mode);
-        // Whoever has the old file open goes on reading the old ring, whole.
+        // A program that has the old file open reads the whole old ring.
         let _ = fs::remove_file(place.path("old.txt"));
         fs::hard_link(place.path("ring.txt"), place.path("old.txt")).unwrap();
         let said = place.does("ring add ring.txt");
@@ -159,18 +159,18 @@ fn a_change_waits_for_no_other_and_clears_up_after_one_that_was_killed() {
     let place = Place::new("lock");
     place.write("ring.txt", &format!("seal {FIRST}\n"));
     place.write(".ring.txt.new", "half a ri");
-    // What another command is writing is locked by it.
+    // A file that another command is writing is locked by it.
     let other = fs::File::open(place.path(".ring.txt.new")).unwrap();
     other.lock().unwrap();
     place.refuses("ring add ring.txt", 1, "another command is changing ring.txt");
     assert_eq!(place.read("ring.txt"), format!("seal {FIRST}\n"));
     assert_eq!(place.read(".ring.txt.new"), "half a ri");
-    // Not only dropped: a child of another test may have it too, until that runs its program.
+    // Unlocked, not only dropped: a child of another test may have inherited the lock until it runs its program.
     other.unlock().unwrap();
     place.does("ring add ring.txt");
     assert_eq!(place.read("ring.txt").lines().count(), 2);
     assert_eq!(fs::read_dir(&place.0).unwrap().count(), 1, "nothing is left over");
-    // Somebody else's file by this name is neither written to nor read.
+    // Another user's file of this name is neither written to nor read.
     place.write("elsewhere", "");
     place.set_mode("elsewhere", 0o666);
     std::os::unix::fs::symlink("elsewhere", place.path(".ring.txt.new")).unwrap();
@@ -205,7 +205,7 @@ fn of_many_changes_at_once_none_is_lost() {
 #[cfg(unix)]
 fn a_ring_that_cannot_be_written_leaves_nothing() {
     let place = Place::new("enospc");
-    // A file may have 0 bytes here: as on a full disk, it can be made and not be written.
+    // A file may have 0 bytes here: as on a full disk, it can be created but not written.
     let script = format!(
         "trap '' XFSZ; ulimit -f 0; '{}' ring new ring.txt",
         env!("CARGO_BIN_EXE_sealed-session")
@@ -267,13 +267,13 @@ fn a_broken_ring_is_refused_and_left_alone() {
 }
 
 #[test]
-fn a_key_seals_from_an_instant_that_lies_ahead_or_at_once() {
+fn a_key_seals_at_once_or_from_a_later_time() {
     let place = Place::new("seal");
     let [second, third] = others();
     place.write("ring.txt", &format!("seal {FIRST}\nopen {second}\nopen {third}\n"));
     place.refuses("ring seal ring.txt 56f76705 --from 2026-11-24T00:00:00Z", 2, "past");
     place.refuses("ring seal ring.txt 9e4859a4", 1, "seals already");
-    // This machine's clock may be wrong: the instant is said.
+    // This machine's clock may be wrong, so the answer names the time.
     place.refuses(
         "ring seal ring.txt 56f76705",
         0,
@@ -297,7 +297,7 @@ fn a_key_seals_from_an_instant_that_lies_ahead_or_at_once() {
     assert_eq!(said["keys"][0]["seals_until"], "2026-12-01T00:00:00Z");
     let later = place.does("ring show ring.txt --json --at 2026-12-01T00:00:00Z").json();
     assert_eq!(later["sealing_key"], "56f76705");
-    // Back to the first one, after the second took over: exactly one entry stays without an instant.
+    // Back to the first one, after the second took over: exactly one entry has no time.
     place.does("ring seal ring.txt 9e4859a4 --at 2026-12-02T00:00:00Z");
     assert_eq!(
         place.read("ring.txt"),
@@ -306,7 +306,7 @@ fn a_key_seals_from_an_instant_that_lies_ahead_or_at_once() {
 }
 
 #[test]
-fn a_key_is_retired_when_its_last_token_is_over_and_not_before() {
+fn a_key_is_retired_when_its_last_token_has_expired_and_not_before() {
     let place = Place::new("retire");
     let [second, third] = others();
     let rotated = format!("seal {FIRST}\nseal {second} from=2026-12-01T00:00:00Z\nopen {third}\n");

@@ -57,7 +57,7 @@ fn the_basket_travels_in_the_cookie() {
     browser.post("/basket", "item=tea&change=remove").sets(["login-demo"]);
     browser.post("/basket", "item=bread&change=remove").sets(["login-demo"]);
     browser.get("/").shows("&quot;basket&quot;:{&quot;tea&quot;:1}");
-    // What changes nothing sends nothing.
+    // A request that changes nothing sends no cookie.
     browser.post("/basket", "item=olives&change=remove").sets([]);
 }
 
@@ -102,13 +102,13 @@ fn rotating_the_secret_signs_nobody_out() {
     browser.post("/rotate", "");
     let ids = ring.key_ids();
     assert!(ids.len() == 4 && ids.contains(&newest) && !ids.contains(&first));
-    // The activity cookie is still the first one: its key is gone, and with it the proof that somebody was here.
+    // The activity cookie is still the first one. Its key is gone, and with it the proof of activity.
     browser.get("/").is_signed_out();
     server.logs("the session was not used within the idle timeout");
 }
 
 #[test]
-fn an_altered_cookie_is_plainly_no_session_and_the_terminal_shows_why() {
+fn an_altered_cookie_is_no_session_and_the_terminal_shows_why() {
     let server = Server::start(&RingFile::new());
     let mut browser = server.browser();
     browser.sign_in("Ada");
@@ -131,7 +131,7 @@ fn an_altered_cookie_is_plainly_no_session_and_the_terminal_shows_why() {
         browser.get("/").greets("Ada");
     }
 
-    // What is rejected stays in the browser until somebody signs in.
+    // A rejected cookie stays in the browser until the next sign-in.
     browser.post("/flip", "part=head");
     browser.get("/").is_signed_out();
     browser.sign_in("Grace");

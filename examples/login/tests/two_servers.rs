@@ -1,5 +1,5 @@
-//! Two processes of the login example behind one address: a visitor stays signed in whatever happens to them, and is signed out
-//! of both at once.
+//! Two processes of the login example behind one address. A visitor stays signed in whatever happens to them, and a
+//! sign-out holds on both at once.
 
 mod demo;
 
@@ -26,7 +26,7 @@ fn a_visitor_stays_signed_in_through_rotation_kill_and_restart_and_signs_out_eve
     let mut ada = browser(&proxy);
     ada.sign_in("Ada");
     let id = ada.get("/").session_id();
-    // Another browser of hers, whose cookies somebody has copied.
+    // Another browser of hers, and a copy of its cookies.
     let mut hers = browser(&proxy);
     hers.sign_in("Ada");
     let mut copy = browser(&proxy);
@@ -38,7 +38,7 @@ fn a_visitor_stays_signed_in_through_rotation_kill_and_restart_and_signs_out_eve
         for _ in 0..2 {
             let page = ada.get("/");
             page.greets("Ada");
-            assert_eq!(page.session_id(), id, "nobody had to sign in again");
+            assert_eq!(page.session_id(), id, "there was no new sign-in");
             for browser in [&mut *hers, &mut *copy] {
                 browser.get("/").greets("Ada");
             }
@@ -51,8 +51,8 @@ fn a_visitor_stays_signed_in_through_rotation_kill_and_restart_and_signs_out_eve
         ada.post("/basket", "item=honey&change=remove").is_sent_home();
     };
 
-    // The rotation, server by server, with requests in every mixture of rings; and in the middle of the second step one process
-    // is killed and comes back with the ring of the step before.
+    // The rotation, server by server, with requests in every mixture of rings. In the middle of the second step one
+    // process is killed, and starts again with the ring of the step before.
     everybody_is_in(&mut ada, &mut hers, &mut copy);
     for server in [0, 1] {
         fleet.give(server, &rings.added);
@@ -80,7 +80,7 @@ fn a_visitor_stays_signed_in_through_rotation_kill_and_restart_and_signs_out_eve
         fleet.give(server, &rings.retired);
         everybody_is_in(&mut ada, &mut hers, &mut copy);
     }
-    // What is sealed now is sealed under the new key: the rotation was one.
+    // A new token is sealed under the new key: the rotation is complete.
     ada.post("/basket", "item=tea&change=add").is_sent_home();
     ada.get("/")
         .shows(&format!("seal {}</code> <small>your cookie", rings.new_id));
@@ -101,12 +101,12 @@ fn a_visitor_stays_signed_in_through_rotation_kill_and_restart_and_signs_out_eve
         for server in [0, 1] {
             fleet.refuses_soon(server, browser);
         }
-        // And from now on always.
+        // And from now on for good.
         for _ in 0..4 {
             browser.get("/").is_signed_out();
         }
     }
-    // Neither server forgets it, and each knows it from its first request on, though the other one is killed as well.
+    // Neither server forgets it: each knows it from its first request on, although the other one is killed too.
     fleet.kill(0);
     for _ in 0..2 {
         hers.get("/").is_signed_out();
@@ -127,7 +127,7 @@ fn a_visitor_stays_signed_in_through_rotation_kill_and_restart_and_signs_out_eve
     grace.resumes();
     grace.goes_on();
 
-    // The name is not banned, and others were never concerned.
+    // The name is not banned, and other visitors were never concerned.
     ada.sign_in("Ada");
     for _ in 0..2 {
         ada.get("/").greets("Ada");
@@ -224,7 +224,7 @@ struct Rotation {
 
 impl Rotation {
     fn new() -> Self {
-        // Nothing lives any more under the oldest, so that it is the one to retire.
+        // No session lives under the oldest key, so it is the one to retire.
         let key = || Key::generate().expect("random bytes");
         let (oldest, new) = (key(), key());
         let (oldest_id, new_id) = (oldest.id(), new.id().to_string());
@@ -309,7 +309,7 @@ impl Fleet {
         self.servers[server].as_ref().expect("it runs")
     }
 
-    /// One server, asked directly, no longer knows this browser; it may take it some looks to hear of it.
+    /// One server, asked directly, no longer knows this browser. It may need some looks at the shared files.
     #[track_caller]
     fn refuses_soon(&self, server: usize, browser: &mut Browser) {
         let through = browser.address.clone();
@@ -344,7 +344,7 @@ fn browser(proxy: &Proxy) -> Browser {
     Browser::at(&proxy.address)
 }
 
-/// A visitor who never rests: she reads and writes all the time, and every answer is checked.
+/// A visitor who reads and writes all the time. Every answer is checked.
 struct Traffic {
     done: Arc<AtomicUsize>,
     paused: Arc<AtomicBool>,
@@ -406,7 +406,7 @@ impl Traffic {
         });
     }
 
-    /// Rests before the last server is killed: there is nobody to answer.
+    /// Pauses her before the last server is killed: no server would answer.
     #[track_caller]
     fn pauses(&self) {
         self.paused.store(true, Ordering::SeqCst);

@@ -32,7 +32,11 @@ async fn it_signs_in_keeps_a_write_with_a_400_and_signs_out() {
 
     assert_eq!(ask(&mut ada, get("/")).await, answer(401, "sign in first"));
     assert_eq!(ask(&mut ada, post("/name", "Eve")).await, answer(401, "sign in first"));
-    assert_eq!(ask(&mut ada, get("/sign-in")).await.0, 404, "a link signs nobody in");
+    assert_eq!(
+        ask(&mut ada, get("/sign-in")).await.0,
+        404,
+        "a link cannot sign a visitor in"
+    );
 
     assert_eq!(ask(&mut ada, post("/sign-in", "Ada")).await, answer(200, "signed in"));
     assert_eq!(ask(&mut ada, get("/")).await, answer(200, "hello, Ada"));

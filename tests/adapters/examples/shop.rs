@@ -32,7 +32,7 @@ impl Shop {
         (Self { app, keys }, Visitor(browser))
     }
 
-    /// What `sealed-session inspect` would say.
+    /// The id that `sealed-session inspect` would show.
     fn id(&self, visitor: &Visitor) -> SessionId {
         let sessions = Sessions::<program::Visit>::builder(Arc::clone(&self.keys))
             .audience("shop")
@@ -243,7 +243,7 @@ async fn a_copy_of_a_signed_out_cookie_is_refused() {
 
 #[tokio::test]
 async fn sign_out_everywhere_ends_the_other_browsers_of_this_user() {
-    // The generations are of the whole process: no other test has this user.
+    // The whole process shares the generations: no other test has this user.
     let (shop, mut laptop) = Shop::open();
     let (mut phone, mut ada) = (laptop.another(), laptop.another());
     laptop.sign_in(&shop, "name=alan").await;

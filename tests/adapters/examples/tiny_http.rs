@@ -13,7 +13,7 @@ use sealed_session::testing::Browser;
 use sealed_session::{Key, KeyRing, Sessions};
 use tiny_http::Server;
 
-/// It stops with the test.
+/// The server stops with the test.
 struct Running {
     server: Arc<Server>,
     address: SocketAddr,
@@ -85,7 +85,7 @@ fn it_signs_in_reads_and_signs_out() {
     let running = Running::new(Sessions::builder(keys).clock(ada.clock()).build().unwrap());
     running.ask(&mut ada, "GET", "/").assert("hello, guest", None);
 
-    // A link signs nobody in.
+    // A link cannot sign a visitor in.
     running
         .ask(&mut ada, "GET", "/sign-in")
         .assert("the same for everybody", None);

@@ -24,9 +24,9 @@ use super::{Body, Broken, Late, Query, Reply, SENSITIVE, State, Word};
 
 pub(crate) use sealed_session::actix::SessionMiddleware as Middleware;
 
-/// How a forgotten middleware is added.
+/// The call that adds a forgotten middleware.
 pub(crate) const REMEDY: &str = ".wrap(SessionMiddleware::new(sessions))";
-/// Whatever a service returns becomes a response in actix.
+/// In actix a failing service too gets a response, which carries what it wrote.
 pub(crate) const ERRORS_CARRY_COOKIES: bool = true;
 
 /// An application with this state, these routes and these middlewares, the innermost first.
@@ -73,7 +73,7 @@ pub(crate) use serve_nested;
 /// Every path.
 pub(crate) const ANYWHERE: &str = "/{path:.*}";
 
-/// A server in a thread of its own, which ends with this.
+/// A server in a thread of its own, which ends when this is dropped.
 pub(crate) struct Server {
     address: SocketAddr,
     handle: ServerHandle,
@@ -88,7 +88,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // The command is sent at once; what is dropped is the wait for its end.
+        // The command is sent at once; only the wait for its end is dropped.
         drop(self.handle.stop(false));
         let ended = self.thread.take().map(JoinHandle::join);
         if !thread::panicking() {
@@ -183,7 +183,7 @@ impl MessageBody for Late {
     }
 }
 
-/// With a status that `status_code` does not know, as many errors of applications.
+/// The status is not the one that `status_code` says, as with many errors of applications.
 impl ResponseError for Broken {
     fn error_response(&self) -> HttpResponse {
         HttpResponse::build(StatusCode::from_u16(self.0).expect("a status")).body(self.to_string())
@@ -217,7 +217,7 @@ impl<T: Clone + 'static> FromRequest for State<T> {
     }
 }
 
-/// What a handler does that finishes its session itself.
+/// Does what a handler does that finishes its session itself.
 pub(crate) fn finish_by_hand<T: Serialize + DeserializeOwned + Send + Sync + 'static>(
     session: &Session<T>,
     reply: Reply,

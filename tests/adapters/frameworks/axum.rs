@@ -21,9 +21,9 @@ use super::{Body, Broken, Query, Reply, SENSITIVE, State, Word};
 
 pub(crate) use sealed_session::SessionLayer as Middleware;
 
-/// How a forgotten layer is added.
+/// The call that adds a forgotten layer.
 pub(crate) const REMEDY: &str = ".layer(SessionLayer::new(sessions))";
-/// In tower there is no response that could carry what a failing service wrote.
+/// In tower a failing service has no response that could carry what it wrote.
 pub(crate) const ERRORS_CARRY_COOKIES: bool = false;
 
 /// An application with this state, these routes and these layers, the innermost first.
@@ -53,7 +53,7 @@ pub(crate) use serve_nested;
 /// Every path.
 pub(crate) const ANYWHERE: &str = "/{*path}";
 
-/// A server, as long as the runtime of the test.
+/// A server that ends with the runtime of the test.
 pub(crate) struct Server(SocketAddr);
 
 impl Server {
@@ -143,7 +143,7 @@ impl<S: Sync, T: Clone + Send + Sync + 'static> FromRequestParts<S> for State<T>
     }
 }
 
-/// What a handler does that finishes its session itself.
+/// Does what a handler does that finishes its session itself.
 pub(crate) fn finish_by_hand<T: Serialize + DeserializeOwned + Send + Sync + 'static>(
     session: &Session<T>,
     reply: Reply,

@@ -1,5 +1,5 @@
-//! The same application on axum and on actix: what its handlers take and give is written once, in terms that both
-//! frameworks understand, and is asked over real HTTP.
+//! The same application on axum and on actix. Its handlers are written once, with arguments and answers that both
+//! frameworks understand, and the tests ask them over real HTTP.
 
 #![allow(
     dead_code,
@@ -19,7 +19,7 @@ pub(crate) mod actix;
 #[cfg(feature = "axum")]
 pub(crate) mod axum;
 
-/// What a handler answers.
+/// The answer of a handler.
 pub(crate) struct Reply {
     status: u16,
     headers: Vec<(&'static str, &'static str)>,
@@ -45,7 +45,7 @@ impl Reply {
         self
     }
 
-    /// A body that is made when it is sent, which is after the header block.
+    /// A body that is made after the header block was sent.
     pub(crate) fn late(make: impl FnOnce() -> String + Send + 'static) -> Self {
         let body = Body::Late(Late(Some(Box::new(make))));
         Self { body, ..Self::from("") }
@@ -82,7 +82,7 @@ impl Word {
     }
 }
 
-/// An extractor: the query, as the documentation of `next_page` says to take it.
+/// An extractor: the query, taken as the documentation of `next_page` says.
 pub(crate) struct Query(pub(crate) Option<String>);
 
 /// An extractor: the state of the application.
@@ -100,5 +100,5 @@ impl std::fmt::Display for Broken {
 
 impl std::error::Error for Broken {}
 
-/// A response field of the tests alone: which fields are marked sensitive, which the wire does not say.
+/// A response field for the tests: the names of the fields that are marked sensitive, which HTTP does not transmit.
 pub(crate) const SENSITIVE: &str = "x-sensitive";

@@ -18,7 +18,7 @@ struct Staff {
 
 // --- Helpers. ---
 
-/// Of a request, beside its cookies.
+/// The parts of a request besides its cookies.
 type Fields = [(&'static str, &'static str)];
 
 const SIGN_IN: &str = "/login";
@@ -75,7 +75,7 @@ async fn send(server: &Server, method: &str, path: &str, cookies: &str, fields: 
     wire.send(request.expect("the tests' paths are URIs")).await
 }
 
-/// As a browser does that follows a link.
+/// Asks as a browser that follows a link.
 async fn look(server: &Server, path: &str, cookies: &str) -> Answer {
     send(server, "GET", path, cookies, NAVIGATION).await
 }
@@ -126,7 +126,7 @@ async fn a_guest_with_a_cart_passes_unless_signed_in_if_says_otherwise() {
 }
 
 #[tokio::test]
-async fn without_a_sign_in_page_everybody_who_is_not_signed_in_gets_401() {
+async fn without_a_sign_in_page_every_visitor_who_is_not_signed_in_gets_401() {
     let sessions = shop();
     let layer = Middleware::new(sessions.clone());
     let server = framework::serve!((), [get "/orders" orders], layer);
@@ -157,7 +157,7 @@ async fn a_role_is_asked_for_after_the_sign_in() {
 // --- Where the others are sent. ---
 
 #[tokio::test]
-async fn only_who_navigates_is_sent_to_the_sign_in_page() {
+async fn only_navigations_are_sent_to_the_sign_in_page() {
     let layer = Middleware::new(shop()).sign_in_page(SIGN_IN);
     let routes = framework::serve!((), [get "/orders" orders, head "/orders" orders, post "/orders" orders], layer);
     let html = ("accept", "text/html,application/xhtml+xml,*/*;q=0.8");
@@ -226,7 +226,7 @@ async fn next_is_the_page_as_the_visitor_asked_for_it_below_other_routers_too() 
 }
 
 #[tokio::test]
-async fn what_a_browser_takes_for_another_site_is_no_next() {
+async fn an_address_that_a_browser_takes_for_another_site_is_no_next() {
     let layer = Middleware::new(shop()).sign_in_page(SIGN_IN);
     let server = framework::serve!((), [get ANYWHERE orders], layer);
     let too_long = format!("/{}", "a".repeat(1022));
@@ -239,14 +239,14 @@ async fn what_a_browser_takes_for_another_site_is_no_next() {
     ] {
         assert_sent_to(&look(&server, asked, "").await, "/login");
     }
-    // The sign-in page itself: nobody is sent around in circles with an address that grows.
+    // The sign-in page itself: no visitor is sent around in circles with an address that grows.
     assert_sent_to(&look(&server, "/login?next=%2Forders", "").await, "/login");
     let expected = format!("/login?next=%2F{}", "a".repeat(1021));
     assert_sent_to(&look(&server, &too_long[..1022], "").await, &expected);
 }
 
 #[tokio::test]
-async fn who_has_signed_in_gets_the_page_that_was_asked_for() {
+async fn a_visitor_who_has_signed_in_gets_the_page_that_was_asked_for() {
     async fn sign_in(Query(query): Query, mut session: Session<Shop>) -> Result<Reply, WriteError> {
         session.start_with(|guest| Shop {
             user: Some(7),
@@ -274,7 +274,7 @@ async fn who_has_signed_in_gets_the_page_that_was_asked_for() {
         &look(&server, &signed_in.body, &pairs.join("; ")).await,
         "orders of Some(7)",
     );
-    // A link that somebody else has made.
+    // A link that an attacker has made.
     for link in [
         "/login",
         "/login?next=%2F%2Fevil.example",
@@ -362,7 +362,7 @@ async fn the_data_are_there_whatever_the_handler_does() {
         session.update(|shop| shop.user = None)?;
         Ok(Reply::from(format!("{:?}", session.data().user)))
     }
-    /// What is said once the session was finished by the layer.
+    /// The text after the layer has finished the session.
     async fn late(mut session: RequireSession<Shop>) -> Result<Reply, WriteError> {
         session.update(|shop| shop.cart.push("fig".to_owned()))?;
         Ok(Reply::late(move || format!("{:?}", session.data().cart)))

@@ -54,7 +54,7 @@ fn assert_untouched(answer: &Answer) {
     }
 }
 
-/// A text of this crate must not be taken for a page by a browser that guesses.
+/// A browser that guesses types must not take a text of this crate for a page.
 #[track_caller]
 fn assert_plain_text(answer: &Answer) {
     assert_eq!(answer.line(CONTENT_TYPE.as_str()), Some("text/plain; charset=utf-8"));

@@ -1,5 +1,5 @@
-//! The life of sessions over real HTTP: servers on loopback, clients that keep cookies as browsers do, and a clock that is
-//! moved by hand.
+//! The life of sessions over real HTTP: servers on loopback, clients that keep cookies as browsers do, and a clock that
+//! is moved by hand.
 
 use sealed_session::{Event, Reason, Session, SessionId};
 use testkit::http::{Asks as _, Wire};
@@ -19,7 +19,7 @@ const DAY: i64 = 24 * HOUR;
 /// 2027-01-15T08:00:00Z.
 const START: u64 = 1_800_000_000;
 
-/// What a sign-out removes, in this order: some clients keep all but the last cookie that one response removes.
+/// The cookies that a sign-out removes, in this order: some clients remove only the last one that a response removes.
 const REMOVED: [&str; 2] = [ACTIVITY, SESSION];
 
 // --- The story. ---
@@ -30,7 +30,7 @@ async fn a_visitor_without_a_cookie_gets_pages_that_caches_may_keep() {
     let mut visitor = world.client();
     assert_untouched(&visitor.get(&world.server, "/imprint").await);
     let home = visitor.get(&world.server, "/").await;
-    assert_nobody(&home, "Absent");
+    assert_no_session(&home, "Absent");
     assert_eq!((home.vary(), home.cache_control()), (Some("Cookie"), None));
     let public = visitor.get(&world.server, "/public").await;
     assert_eq!(public.cache_control(), Some("public, max-age=600"));
@@ -131,7 +131,7 @@ async fn a_renewal_sends_the_activity_cookie_alone() {
 }
 
 #[tokio::test]
-async fn who_fetches_every_five_minutes_stays_in_until_the_absolute_timeout() {
+async fn a_visitor_who_comes_every_five_minutes_stays_in_until_the_absolute_timeout() {
     let world = World::new().await;
     let mut user = world.signed_in(7).await;
     let session = user.cookie(SESSION).cloned();
@@ -142,19 +142,19 @@ async fn who_fetches_every_five_minutes_stays_in_until_the_absolute_timeout() {
         assert_eq!(page(&answer).user, 7);
         renewals += answer.set_cookies().len();
     }
-    // Every five minutes, until the activity reaches the end of the session half an hour before it.
+    // Every five minutes, until the activity ends where the session ends, half an hour before that.
     assert_eq!(renewals, 12 * 12 - 6);
     assert_eq!(user.cookie(SESSION), session.as_ref());
     world.pass(5 * MINUTE - 1);
     assert_eq!(page(&user.get(&world.server, "/").await).user, 7);
     world.pass(1);
     let over = user.get(&world.server, "/").await;
-    assert_nobody(&over, "Rejected(Expired)");
+    assert_no_session(&over, "Rejected(Expired)");
     assert_read(&over);
 }
 
 #[tokio::test]
-async fn who_is_silent_for_half_an_hour_is_out() {
+async fn a_visitor_who_is_silent_for_half_an_hour_is_out() {
     let world = World::new().await;
     let mut user = world.signed_in(7).await;
     world.pass(30 * MINUTE - 1);
@@ -168,7 +168,7 @@ async fn who_is_silent_for_half_an_hour_is_out() {
     world.events();
     world.pass(1);
     let over = late.get(&world.server, "/").await;
-    assert_nobody(&over, "Rejected(Idle)");
+    assert_no_session(&over, "Rejected(Idle)");
     assert_read(&over);
     let rejected = Event::Rejected {
         reason: Reason::Idle,
@@ -181,7 +181,7 @@ async fn who_is_silent_for_half_an_hour_is_out() {
         7,
         "the renewed one is in"
     );
-    // A session that idled out does not come back with its own next request, but with a new sign-in.
+    // A session that idled out does not come back by its own next request. It takes a new sign-in.
     assert_sets(&late.post(&world.server, "/sign-in/7").await, &[SESSION, ACTIVITY]);
     assert_eq!(page(&late.get(&world.server, "/").await).user, 7);
 }
@@ -200,7 +200,7 @@ async fn a_remembered_session_outlives_the_browser_and_thirteen_days_of_silence(
     let first = page(&user.get(&world.server, "/").await);
     assert!(first.remembered && first.expires == started + 90 * DAY);
 
-    // Every 13 days another visit, which prolongs the silence allowed and never the session.
+    // A visit every 13 days: each one moves the idle timeout, never the end of the session.
     for _ in 0..6 {
         world.pass(13 * DAY);
         user.restart();
@@ -217,7 +217,7 @@ async fn a_remembered_session_outlives_the_browser_and_thirteen_days_of_silence(
     assert_eq!(user.cookie_field(), "", "the browser has dropped both by itself");
     let mut keeper = world.client();
     keeper.put(&kept);
-    assert_nobody(&keeper.get(&world.server, "/").await, "Rejected(Expired)");
+    assert_no_session(&keeper.get(&world.server, "/").await, "Rejected(Expired)");
 }
 
 #[tokio::test]
@@ -228,7 +228,7 @@ async fn a_remembered_session_ends_after_fourteen_days_of_silence() {
     world.pass(14 * DAY - 1);
     assert_eq!(page(&user.clone().get(&world.server, "/").await).user, 7);
     world.pass(1);
-    assert_nobody(&user.get(&world.server, "/").await, "Rejected(Idle)");
+    assert_no_session(&user.get(&world.server, "/").await, "Rejected(Idle)");
 }
 
 #[tokio::test]
@@ -269,7 +269,7 @@ async fn an_ordinary_session_ends_with_the_browser() {
     let world = World::new().await;
     let mut user = world.signed_in(7).await;
     user.restart();
-    assert_nobody(&user.get(&world.server, "/").await, "Absent");
+    assert_no_session(&user.get(&world.server, "/").await, "Absent");
 }
 
 #[tokio::test]
@@ -280,8 +280,8 @@ async fn signing_out_removes_both_cookies() {
     assert_sets(&answer, &REMOVED);
     assert!(answer.set_cookies().iter().all(|line| line.contains("=; ")));
     assert_eq!(user.cookie_field(), "");
-    assert_nobody(&user.get(&world.server, "/").await, "Absent");
-    // Also without a cookie: it might stand under another path or have come too late.
+    assert_no_session(&user.get(&world.server, "/").await, "Absent");
+    // Also without a cookie: the browser may have it under another path, or have got it too late.
     assert_sets(&user.post(&world.server, "/sign-out").await, &REMOVED);
 }
 
@@ -291,9 +291,9 @@ async fn a_copy_taken_before_the_sign_out_is_dead() {
     let mut user = world.signed_in(7).await;
     let mut thief = user.clone();
     user.post(&world.server, "/sign-out").await;
-    assert_nobody(&thief.get(&world.server, "/").await, "Rejected(Revoked)");
+    assert_no_session(&thief.get(&world.server, "/").await, "Rejected(Revoked)");
     world.pass(12 * HOUR);
-    assert_nobody(&thief.get(&world.server, "/").await, "Rejected(Expired)");
+    assert_no_session(&thief.get(&world.server, "/").await, "Rejected(Expired)");
 }
 
 #[tokio::test]
@@ -305,8 +305,8 @@ async fn a_copy_of_a_revoked_session_is_refused_at_once() {
     user.post(&world.server, "/theme/dark").await;
     let mut thief_of_the_change = user.clone();
     user.post(&world.server, "/sign-out-everywhere").await;
-    assert_nobody(&thief.get(&world.server, "/").await, "Rejected(Revoked)");
-    assert_nobody(&thief_of_the_change.get(&world.server, "/").await, "Rejected(Revoked)");
+    assert_no_session(&thief.get(&world.server, "/").await, "Rejected(Revoked)");
+    assert_no_session(&thief_of_the_change.get(&world.server, "/").await, "Rejected(Revoked)");
     assert_eq!(
         page(&other.get(&world.server, "/").await).user,
         7,
@@ -331,7 +331,7 @@ async fn a_renewal_that_arrives_last_undoes_neither_a_sign_out_nor_a_change() {
         assert_eq!(user.cookie(SESSION), then.cookie(SESSION));
         let after = user.get(&world.server, "/").await.body;
         match path {
-            // The activity cookie is the old session's: the new one has lost its own, which is no way in.
+            // The activity cookie is the old session's. The new session has lost its own, so it does not open.
             "/sign-in/8" => assert_eq!(after, "Rejected(Idle)"),
             _ => assert_eq!(after, before),
         }
@@ -347,7 +347,7 @@ async fn a_change_that_arrives_after_a_sign_out_does_not_bring_the_session_back(
     assert_eq!(change.cookie_names(), [SESSION, ACTIVITY]);
     user.post(&world.server, "/sign-out").await;
     user.keep(&change);
-    assert_nobody(&user.get(&world.server, "/").await, "Rejected(Revoked)");
+    assert_no_session(&user.get(&world.server, "/").await, "Rejected(Revoked)");
 }
 
 #[tokio::test]
@@ -361,14 +361,14 @@ async fn the_cut_off_ends_everybody_and_a_new_sign_in_works() {
     world.sessions.raise_cut_off(world.clock.now());
     for user in &mut users {
         let answer = user.get(&world.server, "/").await;
-        assert_nobody(&answer, "Rejected(Revoked)");
+        assert_no_session(&answer, "Rejected(Revoked)");
         assert_read(&answer);
         user.post(&world.server, "/sign-in/10").await;
         assert_eq!(page(&user.get(&world.server, "/").await).user, 10);
     }
-    // It is never lowered.
+    // The cut-off is never lowered.
     world.sessions.raise_cut_off(world.clock.now() - seconds(DAY));
-    assert_nobody(&thief.get(&world.server, "/").await, "Rejected(Revoked)");
+    assert_no_session(&thief.get(&world.server, "/").await, "Rejected(Revoked)");
 }
 
 #[tokio::test]
@@ -408,7 +408,7 @@ async fn a_handler_that_returns_an_error_discards_what_it_wrote_and_sends_a_sign
     assert_eq!(answer.cache_control(), Some("private, no-cache"));
     assert_eq!(world.events(), [Event::WriteDiscarded { status: 503 }]);
     assert_eq!(user.cookie_field(), before);
-    // An error below 500 is an answer like any other.
+    // A status below 500 is an answer like any other.
     let answer = user.post(&world.server, "/forbidden/sign-in/8").await;
     assert_eq!(answer.status, 403);
     assert_sets(&answer, &[SESSION, ACTIVITY]);
@@ -420,7 +420,7 @@ async fn a_handler_that_returns_an_error_discards_what_it_wrote_and_sends_a_sign
     assert_eq!(user.cookie_field(), "");
 }
 
-/// What a service writes before it fails: "/clear/502" or "/start/503".
+/// Writes as the path says, "/clear/502" or "/start/503", and fails.
 fn write_and_fail(session: &mut Session<Login>, path: &str) -> Broken {
     let (write, status) = path.trim_start_matches('/').split_once('/').expect("two words");
     let theme = "light".to_owned();
@@ -436,7 +436,8 @@ fn write_and_fail(session: &mut Session<Login>, path: &str) -> Broken {
     Broken(status.parse().expect("a status"))
 }
 
-/// The two frameworks differ here: tower has no response that could carry a cookie, actix makes one of every error.
+/// The two frameworks differ here: tower has no response that could carry a cookie, and actix makes every error a
+/// response.
 #[tokio::test]
 async fn an_inner_service_that_fails_after_a_write_sends_what_the_framework_lets_it_send() {
     let world = World::new().await;
@@ -476,7 +477,7 @@ async fn an_inner_service_that_fails_after_a_write_sends_what_the_framework_lets
         } else {
             assert_untouched(&answer);
             assert_eq!(user.cookie_field(), before);
-            // The layer knows no status of an error: it is told as 500.
+            // The layer does not know the status of an error and reports 500.
             let expected = if path.starts_with("/read") {
                 vec![]
             } else {

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// A read so many seconds after the start renews, and one second earlier it does not.
+/// A read renews from so many seconds after the start on, and not one second earlier.
 #[track_caller]
 fn assert_renews_from(idle: u64, threshold: u64) {
     let house = house_with(|_| {
@@ -36,7 +36,7 @@ fn renewal_does_not_go_beyond_the_absolute_timeout() {
     let read = |session: &mut Session<Login>| assert!(session.get().is_some());
     house.visit(179).gives(read, PRIVATE, &[]);
     house.visit(1000).gives(read, PRIVATE, &[&activity(2000)]);
-    // The last one is due however little it moves: a session in use lasts until its absolute timeout.
+    // The last renewal is due however short its step is: a session in use lasts until its absolute timeout.
     let house = house_with(|_| Sessions::builder(ring()).lifetime(Lifetime::absolute(Duration::from_secs(1979))));
     house.visit(178).gives(read, PRIVATE, &[]);
     house.visit(179).gives(read, PRIVATE, &[&activity(1979)]);

@@ -1,4 +1,4 @@
-//! What the header fields of the table become when the application or a proxy wrote some of them.
+//! Header fields that the application wrote before: which ones stay, change or go.
 
 use super::*;
 

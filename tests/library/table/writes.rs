@@ -40,12 +40,12 @@ fn an_id_never_changes_its_kind_not_even_there_and_back() {
         let drawn = session.id();
         assert_ne!(drawn, came);
         session.remember(false).unwrap();
-        assert_eq!(session.id(), drawn, "nobody has it yet");
+        assert_eq!(session.id(), drawn, "no browser has it yet");
     };
     house
         .visit(600)
         .gives(there_and_back, NO_STORE, &[NEW_SESSION, &new_activity(2400)]);
-    // The one that came is over.
+    // The session that came has ended.
     house.visit(660).gives(
         |session| assert_eq!(session.state(), SessionState::Rejected(Reason::Revoked)),
         PRIVATE,

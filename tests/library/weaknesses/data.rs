@@ -19,7 +19,7 @@ impl Basket {
     }
 }
 
-/// The most items that fit beside a cookie name of 9 characters: 2,995 bytes of JSON.
+/// The most items that fit with a cookie name of 9 characters: 2,995 bytes of JSON.
 const FITS: usize = 2995 - r#"{"items":"","note":"short"}"#.len();
 
 #[test]
@@ -111,7 +111,7 @@ struct Position {
     height: f64,
 }
 
-/// The commonest slip with serde: what is skipped on one side is demanded on the other, and only for some data.
+/// The commonest mistake with serde: a field that is sometimes skipped in writing is always demanded in reading.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Roles {
     user: u64,
@@ -168,7 +168,7 @@ fn after_a_write_the_session_is_what_the_next_request_reads() {
     assert_eq!(session.get().map(|data| data.cached), Some(0));
 }
 
-/// Quadratic work would take hours for this, and 4 KiB a write 400 MB.
+/// Quadratic work would take hours here, and 4 KiB a write would take 400 MB.
 #[test]
 fn a_hundred_thousand_writes_in_one_request_are_as_cheap_each_as_one() {
     let mut session = sessions().load_at(RequestFields::default(), after(0));

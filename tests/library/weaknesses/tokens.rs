@@ -55,7 +55,7 @@ fn no_part_of_a_token_goes_unchecked() {
 }
 
 #[test]
-fn oldest_key_signing_does_not_happen_the_one_that_is_told_to_seals() {
+fn the_key_with_the_role_seal_seals_whatever_the_order() {
     let (one, two, three) = (key(1), key(2), key(3));
     let written = |key: &sealed_session::Key| key.write_with_secret().expose().to_owned();
     let entries = [
@@ -137,7 +137,7 @@ fn a_shorter_configured_idle_timeout_shortens_what_is_sealed() {
     };
     let cookies = idle(10_000).cookie_for_at(SEVEN, after(0)).unwrap();
     assert_state(&idle(10_000), &cookies, 9999, SessionState::Valid);
-    // Whoever was here lately under the old timeout is asked again: at most the new one and 5 minutes are left.
+    // A visitor who was seen under the old timeout has at most the new one and 5 minutes left.
     assert_state(&idle(1000), &cookies, 0, SessionState::Rejected(Reason::Idle));
     assert_state(&idle(1000), &cookies, 8699, SessionState::Rejected(Reason::Idle));
     assert_state(&idle(1000), &cookies, 8700, SessionState::Valid);
@@ -205,7 +205,7 @@ fn a_session_token_is_no_activity_token_and_the_reverse() {
         0,
         SessionState::Rejected(Reason::UnknownVersion),
     );
-    // Even where the names meet: these sessions live under the very name of the other's activity cookie.
+    // Even with equal names: these sessions have the name of the other one's activity cookie.
     let meeting = named("__Host-id-seen");
     let (other, _) = tokens(&meeting.cookie_for_at(SEVEN, after(0)).unwrap());
     assert_state(&sessions, swap(&token, &other), 0, SessionState::Rejected(Reason::Idle));
@@ -252,7 +252,7 @@ fn a_percent_encoded_prefix_is_another_name() {
 }
 
 #[test]
-fn a_prefix_behind_unicode_space_is_another_name() {
+fn a_prefix_after_unicode_space_is_another_name() {
     let sessions = sessions();
     let cookies = sessions.cookie_for_at(SEVEN, after(0)).unwrap();
     for space in ["\u{2000}", "\u{a0}", "\u{85}", "\u{3000}", "\u{feff}", "\x0b", "\x0c"] {

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use sealed_session::testing;
 
-/// The example while it runs. Nothing but this child is ever ended.
+/// The example while it runs. Only this child process is ever ended.
 pub(crate) struct Server {
     pub(crate) child: Child,
     pub(crate) address: String,
@@ -71,7 +71,7 @@ impl Drop for Server {
     }
 }
 
-/// Where the ring of a test is kept, and nothing else is.
+/// The path of a test's ring file.
 pub(crate) struct RingFile(pub(crate) PathBuf);
 
 impl RingFile {

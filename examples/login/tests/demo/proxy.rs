@@ -1,4 +1,4 @@
-//! One address in front of several servers: in turns, and when one does not answer, the next.
+//! One address for several servers: each is asked in turn, and the next one if it does not answer.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-/// A proxy that reads a request and an answer whole. It asks another server when one has not answered in full: a server
-/// keeps nothing of a session, so that it makes no difference whether the first one had begun.
+/// A proxy that reads complete requests and answers. If a server has not answered in full, it asks another one: servers
+/// keep nothing of a session, so it does not matter whether the first one had begun.
 #[derive(Clone)]
 pub(crate) struct Proxy {
     pub(crate) address: String,
@@ -55,7 +55,7 @@ impl Proxy {
         let servers = self.servers.lock().expect("nothing panics while it is held").clone();
         for tried in 0..servers.len() {
             if let Some(answer) = ask(&servers[(turn + tried) % servers.len()], &request) {
-                // A client that has gone is none of a proxy's business.
+                // The client may have gone.
                 let _ = client.write_all(&answer);
                 return;
             }

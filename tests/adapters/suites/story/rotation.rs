@@ -19,8 +19,8 @@ impl Keys {
         }))
     }
 
-    /// The ring of a server that has made this many steps: open the second, seal with it, open the third, seal with
-    /// it, drop the first, drop the second.
+    /// The ring of a server after this many steps: open the second, seal with it, open the third, seal with it, drop
+    /// the first, drop the second.
     fn ring(&self, steps: usize) -> KeyRing {
         let [first, second, third] = &self.0;
         let ring = match steps {
@@ -38,8 +38,8 @@ impl Keys {
 
 const STEPS: usize = 6;
 
-/// Whether a server may make this step once the other one has made so many: every server opens with a key before
-/// anyone seals with it, and seals with a newer one before anyone drops it.
+/// Whether a server may make this step once the other one has made so many. Every server opens with a key before any
+/// seals with it, and every server seals with a newer key before any drops the old one.
 fn may_step(step: usize, other: usize) -> bool {
     other
         >= match step {
@@ -100,7 +100,7 @@ async fn rotate(keys: &Keys, servers: &[World; 2], order: &[usize]) {
         if let Some(dropped) = step.checked_sub(5) {
             let expired = sealed_until[dropped] + 12 * HOUR;
             if servers[0].now() < expired {
-                // Shortly before the last old token expires somebody signs in who is there when the key goes.
+                // Shortly before the last old token expires a visitor signs in, and stays while the key is removed.
                 servers[0].pass(expired - 2 * MINUTE - servers[0].now());
                 users = vec![servers[0].signed_in(0).await, servers[1].signed_in(1).await];
                 servers[0].pass(2 * MINUTE);
@@ -119,7 +119,7 @@ async fn rotate(keys: &Keys, servers: &[World; 2], order: &[usize]) {
                 assert_eq!(page.user, index as u64 % 2, "{order:?} at {made:?}");
             }
         }
-        // Others sign in on either server, and one changes something on the server that was not touched.
+        // Other visitors sign in on both servers, and one writes on the server that was not changed.
         let before = users[0].clone();
         let theme = format!("/theme/{}{}", made[0], made[1]);
         let answer = users[0].post(&servers[1 - stepping].server, &theme).await;
@@ -133,7 +133,7 @@ async fn rotate(keys: &Keys, servers: &[World; 2], order: &[usize]) {
 }
 
 #[tokio::test]
-async fn with_a_from_instant_one_deploy_in_any_order_rotates() {
+async fn with_a_from_time_one_deploy_in_any_order_rotates() {
     let keys = Keys::generate();
     for order in [[0, 1], [1, 0]] {
         let clock = Browser::at(START);
@@ -189,13 +189,13 @@ async fn a_server_that_does_not_know_the_new_key_yet_deletes_no_cookie() {
     let before = user.cookie_field();
     for _ in 0..3 {
         let answer = user.get(&old.server, "/").await;
-        assert_nobody(&answer, "Rejected(UnknownKey)");
+        assert_no_session(&answer, "Rejected(UnknownKey)");
         assert_read(&answer);
         assert_eq!(user.post(&old.server, "/theme/dark").await.body, "false");
         assert_eq!(user.cookie_field(), before);
         assert_eq!(page(&user.get(&new.server, "/").await).user, 7);
     }
-    // What does replace it is a sign-in there, and every server opens that.
+    // A sign-in there does replace it, and every server opens the new one.
     assert_sets(&user.post(&old.server, "/sign-in/8").await, &[SESSION, ACTIVITY]);
     assert_eq!(page(&user.get(&old.server, "/").await).user, 8);
     assert_eq!(page(&user.get(&new.server, "/").await).user, 8);

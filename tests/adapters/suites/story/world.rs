@@ -22,7 +22,7 @@ pub(super) struct Login {
 
 // --- The application. ---
 
-/// What a page shows of a session.
+/// A page: what it shows of a session.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Page {
     pub(super) user: u64,
@@ -53,7 +53,7 @@ struct App {
     late: mpsc::UnboundedSender<Late>,
 }
 
-/// A handle that outlives its request: the work starts when the sender is used.
+/// A handle that outlives its request: it starts to work when the sender is used.
 pub(super) struct Late {
     pub(super) go: oneshot::Sender<()>,
     pub(super) result: oneshot::Receiver<String>,
@@ -313,7 +313,7 @@ pub(super) fn page(answer: &Answer) -> Page {
 }
 
 #[track_caller]
-pub(super) fn assert_nobody(answer: &Answer, state: &str) {
+pub(super) fn assert_no_session(answer: &Answer, state: &str) {
     assert_eq!((answer.status.as_u16(), answer.body.as_str()), (200, state));
     assert_eq!(answer.set_cookies(), [""; 0], "no cookie is deleted for being refused");
 }
