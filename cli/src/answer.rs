@@ -1,4 +1,4 @@
-//! What a command says, and its exit code.
+//! The output of a command, and its exit code.
 
 use std::fmt::{Display, Write as _};
 use std::io::{self, Write as _};
@@ -15,13 +15,13 @@ pub(crate) const USAGE: u8 = 2;
 /// A file or stream cannot be read or written.
 const IO: u8 = 3;
 
-/// Version of the objects for machines: a field is never renamed or removed without another one.
+/// Version of the JSON objects. It changes when a field is renamed or removed.
 pub(crate) const SCHEMA: u8 = 1;
 
-/// Whether machines read the output: answers, errors and warnings are objects then, one per line.
+/// Whether answers, errors and warnings are JSON objects, one per line.
 static JSON: AtomicBool = AtomicBool::new(false);
 
-/// From now on machines read the output.
+/// From now on the output is JSON.
 pub(crate) fn speak_json() {
     JSON.store(true, Ordering::Relaxed);
 }
@@ -30,7 +30,7 @@ fn is_json() -> bool {
     JSON.load(Ordering::Relaxed)
 }
 
-/// The answer of a command: for people and for machines, yes or no.
+/// The answer of a command, as text for people and as JSON for machines, and whether it is yes.
 pub(crate) struct Answer {
     yes: bool,
     human: Zeroizing<String>,
@@ -60,7 +60,7 @@ impl Answer {
         }
     }
 
-    /// The same answer, of which people are shown this alone.
+    /// The same answer, with this text alone for people.
     pub(crate) fn for_people(self, human: impl Display) -> Self {
         let human = Zeroizing::new(human.to_string());
         Self { human, ..self }
@@ -80,9 +80,9 @@ impl Answer {
     }
 }
 
-/// What a terminal would obey, escaped as in JSON: visitors choose the names of cookies, and the data of sessions.
+/// Escapes characters that a terminal would obey, as in JSON: visitors choose names of cookies and data of sessions.
 fn printable(text: &str) -> Zeroizing<String> {
-    // The whole room at once, so that no copy of a secret is left behind by growing.
+    // The full capacity at once: a string that grows leaves copies of secrets in memory.
     let mut printable = Zeroizing::new(String::with_capacity(text.len() * 6));
     for c in text.chars() {
         let is_bidirectional = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
@@ -101,7 +101,7 @@ fn printable(text: &str) -> Zeroizing<String> {
 pub(crate) struct Failure {
     code: u8,
     message: String,
-    /// What machines are told besides.
+    /// Further fields of the JSON.
     facts: Map<String, Value>,
 }
 
@@ -126,7 +126,7 @@ impl Failure {
         }
     }
 
-    /// With a fact for machines.
+    /// With another field of the JSON.
     pub(crate) fn with(mut self, field: &str, value: impl Into<Value>) -> Self {
         self.facts.insert(field.into(), value.into());
         self
@@ -154,7 +154,7 @@ fn say(kind: &str, message: &str, mut facts: Map<String, Value>) {
     } else {
         format!("{kind}: {message}")
     };
-    // Where standard error is closed, the exit code alone must do.
+    // If standard error is closed, only the exit code is left.
     let _ = writeln!(io::stderr(), "{}", *printable(&text));
 }
 
@@ -172,8 +172,8 @@ fn warn_if_output_is_readable() {
     let mode = metadata.permissions().mode() & 0o777;
     if metadata.is_file() && mode & 0o077 != 0 {
         warn(format_args!(
-            "a secret goes to a file that is open to its group or to others (mode {mode:o}); `chmod 600` it, and say `umask 077` \
-             before"
+            "a secret goes to a file that is open to its group or to others (mode {mode:o}); `chmod 600` it, and run `umask 077` \
+             first next time"
         ));
     }
 }

@@ -12,17 +12,17 @@ use crate::answer::{self, Answer, Failure};
 use crate::files;
 use crate::settings::{Settings, build};
 
-/// Print the keys of single days for an edge, as JSON
+/// Print day keys for an edge, as JSON
 ///
-/// By default the edge may check: tell heads that a key holder made from all others, never read or grant a session. With --open it
-/// reads sessions, and can make ones that expire on those days. A token needs the keys of the day on which it expires: give at
-/// least as many days as the longest absolute timeout reaches, and export again before they run out. Name the timeouts that the
-/// application has: the edge applies those of the output. The output is the JSON that `Sessions::edge_keys` writes, with or
-/// without --json.
+/// By default the edge can only check: it tells tokens of a key holder from all others, and never reads or grants a
+/// session. With --open it reads sessions, and can make sessions that expire on those days. A token needs the keys of
+/// the day on which it expires: give at least as many days as the longest absolute timeout has, and export again before
+/// they run out. Give the application's timeouts: the edge applies those of the output. The output is the JSON that
+/// `Sessions::edge_keys` writes, with or without --json.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
-  umask 077    # what is made here is for your eyes only
+  umask 077    # only you can read the files that follow
   sealed-session edge-keys ring.txt --audience shop-production > edge-keys.json
   sealed-session edge-keys ring.txt --audience shop-production --days 97 --remembered-idle 14d --remembered-absolute 90d > edge-keys.json")]
 pub(crate) struct EdgeKeys {
@@ -47,12 +47,12 @@ impl EdgeKeys {
         if Duration::from_secs(u64::from(self.days) * 86_400) < longest {
             let days = longest.as_secs().div_ceil(86_400);
             answer::warn(format_args!(
-                "sessions live up to {days} days; an edge with {} does not know all of them",
+                "sessions live up to {days} days; an edge with the keys of {} does not know all of them",
                 self.days
             ));
         }
         let rights = if self.open {
-            answer::warn("with these keys anybody can make sessions that expire on those days; keep them as a secret");
+            answer::warn("these keys can make sessions that expire on those days; keep them secret");
             EdgeRights::Open
         } else {
             EdgeRights::Check

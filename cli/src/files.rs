@@ -47,7 +47,7 @@ pub(crate) fn read_bytes(path: &Path, largest: u64) -> Result<Zeroizing<Vec<u8>>
 }
 
 fn read_all(from: impl Read, name: &str) -> Result<Zeroizing<String>, Failure> {
-    // The whole room at once, so that no copy of a secret is left behind by growing.
+    // The full capacity at once: a string that grows leaves copies of secrets in memory.
     let mut text = Zeroizing::new(String::with_capacity(LARGEST + 1));
     from.take(LARGEST as u64 + 1)
         .read_to_string(&mut text)
@@ -67,14 +67,14 @@ fn read_all(from: impl Read, name: &str) -> Result<Zeroizing<String>, Failure> {
 pub(crate) fn create(path: &Path, ring: &RingText) -> Result<(), Failure> {
     let failed = |error: io::Error| match error.kind() {
         io::ErrorKind::AlreadyExists => Failure::refused(format_args!(
-            "{} is there already and was left alone; `ring add` adds a key to it",
+            "{} exists already and was left as it was; `ring add` adds a key to it",
             path.display()
         )),
         _ => Failure::io(format_args!("{} cannot be written", path.display()), &error),
     };
     let file = private(path).map_err(failed)?;
     fill(file, ring).and_then(|()| sync_directory(path)).map_err(|error| {
-        // Half a ring is none, and would stand in the way of the next attempt.
+        // Half a ring is no ring, and would block the next attempt.
         let _ = fs::remove_file(path);
         failed(error)
     })
@@ -85,7 +85,7 @@ fn fill(mut file: File, ring: &RingText) -> io::Result<()> {
     file.sync_all()
 }
 
-/// A ring file that this process alone is changing: beside it lies the file that will replace it.
+/// A ring file that only this process is changing, and the file beside it that will replace it.
 pub(crate) struct Editing {
     target: PathBuf,
     temporary: PathBuf,
@@ -94,7 +94,7 @@ pub(crate) struct Editing {
 }
 
 impl Editing {
-    /// Takes the file for one change. A symbolic link is followed, and the file behind it replaced.
+    /// Takes the file for one change. If it is a symbolic link, the file that it names is replaced.
     pub(crate) fn begin(path: &Path) -> Result<Self, Failure> {
         let target = path.canonicalize().map_err(|error| not_opened(path, &error))?;
         let of_kubernetes =
@@ -107,7 +107,7 @@ impl Editing {
         }
         let temporary = beside(&target, |name| format!(".{name}.new"));
         let replacement = take(&temporary).map_err(|error| match error.kind() {
-            // It is locked, or was made or renamed by another command in between: the directory itself is there.
+            // Another command has locked, made or renamed it. The directory itself exists.
             io::ErrorKind::WouldBlock | io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound => {
                 Failure::refused(format_args!(
                     "another command is changing {} and writes {}; try again when it has ended",
@@ -130,10 +130,10 @@ impl Editing {
         read_ring(&self.target)
     }
 
-    /// Keeps the ring as it is in a private file beside it, and says where.
+    /// Copies the ring as it is to a private file beside it, and returns its path.
     pub(crate) fn keep(&self, ring: &RingText, without: KeyId) -> Result<PathBuf, Failure> {
         let copy = beside(&self.target, |name| format!("{name}.with-{without}"));
-        // Of an earlier removal of the same key.
+        // There may be one of an earlier removal of the same key.
         let _ = fs::remove_file(&copy);
         private(&copy)
             .and_then(|file| fill(file, ring))
@@ -190,8 +190,8 @@ fn beside(target: &Path, name: impl FnOnce(&str) -> String) -> PathBuf {
     target.with_file_name(name(&old))
 }
 
-/// Makes the file that will replace a ring, and holds its lock, so that one command at a time changes the ring. What a command
-/// left there that was killed holds no lock any more and is removed.
+/// Makes the file that will replace a ring, and holds its lock, so that one command at a time changes the ring. The
+/// file of a command that was killed has no lock any more and is removed.
 fn take(temporary: &Path) -> io::Result<File> {
     let file = match private(temporary) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -206,7 +206,7 @@ fn take(temporary: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Locks a file. What no longer has this name belongs to another command, which was faster.
+/// Locks a file. If it no longer has this name, another command was faster.
 fn lock(file: &File, path: &Path) -> io::Result<()> {
     file.try_lock().map_err(|error| match error {
         TryLockError::WouldBlock => io::ErrorKind::WouldBlock.into(),
@@ -231,7 +231,7 @@ fn is_at(_file: &File, _path: &Path) -> io::Result<bool> {
     Ok(true)
 }
 
-/// A new file that its owner alone may read.
+/// A new file that only its owner may read.
 fn private(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);

@@ -1,14 +1,14 @@
-//! Tokens in what people paste: a bare token, the value of a `Cookie` header, or its whole line.
+//! Tokens in pasted input: a bare token, the value of a `Cookie` header, or its whole line.
 
 use sealed_session::edge::Claims;
 use sealed_session::{Reason, RequestFields};
 use zeroize::Zeroizing;
 
-/// What came in.
+/// The input.
 pub(crate) struct Header {
     /// The values of the `Cookie` fields.
     fields: Vec<Zeroizing<String>>,
-    /// Whether it was one token without a cookie around it.
+    /// Whether it is a token alone, without the name of a cookie.
     pub(crate) is_bare: bool,
     /// The tokens in it, in order.
     pub(crate) tokens: Vec<Token>,
@@ -16,11 +16,11 @@ pub(crate) struct Header {
     pub(crate) names: Vec<String>,
 }
 
-/// A cookie that is a token by its name or by its looks.
+/// A cookie that is a token by its name or by its form.
 pub(crate) struct Token {
     pub(crate) name: String,
     pub(crate) claims: Result<Claims, Reason>,
-    /// Whether it stands where the application's session or activity cookie stands.
+    /// Whether it is the application's session cookie or activity cookie.
     pub(crate) place: Place,
     pub(crate) value: Zeroizing<String>,
 }
@@ -74,7 +74,7 @@ impl Header {
     }
 
     fn push(&mut self, name: &str, value: &str, place: Place) {
-        // As a server reads it: the place decides which kind of token it must be.
+        // As on a server, the place decides which kind of token it must be.
         let claims = match Claims::parse(value) {
             Ok(claims) if place != Place::Other && claims.is_activity != (place == Place::Activity) => {
                 Err(Reason::UnknownVersion)

@@ -1,4 +1,4 @@
-//! `inspect`: what a token says, what is true of it, and why it is refused.
+//! `inspect`: what a token claims, which of it is true, and why the token is refused.
 
 use std::path::PathBuf;
 
@@ -18,11 +18,12 @@ use crate::ring_text::RingText;
 use crate::settings::Settings;
 use crate::values::{self, relative, unix};
 
-/// Say what a token or a Cookie header on standard input is, and why it is refused.
+/// Show what a token or a Cookie header on standard input says, and why it is refused.
 ///
-/// Takes a bare token, the value of a Cookie header, or whole `Cookie:` lines. Without a ring it shows what the tokens claim:
-/// version, key id, expiry, session id; nothing of that is verified. With the ring and the application's settings it also says what
-/// a server says: the check, start, flags, and the precise reason of a refusal. Tokens are never repeated in the output.
+/// Takes a bare token, the value of a Cookie header, or whole `Cookie:` lines. Without a ring it shows the claims of
+/// the tokens: version, key id, expiry and session id. It verifies none of them. With the ring and the application's
+/// settings it also shows the answers of a server: the check, start, flags, and the precise reason of a refusal. The
+/// output never repeats a token.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -30,16 +31,16 @@ Examples:
   sealed-session inspect --ring ring.txt --audience shop-production < cookie.txt
   sealed-session inspect --ring ring.txt --audience shop-production --payload --json < cookie.txt")]
 pub(crate) struct Inspect {
-    /// The ring file: judge as a server that has it
+    /// The ring file: judge as a server with this ring
     #[arg(long, value_name = "FILE")]
     ring: Option<PathBuf>,
     #[command(flatten)]
     settings: Settings,
-    /// Show the session data too: it is personal data of a visitor
+    /// Show the session data too, which is personal data of a visitor
     #[arg(long, requires = "ring")]
     payload: bool,
     /// The cut-off: sessions that started before it are revoked
-    #[arg(long, value_name = "INSTANT", requires = "ring", value_parser = values::instant)]
+    #[arg(long, value_name = "TIME", requires = "ring", value_parser = values::instant)]
     cut_off: Option<OffsetDateTime>,
     /// The id of a revoked session; may be given several times
     #[arg(long, value_name = "ID", requires = "ring")]
@@ -108,7 +109,7 @@ impl Inspect {
         let human = match &header.names[..] {
             [] => "standard input holds no token and no cookie".to_owned(),
             names => format!(
-                "no cookie is called {name} or looks like a token; --name names another one. Cookies: {}",
+                "no cookie has the name {name} or is a token; --name takes another name. Cookies: {}",
                 names.join(", ")
             ),
         };
@@ -117,7 +118,7 @@ impl Inspect {
     }
 }
 
-/// What a token says of itself.
+/// The claims of a token.
 fn claims(token: &Token, ring: Option<&KeyRing>, now: OffsetDateTime) -> Map<String, Value> {
     let mut facts = Map::new();
     let mut set = |field: &str, value: Value| facts.insert(field.into(), value);
@@ -144,7 +145,7 @@ fn claims(token: &Token, ring: Option<&KeyRing>, now: OffsetDateTime) -> Map<Str
                 set("key_in_ring", ring.describe().iter().any(|key| key.id == key_id).into());
             }
             if !is_activity {
-                // 4 characters are 3 bytes, of which 70 are not the session's data.
+                // 4 characters are 3 bytes. 70 of the bytes are not session data.
                 set("payload_bytes", (token.value.len() * 3 / 4 - 70).into());
             }
         }
@@ -152,7 +153,7 @@ fn claims(token: &Token, ring: Option<&KeyRing>, now: OffsetDateTime) -> Map<Str
     facts
 }
 
-/// What a server says of the whole header.
+/// A server's answer to the whole header.
 fn verdict(state: SessionState, is_bare: bool) -> (bool, String, Value) {
     let bare = if is_bare {
         " (a bare token, so without the idle timeout)"

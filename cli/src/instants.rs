@@ -1,11 +1,11 @@
-//! Instants and spans. `lab/model/` compiles this file too.
+//! Times and durations. `lab/model/` compiles this file too.
 
 use std::time::Duration;
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// How far two honest clocks may be apart (SPEC.md).
+/// How much two honest clocks may differ (SPEC.md).
 pub(crate) const LEEWAY: Duration = Duration::from_secs(5 * 60);
 
 /// `instant` + `span`, at the end of time at most.

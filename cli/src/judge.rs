@@ -1,4 +1,4 @@
-//! What a server with the ring says of the tokens of a header: the crate's real `Sessions`, asked in several ways.
+//! A server's answers about the tokens of a header: from the crate's real `Sessions`, asked in several ways.
 
 use sealed_session::edge::Claims;
 use sealed_session::{Builder, Reason, RequestFields, Session, SessionId, SessionState};
@@ -14,7 +14,7 @@ use crate::ring_text::RingText;
 use crate::settings::{Settings, build};
 use crate::values::unix;
 
-/// A server with the application's ring and settings at one instant.
+/// A server with the application's ring and settings at one time.
 pub(crate) struct Judge<'a> {
     pub(crate) ring: &'a RingText,
     pub(crate) header: &'a Header,
@@ -26,12 +26,12 @@ pub(crate) struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    /// What it says of the whole header.
+    /// Its answer to the whole header.
     pub(crate) fn verdict(&self) -> Result<SessionState, Failure> {
         self.strict(self.header.request())
     }
 
-    /// Adds to `facts` what the ring tells of one token.
+    /// Adds to `facts` what can be said of one token with the ring.
     pub(crate) fn facts(&self, token: &Token, payload: bool, facts: &mut Map<String, Value>) -> Result<(), Failure> {
         match (token.place, &token.claims) {
             (Place::Session, Ok(claims)) => self.session(token, claims, payload, facts),
@@ -55,8 +55,8 @@ impl Judge<'_> {
         facts: &mut Map<String, Value>,
     ) -> Result<(), Failure> {
         let mut set = |field: &str, value: Value| facts.insert(field.into(), value);
-        // What a refused token holds is read shortly before its expiry, without the application's limits: by 5 minutes, since
-        // a token that expires 400 days and 5 minutes after its start is accepted.
+        // A refused token is read as of a time before its expiry, without the application's limits. The time is 5
+        // minutes before, since a token that expires 400 days and 5 minutes after its start is accepted.
         let alive = before(unix(claims.expires.into()), LEEWAY + Duration::from_secs(1));
         let builder = self.settings.without_limits(self.ring.ring().clone());
         let session = self.load(builder, token.request_with(&[]), alive)?;
@@ -119,7 +119,7 @@ impl Judge<'_> {
         ))
     }
 
-    /// What the application says; of a bare token, without its idle timeouts.
+    /// The application's answer; for a bare token, without its idle timeouts.
     fn strict(&self, request: RequestFields) -> Result<SessionState, Failure> {
         let now = self.now;
         let builder = self.settings.sessions(self.ring.ring().clone(), !self.header.is_bare);

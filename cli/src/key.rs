@@ -10,8 +10,9 @@ use crate::answer::{Answer, Failure, SCHEMA};
 pub(crate) enum Key {
     /// Print a new key with its secret on standard output
     ///
-    /// 32 bytes from the operating system's random source, in the written form that rings hold: `sealed1_`, the key id in 8
-    /// hexadecimal digits, `_`, the secret in 64. The id follows from the secret. A key alone is a ring that seals with it.
+    /// 32 bytes from the operating system's random source, in the written form that rings hold: `sealed1_`, the key id
+    /// in 8 hexadecimal digits, `_`, the secret in 64. The id follows from the secret. A key alone is a ring that seals
+    /// with it.
     #[command(after_help = "\
 Examples:
   (umask 077 && sealed-session key new > new-key.txt)

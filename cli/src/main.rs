@@ -1,4 +1,5 @@
-//! The command `sealed-session`: key rings, inspection of cookies and revocations, rehearsals of a rotation, keys for an edge.
+//! The command `sealed-session`: key rings, inspection of cookies and revocations, rehearsals of a rotation, keys for
+//! an edge.
 //!
 //! It uses the crate's public items only. Secrets come from files and standard input, never from arguments.
 
@@ -39,11 +40,12 @@ use crate::answer::{Answer, Failure};
 struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// Write one JSON object for machines, and on standard error one a line for each error or warning. `schema` is 1
+    /// Write the answer as one JSON object, and each error or warning as one line of JSON on standard error. `schema`
+    /// is 1
     #[arg(long, global = true, display_order = 100)]
     json: bool,
-    /// Take this instant as now: answers as of another day. `ring seal` and `ring retire` trust it too
-    #[arg(long, global = true, value_name = "INSTANT", value_parser = values::instant, display_order = 101)]
+    /// Answer as if this were the time now. `ring seal` and `ring retire` trust it too
+    #[arg(long, global = true, value_name = "TIME", value_parser = values::instant, display_order = 101)]
     at: Option<OffsetDateTime>,
 }
 
@@ -54,15 +56,15 @@ Exit codes:
   2  the command line, a ring or a setting is wrong
   3  a file or stream cannot be read or written
 
-A rotation from the beginning to the end (each command has --help with examples):
+A rotation from beginning to end (each command has --help with examples):
   sealed-session ring new ring.txt                  the first key; every server reads this file
   sealed-session ring add ring.txt                  the next key, which only opens; deploy to every server
   sealed-session ring seal ring.txt ID              the next key seals
-  sealed-session rehearse ring.txt --previous OLD   right before each deploy: is anybody signed out? when may the old key go?
+  sealed-session rehearse ring.txt --previous OLD   right before each deploy: does it sign visitors out? when may the old key go?
   sealed-session ring retire ring.txt OLD_ID        refused until the last token under the old key has expired
 
-Instants are RFC 3339 in whole seconds (2026-12-01T00:00:00Z), durations 90s, 30m, 12h or 400d. Secrets are read from files and
-standard input, never from arguments, which other users of the machine see.";
+Times are RFC 3339 in whole seconds (2026-12-01T00:00:00Z), durations 90s, 30m, 12h or 400d. Secrets are read from files and
+standard input, never from arguments, because other users of the machine can see arguments.";
 
 #[derive(Subcommand)]
 enum Command {
@@ -78,7 +80,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = env::args_os().collect();
-    // Known before the arguments are parsed, for what is wrong with them.
+    // Known before the arguments are parsed, so that their errors are JSON too.
     let is_json = arguments.iter().any(|argument| argument == "--json");
     if is_json {
         answer::speak_json();
@@ -93,7 +95,7 @@ fn main() -> ExitCode {
             return Failure::usage(message.trim_start_matches("error: ").trim_end()).print();
         }
         Err(error) => {
-            // A reader that went away does not change the outcome.
+            // If the reader has gone, the exit code is still the same.
             let _ = error.print();
             return ExitCode::from(if error.use_stderr() { answer::USAGE } else { 0 });
         }
@@ -118,7 +120,7 @@ fn run(command: Command, now: OffsetDateTime) -> Result<Answer, Failure> {
     }
 }
 
-/// Keys and tokens among the arguments: refused without being repeated, as the parser's own errors would.
+/// Refuses keys and tokens among the arguments without repeating them, as the parser's own errors would.
 fn refuse_secrets(arguments: &[OsString]) -> Result<(), Failure> {
     let is_key = |piece: &str| {
         let rest = piece.split_once("sealed1_").map_or("", |(_, rest)| rest);
@@ -129,13 +131,13 @@ fn refuse_secrets(arguments: &[OsString]) -> Result<(), Failure> {
         let mut pieces = argument.split(['=', ';', ' ', ':']);
         if is_key(&argument) {
             return Err(Failure::usage(
-                "a key stands among the arguments, where other users and the shell's history see it; consider it leaked, and \
+                "a key is among the arguments, where other users and the shell's history see it; treat it as leaked, and \
                  give keys in a file or on standard input",
             ));
         }
         if pieces.any(|piece| Claims::parse(piece).is_ok()) {
             return Err(Failure::usage(
-                "a token stands among the arguments, where other users and the shell's history see it; give it on standard \
+                "a token is among the arguments, where other users and the shell's history see it; give it on standard \
                  input: `sealed-session inspect < cookie.txt`",
             ));
         }

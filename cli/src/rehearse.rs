@@ -14,19 +14,20 @@ use crate::stage::{Retirement, Stage};
 use crate::timing::TimingOptions;
 use crate::values::relative;
 
-/// Prove that the deploy of a ring file signs nobody out, and say when its old keys may go.
+/// Prove that the deploy of a ring file signs no visitor out, and show when its old keys may go.
 ///
-/// Run it right before the deploy. It makes sessions and sealed values with the crate itself and the actual ring files, and opens
-/// them on servers with the other ring: yesterday's and older ones on a server that has the new ring, today's on a server that
-/// still runs the previous one, for as long as the deploy lasts; and the last ones under each old key when `ring retire` would let it
-/// go. Clocks may be apart by 5 minutes, this machine's too. Nothing is written.
+/// Run it right before the deploy. It uses the crate itself and the actual ring files: it makes sessions and sealed
+/// values with one ring and opens them on servers with the other. Sessions of yesterday and before open on a server
+/// with the new ring, and those of today on a server that still has the previous one, as long as the deploy takes. The
+/// last ones under each old key have expired when `ring retire` lets it go. Clocks may differ by 5 minutes, this
+/// machine's too. Nothing is written.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
   sealed-session rehearse ring.txt --previous previous.txt
   sealed-session rehearse ring.txt --previous previous.txt --longest 90d --deploy 2h --json")]
 pub(crate) struct Rehearse {
-    /// The ring file that is to be deployed, or - for standard input
+    /// The ring file to deploy, or - for standard input
     #[arg(value_name = "FILE")]
     ring: PathBuf,
     /// The ring file that servers run now

@@ -15,11 +15,12 @@ use crate::schedule::{Sealing, sealing};
 use crate::timing::TimingOptions;
 use crate::values::{self, find, relative};
 
-/// Remove a key, once the last token under it must have expired.
+/// Remove a key whose last token has expired.
 ///
-/// That is: the instant from which another key seals, + --deploy for the last server to follow, + --longest, + 15 minutes: 5 between
-/// `ring seal` and the deploy, 5 for the clocks of servers, 5 for the clocks of operators. Before that the command refuses and
-/// names the instant. If a deploy took longer than --deploy, say so here. The key that seals now is never removed.
+/// The key may go at the time from which another key seals, plus --deploy until the last server has the ring, plus
+/// --longest, plus 15 minutes: 5 between `ring seal` and the deploy, 5 for the clocks of servers, 5 for the clocks of
+/// operators. Before that time the command refuses and names it. If a deploy took longer than --deploy, give the longer
+/// duration here. The key that seals now is never removed.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -35,8 +36,8 @@ pub(crate) struct Retire {
     id: KeyId,
     #[command(flatten)]
     timing: TimingOptions,
-    /// Remove it now, after a theft: sessions and other sealed values under it end with the deploy. The ring as it was stays
-    /// beside the file, as FILE.with-ID
+    /// Remove it now, after a theft: sessions and other sealed values under it end with the deploy. The ring as it was
+    /// is kept beside the file, as FILE.with-ID
     #[arg(long)]
     force: bool,
 }
@@ -64,7 +65,7 @@ impl Retire {
             let may_go = self.may_go(old.ring(), id)?;
             if now < may_go {
                 return Err(Failure::refused(format_args!(
-                    "key {id} must stay until {} ({}): tokens under it may be alive until then; the file was left as it was",
+                    "key {id} must stay until {} ({}): tokens under it may live until then; the file was left as it was",
                     written(may_go),
                     relative(may_go, now)
                 ))
@@ -85,14 +86,14 @@ impl Retire {
             Sealing::Unknown => stated,
             Sealing::WithoutEnd => {
                 return Err(Failure::refused(format_args!(
-                    "key {id} is to seal, from an instant ahead; --force removes it, and with it the plan"
+                    "key {id} will seal, from a later time; --force removes it, and with it the plan"
                 )));
             }
         }
         .ok_or_else(|| {
             Failure::refused(format_args!(
-                "key {id} is only `open`, and the ring does not say since when it seals nothing; if you know, say so with \
-                 --sealed-until INSTANT; if it has never sealed, --force removes it"
+                "key {id} is only `open`, and the ring does not say when it stopped sealing; if you know, give \
+                 --sealed-until TIME; if it has never sealed, --force removes it"
             ))
         })
     }

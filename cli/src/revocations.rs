@@ -1,4 +1,4 @@
-//! `revocations`: what a server has written down of revoked sessions.
+//! `revocations`: the revoked sessions in a server's file.
 
 use std::path::PathBuf;
 
@@ -16,10 +16,10 @@ use crate::values::{relative, unix};
 /// Largest file in bytes: 89 million entries.
 const LARGEST: u64 = 1 << 30;
 
-/// Show a file of revocations: the cut-off, and which sessions are revoked until when
+/// Show a file of revocations: the cut-off, and the revoked sessions
 ///
-/// Sessions that started before the cut-off are refused. An entry is kept until its session would have expired by itself. The file is
-/// no secret; a session id leads to a person all the same.
+/// Sessions that started before the cut-off are refused. An entry is kept until its session would have expired by
+/// itself. The file is no secret, but a session id can lead to a person.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -72,8 +72,8 @@ impl ShowRevocations {
     }
 }
 
-/// The entries of a list that was read without complaint (SPEC.md, *Revocation list*): 17 bytes, then 8 bytes of id and 4 of
-/// the instant for each.
+/// The entries of a list that was read without an error (SPEC.md, *Revocation list*): 17 bytes, then for each entry 8
+/// bytes of id and 4 bytes of time.
 fn entries(bytes: &[u8]) -> impl Iterator<Item = (SessionId, OffsetDateTime)> {
     let (entries, _) = bytes.get(17..).unwrap_or_default().as_chunks::<12>();
     entries.iter().map(|&[id @ .., a, b, c, d]| {

@@ -19,8 +19,8 @@ use crate::values::{self, find};
 
 /// The ring file: which key seals, which ones open.
 ///
-/// A change replaces the file as a whole or not at all. Comments, blank lines, order, mode and owner stay; a symbolic link is
-/// followed.
+/// A change replaces the file as a whole or not at all. Comments, blank lines, order, mode and owner stay; a symbolic
+/// link is followed.
 #[derive(Subcommand)]
 pub(crate) enum Ring {
     /// List the keys with their roles, without secrets
@@ -33,7 +33,7 @@ Examples:
     Show {
         /// The ring file, or - for standard input
         file: PathBuf,
-        /// Print nothing but the id of the key that seals now
+        /// Print only the id of the key that seals now
         #[arg(long)]
         id: bool,
     },
@@ -59,16 +59,16 @@ Examples:
         /// Read the written key from standard input
         #[arg(long)]
         stdin: bool,
-        /// Print nothing but the id of the key
+        /// Print only the id of the key
         #[arg(long)]
         id: bool,
     },
-    /// Let a key seal, at once or from an instant on
+    /// Let a key seal, at once or from a given time on
     ///
-    /// The second half of a rotation: every server must open with the key already, or will before the instant. `rehearse` with
-    /// the ring that servers run now shows whether they do. The key that sealed before goes on opening; its entry stays as it is,
-    /// and the `from=` of the new one says until when it sealed. `ring retire` counts from there: if the deploy comes later, let
-    /// the key seal again before it, or give it an instant after it.
+    /// The second half of a rotation. Every server must open with the key already, or must do so before the given time:
+    /// `rehearse` with the ring that servers run now shows whether they do. The key that sealed before goes on opening.
+    /// Its entry stays as it is, and the `from=` of the new key says when it stops sealing. `ring retire` counts from
+    /// that time: if the deploy comes later, let the key seal again right before it, or give a time after it.
     #[command(after_help = "\
 Examples:
   sealed-session ring seal ring.txt 56f76705
@@ -79,8 +79,8 @@ Examples:
         /// The key's id
         #[arg(value_name = "ID", value_parser = values::key_id)]
         id: KeyId,
-        /// From this instant on, which must lie ahead
-        #[arg(long, value_name = "INSTANT", value_parser = values::instant)]
+        /// From this time on, which must be in the future
+        #[arg(long, value_name = "TIME", value_parser = values::instant)]
         from: Option<OffsetDateTime>,
     },
     Retire(Retire),
@@ -134,7 +134,7 @@ fn add(file: &Path, stdin: bool, now: OffsetDateTime) -> Result<(KeyId, Answer),
 fn seal(file: &Path, id: KeyId, from: Option<OffsetDateTime>, now: OffsetDateTime) -> Result<Answer, Failure> {
     if from.is_some_and(|from| from <= now) {
         return Err(Failure::usage(
-            "--from lies in the past; leave it out, and the key seals at once",
+            "--from is in the past; leave it out, and the key seals at once",
         ));
     }
     let editing = Editing::begin(file)?;

@@ -1,4 +1,4 @@
-//! A ring as it is now: which key does what, in words and for machines.
+//! A ring as it is now: what each key does, as text and as JSON.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::instants::written;
 use crate::schedule::{Sealing, sealing, seals_from};
 use crate::values::relative;
 
-/// The ring as it is now, after `done` to `key` if anything was done.
+/// The ring as it is now, after `done` was done to `key`, if anything was.
 pub(crate) fn answer(
     file: &Path,
     key: Option<KeyId>,
@@ -47,7 +47,7 @@ pub(crate) fn answer(
     Answer::new(true, human, machine)
 }
 
-/// What a key is for at the moment, in words.
+/// What a key does now, as text.
 pub(crate) fn role(ring: &KeyRing, id: KeyId, role: Role, now: OffsetDateTime) -> String {
     let until = match sealing(ring, id) {
         Sealing::Until(until) => Some(until),
@@ -63,7 +63,7 @@ pub(crate) fn role(ring: &KeyRing, id: KeyId, role: Role, now: OffsetDateTime) -
     }
 }
 
-/// The same for machines.
+/// What a key does, as JSON.
 pub(crate) fn key_json(ring: &KeyRing, id: KeyId, role: Role) -> Value {
     let from = match role {
         Role::SealFrom(instant) => Some(written(instant)),

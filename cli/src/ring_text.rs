@@ -17,7 +17,7 @@ pub(crate) struct RingText {
     ring: Arc<KeyRing>,
 }
 
-/// What every key of a ring is for.
+/// The role of every key of a ring.
 type Roles = BTreeMap<KeyId, Role>;
 
 impl RingText {
@@ -47,8 +47,8 @@ impl RingText {
         self.rewrite(&roles, Some(key))
     }
 
-    /// With a key that seals from `from` on. The key that sealed before stays as it stands, so that the ring says until
-    /// when it sealed.
+    /// With a key that seals from `from` on. The entry of the key that sealed before stays, so that the ring says
+    /// until when it sealed.
     pub(crate) fn promoted(&self, id: KeyId, from: OffsetDateTime) -> Result<Self, Failure> {
         let mut roles = self.roles();
         roles.insert(id, Role::SealFrom(from));
@@ -56,7 +56,7 @@ impl RingText {
         self.rewrite(&roles, None)
     }
 
-    /// Without a key. If it was the one that sealed from the beginning, its successor now is.
+    /// Without a key. If it sealed from the beginning, its successor now does.
     pub(crate) fn without(&self, id: KeyId) -> Result<Self, Failure> {
         let mut roles = self.roles();
         roles.remove(&id);
@@ -68,10 +68,10 @@ impl RingText {
         roles_of(&self.ring)
     }
 
-    /// The text with these roles. Checked: what comes out reads as exactly those.
+    /// The text with these roles. The result is read again, and must have exactly these.
     fn rewrite(&self, roles: &Roles, added: Option<&Key>) -> Result<Self, Failure> {
         let before = self.roles();
-        // The whole room at once, so that no copy of a secret is left behind by growing.
+        // The full capacity at once: a string that grows leaves copies of secrets in memory.
         let mut text = Zeroizing::new(String::with_capacity(self.text.len() + (before.len() + 1) * 128));
         for line in self.text.split_inclusive('\n') {
             let (content, comment) = line.split_at(line.find('#').unwrap_or(line.trim_end_matches(['\r', '\n']).len()));
@@ -99,7 +99,7 @@ impl RingText {
                     _ => text.push_str(part),
                 }
             }
-            // A line that held nothing but the dropped key goes; a comment on it stays.
+            // A line with only the removed key goes; a comment on it stays.
             if dropped == 0 || kept > 0 && !text[start..].trim().is_empty() || comment.starts_with('#') {
                 text.push_str(comment);
             }
@@ -127,8 +127,8 @@ fn roles_of(ring: &KeyRing) -> Roles {
     ring.describe().into_iter().map(|key| (key.id, key.role)).collect()
 }
 
-/// Exactly one key seals from the beginning: if none does, the earliest of those that seal from an instant, and the key
-/// that was just given one only if there is no other.
+/// Exactly one key seals from the beginning. If none does, the earliest of those with a `from` time becomes it; the key
+/// that was just given its time only if there is no other.
 fn give_base(roles: &mut Roles, given: KeyId) {
     if roles.values().any(|role| *role == Role::Seal) {
         return;

@@ -1,4 +1,4 @@
-//! Until when a key seals, and from when on nothing under it is alive. `lab/model/` compiles this file too.
+//! When a key stops sealing, and when its last token has expired. `lab/model/` compiles this file too.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use super::instants::{LEEWAY, after};
 /// How much later than a key's `from` a rehearsal, and with it the deploy, may begin.
 pub(crate) const HASTE: Duration = Duration::from_secs(5 * 60);
 
-/// How far clocks may lengthen what is alive: a server's may be ahead of another's when it seals, and the operator's may be
-/// ahead when a key goes and behind when the deploy began.
+/// How much wrong clocks may prolong the life of tokens: a server's clock may be ahead of another's when it seals, and
+/// the operator's may be fast when a key is removed and slow when the deploy began.
 const CLOCKS: Duration = Duration::from_secs(2 * LEEWAY.as_secs());
 
 /// How long tokens live, and how long a deploy takes.
@@ -20,7 +20,7 @@ const CLOCKS: Duration = Duration::from_secs(2 * LEEWAY.as_secs());
 pub(crate) struct Timing {
     pub(crate) longest: Duration,
     pub(crate) deploy: Duration,
-    /// Since when no server seals any more with the keys that are only `open`, if the operator says so.
+    /// When servers stopped sealing with the keys that are only `open`, if the operator says so.
     pub(crate) sealed_until: Option<OffsetDateTime>,
 }
 
@@ -29,13 +29,13 @@ pub(crate) struct Timing {
 pub(crate) enum Sealing {
     /// No other key takes over.
     WithoutEnd,
-    /// Another one takes over at this instant.
+    /// Another one takes over at this time.
     Until(OffsetDateTime),
-    /// It only opens: it has not sealed yet, or the ring does not say since when it seals no more.
+    /// It only opens: it has not sealed yet, or the ring does not say when it stopped.
     Unknown,
 }
 
-/// From when on a key seals; `None` if it only opens.
+/// When a key begins to seal; `None` if it only opens.
 pub(crate) fn seals_from(role: Role) -> Option<OffsetDateTime> {
     match role {
         Role::Seal => Some(OffsetDateTime::UNIX_EPOCH),
@@ -63,17 +63,17 @@ pub(crate) fn sealing(ring: &KeyRing, id: KeyId) -> Sealing {
 }
 
 impl Timing {
-    /// When nothing is alive any more under a key whose sealing ends at `until` in a ring that passed its rehearsal.
+    /// When the last token has expired under a key that seals until `until`, by a ring that passed its rehearsal.
     pub(crate) fn may_go(&self, until: OffsetDateTime) -> OffsetDateTime {
         self.over(after(after(until, HASTE), self.deploy))
     }
 
-    /// The same under a key that is only `open`, if the operator says since when no server seals with it.
+    /// The same for a key that is only `open`, if the operator says when servers stopped sealing with it.
     pub(crate) fn may_go_as_stated(&self) -> Option<OffsetDateTime> {
         self.sealed_until.map(|until| self.over(until))
     }
 
-    /// When nothing is alive any more that was sealed until `last`.
+    /// When all tokens that were sealed until `last` have expired.
     fn over(&self, last: OffsetDateTime) -> OffsetDateTime {
         after(after(last, CLOCKS), self.longest)
     }

@@ -1,4 +1,5 @@
-//! A server of a rehearsal: the crate's real `Sessions` and `Sealer` with one ring. `lab/model/` compiles this file too.
+//! A server of a rehearsal: the crate's real `Sessions` and `Sealer` with one ring. `lab/model/` compiles this file
+//! too.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ pub(crate) struct Server {
     longest: Duration,
 }
 
-/// What a server made: the cookies of a session, and a sealed value for another purpose.
+/// The cookies of a session and a sealed value for another purpose, made by a server.
 pub(crate) struct Made {
     cookies: String,
     value: String,

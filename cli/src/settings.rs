@@ -19,16 +19,18 @@ pub(crate) struct Settings {
     /// The application's audience (`audience`)
     #[arg(long, default_value = "")]
     audience: String,
-    /// Idle timeout, or `none` (`Lifetime::idle`, `Lifetime::without_idle`) [default: 30m, or the absolute timeout if that is shorter]
+    /// Idle timeout, or `none` (`Lifetime::idle`, `Lifetime::without_idle`) [default: 30m, or the absolute timeout if
+    /// that is shorter]
     #[arg(long, value_name = "DURATION", value_parser = values::idle)]
     idle: Option<Idle>,
     /// Absolute timeout (`Lifetime::absolute`)
     #[arg(long, value_name = "DURATION", default_value = "12h", value_parser = values::lifetime)]
     absolute: Duration,
-    /// Idle timeout of remembered sessions, or `none` (`remembered`) [default: 14d, or their absolute timeout if that is shorter]
+    /// Idle timeout of remembered sessions, or `none` (`remembered`) [default: 14d, or their absolute timeout if that
+    /// is shorter]
     #[arg(long, value_name = "DURATION", requires = "remembered_absolute", value_parser = values::idle)]
     remembered_idle: Option<Idle>,
-    /// Absolute timeout of remembered sessions; without it none are remembered (`remembered`)
+    /// Absolute timeout of remembered sessions; without it no session is remembered (`remembered`)
     #[arg(long, value_name = "DURATION", value_parser = values::lifetime)]
     remembered_absolute: Option<Duration>,
 }
@@ -51,7 +53,7 @@ impl Settings {
         self.absolute.max(self.remembered_absolute.unwrap_or_default())
     }
 
-    /// Sessions as the application configures them, if wanted without their idle timeouts.
+    /// Sessions as the application configures them, with their idle timeouts or without.
     pub(crate) fn sessions(&self, ring: Arc<KeyRing>, with_idle: bool) -> Builder<Value> {
         let lifetime = |absolute, idle| match idle {
             Some(Idle::After(idle)) if with_idle => Lifetime::absolute(absolute).idle(idle),
@@ -65,7 +67,7 @@ impl Settings {
         }
     }
 
-    /// Sessions that judge by nothing but keys, name and audience, to read what a refused token says.
+    /// Sessions that check only keys, name and audience, to read a refused token.
     pub(crate) fn without_limits(&self, ring: Arc<KeyRing>) -> Builder<Value> {
         let longest = Duration::from_secs(400 * 86_400);
         self.place(ring)
@@ -82,7 +84,7 @@ impl Settings {
     }
 }
 
-/// Builds, with the sentence of a refused configuration.
+/// Builds, or fails with the sentence of the refused configuration.
 pub(crate) fn build(builder: Builder<Value>) -> Result<Sessions<Value>, Failure> {
     builder.build().map_err(Failure::usage)
 }

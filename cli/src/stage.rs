@@ -1,4 +1,5 @@
-//! The two rings of a deploy, on the crate's real servers. `lab/model/` compiles this file too, and explores what it says.
+//! The two rings of a deploy, on the crate's real servers. `lab/model/` compiles this file too, and explores its
+//! answers.
 
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -13,7 +14,7 @@ use super::instants::{LEEWAY, after, before, written};
 use super::schedule::{HASTE, Sealing, Timing, sealing, seals_from};
 use super::server::Server;
 
-/// One thing that was tried.
+/// One check, and how it went.
 pub(crate) struct Check {
     pub(crate) what: &'static str,
     pub(crate) cookies: usize,
@@ -38,11 +39,11 @@ pub(crate) struct Stage<'a> {
     pub(crate) now: OffsetDateTime,
 }
 
-/// What a rehearsal came to.
+/// The result of a rehearsal.
 pub(crate) struct Outcome {
     pub(crate) checks: Vec<Check>,
     pub(crate) keys: Vec<Retirement>,
-    /// Before which instant every server must have the ring.
+    /// The time before which every server must have the ring.
     pub(crate) deadline: Option<OffsetDateTime>,
 }
 
@@ -52,7 +53,7 @@ impl Outcome {
     }
 }
 
-/// A key of the ring, and from when on nothing is lost without it, if that can be known.
+/// A key of the ring, and when it may go without a loss, if that can be known.
 pub(crate) struct Retirement {
     pub(crate) key: KeyDescription,
     pub(crate) may_go: Option<OffsetDateTime>,
@@ -80,7 +81,7 @@ impl Stage<'_> {
         after(self.now, self.timing.deploy)
     }
 
-    /// Under every key with which servers may have sealed what is still alive: the newest and the oldest such tokens.
+    /// For every key under which servers may have sealed tokens that still live: the newest and the oldest of these.
     fn yesterdays_open_today(&self) -> Result<Check, Box<dyn Error>> {
         let mut check = Check::new("what was made before opens on a server with this ring");
         let new = self.server(Arc::clone(self.ring))?;
@@ -104,7 +105,7 @@ impl Stage<'_> {
             if let Some((made_at, reason)) = refused {
                 let hint = match sealing(self.previous, key.id) {
                     Sealing::Unknown if self.timing.sealed_until.is_none() => {
-                        "leave it in the ring, or say with --sealed-until since when no server seals with it"
+                        "leave it in the ring, or say with --sealed-until when servers stopped sealing with it"
                     }
                     _ => "leave it in the ring as `open`",
                 };
@@ -120,8 +121,9 @@ impl Stage<'_> {
         Ok(check)
     }
 
-    /// While servers run both rings: what one makes, the other opens. And the first instant after the deploy at which a
-    /// server that was left behind would be sent what it does not open, or would send it.
+    /// While servers run both rings, each opens what the other makes. Also the first time after the deploy at which a
+    /// server that still has the previous ring would get tokens that it does not open, or make tokens that others do
+    /// not open.
     fn todays_open_elsewhere(&self) -> Result<([Check; 2], Option<OffsetDateTime>), Box<dyn Error>> {
         let [old, new] = [
             self.server(Arc::clone(self.previous))?,
@@ -129,8 +131,8 @@ impl Stage<'_> {
         ];
         let mut to_old = Check::new("what this ring makes opens on a server that still runs the previous one");
         let mut to_new = Check::new("what the previous ring makes meanwhile opens on a server with this one");
-        let add = "let every server open with it first: `ring add`, deploy, then `ring seal`; or a `--from` that is later than the \
-                   end of the deploy by more than 5 minutes";
+        let add = "let every server open with it first: `ring add`, deploy, then `ring seal`; or give a `--from` more than 5 minutes \
+                   after the end of the deploy";
         let keep = "keep it in this ring as `open`";
         let mut deadline = None;
         for (check, ring, maker, opener, hint) in [
@@ -160,22 +162,23 @@ impl Stage<'_> {
         Ok(([to_old, to_new], deadline))
     }
 
-    /// Every instant from which another key seals, in order, and before them what the slowest clock shows now.
+    /// The time that the slowest clock shows now, and every later one from which another key seals, in order.
     fn switches(&self, ring: &KeyRing) -> BTreeSet<OffsetDateTime> {
         let slowest = before(self.now, LEEWAY);
         let ahead = ring.describe().into_iter().filter_map(|key| seals_from(key.role));
         ahead.filter(|&from| from > slowest).chain([slowest]).collect()
     }
 
-    /// `ring retire` counts from the instant at which another key takes over by this ring. What the last server seals before
-    /// it has the ring must be over by then: it is not if the ring was changed long before its deploy.
+    /// `ring retire` counts from the time at which another key takes over by this ring. Tokens that the last server
+    /// seals before it has the ring must have expired when the key goes. They have not if the ring was changed long
+    /// before its deploy.
     fn nothing_is_alive_when_keys_go(&self) -> Result<Check, Box<dyn Error>> {
         let mut check = Check::new("nothing under a key is alive when `ring retire` lets it go");
         for key in self.ring.describe() {
             let (Sealing::Until(until), Some(last)) = (sealing(self.ring, key.id), self.last_sealed(key.id)) else {
                 continue;
             };
-            // By the fastest clock at the end of the deploy, and again on the day on which the key goes.
+            // Made by the fastest clock at the end of the deploy, and opened by the slowest one when the key goes.
             let made = self.server(alone(self.ring, key.id)?)?.make(after(last, LEEWAY))?;
             let gone = before(self.timing.may_go(until), LEEWAY);
             let next = self.ring.sealing_key_at(until);
@@ -217,7 +220,7 @@ impl Stage<'_> {
         counted.map(|until| after(after(until, HASTE), self.timing.deploy))
     }
 
-    /// What every key is for, and when it may go.
+    /// The role of every key, and when it may go.
     fn retirements(&self) -> Vec<Retirement> {
         let may_go = |id| match (sealing(self.ring, id), sealing(self.previous, id)) {
             // Servers with the previous ring go on sealing with it until they have this one.

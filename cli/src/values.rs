@@ -1,4 +1,4 @@
-//! Instants, durations and ids as people write them.
+//! Times, durations and ids as people write them.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::answer::Failure;
 
-/// An RFC 3339 instant in whole seconds.
+/// An RFC 3339 time in whole seconds.
 pub(crate) fn instant(text: &str) -> Result<OffsetDateTime, String> {
     OffsetDateTime::parse(text, &Rfc3339)
         .ok()
         .filter(|instant| instant.unix_timestamp() > 0 && instant.nanosecond() == 0)
         .map(|instant| instant.to_offset(time::UtcOffset::UTC))
-        .ok_or_else(|| "write an instant after 1970 as 2026-12-01T00:00:00Z, in whole seconds".into())
+        .ok_or_else(|| "write a time after 1970 as 2026-12-01T00:00:00Z, in whole seconds".into())
 }
 
 /// `90s`, `30m`, `12h`, `400d`.
@@ -88,7 +88,7 @@ pub(crate) fn whole_second(instant: OffsetDateTime) -> OffsetDateTime {
     unix(instant.unix_timestamp())
 }
 
-/// Unix seconds as an instant; what is out of range becomes 1970.
+/// Unix seconds as a time; a value out of range becomes 1970.
 pub(crate) fn unix(seconds: i64) -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }

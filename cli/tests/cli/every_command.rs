@@ -135,7 +135,7 @@ fn secrets_among_the_arguments_are_refused_without_being_repeated() {
         ] {
             let said = place.run_with(&[&command[..], &[secret]].concat(), "");
             assert_eq!(said.code, 2, "{}", said.err);
-            assert!(said.err.contains("stands among the arguments"), "{}", said.err);
+            assert!(said.err.contains("is among the arguments"), "{}", said.err);
             assert!(
                 !said
                     .err

@@ -28,10 +28,10 @@ fn edge_keys_are_those_of_the_library() {
         said.out.trim_end(),
         sessions("").edge_keys_at(1, EdgeRights::Open, instant(NOW)).expose()
     );
-    assert!(said.err.contains("keep them as a secret"), "{}", said.err);
+    assert!(said.err.contains("keep them secret"), "{}", said.err);
     let said = run("edge-keys ring.txt --remembered-absolute 90d");
     assert!(
-        said.err.contains("sessions live up to 90 days; an edge with 8"),
+        said.err.contains("sessions live up to 90 days; an edge with the keys of 8"),
         "{}",
         said.err
     );

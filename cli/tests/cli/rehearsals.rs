@@ -111,7 +111,7 @@ fn a_rotation_in_one_deploy_names_the_deadline() {
         let human = place.run(rehearse).out;
         match deadline {
             Some(deadline) => assert!(human.contains(&format!("before {deadline} (in ")), "{human}"),
-            None => assert!(human.contains("later than the end of the deploy") && !human.contains("Every server")),
+            None => assert!(human.contains("after the end of the deploy") && !human.contains("Every server")),
         }
     }
     // A change of keys that was planned for later is brought forward: servers without the new ring seal with the old

@@ -23,7 +23,7 @@ fn a_new_ring_has_one_key_and_is_never_made_twice() {
     assert_eq!(KeyRing::parse(&text).unwrap().describe().len(), 1);
     #[cfg(unix)]
     assert_eq!(place.mode("ring.txt"), 0o600);
-    place.refuses("ring new ring.txt", 1, "is there already");
+    place.refuses("ring new ring.txt", 1, "exists already");
     assert_eq!(place.read("ring.txt"), text);
 }
 
@@ -334,7 +334,7 @@ fn a_key_is_retired_when_its_last_token_has_expired_and_not_before() {
         assert_eq!(place.read("ring.txt"), format!("seal {second}\nopen {third}\n"));
         place.write("ring.txt", &rotated);
     }
-    place.refuses("ring retire ring.txt 56f76705", 1, "is to seal");
+    place.refuses("ring retire ring.txt 56f76705", 1, "will seal");
     place.refuses(
         "ring retire ring.txt b303b300 --at 2099-01-01T00:00:00Z",
         1,
