@@ -31,7 +31,8 @@ fn edge_keys_are_those_of_the_library() {
     assert!(said.err.contains("keep them secret"), "{}", said.err);
     let said = run("edge-keys ring.txt --remembered-absolute 90d");
     assert!(
-        said.err.contains("sessions live up to 90 days; an edge with the keys of 8"),
+        said.err
+            .contains("sessions live up to 90 days; an edge with the keys of 8"),
         "{}",
         said.err
     );

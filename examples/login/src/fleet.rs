@@ -1,8 +1,8 @@
-//! What servers of the demo tell each other through a directory, and know again after a restart: who signed out everywhere,
-//! which sessions are revoked, and the cut-off.
+//! The state that servers of the demo share through a directory, and read again after a restart: users who signed out
+//! everywhere, revoked sessions, and the cut-off.
 //!
-//! Every server writes files of its own and reads those of all: nobody overwrites what another one knows, and any order of
-//! reading comes to the same. Without `LOGIN_SHARED` there is one server, whose memory is all there is.
+//! Every server writes its own files and reads those of all. So no server overwrites what another one knows, and the
+//! files can be read in any order. Without `LOGIN_SHARED` there is one server, which keeps the state in memory.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -23,26 +23,27 @@ use crate::Login;
 use crate::key_file::write;
 use crate::terminal::say;
 
-/// What has ended before its time.
+/// The sessions that ended before their time.
 pub(crate) struct Fleet {
-    /// By name: that user's sessions that started before this Unix second are over. An application keeps it in its user record.
+    /// By user name: sessions that started before this Unix second have ended. An application keeps it in its user
+    /// record.
     valid_from: RwLock<BTreeMap<String, i64>>,
     shared: Option<Shared>,
 }
 
-/// What there is on the disk if there are several servers.
+/// The files, if there are several servers.
 struct Shared {
     directory: PathBuf,
-    /// Everything that is revoked, from here or from another server.
+    /// All revocations, of this server and of others.
     list: Revocations,
-    /// This server's file of it.
+    /// This server's file of the list.
     revoked: RevocationFile,
     /// This server's file of `valid_from`; locked while it is written.
     users: Mutex<PathBuf>,
 }
 
 impl Fleet {
-    /// What all servers knew when this one starts: what it refused before, it refuses from its first request on.
+    /// Reads the state of all servers at the start, so that this one refuses ended sessions from its first request on.
     pub(crate) fn open() -> Result<Arc<Self>, Box<dyn Error>> {
         let fleet = Self {
             valid_from: RwLock::default(),
@@ -57,7 +58,7 @@ impl Fleet {
         self.shared.is_some()
     }
 
-    /// The list of revocations that is shared, for `Sessions`; `None` if there is one server alone.
+    /// The shared list of revocations, for `Sessions`; `None` if there is only one server.
     pub(crate) fn revocations(&self) -> Option<RevocationFile> {
         self.shared.as_ref().map(|shared| shared.revoked.clone())
     }
@@ -76,8 +77,8 @@ impl Fleet {
         from.is_some_and(|&from| opened.started.unix_timestamp() < from)
     }
 
-    /// Writes down what this server knows. Call it before the answer to a sign-out, which then holds whatever happens to this
-    /// process. (What was revoked is written already; this says whether that has failed.)
+    /// Writes this server's state to its files. Call it before the answer to a sign-out, which then holds whatever
+    /// happens to this process. (Revocations are written already; this reports a failure of that.)
     pub(crate) fn tell(&self) -> Result<(), Box<dyn Error>> {
         let Some(shared) = &self.shared else {
             return Ok(());
@@ -86,7 +87,7 @@ impl Fleet {
         let file = shared.users.lock().unwrap_or_else(PoisonError::into_inner);
         let users = {
             let mut known = self.valid_from.write().unwrap_or_else(PoisonError::into_inner);
-            // Sessions that started before are over by themselves.
+            // Older sessions have expired by themselves.
             let now = OffsetDateTime::now_utc().unix_timestamp();
             known.retain(|_, from| now - *from < LONGEST);
             serde_json::to_vec(&*known)?
@@ -94,7 +95,7 @@ impl Fleet {
         write(&file, &users)
     }
 
-    /// Reads what every server has written, this one before its restart included.
+    /// Reads the files of all servers, including those of this one before its restart.
     fn read(&self) -> Result<(), Box<dyn Error>> {
         let Some(shared) = &self.shared else {
             return Ok(());
@@ -118,8 +119,8 @@ impl Fleet {
         Ok(())
     }
 
-    /// Follows the ring file and the other servers on a thread, as long as the process lives. `replaced` is called when there
-    /// is a new ring.
+    /// Follows the ring file and the other servers on a thread, as long as the process lives. `replaced` is called when
+    /// there is a new ring.
     pub(crate) fn follow(self: Arc<Self>, mut keys: KeyReloader<Login>, replaced: impl Fn() + Send + 'static) {
         thread::spawn(move || {
             let mut trouble = String::new();
@@ -140,7 +141,7 @@ impl Fleet {
 }
 
 impl Shared {
-    /// `server` is this server's name for its files. It may have dots in it, as names of machines have.
+    /// `server` is the name of this server's files. It may have dots in it, like the names of machines.
     fn open(server: OsString) -> Result<Self, Box<dyn Error>> {
         let named = |ending: &str| {
             let mut name = server.clone();
@@ -164,7 +165,7 @@ impl Shared {
 const REVOKED: &str = "revoked";
 const USERS: &str = "users";
 
-/// Seconds are usual; this is a demo on one machine, and nobody likes to wait.
+/// Servers usually look every few seconds. This is a demo on one machine, without the wait.
 const LOOK: Duration = Duration::from_millis(200);
 
 /// The longest absolute timeout and 5 minutes for clocks.

@@ -15,13 +15,13 @@ pub(crate) struct KeyFile {
     path: PathBuf,
 }
 
-/// Sessions under a key that has left the ring are over, so a key stays until its last session has expired. The demo
-/// counts instead.
+/// Without its key a session no longer opens, so a real ring keeps a key until its last session has expired. The demo
+/// counts keys instead.
 const KEPT: usize = 4;
 
 impl KeyFile {
-    /// The file and its ring; the first run makes both, unless it has to be there. `LOGIN_KEYS` names another file than the
-    /// one next to the executable.
+    /// The file and its ring. The first run makes both, unless the file must exist. `LOGIN_KEYS` names another file
+    /// than the one next to the executable.
     pub(crate) fn open(must_exist: bool) -> Result<(Self, KeyRing), Box<dyn Error>> {
         let path = match std::env::var_os("LOGIN_KEYS") {
             Some(path) => PathBuf::from(path),
@@ -44,7 +44,7 @@ impl KeyFile {
         &self.path
     }
 
-    /// Puts a new key that seals in front; all others only open, and the oldest goes.
+    /// Puts a new key first, which seals. All others only open, and the oldest is removed.
     pub(crate) fn rotate(&self) -> Result<KeyRing, Box<dyn Error>> {
         let text = Zeroizing::new(fs::read_to_string(&self.path)?);
         let mut rotated = Zeroizing::new(String::with_capacity(text.len() + 128));
@@ -62,7 +62,7 @@ impl KeyFile {
     }
 }
 
-/// The written keys of a ring in their order, whatever their roles.
+/// The written keys of a ring, in order, with any role.
 fn written_keys(text: &str) -> impl Iterator<Item = &str> {
     text.lines()
         .filter_map(|line| line.split('#').next())
@@ -70,7 +70,7 @@ fn written_keys(text: &str) -> impl Iterator<Item = &str> {
         .filter(|word| word.starts_with("sealed1_"))
 }
 
-/// Writes beside the file and renames, so that nobody ever reads half of it; readable by its owner alone.
+/// Writes a file beside it and renames that, so that no reader sees half of it. Only its owner may read it.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Box<dyn Error>> {
     let beside = path.with_extension("new");
     let mut options = OpenOptions::new();

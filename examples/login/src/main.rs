@@ -5,15 +5,14 @@
 //! ```
 //!
 //! There is nothing to configure. The key ring is generated on the first run and kept in a file next to the executable,
-//! so that a restart keeps everybody signed in. Environment variables change where things are:
+//! so that a restart keeps visitors signed in. Environment variables change where things are:
 //!
 //! - `PORT`: the port on 127.0.0.1, `0` for any free one. Default: 3000, or the first free one after it.
 //! - `LOGIN_KEYS`: the file of the key ring.
-//! - `LOGIN_SHARED`: a name for this server's files in a directory that it shares with others, such as `/tmp/fleet/one`. Then
-//!   a sign-out holds on all of them and after a restart, and the ring, which has to be there, is followed while it changes.
+//! - `LOGIN_SHARED`: a name for this server's files in a directory that it shares with others, such as `/tmp/fleet/one`.
+//!   Then a sign-out holds on all of them and after a restart. The ring file must exist, and is read again when it changes.
 //!
-//! This file holds all that has to do with sessions; the pages are in `page.rs`, the picture of a token in
-//! `token_view.rs`.
+//! This file has everything about sessions. The pages are in `page.rs`, the picture of a token in `token_view.rs`.
 
 mod fleet;
 mod key_file;
@@ -46,7 +45,7 @@ use crate::page::{Home, Visitor};
 use crate::terminal::say;
 use crate::token_view::{Part, flip_bit};
 
-/// What a session holds. It travels with every request, so it is small, and what changes elsewhere is not in it.
+/// The data of a session. It travels with every request, so it is small, and has nothing that changes elsewhere.
 #[derive(Serialize, Deserialize)]
 struct Login {
     name: String,
@@ -55,7 +54,7 @@ struct Login {
     basket: BTreeMap<Item, u32>,
 }
 
-/// What the shop has.
+/// The goods of the shop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Item {
@@ -65,19 +64,19 @@ enum Item {
     Tea,
 }
 
-/// The sessions of this application: everything that there is to decide about them.
+/// The sessions of this application: all decisions about them are here.
 fn sessions(ring: KeyRing, fleet: Arc<Fleet>) -> Result<Sessions<Login>, ConfigError> {
     const DAY: u64 = 86_400;
     let builder = Sessions::builder(ring);
-    // A copy of the cookie is worthless after signing out, here and wherever the list is known.
+    // After a sign-out a copy of the cookie is worthless, here and on every server that has the list.
     let builder = match fleet.revocations() {
         Some(file) => builder.revocation_list(file),
         None => builder,
     };
     builder
         .audience("login-demo")
-        // Only because this is plain http on one's own machine. A real application leaves this line out, and its cookie
-        // is called `__Host-id` and is `Secure`.
+        // Only because this is plain http on your own machine. A real application leaves this line out, and its cookie
+        // has the name `__Host-id` and is `Secure`.
         .insecure_development_cookie("login-demo")
         .remembered(Lifetime::absolute(Duration::from_secs(90 * DAY)).idle(Duration::from_secs(14 * DAY)))
         .refuse_if(move |opened| fleet.refuses(opened))
@@ -131,21 +130,21 @@ async fn home(State(demo): State<Demo>, session: Session<Login>, headers: Header
         keys_before: keys.before_rotation.as_deref(),
         is_shared: demo.fleet.is_shared(),
     });
-    // The crate makes it `private` by itself. Without `no-store`, browsers keep the page alive and show it again to whoever
-    // goes back after signing out.
+    // The crate makes it `private` by itself. Without `no-store`, browsers keep the page alive and show it again to a
+    // visitor who goes back after signing out.
     match is_signed_in {
         true => ([(CACHE_CONTROL, "no-store")], page).into_response(),
         false => page.into_response(),
     }
 }
 
-/// Who is signed in, if anybody is. Why nobody is stays in the log: a page that told it would help those who try.
+/// The visitor, if there is a session. If there is none, only the log says why: on the page it would help attackers.
 fn visitor(session: &Session<Login>) -> Option<Visitor<'_>> {
     Some(Visitor {
         login: session.get()?,
         id: session.id()?,
         started: session.started()?,
-        over: session.expires()?,
+        ends: session.expires()?,
         remembered: session.is_remembered(),
     })
 }
@@ -204,12 +203,12 @@ async fn change_basket(mut session: Session<Login>, Form(form): Form<ChangeBaske
 }
 
 async fn sign_out(State(demo): State<Demo>, mut session: Session<Login>) -> Result<Response, WriteError> {
-    // Empties this browser, and makes the copies worthless that somebody may have kept.
+    // Removes the cookies from this browser, and makes copies of them worthless.
     session.end()?;
     Ok(told(&demo))
 }
 
-/// Ends every session of this user, in whatever browser it is.
+/// Ends every session of this user, in all browsers.
 async fn sign_out_everywhere(State(demo): State<Demo>, mut session: Session<Login>) -> Result<Response, WriteError> {
     let now = OffsetDateTime::now_utc();
     if let Some(login) = session.get() {
@@ -221,11 +220,11 @@ async fn sign_out_everywhere(State(demo): State<Demo>, mut session: Session<Logi
     Ok(response)
 }
 
-/// The way home, once the other servers are told: what is answered here holds there.
+/// Tells the other servers, so that the answer holds there too, and leads home.
 fn told(demo: &Demo) -> Response {
     match demo.fleet.tell() {
         Ok(()) => Redirect::to("/").into_response(),
-        // The cookies go with this response too.
+        // This response removes the cookies too.
         Err(error) => trouble(&*error, "signed out here, but the other servers could not be told"),
     }
 }
@@ -235,13 +234,13 @@ fn trouble(error: &dyn Error, text: &'static str) -> Response {
     (StatusCode::INTERNAL_SERVER_ERROR, text).into_response()
 }
 
-/// Tokens count whole seconds: who signs in before this second is over would be refused too, so wait it out.
+/// Tokens count whole seconds: a sign-in within this second would be refused too, so wait until it has passed.
 async fn until_next_second(now: OffsetDateTime) {
     tokio::time::sleep(Duration::from_nanos(1_000_000_000 - u64::from(now.nanosecond()))).await;
 }
 
-/// `SameSite=Lax` keeps the session out of the POSTs of other sites; this refuses the POSTs themselves, those of other
-/// ports of this machine included. Browsers that do not send the field are left to `SameSite`.
+/// `SameSite=Lax` keeps the session out of the POSTs of other sites; this refuses the POSTs themselves, also
+/// those of other ports of this machine. For browsers that do not send the field, `SameSite` has to do.
 async fn refuse_cross_site(request: Request, next: Next) -> Response {
     let site = request.headers().get("Sec-Fetch-Site").map(|site| site.as_bytes());
     let is_ours = matches!(site, None | Some(b"same-origin" | b"none"));
@@ -249,12 +248,12 @@ async fn refuse_cross_site(request: Request, next: Next) -> Response {
         return next.run(request).await;
     }
     say("refused", "a form of another site was sent here (Sec-Fetch-Site)");
-    (StatusCode::FORBIDDEN, "this form is not from here").into_response()
+    (StatusCode::FORBIDDEN, "this form is not from this site").into_response()
 }
 
 // ---- What operators do. In a real fleet no visitor reaches this: the ring comes with a deploy.
 
-/// The new key seals from now on, the one before only opens: nobody is signed out.
+/// From now on the new key seals and the one before only opens. No visitor is signed out.
 async fn rotate(State(demo): State<Demo>) -> Response {
     if demo.fleet.is_shared() {
         // A key that seals here before the others open with it would sign visitors out there.
@@ -273,7 +272,7 @@ async fn rotate(State(demo): State<Demo>) -> Response {
     }
 }
 
-/// Raises the cut-off to now. It lasts as long as this process, unless it is written down in `LOGIN_SHARED`.
+/// Raises the cut-off to now. It lasts as long as this process, unless `LOGIN_SHARED` names files for it.
 async fn sign_everybody_out(State(demo): State<Demo>) -> Response {
     let now = OffsetDateTime::now_utc();
     demo.sessions.raise_cut_off(now);
@@ -289,7 +288,8 @@ struct Flip {
     part: Part,
 }
 
-/// Gives the visitor the own cookie back with one bit flipped. No session is touched: the next request brings it.
+/// Gives the visitor's cookie back with one bit flipped. No session is touched here: the next request brings the
+/// cookie.
 async fn flip(State(demo): State<Demo>, headers: HeaderMap, Form(form): Form<Flip>) -> Response {
     let name = demo.sessions.cookie_name();
     let Some(altered) = cookie(&headers, name).and_then(|token| flip_bit(token, form.part)) else {
@@ -299,7 +299,7 @@ async fn flip(State(demo): State<Demo>, headers: HeaderMap, Form(form): Form<Fli
     ([(SET_COOKIE, line)], Redirect::to("/")).into_response()
 }
 
-/// The first cookie of this name as it came: to draw it, never to decide anything.
+/// The first cookie of this name as the browser sent it: for the picture, never for a decision.
 fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let fields = headers
         .get_all(COOKIE)

@@ -25,7 +25,7 @@ pub(crate) async fn run(app: Router) -> Result<(), Box<dyn Error>> {
     });
     tokio::select! {
         result = server => result?,
-        // Browsers keep connections open on which they never ask for anything: do not wait for those.
+        // Browsers keep connections open without a request on them: do not wait for those.
         () = async { let _ = stopping.await; sleep(Duration::from_secs(2)).await } => {}
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! What the terminal shows: the events of sessions, with the precise reason where a visitor gets none.
+//! The terminal's lines: the events of sessions, with the precise reasons that a visitor is not told.
 
 use std::io::{self, Write};
 
@@ -11,15 +11,15 @@ pub(crate) fn print_event(event: &Event) {
     match event {
         Event::Started { id } => say("started", &format!("session {id}")),
         Event::Updated { id } => say("updated", &format!("session {id}: new bytes in the cookie, same id")),
-        Event::Touched { id } => say("touched", &format!("session {id}: a new activity cookie alone")),
+        Event::Touched { id } => say("touched", &format!("session {id}: a new activity cookie only")),
         Event::Ended { id: Some(id) } => say("ended", &format!("session {id}")),
-        Event::Ended { id: None } => say("ended", "both cookies; no session was there"),
+        Event::Ended { id: None } => say("ended", "both cookies are removed; there was no session"),
         Event::Rejected { reason, id, .. } => say("rejected", &rejection(*reason, *id)),
-        Event::Revoked { id } => say("revoked", &format!("session {id}: copies of its cookie open no more")),
+        Event::Revoked { id } => say("revoked", &format!("session {id}: copies of its cookie no longer open")),
         Event::CutOffRaised { to } => {
             let instant = OffsetDateTime::from_unix_timestamp(i64::try_from(*to).unwrap_or(i64::MAX));
             let instant = instant.map_or_else(|_| to.to_string(), date_time);
-            say("cut-off", &format!("sessions that started before {instant} are over"));
+            say("cut-off", &format!("sessions that started before {instant} have ended"));
         }
         Event::KeysInUse { .. } => say("keys", &event.to_string()),
         Event::DevelopmentCookie => say(
@@ -49,7 +49,7 @@ pub(crate) fn say(what: &str, text: &str) {
     line(&format!("{hour:02}:{minute:02}:{second:02}  {what:<9} {text}"));
 }
 
-/// Prints a line. Nobody may be reading it (`| head`), which is no reason to stop.
+/// Prints a line. The reader may have gone (`| head`), and the program goes on.
 pub(crate) fn line(text: &str) {
     let _ = writeln!(io::stdout().lock(), "{text}");
 }

@@ -1,6 +1,6 @@
-//! The picture of a token: which byte is what, who can read it, and a way to break it.
+//! The picture of a token: what each byte is, who can read it, and a way to break it.
 //!
-//! SPEC.md has the layout. An application needs none of this, for the session opens its own tokens.
+//! SPEC.md has the layout. An application needs none of this: the session opens its own tokens.
 
 use std::ops::Range;
 
@@ -21,24 +21,24 @@ pub(crate) struct Segment {
     pub(crate) name: &'static str,
     pub(crate) range: Range<usize>,
     pub(crate) access: Access,
-    /// What the bytes say, where they can be read.
+    /// The meaning of these very bytes, if they can be read.
     pub(crate) decoded: Option<String>,
     pub(crate) meaning: &'static str,
 }
 
-/// Who can do something with a segment.
+/// Who can use a segment.
 #[derive(Clone, Copy)]
 pub(crate) enum Access {
-    /// Anybody who sees the cookie.
+    /// Everyone who sees the cookie.
     Readable,
-    /// Who has the key; all others see random bytes and can neither make nor check them.
+    /// Only holders of the key. All others see random bytes, and can neither make nor check them.
     Proof,
-    /// Who has the key; for all others it is random bytes.
+    /// Only holders of the key. All others see random bytes.
     Sealed,
 }
 
 impl TokenView {
-    /// Takes a token apart; `None` if the text is none. Nothing is verified here.
+    /// Takes a token apart; `None` if the text is no token. Nothing is verified here.
     pub(crate) fn of(token: &str) -> Option<Self> {
         let claims = Claims::parse(token).ok()?;
         let bytes = decode(token)?;
@@ -85,15 +85,15 @@ fn segment(name: &'static str, range: Range<usize>, access: Access, meaning: &'s
     }
 }
 
-const VERSION: &str = "The format, and which of the two tokens this is.";
-const KEY_ID: &str = "The public name of the secret that made it, so that no key has to be tried out.";
-const UNTIL: &str = "When the session is over, whatever happens: the absolute timeout.";
-const UNTIL_IDLE: &str = "When the session is over unless you come back: the idle timeout.";
-const ID: &str = "Random, drawn at sign-in; it may stand in a log, since it opens nothing.";
-const SALT: &str = "Random, fresh for every sealing, so that every state has an AES key of its own.";
-const CHECK: &str = "An HMAC of all bytes before it: a wrong bit there is noticed before anything is decrypted.";
+const VERSION: &str = "The version of the format, and which of the two tokens this is.";
+const KEY_ID: &str = "The public name of the key that made it, so the server never tries one key after another.";
+const UNTIL: &str = "When the session ends in any case: the absolute timeout.";
+const UNTIL_IDLE: &str = "When the session ends unless you come back: the idle timeout.";
+const ID: &str = "Random, made at sign-in. It may be in logs, since it opens nothing.";
+const SALT: &str = "Random, new for every sealing, so every state has its own AES key.";
+const CHECK: &str = "An HMAC of all bytes before it: a changed bit is noticed before anything is decrypted.";
 const STATE: &str = "AES-256-GCM over start, time of sealing, flags and the data as JSON.";
-const TAG: &str = "The proof of AES-GCM that no bit of the sealed state was altered.";
+const TAG: &str = "The proof of AES-GCM that no bit of the sealed state was changed.";
 
 /// Where to break a token.
 #[derive(Clone, Copy, Deserialize)]

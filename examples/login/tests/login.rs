@@ -216,7 +216,7 @@ fn the_responses_say_what_the_page_says_about_them() {
     let anonymous = browser.get("/");
     assert_eq!(anonymous.field("Vary"), Some("Cookie"));
     assert_eq!(anonymous.field("Cache-Control"), None);
-    anonymous.shows("no cookie came</th><td><code>Vary: Cookie</code></td>");
+    anonymous.shows("without a cookie</th><td><code>Vary: Cookie</code></td>");
 
     let signed_in = browser.post("/sign-in", "name=Ada");
     let page = browser.get("/");
@@ -225,7 +225,7 @@ fn the_responses_say_what_the_page_says_about_them() {
     for (response, row, cache_control) in [
         (
             &stranger.get("/"),
-            "This page, a cookie opened nothing",
+            "This page, with a cookie that does not open",
             "private, no-cache",
         ),
         (&page, "This page, signed in", "private, no-store"),
