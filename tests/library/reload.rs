@@ -1,6 +1,6 @@
 //! Key rings that change while requests run: files as deployments change them, broken files, and load.
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::thread;
@@ -322,7 +322,7 @@ fn a_mounted_secret_is_followed_when_its_link_is_swapped() {
         fs::rename(directory.0.join("..data_tmp"), directory.0.join("..data")).unwrap();
     };
     swap(1);
-    symlink(Path::new("..data/keys"), directory.path()).unwrap();
+    symlink("..data/keys", directory.path()).unwrap();
     let sessions = sessions(&directory, &seen);
     let mut reloader = sessions.reload_from(RingFile::new(directory.path()));
     swap(2);

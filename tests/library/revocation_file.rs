@@ -1,9 +1,8 @@
 //! Revocations that survive restarts, kills, second processes and damaged files.
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -302,6 +301,9 @@ fn revokes_until_it_is_killed() {
 #[test]
 #[cfg(unix)]
 fn killed_at_any_moment_the_file_reads_and_has_all_that_was_revoked() {
+    use std::io::{BufRead as _, BufReader};
+    use std::process::{Command, Stdio};
+
     let kills = std::env::var("REVOCATION_FILE_KILLS").map_or(40, |kills| kills.parse().unwrap());
     let directory = Directory::new("killed");
     let path = directory.file();
