@@ -7,4 +7,4 @@ pub(crate) mod versions;
 
 pub(crate) use crate::session::content::{Content, Current, Facts, Genuine, Live, Opening, Payload, from_payload};
 pub use crate::session::content::{Opened, SessionData, SessionState, Updated};
-pub(crate) use crate::session::versions::{Change, Done, Ending, Refused, Version, Versions};
+pub(crate) use crate::session::versions::{Change, Done, Ending, Refused, Touched, Version, Versions};

@@ -17,7 +17,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use time::OffsetDateTime;
 
-use crate::aead::{self, NoRandomness};
+use crate::aead::NoRandomness;
 use crate::error::{ConfigError, Reason, WriteError};
 use crate::headers::RequestFields;
 use crate::ids::{KeyId, SessionId};
@@ -144,7 +144,7 @@ impl<T: SessionData> Sessions<T> {
     /// ```
     #[must_use]
     pub fn load(&self, fields: RequestFields) -> Session<T> {
-        self.load_with(fields, None)
+        Session::new(self.clone(), fields, None)
     }
 
     /// The session of a request at `now`, for tests and simulations: its clock stands still. Fractions of a second are dropped.
@@ -164,11 +164,7 @@ impl<T: SessionData> Sessions<T> {
     /// ```
     #[must_use]
     pub fn load_at(&self, fields: RequestFields, now: OffsetDateTime) -> Session<T> {
-        self.load_with(fields, Some(to_seconds(now)))
-    }
-
-    fn load_with(&self, fields: RequestFields, now: Option<u64>) -> Session<T> {
-        Session::new(self.clone(), fields, now)
+        Session::new(self.clone(), fields, Some(to_seconds(now)))
     }
 
     /// Replaces the key ring while requests run: every later opening and sealing uses the new one.
@@ -436,42 +432,6 @@ impl<T: SessionData> Sessions<T> {
             && from_payload(payload).is_some_and(|data| !self.counts_as_signed_in(&data))
     }
 
-    fn random(&self) -> fn(&mut [u8]) -> Result<(), NoRandomness> {
-        self.shared.random
-    }
-
-    fn new(
-        config: Config,
-        ring: Arc<KeyRing>,
-        revocations: Box<dyn RevocationList>,
-        checks: Checks<T>,
-        observer: Option<Arc<dyn Observer>>,
-        clock: Clock,
-    ) -> Result<Self, ConfigError> {
-        let keys = RwLock::new(Arc::new(Keys::new(&config, &ring)?));
-        let cut_off = AtomicU64::new(0);
-        let shared = Shared {
-            config,
-            checks,
-            keys,
-            cut_off,
-            revocations,
-            observer,
-            alarm: Alarm::new(),
-            clock,
-            random: aead::os_random,
-        };
-        let sessions = Self {
-            shared: Arc::new(shared),
-        };
-        sessions.observe_ring(&ring, sessions.now());
-        if let Some(observer) = &sessions.shared.observer {
-            sessions.shared.revocations.report_to(observer);
-        }
-        Ok(sessions)
-    }
-
-    /// The same sessions with another random source, to test that its failure is an error.
     #[cfg(test)]
     fn with_random(mut self, random: fn(&mut [u8]) -> Result<(), NoRandomness>) -> Self {
         Arc::get_mut(&mut self.shared).expect("not shared yet").random = random;

@@ -105,7 +105,7 @@ impl Default for Lifetime {
 }
 
 /// How long one kind of session lives, in seconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Timeouts {
     /// Seconds without a request after which it is over; `None` for no such limit.
     pub(crate) idle: Option<u64>,
@@ -136,7 +136,7 @@ impl Timeouts {
 }
 
 /// The lifetimes of ordinary and of remembered sessions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Lifetimes {
     pub(crate) ordinary: Timeouts,
     /// `None`: this application remembers no sessions.

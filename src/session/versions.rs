@@ -66,20 +66,26 @@ pub(crate) enum Change {
 /// How a request left its session.
 pub(crate) enum Ending<'a, T> {
     Untouched,
-    Touched {
-        first: &'a Current<T>,
-        last: &'a Current<T>,
-        done: Done,
-        /// What came with the request.
-        genuine: &'a [Genuine],
-    },
+    Touched(Touched<'a, T>),
+}
+
+/// A session that the request read or wrote.
+pub(crate) struct Touched<'a, T> {
+    pub(crate) first: &'a Current<T>,
+    pub(crate) last: &'a Current<T>,
+    pub(crate) done: Done,
+    /// The genuine tokens that came with the request.
+    pub(crate) genuine: &'a [Genuine],
 }
 
 impl Done {
+    /// What was done, with one more change. A session that starts or ends replaces the one of before.
     pub(crate) fn and(self, change: Change) -> Self {
+        let replaces = matches!(change, Change::Started | Change::Ended);
         Self {
-            change: self.change.max(change),
-            ..self
+            change: if replaces { change } else { self.change.max(change) },
+            touch: self.touch && !replaces,
+            ended: self.ended || change == Change::Ended,
         }
     }
 }

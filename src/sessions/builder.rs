@@ -1,10 +1,12 @@
 //! How sessions are configured. What cannot work is refused at `build`, with a sentence that says what to change.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, RwLock};
 
 use time::OffsetDateTime;
 
+use crate::aead;
 use crate::error::ConfigError;
 use crate::headers::RequestFields;
 use crate::headers::cookie::{self, Attributes, SameSite};
@@ -13,7 +15,8 @@ use crate::revocation::{RevocationList, Revocations};
 use crate::session::event::{Event, Observer};
 use crate::session::lifetime::{Lifetime, Lifetimes};
 use crate::session::{Opened, SessionData};
-use crate::sessions::Sessions;
+use crate::sessions::alarm::Alarm;
+use crate::sessions::{Keys, Sessions, Shared};
 use crate::time::{DAY, now, to_seconds};
 use crate::token::{base64url, envelope::OVERHEAD};
 
@@ -35,17 +38,9 @@ use crate::token::{base64url, envelope::OVERHEAD};
 #[must_use = "a builder does nothing until `build`"]
 pub struct Builder<T> {
     keys: Arc<KeyRing>,
-    name: String,
-    attributes: Attributes,
-    audience: String,
+    config: Config,
     lifetime: Lifetime,
     remembered: Option<Lifetime>,
-    pad_to: usize,
-    vary_field: String,
-    write_on_server_error: bool,
-    clear_site_data: bool,
-    revoke_on_end: bool,
-    touch_if: Option<TouchIf>,
     development: bool,
     revocations: Box<dyn RevocationList>,
     checks: Checks<T>,
@@ -64,7 +59,7 @@ pub(crate) struct Checks<T> {
     pub(crate) signed_in_if: Option<SignedInIf<T>>,
 }
 
-/// A checked configuration.
+/// The options that sessions keep. [`Builder::build`] checks them, and sets `activity_name` and `lifetimes`.
 pub(crate) struct Config {
     pub(crate) name: Arc<str>,
     pub(crate) activity_name: Arc<str>,
@@ -95,17 +90,21 @@ impl<T: SessionData> Builder<T> {
     pub(crate) fn new(keys: Arc<KeyRing>) -> Self {
         Self {
             keys,
-            name: "__Host-id".to_owned(),
-            attributes: Attributes::default(),
-            audience: String::new(),
+            config: Config {
+                name: "__Host-id".into(),
+                activity_name: "".into(),
+                attributes: Attributes::default(),
+                audience: String::new(),
+                lifetimes: Lifetimes::default(),
+                pad_to: 1,
+                vary_field: "Cookie".into(),
+                write_on_server_error: false,
+                clear_site_data: false,
+                revoke_on_end: true,
+                touch_if: None,
+            },
             lifetime: Lifetime::default(),
             remembered: None,
-            pad_to: 1,
-            vary_field: "Cookie".to_owned(),
-            write_on_server_error: false,
-            clear_site_data: false,
-            revoke_on_end: true,
-            touch_if: None,
             development: false,
             revocations: Box::new(Revocations::new()),
             checks: Checks {
@@ -135,7 +134,7 @@ impl<T: SessionData> Builder<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
-        self.audience = audience.into();
+        self.config.audience = audience.into();
         self
     }
 
@@ -200,7 +199,7 @@ impl<T: SessionData> Builder<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn cookie_name(mut self, name: impl Into<String>) -> Self {
-        self.name = name.into();
+        self.config.name = name.into().into();
         self
     }
 
@@ -218,7 +217,7 @@ impl<T: SessionData> Builder<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn cookie_path(mut self, path: impl Into<String>) -> Self {
-        self.attributes.path = path.into();
+        self.config.attributes.path = path.into();
         self
     }
 
@@ -238,7 +237,7 @@ impl<T: SessionData> Builder<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn cookie_domain(mut self, domain: impl Into<String>) -> Self {
-        self.attributes.domain = Some(domain.into());
+        self.config.attributes.domain = Some(domain.into());
         self
     }
 
@@ -257,7 +256,7 @@ impl<T: SessionData> Builder<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn same_site(mut self, same_site: SameSite) -> Self {
-        self.attributes.same_site = same_site;
+        self.config.attributes.same_site = same_site;
         self
     }
 
@@ -277,7 +276,7 @@ impl<T: SessionData> Builder<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn partitioned(mut self, partitioned: bool) -> Self {
-        self.attributes.partitioned = partitioned;
+        self.config.attributes.partitioned = partitioned;
         self
     }
 
@@ -299,8 +298,8 @@ impl<T: SessionData> Builder<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn insecure_development_cookie(mut self, name: impl Into<String>) -> Self {
-        self.name = name.into();
-        self.attributes.secure = false;
+        self.config.name = name.into().into();
+        self.config.attributes.secure = false;
         self.development = true;
         self
     }
@@ -318,7 +317,7 @@ impl<T: SessionData> Builder<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn pad_to(mut self, bytes: usize) -> Self {
-        self.pad_to = bytes;
+        self.config.pad_to = bytes;
         self
     }
 
@@ -339,7 +338,7 @@ impl<T: SessionData> Builder<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn vary_field(mut self, field: impl Into<String>) -> Self {
-        self.vary_field = field.into();
+        self.config.vary_field = field.into().into();
         self
     }
 
@@ -358,7 +357,7 @@ impl<T: SessionData> Builder<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn write_on_server_error(mut self, write: bool) -> Self {
-        self.write_on_server_error = write;
+        self.config.write_on_server_error = write;
         self
     }
 
@@ -385,7 +384,7 @@ impl<T: SessionData> Builder<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn revoke_on_end(mut self, revoke: bool) -> Self {
-        self.revoke_on_end = revoke;
+        self.config.revoke_on_end = revoke;
         self
     }
 
@@ -406,7 +405,7 @@ impl<T: SessionData> Builder<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn clear_site_data(mut self, clear: bool) -> Self {
-        self.clear_site_data = clear;
+        self.config.clear_site_data = clear;
         self
     }
 
@@ -435,7 +434,7 @@ impl<T: SessionData> Builder<T> {
     /// ```
     #[doc(alias("renew", "refresh", "keep_alive"))]
     pub fn touch_if(mut self, counts: impl Fn(&RequestFields) -> bool + Send + Sync + 'static) -> Self {
-        self.touch_if = Some(Box::new(counts));
+        self.config.touch_if = Some(Box::new(counts));
         self
     }
 
@@ -588,73 +587,70 @@ impl<T: SessionData> Builder<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn build(self) -> Result<Sessions<T>, ConfigError> {
-        self.attributes.check(&self.name)?;
-        if self.development && self.name.starts_with("__") {
+        let mut config = self.config;
+        config.attributes.check(&config.name)?;
+        if self.development && config.name.starts_with("__") {
             return refuse("the development cookie needs a name of its own without a prefix, such as `shop-dev`");
         }
-        let lifetimes = self.lifetimes()?;
-        let activity_name = format!("{}-seen", self.name);
-        let has_idle = lifetimes.ordinary.idle.is_some() || lifetimes.of(true).idle.is_some();
-        if has_idle && activity_name.len() > LONGEST_NAME {
-            return refuse("the cookie name takes at most 250 bytes with an idle timeout; shorten `cookie_name`");
-        }
-        if has_idle {
+        config.lifetimes = Lifetimes {
+            ordinary: self.lifetime.checked("lifetime", 30 * 60)?,
+            remembered: match self.remembered {
+                Some(lifetime) => Some(lifetime.checked("remembered", 14 * DAY)?),
+                None => None,
+            },
+        };
+        config.activity_name = format!("{}-seen", config.name).into();
+        if config.lifetimes.ordinary.idle.is_some() || config.lifetimes.of(true).idle.is_some() {
+            if !config.has_activity() {
+                return refuse("the cookie name takes at most 250 bytes with an idle timeout; shorten `cookie_name`");
+            }
             // `__Host` has no prefix yet, `__Host-seen` has one.
-            self.attributes.check(&activity_name).map_err(|error| {
-                ConfigError::new(format!("the activity cookie is called `{activity_name}`: {error}"))
-            })?;
+            let name = &config.activity_name;
+            config
+                .attributes
+                .check(name)
+                .map_err(|error| ConfigError::new(format!("the activity cookie is called `{name}`: {error}")))?;
         }
-        if self.audience.len() > LONGEST_NAME {
+        if config.audience.len() > LONGEST_NAME {
             return refuse("the audience takes at most 255 bytes; shorten `audience`");
         }
-        if !cookie::is_token(&self.vary_field) {
+        if !cookie::is_token(&config.vary_field) {
             return refuse("`vary_field` is not the name of a header field; name one, such as `Cookie`");
         }
-        let largest_payload = (cookie::LARGEST - self.name.len()) / 4 * 3 - OVERHEAD;
-        if self.pad_to == 0 || self.pad_to > largest_payload {
+        let largest_payload = config.longest_value() / 4 * 3 - OVERHEAD;
+        if config.pad_to == 0 || config.pad_to > largest_payload {
             return refuse(format!("`pad_to` takes 1 to {largest_payload} bytes, 1 for no padding"));
         }
         debug_assert!(base64url::encoded_len(OVERHEAD + largest_payload) <= cookie::LARGEST);
-        let development = self.development;
-        let config = Config {
-            name: self.name.into(),
-            activity_name: activity_name.into(),
-            attributes: self.attributes,
-            audience: self.audience,
-            lifetimes,
-            pad_to: self.pad_to,
-            vary_field: self.vary_field.into(),
-            write_on_server_error: self.write_on_server_error,
-            clear_site_data: self.clear_site_data,
-            revoke_on_end: self.revoke_on_end,
-            touch_if: self.touch_if,
-        };
-        let sessions = Sessions::new(
+        let shared = Shared {
+            keys: RwLock::new(Arc::new(Keys::new(&config, &self.keys)?)),
             config,
-            self.keys,
-            self.revocations,
-            self.checks,
-            self.observer,
-            self.clock,
-        )?;
-        if development {
+            checks: self.checks,
+            cut_off: AtomicU64::new(0),
+            revocations: self.revocations,
+            observer: self.observer,
+            alarm: Alarm::new(),
+            clock: self.clock,
+            random: aead::os_random,
+        };
+        let sessions = Sessions {
+            shared: Arc::new(shared),
+        };
+        sessions.observe_ring(&self.keys, sessions.now());
+        if let Some(observer) = &sessions.shared.observer {
+            sessions.shared.revocations.report_to(observer);
+        }
+        if self.development {
             sessions.observe(&Event::DevelopmentCookie);
         }
         Ok(sessions)
-    }
-
-    fn lifetimes(&self) -> Result<Lifetimes, ConfigError> {
-        let ordinary = self.lifetime.checked("lifetime", 30 * 60)?;
-        let remembered = self.remembered.map(|lifetime| lifetime.checked("remembered", 14 * DAY));
-        let remembered = remembered.transpose()?;
-        Ok(Lifetimes { ordinary, remembered })
     }
 }
 
 impl<T> fmt::Debug for Builder<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
-            .field("cookie", &self.name)
+            .field("cookie", &self.config.name)
             .finish_non_exhaustive()
     }
 }

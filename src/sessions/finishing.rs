@@ -6,9 +6,9 @@ use std::thread;
 
 use crate::headers::{CacheRule, Finding, Patch, ResponseHeaders};
 use crate::session::event::Event;
-use crate::session::{Change, Current, Done, Ending, Facts, Genuine, Live, SessionData};
+use crate::session::{Change, Current, Ending, Facts, Genuine, Live, SessionData, Touched};
 use crate::sessions::handle::Session;
-use crate::sessions::table::{self, CookieAction, Outcome, Row};
+use crate::sessions::table::{CookieAction, Outcome, Row, takes_cookie};
 use crate::token::envelope::{ACTIVITY_LEN, Frame, OVERHEAD};
 use crate::token::{State, base64url};
 
@@ -62,7 +62,8 @@ impl<T: SessionData> Session<T> {
     /// ```
     pub fn finish_patch(&self, status: u16) -> Patch {
         match self.close() {
-            Some(ending) => self.patch_of(&ending, status),
+            Some(Ending::Touched(touched)) => self.patch_of(&touched, status),
+            Some(Ending::Untouched) => self.patch(Outcome::Untouched.row(false, false).cache),
             None => {
                 self.sessions().observe(&Event::FinishIgnored);
                 self.patch(CacheRule::Private)
@@ -75,15 +76,12 @@ impl<T: SessionData> Session<T> {
     #[cfg(any(feature = "tower", feature = "actix"))]
     pub(crate) fn abandon(&self) {
         const FAILED: u16 = 500;
-        let Some(ending) = self.close_unopened() else {
-            return;
-        };
-        match Outcome::of(&ending, FAILED, false) {
+        if let Some(Ending::Touched(touched)) = self.close_unopened()
+            && matches!(Outcome::of(&touched, FAILED, false), Outcome::Ended | Outcome::Discarded)
             // An observer that panics while a panic unwinds would end the process.
-            Outcome::Ended | Outcome::Discarded if !thread::panicking() => {
-                self.sessions().observe(&Event::WriteDiscarded { status: FAILED });
-            }
-            _ => {}
+            && !thread::panicking()
+        {
+            self.sessions().observe(&Event::WriteDiscarded { status: FAILED });
         }
     }
 
@@ -106,15 +104,9 @@ impl<T: SessionData> Session<T> {
         }
     }
 
-    /// Whether this response would send an activity cookie.
-    fn due_renewal(&self, ending: &Ending<'_, T>, live: &Live<T>, status: u16, now: u64) -> bool {
+    /// Whether this request counts as activity, and a new activity cookie is due.
+    fn renewal_is_due(&self, live: &Live<T>, now: u64) -> bool {
         let config = self.sessions().config();
-        if !table::takes_cookie(status) {
-            return false;
-        }
-        if table::asks_touch(ending) {
-            return true;
-        }
         let lifetime = config.lifetimes.of(live.facts.remembered);
         let expires = live.facts.expires;
         let (Some(old), Some(new)) = (live.facts.active_until, lifetime.active_until(now, expires)) else {
@@ -128,27 +120,20 @@ impl<T: SessionData> Session<T> {
                 .is_none_or(|counts| counts(&self.shared.fields))
     }
 
-    fn patch_of(&self, ending: &Ending<'_, T>, status: u16) -> Patch {
+    fn patch_of(&self, touched: &Touched<'_, T>, status: u16) -> Patch {
         let config = self.sessions().config();
-        let mut outcome = Outcome::of(ending, status, config.write_on_server_error);
-        let (live, done) = match ending {
-            Ending::Touched {
-                last: Current::Live(live),
-                done,
-                ..
-            } => (Some(live), *done),
-            _ => (None, Done::default()),
-        };
+        let mut outcome = Outcome::of(touched, status, config.write_on_server_error);
+        let (live, done) = (touched.last.live(), touched.done);
         let now = self.now();
         if outcome == Outcome::Discarded || (outcome == Outcome::Ended && live.is_some()) {
             self.sessions().observe(&Event::WriteDiscarded { status });
         }
         if let Some(live) = live
             && !matches!(outcome, Outcome::Discarded | Outcome::Ended)
-            && (live.facts.expires <= now || self.was_refused_meanwhile(ending, live, outcome))
+            && (live.facts.expires <= now || self.was_refused_meanwhile(touched, live, outcome))
         {
             if done.change != Change::None {
-                self.observe_end(ending, live);
+                self.observe_end(touched, live);
             }
             // What was started after a sign-out is not sent, the sign-out is.
             outcome = if done.ended {
@@ -157,7 +142,8 @@ impl<T: SessionData> Session<T> {
                 Outcome::ReadRejected
             };
         }
-        let renewal = live.is_some_and(|live| self.due_renewal(ending, live, status, now));
+        let is_due = |live| done.touch || self.renewal_is_due(live, now);
+        let renewal = takes_cookie(status) && live.is_some_and(is_due);
         let active = live.is_some_and(|live| config.lifetimes.of(live.facts.remembered).idle.is_some());
         let row = outcome.row(renewal && active, active);
         let mut patch = self.patch(row.cache);
@@ -165,7 +151,7 @@ impl<T: SessionData> Session<T> {
         if let Some(live) = live
             && self.add_sent(&mut patch, live, row, now).is_none()
         {
-            self.observe_end(ending, live);
+            self.observe_end(touched, live);
             return self.patch(CacheRule::Private);
         }
         // The session cookie's removal comes last: curl up to 7.88 keeps all but the last cookie that one response removes.
@@ -176,33 +162,25 @@ impl<T: SessionData> Session<T> {
                     .push((Arc::clone(name), config.attributes.write_removal(name)));
             }
         }
-        self.report(ending, outcome, row);
+        self.report(touched, outcome, row);
         // Last, so that an observer that panics before leaves the visitor the session that came: this response is lost then.
-        let takes_its_place = matches!(done.change, Change::Replaced | Change::Started);
-        if let Ending::Touched { genuine, .. } = ending
-            && let Some(live) = live
+        if let Some(live) = live
             && matches!(outcome, Outcome::Cycled | Outcome::Started)
-            && takes_its_place
+            && matches!(done.change, Change::Replaced | Change::Started)
         {
             // A guest's session too, if a sign-in takes its place: a late answer to the guest does not undo it. An end before it
             // has revoked all others.
             let is_sign_in = self.sessions().counts_as_signed_in(&live.content.data);
             let ends = |came: &Genuine| if came.is_guest { is_sign_in } else { !done.ended };
-            self.sessions().end(genuine, ends, now);
+            self.sessions().end(touched.genuine, ends, now);
         }
         patch
     }
 
     /// Tells that the session that came, or the one that started here if none did, ended meanwhile.
-    fn observe_end(&self, ending: &Ending<'_, T>, live: &Live<T>) {
-        let came = match ending {
-            Ending::Touched {
-                first: Current::Live(came),
-                ..
-            } => came,
-            _ => live,
-        };
-        self.sessions().observe(&Event::EndedMeanwhile { id: came.facts.id });
+    fn observe_end(&self, touched: &Touched<'_, T>, live: &Live<T>) {
+        let Facts { id, .. } = touched.first.live().unwrap_or(live).facts;
+        self.sessions().observe(&Event::EndedMeanwhile { id });
     }
 
     /// Whether the session that this request opened was revoked or cut off while it was served, or is now refused by the
@@ -212,13 +190,9 @@ impl<T: SessionData> Session<T> {
     ///
     /// The application's check sees the data as they would be written: a request that raised the generation in the user's
     /// record and in its own session keeps that session, and the others lose theirs.
-    fn was_refused_meanwhile(&self, ending: &Ending<'_, T>, last: &Live<T>, outcome: Outcome) -> bool {
-        let Ending::Touched {
-            first: Current::Live(came),
-            done: done @ Done { ended: false, .. },
-            ..
-        } = ending
-        else {
+    fn was_refused_meanwhile(&self, touched: &Touched<'_, T>, last: &Live<T>, outcome: Outcome) -> bool {
+        let Touched { first, done, .. } = touched;
+        let Some(came) = first.live().filter(|_| !done.ended) else {
             return false;
         };
         // Who was a guest and signs in had nothing to sign out of: a second click on "sign in" finds the guest revoked by the
@@ -287,31 +261,24 @@ impl<T: SessionData> Session<T> {
         Some(())
     }
 
-    fn report(&self, ending: &Ending<'_, T>, outcome: Outcome, row: Row) {
-        let Ending::Touched { first, last, .. } = ending else {
-            return;
-        };
-        let id = |current: &Current<T>| match current {
-            Current::Live(live) => Some(live.facts.id),
-            Current::None(_) => None,
-        };
+    fn report(&self, touched: &Touched<'_, T>, outcome: Outcome, row: Row) {
+        let observe = |event| self.sessions().observe(&event);
+        let id = |current: &Current<T>| current.live().map(|live| live.facts.id);
+        let came = id(touched.first);
         if outcome == Outcome::Ended {
-            self.sessions().observe(&Event::Ended { id: id(first) });
+            observe(Event::Ended { id: came });
         }
-        let Some(now) = id(last) else {
+        let Some(id) = id(touched.last) else {
             return;
         };
-        match outcome {
-            Outcome::Started => self.sessions().observe(&Event::Started { id: now }),
-            Outcome::Cycled => match id(first).filter(|&previous| previous != now) {
-                Some(previous) => self.sessions().observe(&Event::Cycled { id: now, previous }),
-                None => self.sessions().observe(&Event::Updated { id: now }),
-            },
-            Outcome::Written => self.sessions().observe(&Event::Updated { id: now }),
+        match (outcome, came) {
+            (Outcome::Started, _) => observe(Event::Started { id }),
+            (Outcome::Cycled, Some(previous)) if previous != id => observe(Event::Cycled { id, previous }),
+            (Outcome::Cycled | Outcome::Written, _) => observe(Event::Updated { id }),
             _ => {}
         }
         if row.activity == CookieAction::Send && matches!(outcome, Outcome::ReadValid | Outcome::Written) {
-            self.sessions().observe(&Event::Touched { id: now });
+            observe(Event::Touched { id });
         }
     }
 }

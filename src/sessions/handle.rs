@@ -13,7 +13,8 @@ use crate::ids::SessionId;
 #[cfg(any(feature = "axum", feature = "actix"))]
 use crate::session::Content;
 use crate::session::event::Event;
-use crate::session::{Change, Ending, Facts, Genuine, Live, Opening, SessionData, SessionState, Version, Versions};
+use crate::session::{Change, Ending, Facts, Genuine, Live, Opening, SessionData, SessionState, Touched, Versions};
+use crate::sessions::writing::Write;
 use crate::sessions::{Sessions, opening};
 use crate::time::from_seconds;
 use crate::token::envelope::SALT_LEN;
@@ -340,12 +341,14 @@ impl<T: SessionData> Session<T> {
     }
 
     /// Where a write continues, or why it cannot.
-    pub(super) fn writable(&self) -> Result<(&Came<T>, &Version<T>), WriteError> {
+    pub(super) fn write(&self) -> Result<Write<'_, T>, WriteError> {
         if !self.mark(|phase| phase & FINISHED == 0) {
             return Err(self.too_late());
         }
         let came = self.came().ok_or(WriteError::NotOpenedYet)?;
-        Ok((came, came.versions.last()))
+        let base = came.versions.last();
+        let session = self;
+        Ok(Write { session, came, base })
     }
 
     pub(super) fn too_late(&self) -> WriteError {
@@ -377,12 +380,12 @@ impl<T: SessionData> Session<T> {
         }
         let came = self.came_by(open)?;
         let last = came.versions.close();
-        Some(Ending::Touched {
+        Some(Ending::Touched(Touched {
             first: &came.versions.first().current,
             last: &last.current,
             done: last.done,
             genuine: &came.genuine,
-        })
+        }))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::headers::CacheRule;
-use crate::session::{Change, Current, Done, Ending, Live, SessionState};
+use crate::session::{Change, Current, Live, SessionState, Touched};
 
 /// How the request ended for its session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,11 +43,9 @@ pub(crate) struct Row {
 }
 
 impl Outcome {
-    /// What the ending of a session means for a response of this status.
-    pub(crate) fn of<T>(ending: &Ending<'_, T>, status: u16, write_on_server_error: bool) -> Self {
-        let Ending::Touched { first, last, done, .. } = ending else {
-            return Self::Untouched;
-        };
+    /// What was done to a session means this for a response of this status.
+    pub(crate) fn of<T>(touched: &Touched<'_, T>, status: u16, write_on_server_error: bool) -> Self {
+        let Touched { first, last, done, .. } = touched;
         let outcome = match (done.change, last) {
             (Change::Ended, _) => return Self::Ended,
             (_, Current::None(SessionState::Absent)) => return Self::ReadAbsent,
@@ -88,17 +86,6 @@ impl Outcome {
             cache,
         }
     }
-}
-
-/// Whether `touch` was called.
-pub(crate) fn asks_touch<T>(ending: &Ending<'_, T>) -> bool {
-    matches!(
-        ending,
-        Ending::Touched {
-            done: Done { touch: true, .. },
-            ..
-        }
-    )
 }
 
 /// Whether a response of this status may carry a session cookie. 1xx is no final response; a cache that freshens a

@@ -82,7 +82,7 @@ thread_local! {
 
 fn counts(bytes: &mut [u8]) -> Result<(), NoRandomness> {
     CALLS.set(CALLS.get() + 1);
-    aead::os_random(bytes)
+    crate::aead::os_random(bytes)
 }
 
 const BEFORE: [(&str, &str); 3] = [

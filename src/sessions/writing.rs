@@ -54,8 +54,7 @@ impl<T: SessionData> Session<T> {
     /// ```
     #[doc(alias("login", "sign_in", "regenerate", "renew", "insert"))]
     pub fn start(&mut self, data: T) -> Result<(), WriteError> {
-        let (came, base) = self.writable()?;
-        self.begin(came, base, &data, true)
+        self.write()?.begin(&data, true)
     }
 
     /// Begins a session like [`start`](Self::start), with what the closure makes of the data that were there: `None` without
@@ -86,9 +85,9 @@ impl<T: SessionData> Session<T> {
     /// ```
     #[doc(alias("login", "sign_in", "regenerate"))]
     pub fn start_with(&mut self, new: impl FnOnce(Option<T>) -> T) -> Result<(), WriteError> {
-        let (came, base) = self.writable()?;
-        let old = base.current.live().map(copy).transpose()?;
-        self.begin(came, base, &new(old), false)
+        let write = self.write()?;
+        let old = write.live().map(copy).transpose()?;
+        write.begin(&new(old), false)
     }
 
     /// Changes the session data. Without a session the closure is not called, and the answer is [`Updated::NoSession`]:
@@ -149,9 +148,9 @@ impl<T: SessionData> Session<T> {
         &mut self,
         change: impl FnOnce(&mut T) -> Result<R, E>,
     ) -> Result<Updated<R>, E> {
-        let (came, base) = self.writable()?;
-        match base.current.live() {
-            Some(live) => self.change_data(came, base, live, change).map(Updated::Done),
+        let write = self.write()?;
+        match write.live() {
+            Some(live) => write.change_data(live, change).map(Updated::Done),
             None => Ok(Updated::NoSession),
         }
     }
@@ -178,13 +177,13 @@ impl<T: SessionData> Session<T> {
         new: impl FnOnce() -> T,
         change: impl FnOnce(&mut T) -> R,
     ) -> Result<R, WriteError> {
-        let (came, base) = self.writable()?;
-        if let Some(live) = base.current.live() {
-            return self.change_data(came, base, live, |data| Ok(change(data)));
+        let write = self.write()?;
+        if let Some(live) = write.live() {
+            return write.change_data(live, |data| Ok(change(data)));
         }
         let mut data = new();
         let result = change(&mut data);
-        self.begin(came, base, &data, false)?;
+        write.begin(&data, false)?;
         Ok(result)
     }
 
@@ -212,17 +211,9 @@ impl<T: SessionData> Session<T> {
     /// ```
     #[doc(alias("rotate", "regenerate_id"))]
     pub fn cycle_id(&mut self) -> Result<(), WriteError> {
-        self.change_facts(|facts, _is_sent| {
-            let id = self.new_id()?;
-            let active_until = None;
-            Ok((
-                Change::Cycled,
-                Facts {
-                    id,
-                    active_until,
-                    ..facts
-                },
-            ))
+        self.write()?.change_facts(|mut facts, _is_sent| {
+            (facts.id, facts.active_until) = (self.new_id()?, None);
+            Ok((Change::Cycled, facts))
         })
     }
 
@@ -253,12 +244,12 @@ impl<T: SessionData> Session<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn remember(&mut self, remembered: bool) -> Result<(), WriteError> {
+        let write = self.write()?;
         let lifetimes = self.sessions().config().lifetimes;
         if remembered && lifetimes.remembered.is_none() {
-            self.writable()?;
             return Err(WriteError::RememberOff);
         }
-        self.change_facts(|facts, is_sent| {
+        write.change_facts(|facts, is_sent| {
             if facts.remembered == remembered {
                 return Ok((Change::Written, facts));
             }
@@ -300,12 +291,11 @@ impl<T: SessionData> Session<T> {
     /// ```
     #[doc(alias("renew", "refresh", "keep_alive"))]
     pub fn touch(&mut self) -> Result<(), WriteError> {
-        let (came, base) = self.writable()?;
-        let Some(live) = base.current.live() else {
-            return Ok(());
-        };
-        let done = |before: Done| Done { touch: true, ..before };
-        self.append(came, base, Current::Live(live.clone()), done, false)?;
+        let write = self.write()?;
+        if let Some(live) = write.live() {
+            let touched = |done| Done { touch: true, ..done };
+            write.append(Current::Live(live.clone()), touched, false)?;
+        }
         Ok(())
     }
 
@@ -337,30 +327,14 @@ impl<T: SessionData> Session<T> {
     /// ```
     #[doc(alias("clear", "logout", "sign_out", "flush", "purge", "destroy", "reset"))]
     pub fn end(&mut self) -> Result<(), WriteError> {
-        let (came, base) = self.writable()?;
-        let done = |_| Done {
-            change: Change::Ended,
-            touch: false,
-            ended: true,
-        };
-        let before = self.append(came, base, Current::None(SessionState::Ended), done, true)?;
+        let write = self.write()?;
+        let ended = |done: Done| done.and(Change::Ended);
+        let before = write.append(Current::None(SessionState::Ended), ended, true)?;
         if !before.done.ended {
             // A guest has nothing to sign out of, and strangers could fill the list.
-            self.sessions().end(&came.genuine, |came| !came.is_guest, self.now());
+            self.sessions()
+                .end(&write.came.genuine, |came| !came.is_guest, self.now());
         }
-        Ok(())
-    }
-
-    /// Begins a session with these data. It `replaces` what another handle wrote meanwhile, or is refused then.
-    fn begin(&self, came: &Came<T>, base: &Version<T>, data: &T, replaces: bool) -> Result<(), WriteError> {
-        let content = Arc::new(self.content(data)?);
-        let facts = self.fresh(self.new_id()?, false)?;
-        let done = |before: Done| Done {
-            change: Change::Started,
-            touch: false,
-            ended: before.ended,
-        };
-        self.append(came, base, Current::Live(Live { content, facts }), done, replaces)?;
         Ok(())
     }
 
@@ -378,69 +352,6 @@ impl<T: SessionData> Session<T> {
             expires,
             remembered,
             active_until: None,
-        })
-    }
-
-    fn change_data<R, E: From<WriteError>>(
-        &self,
-        came: &Came<T>,
-        base: &Version<T>,
-        live: &Live<T>,
-        change: impl FnOnce(&mut T) -> Result<R, E>,
-    ) -> Result<R, E> {
-        let mut data = copy(live)?;
-        let result = change(&mut data)?;
-        let content = Arc::new(self.content(&data)?);
-        let sessions = self.sessions();
-        let mut facts = live.facts.written(&sessions.config().lifetimes);
-        let mut change = Change::Written;
-        let signed_in = |data: &T| sessions.counts_as_signed_in(data);
-        if signed_in(&live.content.data) != signed_in(&content.data) {
-            change = Change::Replaced;
-            // Somebody else from now on: not as old as the session before, nor remembered because that was.
-            facts = match is_sent(came, &facts) {
-                true => self.fresh(self.new_id()?, false)?,
-                false => self.fresh(facts.id, facts.remembered)?,
-            };
-        } else if content.payload().as_bytes() != live.content.payload().as_bytes() {
-            self.draw_salt()?;
-        }
-        let done = |before: Done| before.and(change);
-        self.append(came, base, Current::Live(Live { content, facts }), done, false)?;
-        Ok(result)
-    }
-
-    /// Changes the facts of a session, if there is one. `facts` hears whether browsers hold its id, that is whether it came
-    /// with the request.
-    fn change_facts(
-        &self,
-        facts: impl FnOnce(Facts, bool) -> Result<(Change, Facts), WriteError>,
-    ) -> Result<(), WriteError> {
-        let (came, base) = self.writable()?;
-        let Some(live) = base.current.live() else {
-            return Ok(());
-        };
-        let written = live.facts.written(&self.sessions().config().lifetimes);
-        let (change, facts) = facts(written, is_sent(came, &live.facts))?;
-        let content = Arc::clone(&live.content);
-        let done = |before: Done| before.and(change);
-        self.append(came, base, Current::Live(Live { content, facts }), done, false)?;
-        Ok(())
-    }
-
-    /// Appends a version, and returns what it followed.
-    fn append<'a>(
-        &self,
-        came: &'a Came<T>,
-        base: &'a Version<T>,
-        current: Current<T>,
-        done: impl Fn(Done) -> Done,
-        replaces: bool,
-    ) -> Result<&'a Version<T>, WriteError> {
-        let appended = came.versions.append(base, current, done, replaces);
-        appended.map_err(|refused| match refused {
-            Refused::Conflict => WriteError::Conflict,
-            Refused::Closed => self.too_late(),
         })
     }
 
@@ -489,14 +400,98 @@ impl<T: SessionData> Session<T> {
     }
 
     fn fresh_id_and_salt(&self) -> Result<([u8; 8], [u8; SALT_LEN]), WriteError> {
-        aead::fresh_id_and_salt(self.sessions().random()).map_err(|NoRandomness| WriteError::RandomSource)
+        aead::fresh_id_and_salt(self.sessions().shared.random).map_err(|NoRandomness| WriteError::RandomSource)
     }
 }
 
-/// Whether browsers hold this id: it came with the request.
-fn is_sent<T>(came: &Came<T>, facts: &Facts) -> bool {
-    let first = came.versions.first().current.live();
-    first.is_some_and(|first| first.facts.id == facts.id)
+/// A write, and the version that it follows.
+pub(super) struct Write<'a, T> {
+    pub(super) session: &'a Session<T>,
+    pub(super) came: &'a Came<T>,
+    pub(super) base: &'a Version<T>,
+}
+
+impl<'a, T: SessionData> Write<'a, T> {
+    fn live(&self) -> Option<&'a Live<T>> {
+        self.base.current.live()
+    }
+
+    /// Begins a session with these data. It `replaces` what another handle wrote meanwhile, or is refused then.
+    fn begin(&self, data: &T, replaces: bool) -> Result<(), WriteError> {
+        let content = Arc::new(self.session.content(data)?);
+        let facts = self.session.fresh(self.session.new_id()?, false)?;
+        self.append_live(content, facts, Change::Started, replaces)
+    }
+
+    fn change_data<R, E: From<WriteError>>(
+        &self,
+        live: &Live<T>,
+        change: impl FnOnce(&mut T) -> Result<R, E>,
+    ) -> Result<R, E> {
+        let mut data = copy(live)?;
+        let result = change(&mut data)?;
+        let content = Arc::new(self.session.content(&data)?);
+        let sessions = self.session.sessions();
+        let mut facts = live.facts.written(&sessions.config().lifetimes);
+        let mut change = Change::Written;
+        let signed_in = |data: &T| sessions.counts_as_signed_in(data);
+        if signed_in(&live.content.data) != signed_in(&content.data) {
+            change = Change::Replaced;
+            // Another visitor from now on: the session is not as old as the one before, nor remembered because that one was.
+            facts = match self.is_sent(&facts) {
+                true => self.session.fresh(self.session.new_id()?, false)?,
+                false => self.session.fresh(facts.id, facts.remembered)?,
+            };
+        } else if content.payload().as_bytes() != live.content.payload().as_bytes() {
+            self.session.draw_salt()?;
+        }
+        self.append_live(content, facts, change, false)?;
+        Ok(result)
+    }
+
+    /// Changes the facts of a session, if there is one. `facts` hears whether browsers hold its id.
+    fn change_facts(
+        &self,
+        facts: impl FnOnce(Facts, bool) -> Result<(Change, Facts), WriteError>,
+    ) -> Result<(), WriteError> {
+        let Some(live) = self.live() else {
+            return Ok(());
+        };
+        let written = live.facts.written(&self.session.sessions().config().lifetimes);
+        let (change, facts) = facts(written, self.is_sent(&live.facts))?;
+        self.append_live(Arc::clone(&live.content), facts, change, false)
+    }
+
+    /// Whether browsers hold this id: it came with the request.
+    fn is_sent(&self, facts: &Facts) -> bool {
+        let first = self.came.versions.first().current.live();
+        first.is_some_and(|first| first.facts.id == facts.id)
+    }
+
+    fn append_live(
+        &self,
+        content: Arc<Content<T>>,
+        facts: Facts,
+        change: Change,
+        replaces: bool,
+    ) -> Result<(), WriteError> {
+        let live = Current::Live(Live { content, facts });
+        self.append(live, |done| done.and(change), replaces).map(drop)
+    }
+
+    /// Appends a version, and returns the one before it.
+    fn append(
+        &self,
+        current: Current<T>,
+        done: impl Fn(Done) -> Done,
+        replaces: bool,
+    ) -> Result<&'a Version<T>, WriteError> {
+        let appended = self.came.versions.append(self.base, current, done, replaces);
+        appended.map_err(|refused| match refused {
+            Refused::Conflict => WriteError::Conflict,
+            Refused::Closed => self.session.too_late(),
+        })
+    }
 }
 
 /// The data made anew from the bytes. Those were given back if another handle has written by now.

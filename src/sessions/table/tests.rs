@@ -4,7 +4,7 @@ use super::*;
 use crate::buffer::Buffer;
 use crate::error::Reason;
 use crate::ids::SessionId;
-use crate::session::{Content, Facts, Payload};
+use crate::session::{Content, Done, Facts, Payload};
 
 fn live(payload: &[u8], remembered: bool) -> Current<()> {
     let facts = Facts {
@@ -26,7 +26,7 @@ const DEAD: Current<()> = Current::None(SessionState::Rejected(Reason::Idle));
 
 #[track_caller]
 fn assert_outcome(first: &Current<()>, last: &Current<()>, change: Change, status: u16, expected: Outcome) {
-    let ending = Ending::Touched {
+    let touched = Touched {
         first,
         last,
         done: Done {
@@ -35,13 +35,12 @@ fn assert_outcome(first: &Current<()>, last: &Current<()>, change: Change, statu
         },
         genuine: &[],
     };
-    assert_eq!(Outcome::of(&ending, status, false), expected);
+    assert_eq!(Outcome::of(&touched, status, false), expected);
 }
 
 #[test]
 fn every_ending_is_a_row_of_the_table() {
     let (was, is) = (live(b"1", false), live(b"2", false));
-    assert_eq!(Outcome::of::<()>(&Ending::Untouched, 200, false), Outcome::Untouched);
     assert_outcome(&ABSENT, &ABSENT, Change::None, 200, Outcome::ReadAbsent);
     assert_outcome(&DEAD, &DEAD, Change::None, 200, Outcome::ReadRejected);
     assert_outcome(&was, &was, Change::None, 200, Outcome::ReadValid);
@@ -62,7 +61,7 @@ fn every_ending_is_a_row_of_the_table() {
 #[test]
 fn a_response_that_takes_no_cookie_discards_writes_but_never_a_sign_out() {
     let (was, is) = (live(b"1", false), live(b"2", false));
-    let ending = Ending::Touched {
+    let touched = Touched {
         first: &was,
         last: &is,
         done: Done {
@@ -84,7 +83,7 @@ fn a_response_that_takes_no_cookie_discards_writes_but_never_a_sign_out() {
             status,
             Outcome::Ended,
         );
-        let kept = Outcome::of(&ending, status, true);
+        let kept = Outcome::of(&touched, status, true);
         assert_eq!(
             kept,
             if status >= 500 {
@@ -108,14 +107,14 @@ fn a_sign_out_is_sent_even_if_what_was_started_after_it_is_not() {
         touch: false,
         ended: true,
     };
-    let ending = Ending::Touched {
+    let touched = Touched {
         first: &was,
         last: &is,
         done,
         genuine: &[],
     };
-    assert_eq!(Outcome::of(&ending, 500, false), Outcome::Ended);
-    assert_eq!(Outcome::of(&ending, 200, false), Outcome::Started);
+    assert_eq!(Outcome::of(&touched, 500, false), Outcome::Ended);
+    assert_eq!(Outcome::of(&touched, 200, false), Outcome::Started);
 }
 
 #[test]
