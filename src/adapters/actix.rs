@@ -16,7 +16,7 @@ use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, HttpResponse, Resp
 use pin_project_lite::pin_project;
 
 use crate::adapters::guard::{RequireSession, SIGN_IN_FIRST};
-use crate::adapters::layers::{self, LayerError, Layers, NOT_KEPT, Running, SignIn};
+use crate::adapters::layers::{self, LayerError, NOT_KEPT, Options, Running};
 use crate::adapters::next_page::is_navigation;
 use crate::headers::ResponseHeaders;
 use crate::{RequestFields, Session, SessionData, Sessions, WriteError};
@@ -53,13 +53,10 @@ use crate::{RequestFields, Session, SessionData, Sessions, WriteError};
 /// # }
 /// ```
 pub struct SessionMiddleware<T> {
-    sessions: Sessions<T>,
-    sign_in: SignIn,
-    bind: Option<Arc<Bind>>,
+    options: Options<T, Bind>,
 }
 
-/// What the middleware puts into the extensions, with the page that was asked for.
-type Slot<T> = layers::Slot<T, Option<PathAndQuery>>;
+type Slot<T> = layers::Slot<T, PathAndQuery>;
 
 type Bind = dyn Fn(&ServiceRequest) -> Vec<u8> + Send + Sync;
 
@@ -97,9 +94,7 @@ impl<T> SessionMiddleware<T> {
     #[must_use]
     pub fn new(sessions: Sessions<T>) -> Self {
         Self {
-            sessions,
-            sign_in: None,
-            bind: None,
+            options: Options::new(sessions),
         }
     }
 
@@ -147,7 +142,7 @@ impl<T> SessionMiddleware<T> {
     #[doc(alias = "login_url")]
     #[must_use]
     pub fn sign_in_page(mut self, path: &str) -> Self {
-        self.sign_in = layers::sign_in::<T>(path);
+        self.options.set_sign_in_page(path);
         self
     }
 
@@ -198,7 +193,7 @@ impl<T> SessionMiddleware<T> {
     /// ```
     #[must_use]
     pub fn bind_with(mut self, bind: impl Fn(&ServiceRequest) -> Vec<u8> + Send + Sync + 'static) -> Self {
-        self.bind = Some(Arc::new(bind));
+        self.options.bind = Some(Arc::new(bind));
         self
     }
 }
@@ -206,16 +201,16 @@ impl<T> SessionMiddleware<T> {
 impl<T> Clone for SessionMiddleware<T> {
     fn clone(&self) -> Self {
         Self {
-            sessions: self.sessions.clone(),
-            sign_in: self.sign_in.clone(),
-            bind: self.bind.clone(),
+            options: self.options.clone(),
         }
     }
 }
 
 impl<T> fmt::Debug for SessionMiddleware<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("SessionMiddleware").field(&self.sessions).finish()
+        f.debug_tuple("SessionMiddleware")
+            .field(&self.options.sessions)
+            .finish()
     }
 }
 
@@ -266,30 +261,20 @@ where
     }
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
-        let SessionMiddleware {
-            sessions,
-            sign_in,
-            bind,
-        } = &self.middleware;
-        let session = {
-            let layers = request.extensions().get::<Layers>().cloned().unwrap_or_default();
-            let has_slot = request.extensions().get::<Slot<T>>().is_some();
-            let (layers, session) = layers.enter(sessions, sign_in, has_slot, || {
-                let mut fields = RequestFields::from(request.headers());
-                if let Some(bind) = bind {
-                    fields = fields.with_bind(bind(&request));
-                }
-                sessions.load(fields)
-            });
-            let mut extensions = request.extensions_mut();
-            extensions.insert(layers);
-            let page = sign_in.as_ref().and_then(|page| page.as_ref().ok());
-            extensions.insert::<Slot<T>>(Slot {
-                session: session.clone(),
-                sign_in: page.map(|page| (Arc::clone(page), request.uri().path_and_query().cloned())),
-            });
-            Running::new(session.ok())
-        };
+        let options = &self.middleware.options;
+        let outside = request.extensions().get().cloned();
+        let has_slot = request.extensions().get::<Slot<T>>().is_some();
+        let page = request.uri().path_and_query();
+        let (layers, slot) = options.enter(outside, has_slot, page, || {
+            let fields = RequestFields::from(request.headers());
+            match &options.bind {
+                Some(bind) => fields.with_bind(bind(&request)),
+                None => fields,
+            }
+        });
+        let session = Running::of(&slot);
+        request.extensions_mut().insert::<Slot<T>>(slot);
+        request.extensions_mut().insert(layers);
         SessionFuture {
             inner: self.inner.call(request),
             session,

@@ -6,13 +6,77 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::adapters::next_page::SignInPage;
-use crate::{Session, SessionData, Sessions};
+use crate::{RequestFields, Session, SessionData, Sessions};
 
-/// What a middleware puts into the extensions of a request, with the page that was asked for as its framework has it.
+/// The configuration of a middleware. `B` is the closure of `bind_with`, which takes a request of its framework.
+pub(crate) struct Options<T, B: ?Sized> {
+    pub(crate) sessions: Sessions<T>,
+    /// The page, or the error that says what is wrong with it.
+    sign_in: Option<Result<Arc<SignInPage>, LayerError>>,
+    pub(crate) bind: Option<Arc<B>>,
+}
+
+impl<T, B: ?Sized> Options<T, B> {
+    pub(crate) fn new(sessions: Sessions<T>) -> Self {
+        Self {
+            sessions,
+            sign_in: None,
+            bind: None,
+        }
+    }
+
+    pub(crate) fn set_sign_in_page(&mut self, path: &str) {
+        self.sign_in = Some(SignInPage::new(path).map(Arc::new).ok_or_else(|| LayerError {
+            problem: format!(
+                "the sign-in page {path:?} of the session layer for `{}` is no path of this site; begin it with one \
+                 `/`, percent-encode spaces and what is not ASCII, and leave out `\\` and the segments `.` and `..`",
+                type_name::<T>()
+            ),
+        }));
+    }
+}
+
+impl<T: SessionData, B: ?Sized> Options<T, B> {
+    /// What a middleware puts into the extensions of a request. Middlewares outside may have put `outside` there, and one for
+    /// the same `T` a slot. `page` is the page that was asked for. `fields` reads the request: it calls the closure of
+    /// `bind_with`, so no extensions may be borrowed.
+    pub(crate) fn enter<P: Clone>(
+        &self,
+        outside: Option<Layers>,
+        has_slot: bool,
+        page: Option<&P>,
+        fields: impl FnOnce() -> RequestFields,
+    ) -> (Layers, Slot<T, P>) {
+        let outside = outside.unwrap_or_default();
+        let session = match (outside.conflict(&self.sessions, has_slot), &self.sign_in) {
+            (Some(problem), _) => Err(LayerError { problem }),
+            (None, Some(Err(wrong))) => Err(wrong.clone()),
+            (None, _) => Ok(self.sessions.load(fields())),
+        };
+        let sign_in = match &self.sign_in {
+            Some(Ok(sign_in)) => Some((Arc::clone(sign_in), page.cloned())),
+            _ => None,
+        };
+        let name = Arc::clone(&self.sessions.config().name);
+        (Layers(Some(Arc::new((name, outside)))), Slot { session, sign_in })
+    }
+}
+
+impl<T, B: ?Sized> Clone for Options<T, B> {
+    fn clone(&self) -> Self {
+        Self {
+            sessions: self.sessions.clone(),
+            sign_in: self.sign_in.clone(),
+            bind: self.bind.clone(),
+        }
+    }
+}
+
+/// What a middleware puts into the extensions of a request. `P` is an address as the framework keeps it.
 pub(crate) struct Slot<T, P> {
     pub(crate) session: Result<Session<T>, LayerError>,
-    /// Where the guard sends guests.
-    pub(crate) sign_in: Option<(Arc<SignInPage>, P)>,
+    /// The page to which the guard sends guests, and the page that was asked for.
+    pub(crate) sign_in: Option<(Arc<SignInPage>, Option<P>)>,
 }
 
 impl<T, P: Clone> Clone for Slot<T, P> {
@@ -24,25 +88,12 @@ impl<T, P: Clone> Clone for Slot<T, P> {
     }
 }
 
-/// The sign-in page that a middleware was given, or what is wrong with it.
-pub(crate) type SignIn = Option<Result<Arc<SignInPage>, LayerError>>;
-
-pub(crate) fn sign_in<T>(path: &str) -> SignIn {
-    Some(SignInPage::new(path).map(Arc::new).ok_or_else(|| LayerError {
-        problem: format!(
-            "the sign-in page {path:?} of the session layer for `{}` is no path of this site; begin it with one `/`, \
-             percent-encode spaces and what is not ASCII, and leave out `\\` and the segments `.` and `..`",
-            type_name::<T>()
-        ),
-    }))
-}
-
 /// The session of a request that is being served, until it is taken to be finished.
 pub(crate) struct Running<T: SessionData>(Option<Session<T>>);
 
 impl<T: SessionData> Running<T> {
-    pub(crate) fn new(session: Option<Session<T>>) -> Self {
-        Self(session)
+    pub(crate) fn of<P>(slot: &Slot<T, P>) -> Self {
+        Self(slot.session.clone().ok())
     }
 
     pub(crate) fn take(&mut self) -> Option<Session<T>> {
@@ -64,30 +115,8 @@ impl<T: SessionData> Drop for Running<T> {
 pub(crate) struct Layers(Option<Arc<(Arc<str>, Layers)>>);
 
 impl Layers {
-    /// These and another one inside, with the session that it loads or the reason why it cannot.
-    pub(crate) fn enter<T>(
-        &self,
-        sessions: &Sessions<T>,
-        sign_in: &SignIn,
-        has_slot: bool,
-        load: impl FnOnce() -> Session<T>,
-    ) -> (Self, Result<Session<T>, LayerError>)
-    where
-        T: SessionData,
-    {
-        let inside = Self(Some(Arc::new((Arc::clone(&sessions.config().name), self.clone()))));
-        let session = match (self.conflict(sessions, has_slot), sign_in) {
-            (Some(problem), _) => Err(LayerError { problem }),
-            (None, Some(Err(wrong))) => Err(wrong.clone()),
-            (None, _) => Ok(load()),
-        };
-        (inside, session)
-    }
-
-    fn conflict<T>(&self, sessions: &Sessions<T>, has_slot: bool) -> Option<String>
-    where
-        T: SessionData,
-    {
+    /// Why sessions cannot be loaded inside these.
+    fn conflict<T: SessionData>(&self, sessions: &Sessions<T>, has_slot: bool) -> Option<String> {
         let data = type_name::<T>();
         if has_slot {
             return Some(format!(

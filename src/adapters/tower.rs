@@ -12,7 +12,7 @@ use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::adapters::layers::{self, LayerError, Layers, Running, SignIn};
+use crate::adapters::layers::{self, LayerError, Options, Running};
 use crate::{RequestFields, Session, SessionData, Sessions};
 
 /// Gives every request its [`Session<T>`] and every response its cookies and cache header fields.
@@ -27,18 +27,7 @@ use crate::{RequestFields, Session, SessionData, Sessions};
 /// # The order of layers
 ///
 /// ```text
-///  request
-///    |  SetSensitiveRequestHeadersLayer |  keeps the `Cookie` field out of the log
-///    |  TraceLayer                      |
-///    |  response cache                  |  has to see what may be stored, and for whom
-///    |  SessionLayer                    |  has to see the other `Vary` fields, and every status
-///    |  CorsLayer                       |  writes `Vary`
-///    |  ETag layer                      |  makes a 304, which takes no cookie
-///    |  CompressionLayer                |  writes `Vary`
-///    |  TimeoutLayer                    |  makes a response, which can carry a sign-out
-///    |  CatchPanicLayer                 |  does the same
-///    v
-///  handlers, and whatever reads the session
+#[doc = include_str!("tower/order.txt")]
 /// ```
 ///
 /// The outermost layer stands first: in axum the one that is added last, in a `ServiceBuilder` the first.
@@ -54,13 +43,11 @@ use crate::{RequestFields, Session, SessionData, Sessions};
 /// - `TraceLayer` logs no header fields by default. With `include_headers` it logs the request's `Cookie` field with the
 ///   tokens, unless that is marked sensitive before; the crate marks its `Set-Cookie` lines itself.
 pub struct SessionLayer<T> {
-    sessions: Sessions<T>,
-    sign_in: SignIn,
-    bind: Option<Arc<Bind>>,
+    options: Options<T, Bind>,
 }
 
 /// What the layer puts into the extensions. The page that was asked for is taken here: routers inside may shorten the path.
-pub(crate) type Slot<T> = layers::Slot<T, Option<PathAndQuery>>;
+pub(crate) type Slot<T> = layers::Slot<T, PathAndQuery>;
 
 type Bind = dyn Fn(&HeaderMap, &Extensions) -> Vec<u8> + Send + Sync;
 
@@ -96,9 +83,7 @@ impl<T> SessionLayer<T> {
     #[must_use]
     pub fn new(sessions: Sessions<T>) -> Self {
         Self {
-            sessions,
-            sign_in: None,
-            bind: None,
+            options: Options::new(sessions),
         }
     }
 
@@ -147,7 +132,7 @@ impl<T> SessionLayer<T> {
     #[doc(alias = "login_url")]
     #[must_use]
     pub fn sign_in_page(mut self, path: &str) -> Self {
-        self.sign_in = layers::sign_in::<T>(path);
+        self.options.set_sign_in_page(path);
         self
     }
 
@@ -199,34 +184,22 @@ impl<T> SessionLayer<T> {
     /// ```
     #[must_use]
     pub fn bind_with(mut self, bind: impl Fn(&HeaderMap, &Extensions) -> Vec<u8> + Send + Sync + 'static) -> Self {
-        self.bind = Some(Arc::new(bind));
+        self.options.bind = Some(Arc::new(bind));
         self
-    }
-}
-
-impl<T: SessionData> SessionLayer<T> {
-    fn load<B>(&self, request: &Request<B>) -> Session<T> {
-        let mut fields = RequestFields::from(request.headers());
-        if let Some(bind) = &self.bind {
-            fields = fields.with_bind(bind(request.headers(), request.extensions()));
-        }
-        self.sessions.load(fields)
     }
 }
 
 impl<T> Clone for SessionLayer<T> {
     fn clone(&self) -> Self {
         Self {
-            sessions: self.sessions.clone(),
-            sign_in: self.sign_in.clone(),
-            bind: self.bind.clone(),
+            options: self.options.clone(),
         }
     }
 }
 
 impl<T> fmt::Debug for SessionLayer<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("SessionLayer").field(&self.sessions).finish()
+        f.debug_tuple("SessionLayer").field(&self.options.sessions).finish()
     }
 }
 
@@ -236,7 +209,7 @@ impl<S, T> Layer<S> for SessionLayer<T> {
     fn layer(&self, inner: S) -> Self::Service {
         SessionService {
             inner,
-            layer: self.clone(),
+            options: self.options.clone(),
         }
     }
 }
@@ -244,21 +217,21 @@ impl<S, T> Layer<S> for SessionLayer<T> {
 /// A service with a [`SessionLayer`] around it.
 pub struct SessionService<S, T> {
     inner: S,
-    layer: SessionLayer<T>,
+    options: Options<T, Bind>,
 }
 
 impl<S: Clone, T> Clone for SessionService<S, T> {
     fn clone(&self) -> Self {
         Self {
             inner: self.inner.clone(),
-            layer: self.layer.clone(),
+            options: self.options.clone(),
         }
     }
 }
 
 impl<S, T> fmt::Debug for SessionService<S, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("SessionService").field(&self.layer.sessions).finish()
+        f.debug_tuple("SessionService").field(&self.options.sessions).finish()
     }
 }
 
@@ -276,20 +249,22 @@ where
     }
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        let layers = request.extensions().get::<Layers>().cloned().unwrap_or_default();
-        let has_slot = request.extensions().get::<Slot<T>>().is_some();
-        let SessionLayer { sessions, sign_in, .. } = &self.layer;
-        let (layers, session) = layers.enter(sessions, sign_in, has_slot, || self.layer.load(&request));
-        let page = sign_in.as_ref().and_then(|page| page.as_ref().ok());
-        let slot: Slot<T> = Slot {
-            session: session.clone(),
-            sign_in: page.map(|page| (Arc::clone(page), request.uri().path_and_query().cloned())),
-        };
-        request.extensions_mut().insert(slot);
+        let (headers, extensions) = (request.headers(), request.extensions());
+        let page = request.uri().path_and_query();
+        let has_slot = extensions.get::<Slot<T>>().is_some();
+        let (layers, slot) = self.options.enter(extensions.get().cloned(), has_slot, page, || {
+            let fields = RequestFields::from(headers);
+            match &self.options.bind {
+                Some(bind) => fields.with_bind(bind(headers, extensions)),
+                None => fields,
+            }
+        });
+        let session = Running::of(&slot);
+        request.extensions_mut().insert::<Slot<T>>(slot);
         request.extensions_mut().insert(layers);
         ResponseFuture {
             inner: self.inner.call(request),
-            session: Running::new(session.ok()),
+            session,
         }
     }
 }
@@ -318,19 +293,14 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let result = ready!(this.inner.poll(cx));
-        let Some(session) = this.session.take() else {
-            return Poll::Ready(result);
-        };
-        let mut response = match result {
-            Ok(response) => response,
-            Err(error) => {
-                session.abandon();
-                return Poll::Ready(Err(error));
+        let mut result = ready!(this.inner.poll(cx));
+        if let Some(session) = this.session.take() {
+            match &mut result {
+                Ok(response) => session.finish(response.status().as_u16(), response.headers_mut()),
+                Err(_) => session.abandon(),
             }
-        };
-        session.finish(response.status().as_u16(), response.headers_mut());
-        Poll::Ready(Ok(response))
+        }
+        Poll::Ready(result)
     }
 }
 

@@ -239,6 +239,8 @@ pub(crate) fn finish_by_hand<T: Serialize + DeserializeOwned + Send + Sync + 'st
 /// A middleware that binds every session to a request field of the tests.
 pub(crate) fn bound<T>(sessions: Sessions<T>) -> Middleware<T> {
     Middleware::new(sessions).bind_with(|request| {
+        // This borrows the extensions to change them.
+        drop(request.connection_info());
         let device = request.headers().get("x-device");
         device.map(|device| device.as_bytes().to_vec()).unwrap_or_default()
     })
