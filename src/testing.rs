@@ -35,17 +35,22 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod cookie;
+
 use std::error::Error;
 use std::fmt;
-use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use time::{Date, Month, OffsetDateTime};
+use time::OffsetDateTime;
 
 use crate::headers::cookie::{LARGEST, SameSite};
 use crate::headers::{RequestFields, ResponseHeaders};
-use crate::time::{LONGEST_LIFE, from_seconds, now, to_seconds};
+use crate::time::{from_seconds, now, to_seconds};
+
+pub use self::cookie::Cookie;
+
+use self::cookie::trim;
 
 /// A browser that visits one host, over https, with a clock that stands still until the test moves it.
 ///
@@ -80,30 +85,6 @@ pub struct Browser {
     path: String,
     /// The oldest first.
     cookies: Vec<Cookie>,
-}
-
-/// A cookie as the browser keeps it.
-#[derive(Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Cookie {
-    /// The name; empty for a line without `=`.
-    pub name: String,
-    /// The value, quotes included.
-    pub value: String,
-    /// Requests to this path and below it carry the cookie.
-    pub path: String,
-    /// `Domain` in lower case; `None` if only the host itself gets the cookie.
-    pub domain: Option<String>,
-    /// When the cookie expires; `None` if it goes when the browser is closed.
-    pub expires: Option<OffsetDateTime>,
-    /// Whether only https carries it.
-    pub secure: bool,
-    /// Whether scripts cannot read it.
-    pub http_only: bool,
-    /// `SameSite`; `None` if the line has none.
-    pub same_site: Option<SameSite>,
-    /// Whether it belongs to one embedding site (CHIPS).
-    pub partitioned: bool,
 }
 
 /// Why a browser would not keep a cookie.
@@ -201,7 +182,8 @@ impl Browser {
     /// If a browser would drop the line: it then keeps what it had.
     pub fn set_cookie(&mut self, line: &str) -> Result<(), Refused> {
         let refuse = |why: String| Refused(format!("a browser refuses the cookie {}: {why}", without_value(line)));
-        let cookie = self.parse(line).map_err(refuse)?;
+        let (cookie, has_path) = Cookie::parse(line, &self.path, to_seconds(self.now())).map_err(refuse)?;
+        self.check(&cookie, has_path).map_err(refuse)?;
         match self.cookies.iter_mut().find(|other| other.is_same(&cookie)) {
             Some(old) => *old = cookie,
             None => self.cookies.push(cookie),
@@ -291,58 +273,7 @@ impl Browser {
         self.cookies.retain(|cookie| cookie.is_kept(now));
     }
 
-    /// RFC 6265bis, sections 5.6 and 5.7; the error says what to change.
-    fn parse(&self, line: &str) -> Result<Cookie, String> {
-        if line.bytes().any(|byte| byte.is_ascii_control() && byte != b'\t') {
-            return Err("it has control characters; remove them".into());
-        }
-        let mut parts = line.split(';');
-        let pair = parts.next().unwrap_or_default();
-        let (name, value) = pair.split_once('=').unwrap_or(("", pair));
-        let default_path = match self.path.rsplit_once('/') {
-            Some((folder, _)) if folder.starts_with('/') => folder,
-            _ => "/",
-        };
-        let mut cookie = Cookie {
-            value: trim(value).to_owned(),
-            ..Cookie::new(trim(name), default_path)
-        };
-        let (mut max_age, mut expires, mut has_path) = (None, None, false);
-        for part in parts {
-            let (attribute, value) = part.split_once('=').unwrap_or((part, ""));
-            let value = trim(value);
-            if value.len() > LONGEST_ATTRIBUTE {
-                continue;
-            }
-            match trim(attribute).to_ascii_lowercase().as_str() {
-                "expires" => expires = parse_date(value).or(expires),
-                "max-age" => max_age = parse_max_age(value).or(max_age),
-                "domain" => {
-                    let domain = value.strip_prefix('.').unwrap_or(value).to_ascii_lowercase();
-                    cookie.domain = (!domain.is_empty()).then_some(domain);
-                }
-                "path" => {
-                    has_path = true;
-                    let path = if value.starts_with('/') { value } else { default_path };
-                    path.clone_into(&mut cookie.path);
-                }
-                "secure" => cookie.secure = true,
-                "httponly" => cookie.http_only = true,
-                "samesite" => cookie.same_site = parse_same_site(value),
-                "partitioned" => cookie.partitioned = true,
-                _ => {}
-            }
-        }
-        let now = to_seconds(self.now());
-        let until = max_age.map(|seconds| now.saturating_add(seconds)).or(expires);
-        cookie.expires = until.map(|until| from_seconds(until.min(now.saturating_add(LONGEST_LIFE))));
-        match self.problem(&cookie, has_path) {
-            Some(problem) => Err(problem),
-            None => Ok(cookie),
-        }
-    }
-
-    fn problem(&self, cookie: &Cookie, has_path: bool) -> Option<String> {
+    fn check(&self, cookie: &Cookie, has_path: bool) -> Result<(), String> {
         let size = cookie.name.len() + cookie.value.len();
         let prefixed = if cookie.name.is_empty() {
             &cookie.value
@@ -364,7 +295,7 @@ impl Browser {
         };
         let problem = match () {
             () if size == 0 => "it has neither a name nor a value",
-            () if size > LARGEST => return Some(format!("name and value take {size} bytes of at most {LARGEST}")),
+            () if size > LARGEST => return Err(format!("name and value take {size} bytes of at most {LARGEST}")),
             () if is_prefixed && cookie.name.is_empty() => {
                 "it has no name and a value that begins like a protected name"
             }
@@ -378,53 +309,15 @@ impl Browser {
             () if !self.is_https && self.cookies.iter().any(|other| hides(&other)) => {
                 "it came over plain http and would hide a `Secure` cookie"
             }
-            () => return None,
+            () => return Ok(()),
         };
-        Some(problem.to_owned())
+        Err(problem.to_owned())
     }
 }
 
 impl Default for Browser {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-impl Cookie {
-    fn new(name: &str, path: &str) -> Self {
-        Self {
-            name: name.to_owned(),
-            value: String::new(),
-            path: path.to_owned(),
-            domain: None,
-            expires: None,
-            secure: false,
-            http_only: false,
-            same_site: None,
-            partitioned: false,
-        }
-    }
-
-    /// Whether one replaces the other.
-    fn is_same(&self, other: &Self) -> bool {
-        (&self.name, &self.domain, &self.path, self.partitioned)
-            == (&other.name, &other.domain, &other.path, other.partitioned)
-    }
-
-    fn is_kept(&self, now: OffsetDateTime) -> bool {
-        self.expires.is_none_or(|expires| expires > now)
-    }
-}
-
-impl fmt::Debug for Cookie {
-    /// Without the value: it may be a session.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cookie")
-            .field("name", &self.name)
-            .field("path", &self.path)
-            .field("domain", &self.domain)
-            .field("expires", &self.expires)
-            .finish_non_exhaustive()
     }
 }
 
@@ -436,9 +329,6 @@ impl fmt::Display for Refused {
 
 impl Error for Refused {}
 
-/// Most bytes of an attribute's value.
-const LONGEST_ATTRIBUTE: usize = 1024;
-
 /// Name and attributes of a line.
 fn without_value(line: &str) -> String {
     let (pair, attributes) = line.split_once(';').unwrap_or((line, ""));
@@ -446,94 +336,10 @@ fn without_value(line: &str) -> String {
     format!("`{}=…;{attributes}`", name.escape_debug())
 }
 
-fn trim(text: &str) -> &str {
-    text.trim_matches([' ', '\t'])
-}
-
 /// Whether a request to `path` carries a cookie of `cookie_path` (section 5.1.4).
 fn is_below(path: &str, cookie_path: &str) -> bool {
     path.strip_prefix(cookie_path)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || cookie_path.ends_with('/'))
-}
-
-fn parse_same_site(value: &str) -> Option<SameSite> {
-    match value.to_ascii_lowercase().as_str() {
-        "strict" => Some(SameSite::Strict),
-        "lax" => Some(SameSite::Lax),
-        "none" => Some(SameSite::None),
-        _ => None,
-    }
-}
-
-/// Seconds; 0 removes the cookie, as all that is negative does (section 5.6.2).
-fn parse_max_age(value: &str) -> Option<u64> {
-    let (is_negative, digits) = value.strip_prefix('-').map_or((false, value), |digits| (true, digits));
-    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    // Digits alone: what does not fit is too large.
-    let seconds = digits.parse().unwrap_or(u64::MAX);
-    Some(if is_negative { 0 } else { seconds })
-}
-
-/// Seconds since 1970, 0 for earlier dates (section 5.1.1, which reads almost any order).
-fn parse_date(text: &str) -> Option<u64> {
-    let is_delimiter = |c: char| matches!(c, '\t' | ' '..='/' | ';'..='@' | '['..='`' | '{'..='~');
-    let (mut time, mut day, mut month, mut year) = (None, None, None, None);
-    for token in text.split(is_delimiter) {
-        if time.is_none()
-            && let Some(found) = parse_time(token)
-        {
-            time = Some(found);
-        } else if day.is_none()
-            && let Some(found) = digits(token, 1..=2)
-        {
-            day = Some(found);
-        } else if month.is_none()
-            && let Some(found) = parse_month(token)
-        {
-            month = Some(found);
-        } else if year.is_none()
-            && let Some(found) = digits(token, 2..=4)
-        {
-            year = Some(found);
-        }
-    }
-    let year = match year? {
-        year @ 70..=99 => 1900 + year,
-        year @ 0..=69 => 2000 + year,
-        year => year,
-    };
-    let (hour, minute, second) = time?;
-    let date = Date::from_calendar_date(year.into(), month?, u8::try_from(day?).ok()?).ok()?;
-    let instant = date.with_hms(hour, minute, second).ok()?.assume_utc();
-    (year >= 1601).then(|| to_seconds(instant))
-}
-
-fn parse_time(token: &str) -> Option<(u8, u8, u8)> {
-    let mut parts = token.splitn(3, ':');
-    let mut field = |is_last: bool| {
-        let part = parts.next()?;
-        let number = digits(part, 1..=2)?;
-        let is_whole = part.bytes().all(|byte| byte.is_ascii_digit());
-        (is_last || is_whole).then(|| u8::try_from(number).ok())?
-    };
-    Some((field(false)?, field(false)?, field(true)?))
-}
-
-fn parse_month(token: &str) -> Option<Month> {
-    const MONTHS: [&str; 12] = [
-        "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
-    ];
-    let start = token.get(..3)?.to_ascii_lowercase();
-    let number = (1..).zip(MONTHS).find(|(_, month)| *month == start);
-    Month::try_from(number?.0).ok()
-}
-
-/// The number that a token begins with, if it has so many digits.
-fn digits(token: &str, count: RangeInclusive<usize>) -> Option<u16> {
-    let length = token.bytes().take_while(u8::is_ascii_digit).count();
-    count.contains(&length).then(|| token[..length].parse().ok())?
 }
 
 #[cfg(test)]

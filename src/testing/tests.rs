@@ -1,5 +1,6 @@
 //! Tests of `testing.rs`.
 
+use super::cookie::parse_date;
 use super::*;
 
 const START: u64 = 1_800_000_000;
