@@ -1,4 +1,4 @@
-//! What a session is during one request: its data and facts, what was done to it, how long it lives, and what is told of it.
+//! A session during one request: its data and facts, its changes, its lifetime and its events.
 
 pub(crate) mod content;
 pub(crate) mod event;

@@ -1,4 +1,4 @@
-//! `Sessions<T>`: everything that an application's sessions have in common, and the way of one request through them.
+//! `Sessions<T>`: everything that an application's sessions have in common, and how a request passes through them.
 
 mod alarm;
 pub(crate) mod builder;
@@ -45,7 +45,7 @@ use self::builder::{Builder, Checks, Clock, Config};
 ///
 /// let sessions = Sessions::<Login>::builder(KeyRing::new(Key::generate()?)).audience("shop").build()?;
 ///
-/// // A request comes in, somebody signs in, the response goes out.
+/// // A request comes in, a visitor signs in, the response goes out.
 /// let mut session = sessions.load(RequestFields::from_cookies(["theme=dark"]));
 /// session.start(Login { user: 7 })?;
 /// let mut headers = vec![("Content-Type".to_owned(), "text/html".to_owned())];
@@ -83,7 +83,7 @@ impl Keys {
             place.map(|place| PlacedRing::new(Arc::clone(ring), place))
         };
         let session = placed(&config.name);
-        // Without any idle timeout the name may be too long for this one, and it is never used.
+        // Without an idle timeout this name may be too long. It is then never used.
         let activity = placed(&config.activity_name).or_else(|| placed(&config.name));
         let (Some(session), Some(activity)) = (session, activity) else {
             return Err(ConfigError::new(
@@ -103,8 +103,8 @@ impl Keys {
 }
 
 impl<T: SessionData> Sessions<T> {
-    /// Configures sessions that are sealed with the keys of this ring (a [`KeyRing`] or an `Arc` of one). Servers with the same
-    /// ring open each other's sessions.
+    /// Configures sessions that are sealed with the keys of this ring (a [`KeyRing`] or an `Arc` of one). Servers with
+    /// the same ring open each other's sessions.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -147,7 +147,8 @@ impl<T: SessionData> Sessions<T> {
         Session::new(self.clone(), fields, None)
     }
 
-    /// The session of a request at `now`, for tests and simulations: its clock stands still. Fractions of a second are dropped.
+    /// The session of a request at `now`, for tests and simulations: its clock does not move. Fractions of a second are
+    /// dropped.
     ///
     /// ```
     /// use time::Duration;
@@ -169,9 +170,9 @@ impl<T: SessionData> Sessions<T> {
 
     /// Replaces the key ring while requests run: every later opening and sealing uses the new one.
     ///
-    /// All sessions under a key that the new ring lacks are over, also if the key is in use, since this is how a stolen secret is
-    /// dropped. A rotation keeps the old key in the ring until they have expired. The observer hears of the new ring
-    /// ([`Event::KeysInUse`]) and of every key that it lacks ([`Event::KeyDropped`]).
+    /// All sessions under a key that the new ring lacks end, even if the key is in use: this is how a stolen secret is
+    /// dropped. A rotation keeps the old key in the ring until its sessions have expired. The observer gets an event
+    /// for the new ring ([`Event::KeysInUse`]) and one for every key that it lacks ([`Event::KeyDropped`]).
     ///
     /// ```
     /// use sealed_session::{Reason, SessionState};
@@ -204,7 +205,7 @@ impl<T: SessionData> Sessions<T> {
         let ids = ring.all().map(|KeyAt { key, .. }| key.id());
         let opens = ids.filter(|&id| id != seals).collect();
         self.observe(&Event::KeysInUse { seals, opens });
-        // Kept for another one who listens, if nobody does here.
+        // Without an observer, the ring keeps it for other sessions that have one.
         if self.shared.observer.is_some()
             && let Some((path, key_id)) = ring.take_made()
         {
@@ -215,13 +216,14 @@ impl<T: SessionData> Sessions<T> {
 
     /// Refuses all sessions that started before `instant`: the cut-off, which ends every session at once.
     ///
-    /// It can only be raised, so mind an `instant` in the future: until it has come, sessions that start are refused too. It holds
-    /// in this process, and wherever the revocation list carries it: [`Revocations`](crate::revocation::Revocations) to other
-    /// servers, a [`RevocationFile`](crate::revocation::RevocationFile) past a restart.
+    /// The cut-off can only be raised. Beware of an `instant` in the future: until then, new sessions are refused too.
+    /// The cut-off holds in this process, and wherever the revocation list carries it:
+    /// [`Revocations`](crate::revocation::Revocations) to other servers, a
+    /// [`RevocationFile`](crate::revocation::RevocationFile) past a restart.
     ///
-    /// Tokens keep a start in whole seconds, rounded down, so an `instant` with a fraction is rounded up: what starts within
-    /// the same second is refused too. An `instant` in whole seconds spares what started within that second: if its fraction
-    /// was cut off, as logs and `date` do, add a second.
+    /// Tokens keep their start in whole seconds, rounded down. So an `instant` with a fraction is rounded up: sessions
+    /// that start within the same second are refused too. An `instant` in whole seconds spares the sessions that
+    /// started within that second: if its fraction was cut off, as logs and `date` do, add a second.
     ///
     /// ```
     /// use time::Duration;
@@ -246,15 +248,16 @@ impl<T: SessionData> Sessions<T> {
         }
     }
 
-    /// Refuses sessions of this id from now on, wherever a copy of their cookie is and the revocation list is known (see
-    /// [`revoke_on_end`](Builder::revoke_on_end)).
+    /// Refuses sessions of this id from now on, all copies of their cookie included, wherever the revocation list is
+    /// known (see [`revoke_on_end`](Builder::revoke_on_end)).
     ///
-    /// The list keeps the entry for the longest absolute timeout and 10 minutes, since only the id of the session is known: it may
-    /// have started on a server whose clock is 5 minutes ahead, and a server that is 5 minutes behind must still refuse it.
+    /// The list keeps the entry for the longest absolute timeout and 10 minutes, since only the id of the session is
+    /// known: it may have started on a server whose clock is 5 minutes ahead, and a server whose clock is 5 minutes
+    /// slow must still refuse it.
     ///
-    /// A request that is being served with that session sends none any more: neither its changes, nor a new id, nor a session that
-    /// it starts. So use [`end`](Session::end) or [`start`](Session::start) for the session of the same request, and revoke the
-    /// old id of a [`cycle_id`](Session::cycle_id) when [`Event::Cycled`] tells it.
+    /// A request that is being served with that session no longer sends one: neither its changes, nor a new id, nor a
+    /// session that it starts. So use [`end`](Session::end) or [`start`](Session::start) for the session of the same
+    /// request, and revoke the old id of a [`cycle_id`](Session::cycle_id) when [`Event::Cycled`] tells it.
     ///
     /// ```
     /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
@@ -274,7 +277,7 @@ impl<T: SessionData> Sessions<T> {
         self.observe(&Event::Revoked { id });
     }
 
-    /// Revokes those of what came with a request that end, if sign-outs revoke.
+    /// Revokes the sessions that came with a request and now end, if sign-outs revoke.
     fn end(&self, genuine: &[Genuine], ends: impl Fn(&Genuine) -> bool, now: u64) {
         if self.shared.config.revoke_on_end {
             let ended = || genuine.iter().filter(|came| ends(came));
@@ -285,15 +288,15 @@ impl<T: SessionData> Sessions<T> {
     }
 
     fn revoke_until(&self, id: SessionId, until: u64, now: u64) {
-        // No token that any server takes now lasts longer.
+        // No token that a server accepts now lasts longer.
         let until = from_seconds(until.min(now.saturating_add(LONGEST_LIFE + LEEWAY)));
         self.shared
             .revocations
             .revoke_at(Revocation { id, until }, from_seconds(now));
     }
 
-    /// When no server takes a token of this session any more: neither one with the `expires` of the token that came, nor one
-    /// that is sealed anew. Its frame tells, if this version can read it.
+    /// From when on no server accepts a token of this session: neither the one that came, which `expires`, nor one that
+    /// is sealed anew. The frame tells, if this version can read it.
     fn end_of(&self, expires: u32, frame: Option<&Frame>, now: u64) -> u64 {
         let lifetimes = &self.shared.config.lifetimes;
         match frame {
@@ -305,15 +308,15 @@ impl<T: SessionData> Sessions<T> {
         }
     }
 
-    /// The same for any session that there can be: it started at the latest now, by the clock that is furthest ahead.
+    /// The same for every possible session: it started at the latest now, by the clock that is furthest ahead.
     fn end_of_any(&self, now: u64) -> u64 {
         now.saturating_add(LEEWAY + self.shared.config.lifetimes.longest() + LEEWAY)
     }
 
     /// The value of a `Cookie` header field with a session that starts now, for an application's own tests.
     ///
-    /// Now is what the [clock](Builder::clock) of these sessions says. The session is an ordinary one, not a remembered one, and is
-    /// bound to nothing. The observer hears of it, as of any other.
+    /// Now is the time of these sessions' [clock](Builder::clock). The session is an ordinary one, not a remembered
+    /// one, and is bound to nothing. The observer gets its events, as for any other.
     ///
     /// # Errors
     /// As [`Session::start`].
@@ -331,7 +334,8 @@ impl<T: SessionData> Sessions<T> {
         self.cookie_for_at(data, from_seconds(self.now()))
     }
 
-    /// The value of a `Cookie` header field with a session that started at `now`, otherwise as [`cookie_for`](Self::cookie_for).
+    /// The value of a `Cookie` header field with a session that started at `now`, otherwise as
+    /// [`cookie_for`](Self::cookie_for).
     ///
     /// # Errors
     /// As [`Session::start`].
@@ -384,7 +388,7 @@ impl<T: SessionData> Sessions<T> {
         (self.shared.clock)()
     }
 
-    /// Counts what a look at the cookies of a request came to, and returns the warnings that are due.
+    /// Counts the result of a look at the cookies of a request, and returns the warnings that are due.
     fn looked(&self, refused: Option<(Reason, Option<KeyId>)>, now: u64) -> Vec<Event> {
         match self.shared.observer {
             Some(_) => self.shared.alarm.looked(refused, now),
@@ -392,7 +396,7 @@ impl<T: SessionData> Sessions<T> {
         }
     }
 
-    /// Step 7 of opening, but for the flags.
+    /// Step 7 of opening, without the flags.
     fn judge(&self, frame: &Frame, id: SessionId, now: u64) -> Result<(), Reason> {
         let started = frame.started.into();
         self.shared.config.lifetimes.judge(started, frame.remembered, now)?;
@@ -402,7 +406,7 @@ impl<T: SessionData> Sessions<T> {
         Ok(())
     }
 
-    /// Whether a session of this id, which started at this Unix second, is revoked or lies before the cut-off.
+    /// Whether a session of this id, which started at this Unix second, is revoked or started before the cut-off.
     fn is_revoked(&self, id: SessionId, started: u64) -> bool {
         let cut_off = self.shared.cut_off.load(Ordering::Acquire);
         let of_list = self.shared.revocations.cut_off().map_or(0, to_seconds_rounded_up);
@@ -426,7 +430,7 @@ impl<T: SessionData> Sessions<T> {
         signed_in_if.is_none_or(|signed_in_if| signed_in_if(data))
     }
 
-    /// Whether a session that is not served, with this payload, is a guest's for certain.
+    /// Whether a session with this payload, which is not served, is certainly a guest's.
     fn is_guest(&self, payload: &[u8]) -> bool {
         self.shared.checks.signed_in_if.is_some()
             && from_payload(payload).is_some_and(|data| !self.counts_as_signed_in(&data))

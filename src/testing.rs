@@ -1,7 +1,7 @@
 //! Feature `testing`: a browser for an application's own tests.
 //!
-//! [`Browser`] keeps the cookies of responses as browsers do and writes the `Cookie` field of the next request. It brings
-//! a clock that the test moves. A session and its cookies then expire together, and no test waits.
+//! [`Browser`] keeps the cookies of responses as browsers do and writes the `Cookie` field of the next request. It
+//! brings a clock that the test moves. A session and its cookies then expire together, and no test waits.
 //!
 //! ```
 //! use std::time::Duration;
@@ -20,7 +20,7 @@
 //!     .clock(ada.clock())
 //!     .build()?;
 //!
-//! // She signs in. The handlers of an application stand here; with axum or actix, `ada.cookie_field()` goes into the request.
+//! // She signs in. An application calls its handlers here, with `ada.cookie_field()` in the request (axum, actix).
 //! let mut session = sessions.load(ada.fields());
 //! session.start(Login { user: 7 })?;
 //! let mut headers = Vec::new();
@@ -52,18 +52,19 @@ pub use self::cookie::Cookie;
 
 use self::cookie::trim;
 
-/// A browser that visits one host, over https, with a clock that stands still until the test moves it.
+/// A browser that visits one host, over https, with a clock that only the test moves.
 ///
-/// It follows RFC 6265bis: name prefixes, `Secure`, `Max-Age`, `Expires`, `Path` and the limits of one cookie. What a browser drops
-/// without a word makes [`receive`](Self::receive) panic, so that a test fails where the cookie is lost.
+/// It follows RFC 6265bis: name prefixes, `Secure`, `Max-Age`, `Expires`, `Path` and the limits of one cookie. If a
+/// browser would drop a cookie without a word, [`receive`](Self::receive) panics, so that a test fails where the cookie
+/// is lost.
 ///
-/// It knows neither its host nor other sites: it believes every `Domain`, and keeps `SameSite` without a use for it.
+/// It knows neither its host nor other sites: it accepts every `Domain`, and keeps `SameSite` without using it.
 ///
 /// A clone has the same cookies and the same clock from then on: a thief with a copy, or a second tab.
 ///
 /// # Examples
 ///
-/// What a sibling subdomain plants is sent beside the host's own cookie, and cannot be a `__Host-` cookie:
+/// A cookie that a sibling subdomain plants is sent beside the host's own cookie, and cannot be a `__Host-` cookie:
 ///
 /// ```
 /// use sealed_session::testing::Browser;
@@ -79,7 +80,7 @@ use self::cookie::trim;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Browser {
-    /// Since 1970.
+    /// The time since 1970.
     clock: Arc<Mutex<Duration>>,
     is_https: bool,
     path: String,
@@ -100,7 +101,7 @@ impl Browser {
         Self::at(now())
     }
 
-    /// A browser without cookies. Its clock shows this instant, in seconds since 1970.
+    /// A browser without cookies. Its clock shows this time, in seconds since 1970.
     #[must_use]
     pub fn at(unix_seconds: u64) -> Self {
         Self {
@@ -143,13 +144,13 @@ impl Browser {
         move || from_seconds(clock.lock().unwrap_or_else(PoisonError::into_inner).as_secs())
     }
 
-    /// What the clock shows, in whole seconds.
+    /// The time of the clock, in whole seconds.
     #[must_use]
     pub fn now(&self) -> OffsetDateTime {
         self.clock()()
     }
 
-    /// Lets time pass, for everybody who shares the clock.
+    /// Lets time pass, for all browsers and sessions that share the clock.
     pub fn pass(&self, time: Duration) {
         let mut clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
         *clock = clock.saturating_add(time);
@@ -179,7 +180,7 @@ impl Browser {
     ///
     /// # Errors
     ///
-    /// If a browser would drop the line: it then keeps what it had.
+    /// If a browser would drop the line: it then keeps its old cookie.
     pub fn set_cookie(&mut self, line: &str) -> Result<(), Refused> {
         let refuse = |why: String| Refused(format!("a browser refuses the cookie {}: {why}", without_value(line)));
         let (cookie, has_path) = Cookie::parse(line, &self.path, to_seconds(self.now())).map_err(refuse)?;
@@ -195,7 +196,8 @@ impl Browser {
     /// Puts cookies in by hand, spelled as in a `Cookie` field and unchecked: from
     /// [`Sessions::cookie_for`](crate::Sessions::cookie_for), stolen, planted or garbage.
     ///
-    /// A cookie that is there keeps its attributes. A new one goes to every path of this host until the browser is closed.
+    /// A cookie that is there keeps its attributes. A new one goes to every path of this host until the browser is
+    /// closed.
     ///
     /// ```
     /// use sealed_session::testing::Browser;

@@ -25,10 +25,11 @@ use crate::{RequestFields, Session, SessionData, Sessions, WriteError};
 ///
 /// Handlers take the session with the extractor. A request that does not look at its session costs no cryptography.
 ///
-/// Put the middleware inside a response cache and outside of `Compress`, `Cors` and whatever sets an `ETag`; in actix, the
-/// one that is wrapped last is the outermost. The documentation of `SessionLayer` draws the order and has the reasons.
+/// Put the middleware inside a response cache and outside of `Compress`, `Cors` and any middleware that sets an `ETag`;
+/// in actix, the middleware that is wrapped last is the outermost. The documentation of `SessionLayer` draws the order
+/// and has the reasons.
 ///
-/// An error that a handler returns becomes a response with the session's cookies and cache header fields too.
+/// An error that a handler returns also becomes a response with the session's cookies and cache header fields.
 ///
 /// ```no_run
 /// use actix_web::{App, HttpServer, web};
@@ -61,7 +62,7 @@ type Slot<T> = layers::Slot<T, PathAndQuery>;
 type Bind = dyn Fn(&ServiceRequest) -> Vec<u8> + Send + Sync;
 
 impl<T> SessionMiddleware<T> {
-    /// A middleware for these sessions. By default it sends guests nowhere and binds sessions to nothing.
+    /// A middleware for these sessions. By default it has no sign-in page and binds sessions to nothing.
     ///
     /// ```
     /// use actix_web::{App, test, web};
@@ -98,16 +99,16 @@ impl<T> SessionMiddleware<T> {
         }
     }
 
-    /// The page to which [`RequireSession`] sends guests who look for another one (303 See Other); it may have a query and a
-    /// fragment. Default: none, every guest gets a 401.
+    /// The page to which [`RequireSession`] sends guests who ask for another page (303 See Other). It may have a query
+    /// and a fragment. Default: none, every guest gets a 401.
     ///
-    /// The page that was asked for goes along as `next`, for [`next_page`](crate::next_page()) to read back, if it is a path of
-    /// this site and encoded at most 1,024 bytes long. A request is sent there only if it is a GET or HEAD with
-    /// `Sec-Fetch-Mode: navigate`, or, where a browser does not send that field (over plain http), with an `Accept` that names
-    /// `text/html`. A `fetch` by a script and a form that was sent get the 401.
+    /// The address gets the page that was asked for as `next`, which [`next_page`](crate::next_page()) reads back, if
+    /// that page is a path of this site and takes at most 1,024 bytes when encoded. Guests are sent there only by a GET
+    /// or HEAD with `Sec-Fetch-Mode: navigate`, or, if the browser does not send that field (over plain http), with an
+    /// `Accept` that names `text/html`. The `fetch` of a script and a submitted form get the 401.
     ///
-    /// Anything but a path of this site (it begins with one `/`, is visible ASCII, has no `\` and no segment `.` or `..`) is a
-    /// mistake: everything that takes the session is then answered with a [`LayerError`], which says so.
+    /// Anything but a path of this site (it begins with one `/`, is visible ASCII, has no `\` and no segment `.` or
+    /// `..`) is a mistake: every handler that takes the session then gets a [`LayerError`], which says so.
     ///
     /// ```
     /// use actix_web::{App, test, web};
@@ -146,8 +147,8 @@ impl<T> SessionMiddleware<T> {
         self
     }
 
-    /// Binds every session to a value that client and server know and that does not travel with the request, such as
-    /// the hash of a client certificate. Default: empty.
+    /// Binds every session to a value that client and server know and that is not in the request, such as the hash of a
+    /// client certificate. Default: empty.
     ///
     /// ```
     /// use actix_web::{App, HttpMessage, test, web};
@@ -316,7 +317,7 @@ where
                 Ok(response)
             }
             Err(error) => {
-                // Made once, and here: what a response says may differ from its error's `status_code`.
+                // The response is made once, and here: its status may differ from the error's `status_code`.
                 let mut response = error.as_response_error().error_response();
                 session.finish(response.status().as_u16(), response.headers_mut());
                 Err(InternalError::from_response(error, response).into())
@@ -395,7 +396,7 @@ impl<T: SessionData> FromRequest for RequireSession<T> {
     }
 }
 
-/// A guest came to a handler that demands a visitor who is signed in; with the address to go to, if there is one.
+/// A guest asked for a handler that is for signed-in visitors; with the address of the sign-in page, if there is one.
 #[derive(Debug)]
 struct SignInFirst(Option<HeaderValue>);
 
@@ -421,7 +422,7 @@ impl ResponseError for SignInFirst {
                 .finish(),
             None => plain_text(StatusCode::UNAUTHORIZED, SIGN_IN_FIRST.to_owned()),
         };
-        // Who is sent where depends on more request fields than `Vary` should name.
+        // The answer depends on more request fields than `Vary` should name.
         let no_store = HeaderValue::from_static("no-store");
         response.headers_mut().insert(header::CACHE_CONTROL, no_store);
         response
@@ -442,7 +443,8 @@ impl ResponseError for WriteError {
     }
 }
 
-/// Says its type: otherwise a browser guesses, and a type's name with its `<` and `>` may look like a page.
+/// With a content type: otherwise the browser guesses, and the name of a Rust type with its `<` and `>` may look like a
+/// page.
 fn plain_text(status: StatusCode, text: String) -> HttpResponse<BoxBody> {
     HttpResponse::build(status)
         .insert_header(header::ContentType::plaintext())

@@ -51,7 +51,7 @@ fn sign_in_first<T: SessionData>(parts: &Parts) -> Response {
     }
 }
 
-/// Who is sent where depends on more request fields than `Vary` should name.
+/// The answer depends on more request fields than `Vary` should name.
 const NO_STORE: (HeaderName, HeaderValue) = (CACHE_CONTROL, HeaderValue::from_static("no-store"));
 
 impl IntoResponse for LayerError {

@@ -1,4 +1,4 @@
-//! Features `axum` and `actix`: the extractor that lets only those pass who are signed in.
+//! Features `axum` and `actix`: the extractor that lets only signed-in visitors pass.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -7,14 +7,14 @@ use std::sync::Arc;
 use crate::session::Content;
 use crate::{Session, SessionData, WriteError};
 
-/// An extractor for handlers that demand a visitor who is signed in (features `axum` and `actix`): for others they are not
+/// An extractor for handlers that need a signed-in visitor (features `axum` and `actix`). For others the handler is not
 /// called.
 ///
-/// By default every valid session counts as signed in: **a guest with a cart passes.** As soon as guests have sessions, tell the
-/// builder with [`signed_in_if`](crate::Builder::signed_in_if) which data are those of a user. Guests get a 401, or a redirect
-/// if they look for a page and the layer has a `sign_in_page`.
+/// By default every valid session counts as signed in: **a guest with a cart passes.** As soon as guests have sessions,
+/// tell the builder with [`signed_in_if`](crate::Builder::signed_in_if) which data are those of a user. Guests get a
+/// 401, or a redirect if they ask for a page and the layer has a `sign_in_page`.
 ///
-/// It is the session too: what [`Session`] can do, it can, and `Session::clone(&session)` is another handle of it.
+/// It is also the session: it has the methods of [`Session`], and `Session::clone(&session)` is another handle of that.
 ///
 /// ```
 /// use sealed_session::{RequireSession, WriteError};
@@ -29,7 +29,7 @@ use crate::{Session, SessionData, WriteError};
 ///
 /// # A guard of your own
 ///
-/// An extractor that asks for more takes this one first. In axum:
+/// An extractor with more conditions calls this one first. In axum:
 ///
 #[cfg_attr(feature = "axum", doc = "```")]
 #[cfg_attr(not(feature = "axum"), doc = "```ignore")]
@@ -80,7 +80,7 @@ use crate::{Session, SessionData, WriteError};
 /// In actix the same is a `FromRequest` that begins with `RequireSession::<Login>::extract(request)`.
 pub struct RequireSession<T> {
     session: Session<T>,
-    /// What it let pass.
+    /// The data that the guard let pass.
     content: Arc<Content<T>>,
 }
 
@@ -124,7 +124,8 @@ impl<T: SessionData> RequireSession<T> {
         self.session.get().unwrap_or(&self.content.data)
     }
 
-    /// Changes the session data like [`Session::update`], and returns what the closure returns: there is a session to change.
+    /// Changes the session data like [`Session::update`], and returns what the closure returns, since there is a
+    /// session.
     ///
     /// # Errors
     /// As [`Session::update`], and [`WriteError::NoSession`] once the session was ended in this request.
@@ -237,5 +238,5 @@ impl<T> fmt::Debug for RequireSession<T> {
     }
 }
 
-/// What a visitor is told who was sent away by [`RequireSession`].
+/// The text for guests that [`RequireSession`] refuses.
 pub(crate) const SIGN_IN_FIRST: &str = "sign in first";

@@ -1,4 +1,5 @@
-//! What the middlewares of all frameworks share: one session per type and request, and mistakes that are told.
+//! Common to the middlewares of all frameworks: their configuration, one session per type and request, and reports of
+//! mistakes.
 
 use std::any::type_name;
 use std::error;
@@ -37,9 +38,9 @@ impl<T, B: ?Sized> Options<T, B> {
 }
 
 impl<T: SessionData, B: ?Sized> Options<T, B> {
-    /// What a middleware puts into the extensions of a request. Middlewares outside may have put `outside` there, and one for
-    /// the same `T` a slot. `page` is the page that was asked for. `fields` reads the request: it calls the closure of
-    /// `bind_with`, so no extensions may be borrowed.
+    /// What a middleware puts into the extensions of a request. Middlewares outside may have put `outside` there, and
+    /// one for the same `T` a slot. `page` is the page that was asked for. `fields` reads the request: it calls the
+    /// closure of `bind_with`, so no extensions may be borrowed.
     pub(crate) fn enter<P: Clone>(
         &self,
         outside: Option<Layers>,
@@ -102,7 +103,8 @@ impl<T: SessionData> Running<T> {
 }
 
 impl<T: SessionData> Drop for Running<T> {
-    /// A request that is cancelled or panics gets no response: what was written to its session is lost, and later writes are errors.
+    /// A request that is cancelled or panics gets no response: writes to its session are lost, and later writes are
+    /// errors.
     fn drop(&mut self) {
         if let Some(session) = self.0.take() {
             session.abandon();
@@ -139,15 +141,15 @@ impl Layers {
     }
 }
 
-/// The session layers around a route are missing, contradict each other, or have a sign-in page that is no path: a mistake
-/// of the application.
+/// The session layers around a route are missing, contradict each other, or have a sign-in page that is no path: a
+/// mistake of the application.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LayerError {
     problem: String,
 }
 
 impl LayerError {
-    /// No middleware for `T` is there; `remedy` is how one is added in this framework.
+    /// There is no middleware for `T`; `remedy` is the code that adds one in this framework.
     pub(crate) fn missing<T>(remedy: &str) -> Self {
         let data = type_name::<T>();
         Self {
@@ -164,6 +166,6 @@ impl fmt::Display for LayerError {
 
 impl error::Error for LayerError {}
 
-/// What a visitor is told when a write failed.
+/// The text for the visitor when a write failed.
 #[cfg(any(feature = "axum", feature = "actix"))]
 pub(crate) const NOT_KEPT: &str = "the session could not be kept";

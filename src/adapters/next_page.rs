@@ -1,11 +1,11 @@
 //! The page that a guest asked for: it travels to the sign-in page as `next`, and is read back there.
 
-/// The page to go to after a sign-in: what a guard put into the address of the sign-in page as `next`.
+/// The page to go to after a sign-in: a guard put it into the address of the sign-in page as `next`.
 ///
-/// The query of the sign-in page is text that anybody can write into a link. So the answer is `None` unless the first `next`, with
-/// its percent-encoding undone once, is a path of this site: it begins with one `/`, consists of visible ASCII characters,
-/// has no `\` and no segment `.` or `..`, and is at most 1,024 bytes long while it is encoded. A browser that follows it stays
-/// on the site.
+/// An attacker can write any query of the sign-in page into a link. So the answer is `None` unless the first `next`,
+/// with its percent-encoding undone once, is a path of this site: it begins with one `/`, consists of visible ASCII
+/// characters, has no `\` and no segment `.` or `..`, and takes at most 1,024 bytes when encoded. A browser that
+/// follows it stays on the site.
 ///
 /// A form without `action` is sent to the address of its own page, so the handler that signs in finds `next` there too.
 /// The query is `uri.query()` in axum, and `Some(request.query_string())` in actix.
@@ -32,7 +32,7 @@ pub fn next_page(query: Option<&str>) -> Option<String> {
 pub(crate) struct SignInPage(
     #[cfg_attr(
         not(any(feature = "axum", feature = "actix")),
-        expect(dead_code, reason = "a guard sends somebody there, and tower alone has none")
+        expect(dead_code, reason = "only a guard reads it, and tower alone has none")
     )]
     String,
 );
@@ -43,7 +43,7 @@ impl SignInPage {
         is_own_path(path).then(|| Self(path.to_owned()))
     }
 
-    /// The address to send a visitor to who asked for this page: visible ASCII.
+    /// The address of the sign-in page for a visitor who asked for this page: visible ASCII.
     #[cfg(any(feature = "axum", feature = "actix"))]
     pub(crate) fn address_for(&self, asked: Option<&str>) -> String {
         let (before, fragment) = self.0.find('#').map_or((&*self.0, ""), |at| self.0.split_at(at));
@@ -52,7 +52,7 @@ impl SignInPage {
             .map_or((before, None), |(path, query)| (path, Some(query)));
         let next = asked
             .filter(|asked| is_own_path(asked) && path_of(asked) != path)
-            // The application has said itself where to go on.
+            // The application has set `next` itself.
             .filter(|_| !query.is_some_and(|query| query.split('&').any(|pair| next_of(pair).is_some())))
             .and_then(encode);
         let Some(next) = next else {
@@ -67,10 +67,10 @@ impl SignInPage {
     }
 }
 
-/// Whether somebody looks at the response in a browser's window: only those are sent to another page. A script is told the
-/// status, and a form that was sent is not shown another one instead.
+/// Whether the response will be shown in a browser's window: only these requests are sent to another page. A script
+/// gets the status, and a submitted form does not get another page instead.
 ///
-/// A browser sends no `Sec-Fetch-Mode` over plain http, except to its own machine; then `Accept` tells.
+/// A browser sends no `Sec-Fetch-Mode` over plain http, except to its own machine; then `Accept` decides.
 #[cfg(any(feature = "axum", feature = "actix"))]
 pub(crate) fn is_navigation<'a>(
     method: &str,
@@ -90,17 +90,17 @@ pub(crate) fn is_navigation<'a>(
 
 const NEXT: &str = "next=";
 
-/// In bytes, while it is encoded: longer ones would fill the header block of the redirect.
+/// In bytes, when encoded: longer pages would fill the header block of the redirect.
 const LONGEST: usize = 1024;
 
 fn next_of(pair: &str) -> Option<&str> {
     pair.strip_prefix(NEXT).or((pair == "next").then_some(""))
 }
 
-/// Whether a browser, which reads addresses by the URL standard of the WHATWG, stays on this site with it.
+/// Whether a browser, which reads addresses by the URL standard of the WHATWG, stays on this site with this address.
 ///
-/// The standard takes `\` for `/`, and removes tabs and line ends before it looks. It also resolves `.` and `..`: `/.//host` is on
-/// this site, but the path that becomes of it, `//host`, is not. Browsers ask for no path with such segments.
+/// The standard takes `\` for `/`, and removes tabs and line ends first. It also resolves `.` and `..`: `/.//host` is
+/// on this site, but the resulting path, `//host`, is not. Browsers ask for no path with such segments.
 fn is_own_path(text: &str) -> bool {
     let is_dots = |segment: &str| {
         let segment = segment.to_ascii_lowercase().replace("%2e", ".");
@@ -116,7 +116,7 @@ fn path_of(address: &str) -> &str {
     address.split(['?', '#']).next().unwrap_or_default()
 }
 
-/// The percent-encoding of RFC 3986, of all but unreserved characters; `None` if the result is too long.
+/// The percent-encoding of RFC 3986, of all except unreserved characters; `None` if the result is too long.
 #[cfg(any(feature = "axum", feature = "actix"))]
 fn encode(text: &str) -> Option<String> {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";

@@ -1,4 +1,4 @@
-//! Feature `tower`: a layer that loads a session before a service and finishes it after.
+//! Feature `tower`: a layer that loads a session before a service is called and finishes it afterwards.
 
 use std::fmt;
 use std::future::Future;
@@ -20,9 +20,9 @@ use crate::{RequestFields, Session, SessionData, Sessions};
 /// Handlers take the session from the request's extensions ([`Session::from_extensions`]), in axum with the extractor.
 /// A request that does not look at its session costs no cryptography.
 ///
-/// If the inner service itself fails, panics or is cancelled (by a
-/// timeout outside the layer, or because the client is gone), there is no response to carry a cookie: what was written is
-/// dropped. A sign-out has revoked the session by then, but the browser keeps its cookies.
+/// If the inner service itself fails, panics or is cancelled (by a timeout outside the layer, or because the client is
+/// gone), there is no response that could carry a cookie, and writes to the session are lost. A sign-out has revoked
+/// the session by then, but the browser keeps its cookies.
 ///
 /// # The order of layers
 ///
@@ -30,29 +30,30 @@ use crate::{RequestFields, Session, SessionData, Sessions};
 #[doc = include_str!("tower/order.txt")]
 /// ```
 ///
-/// The outermost layer stands first: in axum the one that is added last, in a `ServiceBuilder` the first.
+/// The picture begins with the outermost layer: in axum the one that is added last, in a `ServiceBuilder` the first.
 ///
-/// - Of several lines of `Vary`, nginx before 1.23 keeps the last one alone. This layer makes one line of those that are
-///   written inside. `CorsLayer` and `CompressionLayer` outside add a line without `Cookie`: then nginx gives the page for
-///   guests to visitors who are signed in.
+/// - Of several `Vary` lines, nginx before 1.23 keeps only the last one. This layer joins the lines that are written
+///   inside into one. `CorsLayer` and `CompressionLayer` outside add a line without `Cookie`: then nginx gives the page
+///   for guests to visitors who are signed in.
 /// - A response cache inside gives the page of one visitor to others.
-/// - An `ETag` layer outside makes a 304 that sets cookies, which caches may store with what they freshen. One inside makes
-///   a 304 that brings neither an activity cookie nor what a GET wrote (a sign-out it does bring): write by POST. A layer
-///   that makes no 304 of a response with `Set-Cookie` may stand outside, and loses nothing.
-/// - `TimeoutLayer` and `CatchPanicLayer` outside lose what a sign-out removes from the browser.
-/// - `TraceLayer` logs no header fields by default. With `include_headers` it logs the request's `Cookie` field with the
-///   tokens, unless that is marked sensitive before; the crate marks its `Set-Cookie` lines itself.
+/// - An `ETag` layer outside makes a 304 that sets cookies, which caches may store with the page that they freshen.
+///   Inside, it makes a 304 that carries neither an activity cookie nor the write of a GET (but it does carry a
+///   sign-out): write by POST. A layer that makes no 304 of a response with `Set-Cookie` may be outside, and loses
+///   nothing.
+/// - With `TimeoutLayer` or `CatchPanicLayer` outside, a sign-out does not remove the cookies from the browser.
+/// - `TraceLayer` logs no header fields by default. With `include_headers` it logs the request's `Cookie` field with
+///   the tokens, unless a layer outside marks it as sensitive; the crate marks its `Set-Cookie` lines itself.
 pub struct SessionLayer<T> {
     options: Options<T, Bind>,
 }
 
-/// What the layer puts into the extensions. The page that was asked for is taken here: routers inside may shorten the path.
+/// The layer puts this into the extensions, with the page that was asked for: routers inside may shorten the path.
 pub(crate) type Slot<T> = layers::Slot<T, PathAndQuery>;
 
 type Bind = dyn Fn(&HeaderMap, &Extensions) -> Vec<u8> + Send + Sync;
 
 impl<T> SessionLayer<T> {
-    /// A layer for these sessions. By default it sends guests nowhere and binds sessions to nothing.
+    /// A layer for these sessions. By default it has no sign-in page and binds sessions to nothing.
     ///
     /// ```
     /// use http::{Request, Response};
@@ -87,18 +88,19 @@ impl<T> SessionLayer<T> {
         }
     }
 
-    /// The page to which `RequireSession` sends guests who look for another one (303 See Other); it
-    /// may have a query and a fragment. Default: none, every guest gets a 401.
+    /// The page to which `RequireSession` sends guests who ask for another page (303 See Other). It may have a query
+    /// and a fragment. Default: none, every guest gets a 401.
     ///
-    /// The page that was asked for goes along as `next`, for [`next_page`](crate::next_page()) to read back, if it is a path of
-    /// this site and encoded at most 1,024 bytes long. A request is sent there only if it is a GET or HEAD with
-    /// `Sec-Fetch-Mode: navigate`, or, where a browser does not send that field (over plain http), with an `Accept` that names
-    /// `text/html`. A `fetch` by a script and a form that was sent get the 401.
+    /// The address gets the page that was asked for as `next`, which [`next_page`](crate::next_page()) reads back, if
+    /// that page is a path of this site and takes at most 1,024 bytes when encoded. Guests are sent there only by a GET
+    /// or HEAD with `Sec-Fetch-Mode: navigate`, or, if the browser does not send that field (over plain http), with an
+    /// `Accept` that names `text/html`. The `fetch` of a script and a submitted form get the 401.
     ///
-    /// The page is the one that this layer sees: put the layer outside of `Router::nest`, which takes the front off the path.
+    /// `next` is the path that this layer sees: put the layer outside of `Router::nest`, which takes the front off the
+    /// path.
     ///
-    /// Anything but a path of this site (it begins with one `/`, is visible ASCII, has no `\` and no segment `.` or `..`) is a
-    /// mistake: everything that takes the session is then answered with a [`LayerError`], which says so.
+    /// Anything but a path of this site (it begins with one `/`, is visible ASCII, has no `\` and no segment `.` or
+    /// `..`) is a mistake: every handler that takes the session then gets a [`LayerError`], which says so.
     ///
     #[cfg_attr(feature = "axum", doc = "```")]
     #[cfg_attr(not(feature = "axum"), doc = "```ignore")]
@@ -136,8 +138,8 @@ impl<T> SessionLayer<T> {
         self
     }
 
-    /// Binds every session to a value that client and server know and that does not travel with the request, such as
-    /// the hash of a client certificate that the TLS layer put into the extensions. Default: empty.
+    /// Binds every session to a value that client and server know and that is not in the request, such as the hash of a
+    /// client certificate that the TLS layer put into the extensions. Default: empty.
     ///
     /// ```
     /// use http::{HeaderMap, Request, Response};
@@ -308,8 +310,8 @@ impl<T: SessionData> Session<T> {
     /// The session that a [`SessionLayer`] put into a request's extensions.
     ///
     /// # Errors
-    /// [`LayerError`] if no layer for `T` is there, if two layers contradict each other, or if `sign_in_page` was given no path. It
-    /// names `T`.
+    /// [`LayerError`] if no layer for `T` is there, if two layers contradict each other, or if `sign_in_page` was given
+    /// no path. It names `T`.
     ///
     /// ```
     /// use http::{Request, Response};

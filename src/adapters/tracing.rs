@@ -7,8 +7,9 @@ use crate::session::event::{Event, Level, Observer};
 
 /// Writes every [`Event`] to `tracing`, with ids and reasons and never with session data.
 ///
-/// Target `sealed_session`, at the event's own [level](Event::level), with its name in the field `event`, and every
-/// [field](Event::fields) of it as a field: a log can count by `event` and `reason`. The message is the sentence.
+/// The target is `sealed_session`, the level is the event's own [level](Event::level). The field `event` has the name
+/// of the event, and every [field](Event::fields) of it is a field: a log can count by `event` and `reason`. The
+/// message is the sentence.
 ///
 /// ```
 /// use sealed_session::events::TracingObserver;
@@ -22,8 +23,8 @@ use crate::session::event::{Event, Level, Observer};
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TracingObserver;
 
-/// The fields of a `tracing` event are fixed where it stands, so this one has all that any event has. Those without a value
-/// are not written.
+/// The fields of a `tracing` event are fixed in the source, so this one has the fields of all events. Fields without a
+/// value are not written.
 macro_rules! log {
     ($level:expr, $event:ident, numbers: $($number:ident)*, texts: $($text:ident)*) => {
         if enabled!(target: "sealed_session", $level) {
@@ -90,7 +91,7 @@ mod tests {
     }
 
     impl Log {
-        /// What `TracingObserver` writes of this event at this level and above.
+        /// The lines that `TracingObserver` writes for this event at this level and above.
         fn of(event: &Event, level: Severity) -> String {
             let log = Self::default();
             let writer = log.clone();

@@ -1,4 +1,4 @@
-//! What a session is: its data with the bytes that it was read from, its facts, or why there is none.
+//! A session: its data with the bytes that it was read from, and its facts; or why there is none.
 
 use std::fmt;
 use std::ops::Range;
@@ -14,13 +14,13 @@ use crate::ids::SessionId;
 use crate::session::event::Event;
 use crate::session::lifetime::Lifetimes;
 
-/// What can be session data: every type that serde serialises and reads back, and that threads may share.
+/// The types that can be session data: serde serialises them and reads them back, and threads may share them.
 pub trait SessionData: Serialize + DeserializeOwned + Send + Sync + 'static {}
 
 impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> SessionData for T {}
 
-/// What an [`update`](crate::Session::update) came to. Not to look at it is a warning of the compiler, since an update of a
-/// guest without a session would be lost:
+/// The result of an [`update`](crate::Session::update). The compiler warns if it is ignored, since an update without a
+/// session changes nothing:
 ///
 /// ```compile_fail
 /// #![deny(unused_must_use)]
@@ -31,30 +31,30 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> SessionData for T 
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Say what is right without a session:
+/// Say what should happen without a session:
 ///
 /// ```
 /// #![deny(unused_must_use)]
 /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
 /// # let sessions = Sessions::<Vec<String>>::builder(KeyRing::new(Key::generate()?)).build()?;
 /// let mut guest = sessions.load(RequestFields::default());
-/// guest.update(|cart| cart.push("bread".into()))?.option(); // nothing is
+/// guest.update(|cart| cart.push("bread".into()))?.option(); // nothing
 /// assert!(guest.get().is_none());
-/// guest.update_or_start(Vec::new, |cart| cart.push("bread".into()))?; // a session is
+/// guest.update_or_start(Vec::new, |cart| cart.push("bread".into()))?; // a session starts
 /// assert!(guest.get().is_some());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "without a session nothing was written: use `update_or_start`, or say `.option()` if that is right"]
 pub enum Updated<R> {
-    /// The data were changed; this is what the closure returned.
+    /// The data were changed. The closure returned this.
     Done(R),
     /// There is no session: the closure was not called, and nothing was written.
     NoSession,
 }
 
 impl<R> Updated<R> {
-    /// What the closure returned, if there is a session: for callers to whom a guest is as good.
+    /// What the closure returned, `None` without a session: for callers to whom both are fine.
     pub fn option(self) -> Option<R> {
         match self {
             Self::Done(result) => Some(result),
@@ -63,21 +63,21 @@ impl<R> Updated<R> {
     }
 }
 
-/// What a session is at the moment, or why there is none.
+/// Whether there is a session at the moment, or why there is none.
 #[doc(alias = "State")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SessionState {
     /// There is a session.
     Valid,
-    /// No cookie of ours came.
+    /// The request has no cookie of ours.
     Absent,
-    /// A cookie came, but no session opened. The reason is for logs: do not show it to the visitor.
+    /// The request has a cookie of ours, but no session opened. The reason is for logs: do not show it to the visitor.
     Rejected(Reason),
-    /// It was ended during this request.
+    /// The session was ended during this request.
     Ended,
-    /// It is being opened, and a callback of the opening looked at it: the application's own check, a revocation list, the
-    /// clock or the data's `Deserialize`.
+    /// The session is still being opened, and a callback looked at it meanwhile: the application's own check, a
+    /// revocation list, the clock or the data's `Deserialize`.
     NotOpenedYet,
 }
 
@@ -101,20 +101,20 @@ impl<T> fmt::Debug for Opened<'_, T> {
     }
 }
 
-/// What opening the cookies of a request gave, and what observers are to hear of it. They are told once it is kept: an
-/// observer that panics or looks at this very session then finds it.
+/// The result of opening the cookies of a request, with the events for the observer. Events are reported after the
+/// result is stored: an observer that panics, or reads this same session, finds it.
 pub(crate) struct Opening<T> {
     pub(crate) current: Current<T>,
     /// Every token that is genuine, whether its session is valid or not.
     pub(crate) genuine: Vec<Genuine>,
     pub(crate) duplicates: Option<Event>,
     pub(crate) rejection: Option<Event>,
-    /// Mostly none, so that a rejection allocates nothing.
+    /// Mostly empty: then nothing is allocated.
     pub(crate) alarms: Vec<Event>,
 }
 
 impl<T> Opening<T> {
-    /// Nothing was opened, for this reason.
+    /// Without a session, for this reason.
     pub(crate) fn none(state: SessionState) -> Self {
         Self {
             current: Current::None(state),
@@ -130,9 +130,9 @@ impl<T> Opening<T> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Genuine {
     pub(crate) id: SessionId,
-    /// The Unix second at which no server takes a token of this id any more.
+    /// From this Unix second on, no server accepts a token of this id.
     pub(crate) until: u64,
-    /// Whether it is a guest's for certain.
+    /// Whether it is certainly a guest's.
     pub(crate) is_guest: bool,
 }
 
@@ -158,7 +158,7 @@ impl<T> Current<T> {
     }
 }
 
-/// A session: its data, and the facts around it.
+/// A session: its data and its facts.
 pub(crate) struct Live<T> {
     pub(crate) content: Arc<Content<T>>,
     pub(crate) facts: Facts,
@@ -173,10 +173,10 @@ impl<T> Clone for Live<T> {
     }
 }
 
-/// Session data as the application sees it, and the very bytes that it was read from.
+/// Session data as the application sees it, and the bytes that it was read from.
 pub(crate) struct Content<T> {
     pub(crate) data: T,
-    /// Empty once it was followed by other data: no JSON is.
+    /// Emptied when other data follow it. JSON is never empty.
     payload: Mutex<Payload>,
 }
 
@@ -186,7 +186,7 @@ impl<T> Content<T> {
         Self { data, payload }
     }
 
-    /// Call no code of the application while this is held.
+    /// Call no code of the application while the lock is held.
     pub(crate) fn payload(&self) -> MutexGuard<'_, Payload> {
         self.payload.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -200,7 +200,7 @@ pub(crate) struct Payload {
 }
 
 impl Payload {
-    /// What stands at `range` of the buffer, but for spaces at its end.
+    /// The bytes at `range` of the buffer, without the spaces at their end.
     pub(crate) fn new(buffer: Buffer, range: Range<usize>) -> Self {
         let padded = buffer.get(range.clone()).unwrap_or_default();
         let length = padded.iter().rposition(|&byte| byte != b' ').map_or(0, |last| last + 1);
@@ -220,23 +220,23 @@ impl Payload {
     }
 }
 
-/// Instants are Unix seconds.
+/// The facts of a session. Times are Unix seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Facts {
     pub(crate) id: SessionId,
     pub(crate) started: u64,
     /// When this request opened or started it.
     pub(crate) opened: u64,
-    /// When it is over whatever happens.
+    /// When it ends at the latest.
     pub(crate) expires: u64,
     pub(crate) remembered: bool,
-    /// When it is over if nothing more is heard of it: what the activity cookie of this request says.
+    /// When it ends without further activity, as the activity cookie of this request says.
     pub(crate) active_until: Option<u64>,
 }
 
 impl Facts {
-    /// As they are once the session is written: a start that was ahead of this server's clock moves back to the opening,
-    /// so that no cut-off between opening and sealing is passed by a start that was claimed to lie behind it.
+    /// The facts of the session as it is written. A start that was ahead of this server's clock moves back to the time
+    /// of opening: otherwise the session would pass a cut-off that is raised between opening and sealing.
     pub(crate) fn written(self, lifetimes: &Lifetimes) -> Self {
         let started = self.started.min(self.opened);
         let expires = self.expires.min(lifetimes.expires(started, self.remembered));

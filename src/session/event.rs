@@ -11,7 +11,7 @@ use crate::ids::{KeyId, SessionId};
 
 /// Receives an [`Event`] whenever something happens to a session or to the keys.
 ///
-/// It is called while a request is served, so it must be quick. Any `Fn(&Event)` is one.
+/// It is called while a request is served, so it must be quick. Every `Fn(&Event)` is an observer.
 pub trait Observer: Send + Sync {
     /// Called once per event.
     fn event(&self, event: &Event);
@@ -23,17 +23,17 @@ impl<F: Fn(&Event) + Send + Sync> Observer for F {
     }
 }
 
-/// How much an [`Event`] matters to the people who keep the servers.
+/// How much an [`Event`] matters to the people who run the servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Level {
-    /// The life of a session, and what anybody can cause with made-up cookies.
+    /// The usual life of a session, and events that any client can cause with made-up cookies.
     Debug,
-    /// Seldom or worth counting.
+    /// Rare, or worth counting.
     Info,
-    /// Somebody should look at it.
+    /// An operator should look at it.
     Warn,
-    /// What was relied on did not hold: a sign-out will be forgotten.
+    /// A promise is broken: a sign-out will be forgotten.
     Error,
 }
 
@@ -51,8 +51,8 @@ impl fmt::Display for Level {
 
 /// Something that happened to a session or to the keys.
 ///
-/// [`name`](Self::name), [`level`](Self::level) and [`fields`](Self::fields) are for logs and counters, which need not know
-/// the variants; `Display` is a sentence for people. None of them has a secret, a token or session data.
+/// [`name`](Self::name), [`level`](Self::level) and [`fields`](Self::fields) are for logs and counters, which need not
+/// know the variants; `Display` is a sentence for people. No event contains a secret, a token or session data.
 ///
 /// ```
 /// use sealed_session::{Event, Key, KeyRing, Sessions};
@@ -98,18 +98,19 @@ pub enum Event {
         /// The session that was valid before, if there was one.
         id: Option<SessionId>,
     },
-    /// A cookie of ours came, but no session opened.
+    /// The request has a cookie of ours, but no session opened.
     Rejected {
         /// Of several cookies, the reason of the one that got furthest.
         reason: Reason,
         /// The id of a token that is genuine (it passed steps 1 to 6 of SPEC.md, *Opening*); `None` for mere claims.
         id: Option<SessionId>,
-        /// The key that the token names: a mere claim unless there is an `id`. `None` if it is no token at all.
+        /// The key that the token names: a mere claim unless there is an `id`. `None` if the value is no token.
         key_id: Option<KeyId>,
     },
-    /// Within a minute, a fifth or more of the cookies that this server looked at were refused for one reason, and at least 20.
+    /// Within a minute, a fifth or more of the cookies that this server looked at were refused for one reason, and at
+    /// least 20.
     ///
-    /// Told when the next cookie after that minute is looked at, at most once a minute for each reason. A request counts
+    /// Reported with the next cookie after that minute, at most once a minute for each reason. A request counts
     /// once, however many cookies it brought.
     ManyRejected {
         /// The reason.
@@ -137,55 +138,59 @@ pub enum Event {
     ReadTooLate,
     /// A write after the header block was sent; the caller got an error.
     WriteTooLate,
-    /// Session data was written, but the response failed or has no place for a cookie (1xx, 304, 5xx), or the session was never
-    /// finished: not sent.
+    /// Session data was written but not sent: the response failed or takes no cookie (1xx, 304, 5xx), or the session
+    /// was never finished.
     WriteDiscarded {
-        /// The response's status; 500 where there was no response or no [`finish`](crate::Session::finish): then a sign-out has
-        /// revoked the session, and the browser keeps its cookies.
+        /// The response's status; 500 where there was no response or no [`finish`](crate::Session::finish): then a
+        /// sign-out has revoked the session, and the browser keeps its cookies.
         status: u16,
     },
-    /// The session ended while the request that wrote to it, or started another, was being served: not sent.
+    /// The session ended while a request was being served that wrote to it or started another. What it wrote is not
+    /// sent.
     EndedMeanwhile {
         /// The session that came, or the one that started here if none did.
         id: SessionId,
     },
-    /// `finish` was called a second time, or by a callback of the opening: no cookie was sent, and the response stays private.
+    /// `finish` was called a second time, or by a callback of the opening: no cookie was sent, and the response stays
+    /// private.
     FinishIgnored,
     /// A session id was revoked on this server.
     Revoked {
         /// The id.
         id: SessionId,
     },
-    /// The cut-off was raised, on this server or by what its [`Revocations`](crate::revocation::Revocations) merged: sessions that started
-    /// before this Unix second are refused.
+    /// The cut-off was raised, on this server or by what its [`Revocations`](crate::revocation::Revocations) merged:
+    /// sessions that started before this Unix second are refused.
     CutOffRaised {
         /// Unix seconds.
         to: u64,
     },
-    /// The [`Revocations`](crate::revocation::Revocations) hold 80 % of what they have room for. Reported again after they held less than 75 %.
+    /// The [`Revocations`](crate::revocation::Revocations) hold 80 % of what they have room for. Reported again after
+    /// they held less than 75 %.
     RevocationsNearlyFull {
         /// How many entries they hold.
         entries: usize,
         /// How many they have room for.
         most: usize,
     },
-    /// The [`Revocations`](crate::revocation::Revocations) are full: the entries that end first made room. Copies of those sessions open again.
+    /// The [`Revocations`](crate::revocation::Revocations) are full: the entries that end first made room. Copies of
+    /// those sessions open again.
     RevocationsFull {
         /// How many entries went before their time.
         dropped: usize,
         /// How many the list has room for.
         most: usize,
     },
-    /// A [`RevocationFile`](crate::revocation::RevocationFile) could not be read and was put aside; the start went on with what stood before
-    /// the damage.
+    /// A [`RevocationFile`](crate::revocation::RevocationFile) could not be read and was put aside. The start continued
+    /// with the entries before the damage.
     RevocationFilePutAside {
         /// The copy of what it held.
         path: PathBuf,
         /// What was wrong with it.
         error: RevocationsError,
     },
-    /// A [`RevocationFile`](crate::revocation::RevocationFile) could not be written: what was revoked holds, but not after a restart. The next
-    /// revocation or flush tries again to write all of it.
+    /// A [`RevocationFile`](crate::revocation::RevocationFile) could not be written: revocations hold, but not after a
+    /// restart. The next revocation or flush tries again to write all of them.
     RevocationFileNotWritten {
         /// The file.
         path: PathBuf,
@@ -196,28 +201,28 @@ pub enum Event {
     KeysInUse {
         /// The key that seals now.
         seals: KeyId,
-        /// The other keys, which open. A key that seals from a later instant on is one of them until then.
+        /// The other keys, which open. A key that seals from a later time on is one of them until then.
         opens: Vec<KeyId>,
     },
-    /// The ring that was replaced has a key that the new one does not have: all sessions under it are over.
+    /// The ring that was replaced has a key that the new one does not have: all sessions under it have ended.
     KeyDropped {
         /// The key that went.
         key_id: KeyId,
-        /// Whether there may be such sessions: it sealed until now, or a session that was opened or sealed with it here has
-        /// not expired. A server that has just started does not know of any.
+        /// Whether there may be such sessions: it sealed until now, or a session that was opened or sealed with it here
+        /// has not expired. A server that has just started does not know of any.
         in_use: bool,
     },
-    /// [`KeyRing::from_file_or_new`](crate::KeyRing::from_file_or_new) made a new key: there was no key file yet. Where one was
-    /// expected, the sessions of its keys are over. On a fleet it means that this server has a key of its own, which no other
-    /// one opens: give every server the same file.
+    /// [`KeyRing::from_file_or_new`](crate::KeyRing::from_file_or_new) made a new key: there was no key file yet. Where
+    /// one was expected, the sessions of its keys have ended. On a fleet it means that this server has a key of its
+    /// own, and that no other server opens its sessions: give every server the same file.
     KeyFileCreated {
         /// The new file.
         path: PathBuf,
         /// The key in it.
         key_id: KeyId,
     },
-    /// A source of keys gave no ring; the one in use stays. Told at once, and every 10 minutes while it fails for the same
-    /// reason.
+    /// A source of keys gave no ring; the one in use stays. Reported at once, and every 10 minutes while it fails for
+    /// the same reason.
     KeysReloadFailed {
         /// Why, in a sentence: a [`KeyError`](crate::keys::KeyError) and its causes.
         error: String,
@@ -243,7 +248,7 @@ impl Event {
     }
 
     /// How much it matters. A rejection of a token that is genuine is [`Level::Info`], one of anything else is
-    /// [`Level::Debug`], since anybody can cause it at every request; a dropped key is a warning if it is in use.
+    /// [`Level::Debug`], since any client can cause it with every request; a dropped key is a warning if it is in use.
     #[must_use]
     pub fn level(&self) -> Level {
         self.name_and_level().1

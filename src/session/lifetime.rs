@@ -1,4 +1,4 @@
-//! Idle timeout, absolute timeout, remembered sessions and renewal: pure functions of instants in Unix seconds.
+//! Idle timeout, absolute timeout, remembered sessions and renewal: pure functions of times in Unix seconds.
 
 use std::time::Duration;
 
@@ -34,9 +34,9 @@ enum Idle {
 }
 
 impl Lifetime {
-    /// A session is over this long after its start, whatever happens (OWASP: absolute timeout). The idle timeout is the usual
-    /// one: 30 minutes, for [`remembered`](crate::Builder::remembered) sessions 14 days, or the absolute timeout if that is
-    /// shorter.
+    /// A session ends this long after its start at the latest (OWASP: absolute timeout). The idle timeout is the usual
+    /// one: 30 minutes, for [`remembered`](crate::Builder::remembered) sessions 14 days, or the absolute timeout if
+    /// that is shorter.
     #[must_use]
     pub fn absolute(timeout: Duration) -> Self {
         Self {
@@ -45,24 +45,27 @@ impl Lifetime {
         }
     }
 
-    /// It is over this long after the last request that read it (OWASP: idle timeout). At most the absolute timeout.
+    /// A session ends this long after the last request that read it (OWASP: idle timeout). At most the absolute
+    /// timeout.
     ///
-    /// Not every such request gets a new activity cookie: one is due when a tenth of the timeout has passed since the last one
-    /// (at least a minute, at most a day, never more than half the timeout). So a session may end that much sooner.
+    /// Not every such request gets a new activity cookie: one is due when a tenth of the timeout has passed since the
+    /// last one (at least a minute, at most a day, never more than half the timeout). So a session may end that much
+    /// sooner.
     #[must_use]
     pub fn idle(mut self, timeout: Duration) -> Self {
         self.idle = Idle::After(timeout);
         self
     }
 
-    /// It does not end for want of activity, and there is no second cookie.
+    /// Turns the idle timeout off, and with it the activity cookie.
     #[must_use]
     pub fn without_idle(mut self) -> Self {
         self.idle = Idle::Never;
         self
     }
 
-    /// In seconds, if it can work; `option` is the builder's method that it was given to, `usual_idle` the idle timeout there.
+    /// The timeouts in seconds, checked. `option` is the builder's method that got them, `usual_idle` its usual idle
+    /// timeout.
     pub(crate) fn checked(&self, option: &str, usual_idle: u64) -> Result<Timeouts, ConfigError> {
         let seconds = |timeout: Duration, kind: &str| {
             if timeout.subsec_nanos() != 0 || timeout.is_zero() {
@@ -107,26 +110,28 @@ impl Default for Lifetime {
 /// How long one kind of session lives, in seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Timeouts {
-    /// Seconds without a request after which it is over; `None` for no such limit.
+    /// Seconds without a request after which a session ends; `None` for no such limit.
     pub(crate) idle: Option<u64>,
-    /// Seconds after its start at which it is over whatever happens.
+    /// Seconds after its start at which a session ends at the latest.
     pub(crate) absolute: u64,
 }
 
 impl Timeouts {
-    /// Until when activity at `now` keeps a session that ends at `expires`; `None` without an idle timeout.
+    /// When a session that is active at `now` ends without further activity, at the latest when it `expires`; `None`
+    /// without an idle timeout.
     pub(crate) fn active_until(&self, now: u64, expires: u64) -> Option<u64> {
         self.idle.map(|idle| now.saturating_add(idle).min(expires))
     }
 
-    /// The latest expiry that an activity token can honestly have at `now`.
+    /// The latest expiry that an honest activity token can have at `now`.
     pub(crate) fn latest_activity(&self, now: u64) -> Option<u64> {
         self.idle.map(|idle| now.saturating_add(idle).saturating_add(LEEWAY))
     }
 
-    /// Whether moving the activity's end from `old` to `new` is worth a cookie: at least a tenth of the idle timeout,
-    /// no less than a minute, no more than a day, never more than half the idle timeout. The last one, to where the
-    /// session `expires`, is worth it however little it moves, or a session in use would end before its time.
+    /// Whether to send a new activity cookie, which moves the end from `old` to `new`. The least move that is worth a
+    /// cookie is a tenth of the idle timeout, but at least a minute, at most a day and at most half the idle timeout.
+    /// The last cookie, up to where the session `expires`, is always sent: otherwise a session in use would end too
+    /// early.
     pub(crate) fn renewal_is_due(&self, old: u64, new: u64, expires: u64) -> bool {
         self.idle.is_some_and(|idle| {
             let worth = (idle / 10).clamp(60, DAY).min(idle / 2).max(1);
@@ -163,7 +168,7 @@ impl Lifetimes {
         self.ordinary.absolute.max(self.of(true).absolute)
     }
 
-    /// Step 7 of opening, but for flags, cut-off and revoked ids: is a genuine session within its times?
+    /// Step 7 of opening without flags, cut-off and revoked ids: is a genuine session within its times?
     pub(crate) fn judge(&self, started: u64, remembered: bool, now: u64) -> Result<(), Reason> {
         if started > now.saturating_add(LEEWAY) {
             return Err(Reason::StartedInFuture);

@@ -1,7 +1,7 @@
 //! What was done to a session during one request: an append-only row of versions.
 //!
-//! A version is never changed once it is there, so it can be lent without a lock; a write appends one, and finishing the
-//! session closes the row.
+//! A version is never changed once it is there, so it can be lent without a lock; a write appends one, and finishing
+//! the session closes the row.
 
 use std::array;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,15 +9,15 @@ use std::sync::{Arc, OnceLock};
 
 use crate::session::content::{Current, Genuine, Payload};
 
-/// All versions of a session in this request, the one that came first.
+/// All versions of a session in this request. The `first` is the session that came.
 pub(crate) struct Versions<T> {
     first: Version<T>,
     appended: OnceLock<Box<Pages<T>>>,
-    /// The number of the last version or of one before it, so that nobody looks for it from the beginning.
+    /// The number of the last version or of one before it: the search for the last one begins there.
     known: AtomicUsize,
 }
 
-/// They never move once they are there, and each is sixteen times as long as the one before it.
+/// Pages never move once they are there, and each is sixteen times as long as the one before it.
 type Pages<T> = [OnceLock<Page<T>>; PAGES];
 type Page<T> = Box<[OnceLock<Next<T>>]>;
 
@@ -57,7 +57,7 @@ pub(crate) enum Change {
     None,
     Written,
     Cycled,
-    /// It got another kind of lifetime and another id: the session that came ends with it.
+    /// The session got another kind of lifetime and another id: the session that came ends with it.
     Replaced,
     Started,
     Ended,
@@ -116,8 +116,8 @@ impl<T> Versions<T> {
         last
     }
 
-    /// Appends after `base`, and returns what it followed. Another handle may have been faster: then its writes are kept, and
-    /// this one follows them if `replaces` says that it does not depend on them.
+    /// Appends after `base`, and returns what it followed. Another handle may have been faster: then its writes are
+    /// kept, and this one follows them if `replaces` says that it does not depend on them.
     pub(crate) fn append<'a>(
         &'a self,
         mut base: &'a Version<T>,
@@ -158,8 +158,8 @@ impl<T> Versions<T> {
         }
     }
 
-    /// Empties the payload of a version that was followed by other data: it is lent to nobody, unlike the data. The first
-    /// one's stays, since a response that ends with the same bytes writes nothing.
+    /// Empties the payload of a version that other data follow: unlike the data, it is never lent. The payload of the
+    /// first version stays, since a session that ends with the same bytes is not written.
     fn give_back(&self, superseded: &Version<T>) {
         let Some(old) = superseded.current.live() else {
             return;

@@ -1,4 +1,4 @@
-//! Tells when many cookies are refused: a bad deploy shows in the log, and made-up cookies cannot fill it.
+//! Reports when many cookies are refused: a bad deploy shows in the log, and made-up cookies cannot fill it.
 
 use std::cmp::Reverse;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,17 +8,17 @@ use crate::error::Reason;
 use crate::ids::KeyId;
 use crate::session::event::Event;
 
-/// Counts what was looked at in one minute after the other, on the clock that the caller gives.
+/// Counts the requests whose cookies were looked at, minute by minute, on the clock that the caller gives.
 pub(crate) struct Alarm {
     /// The minute that is counted.
     minute: AtomicU64,
-    /// How many were looked at in it.
+    /// How many there were in it.
     total: AtomicU64,
-    /// What was refused in it.
+    /// The refused ones, by reason.
     refused: Mutex<Vec<Refused>>,
 }
 
-/// What was refused for one reason.
+/// The requests that were refused for one reason.
 struct Refused {
     reason: Reason,
     count: u64,
@@ -34,8 +34,8 @@ impl Alarm {
         }
     }
 
-    /// Counts one look, with the reason and the key that was named if it was refused. Returns what is to be told of the
-    /// minute before, if this is the first look after it.
+    /// Counts one request; if it was refused, with the reason and the key that it named. The first request after a
+    /// minute returns the events of that minute.
     pub(crate) fn looked(&self, refused: Option<(Reason, Option<KeyId>)>, now: u64) -> Vec<Event> {
         let minute = now / MINUTE;
         let counted = self.minute.load(Ordering::Acquire);
@@ -75,7 +75,7 @@ impl Alarm {
             return Vec::new();
         }
         let total = self.total.swap(0, Ordering::Relaxed);
-        // Whoever sees the new minute counts after the total was taken.
+        // A thread that sees the new minute counts after the total was taken.
         self.minute.store(minute, Ordering::Release);
         let many = refused
             .drain(..)
@@ -90,8 +90,9 @@ impl Alarm {
     }
 }
 
-/// The commonest key ids of a minute, in bounded memory (Misra and Gries): with up to [`PLACES`](Self::PLACES) different
-/// ids the counts are exact, and whatever else comes, an id with more than a seventeenth of them is among these.
+/// The commonest key ids of a minute, in bounded memory (Misra and Gries): with up to [`PLACES`](Self::PLACES)
+/// different ids the counts are exact. With more ids, every id that makes up more than a seventeenth of all is among
+/// these.
 #[derive(Default)]
 struct Commonest(Vec<(KeyId, u64)>);
 
@@ -117,9 +118,9 @@ impl Commonest {
 
 /// In seconds.
 const MINUTE: u64 = 60;
-/// Fewer than this many in a minute are no news.
+/// Fewer than this many in a minute are not reported.
 const FEWEST: u64 = 20;
-/// Nor is less than this part of what was looked at.
+/// Less than one in this many is not reported either.
 const PART: u64 = 5;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! How sessions are configured. What cannot work is refused at `build`, with a sentence that says what to change.
+//! How sessions are configured. `build` refuses options that cannot work, with a sentence that says what to change.
 
 use std::fmt;
 use std::sync::atomic::AtomicU64;
@@ -53,7 +53,7 @@ type RefuseIf<T> = Box<dyn Fn(&Opened<'_, T>) -> bool + Send + Sync>;
 type SignedInIf<T> = Box<dyn Fn(&T) -> bool + Send + Sync>;
 pub(crate) type Clock = Box<dyn Fn() -> u64 + Send + Sync>;
 
-/// What the application says of its data.
+/// The checks of the application on its data.
 pub(crate) struct Checks<T> {
     pub(crate) refuse_if: Option<RefuseIf<T>>,
     pub(crate) signed_in_if: Option<SignedInIf<T>>,
@@ -75,7 +75,7 @@ pub(crate) struct Config {
 }
 
 impl Config {
-    /// Whether there can be an activity cookie: without any idle timeout its name may be too long for one.
+    /// Whether there can be an activity cookie: without an idle timeout its name may be too long.
     pub(crate) fn has_activity(&self) -> bool {
         self.activity_name.len() <= LONGEST_NAME
     }
@@ -116,8 +116,8 @@ impl<T: SessionData> Builder<T> {
         }
     }
 
-    /// Name of the application, with its environment or tenant: a session sealed for one audience opens for no other.
-    /// At most 255 bytes. Default: empty.
+    /// Name of the application, with its environment or tenant: a session that is sealed for one audience opens for no
+    /// other. At most 255 bytes. Default: empty.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -138,8 +138,8 @@ impl<T: SessionData> Builder<T> {
         self
     }
 
-    /// How long a session lasts, unless it is [`remembered`](Self::remembered). Default: [`Lifetime::default`], 12 hours, or 30
-    /// minutes without activity.
+    /// How long a session lasts, unless it is [`remembered`](Self::remembered). Default: [`Lifetime::default`], 12
+    /// hours, or 30 minutes without activity.
     ///
     /// ```
     /// use std::time::Duration;
@@ -161,8 +161,8 @@ impl<T: SessionData> Builder<T> {
         self
     }
 
-    /// Lets sessions be remembered ([`Session::remember`](crate::Session::remember)): with a lifetime of their own, and cookies
-    /// that the browser keeps when it is closed. Usual: 90 days, or 14 without activity. Default: off.
+    /// Lets sessions be remembered ([`Session::remember`](crate::Session::remember)): with a lifetime of their own, and
+    /// cookies that the browser keeps when it is closed. Usual: 90 days, or 14 without activity. Default: off.
     ///
     /// ```
     /// use std::time::Duration;
@@ -184,9 +184,9 @@ impl<T: SessionData> Builder<T> {
         self
     }
 
-    /// Name of the session cookie; the activity cookie has the same name with `-seen` after it. Two applications on one host
-    /// need two names. At most 250 bytes (255 without an idle timeout). Default: `__Host-id`, whose prefix makes browsers refuse it
-    /// from any other host.
+    /// Name of the session cookie; the activity cookie has the same name with `-seen` after it. Two applications on one
+    /// host need two names. At most 250 bytes (255 without an idle timeout). Default: `__Host-id`, whose prefix makes
+    /// browsers refuse it from any other host.
     ///
     /// ```
     /// # use sealed_session::{Key, KeyRing, Sessions};
@@ -203,7 +203,7 @@ impl<T: SessionData> Builder<T> {
         self
     }
 
-    /// `Path` of the cookies. A `__Host-` name, so the default one too, requires `/`. Default: `/`.
+    /// `Path` of the cookies. A `__Host-` name, such as the default one, requires `/`. Default: `/`.
     ///
     /// ```
     /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
@@ -221,9 +221,9 @@ impl<T: SessionData> Builder<T> {
         self
     }
 
-    /// `Domain` of the cookies: **all** its subdomains then receive the session and can overwrite it. A `__Host-` name, so
-    /// the default one too, forbids it. Browsers drop the cookies of a public suffix, such as `com`, which is not noticed
-    /// here. Default: none, the host alone.
+    /// `Domain` of the cookies: **all** its subdomains then receive the session and can overwrite it. A `__Host-` name,
+    /// such as the default one, forbids it. Browsers drop cookies whose domain is a public suffix, such as `com`; that
+    /// is not checked here. Default: none, the host alone.
     ///
     /// ```
     /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
@@ -260,8 +260,8 @@ impl<T: SessionData> Builder<T> {
         self
     }
 
-    /// `Partitioned` cookies (CHIPS): the browser keeps a jar for every site that embeds this one in a frame. In frames of other
-    /// sites browsers send only cookies with [`SameSite::None`]. Default: off.
+    /// `Partitioned` cookies (CHIPS): the browser keeps a jar for every site that embeds this one in a frame. In frames
+    /// of other sites browsers send only cookies with [`SameSite::None`]. Default: off.
     ///
     /// ```
     /// use sealed_session::SameSite;
@@ -280,10 +280,10 @@ impl<T: SessionData> Builder<T> {
         self
     }
 
-    /// Cookies of this name without `Secure`, for development over plain http on one's own machine only.
+    /// Cookies of this name without `Secure`, for development over plain http on your own machine only.
     ///
-    /// Anybody on the network path can read and set them. The name must not begin with `__`, since browsers refuse prefixes without
-    /// `Secure`. Every build of such sessions is an [`Event::DevelopmentCookie`]. Default: off.
+    /// Anyone on the network path can read and set them. The name must not begin with `__`, since browsers refuse
+    /// prefixes without `Secure`. Every build of such sessions is an [`Event::DevelopmentCookie`]. Default: off.
     ///
     /// ```
     /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
@@ -304,8 +304,8 @@ impl<T: SessionData> Builder<T> {
         self
     }
 
-    /// Pads the session data with spaces to a multiple of this many bytes, so that the length of the cookie does not tell, for
-    /// example, a role. At most what fits into a cookie. Default: 1, no padding.
+    /// Pads the session data with spaces to a multiple of this many bytes, so that the length of the cookie does not
+    /// tell, for example, a role. At most what fits into a cookie. Default: 1, no padding.
     ///
     /// ```
     /// # use sealed_session::{Key, KeyRing, Sessions};
@@ -321,8 +321,8 @@ impl<T: SessionData> Builder<T> {
         self
     }
 
-    /// The header field that responses name in `Vary` when they depend on the session. Default: `Cookie`. After an edge worker that
-    /// tells sessions from guests, name the field that the worker sets.
+    /// The header field that responses name in `Vary` when they depend on the session. Default: `Cookie`. If an edge
+    /// worker in front of the server tells sessions from guests, name the field that the worker sets.
     ///
     /// ```
     /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
@@ -342,7 +342,7 @@ impl<T: SessionData> Builder<T> {
         self
     }
 
-    /// Whether what was written is sent with a 5xx response too. Default: no. A sign-out ([`end`](crate::Session::end)) is
+    /// Whether writes are sent with a 5xx response too. Default: no. A sign-out ([`end`](crate::Session::end)) is
     /// sent with every response.
     ///
     /// ```
@@ -361,15 +361,16 @@ impl<T: SessionData> Builder<T> {
         self
     }
 
-    /// Whether a session that ends is revoked: no copy of its cookies opens any more, and no request that was being served brings
-    /// it back. Default: yes.
+    /// Whether a session that ends is revoked: then no copy of its cookies opens any more, and no request that was
+    /// being served brings it back. Default: yes.
     ///
-    /// Sessions end by [`end`](crate::Session::end) and by a [`start`](crate::Session::start) over them. Under their old id they
-    /// end by a [`remember`](crate::Session::remember) too, and by an [`update`](crate::Session::update) that
-    /// [signs in or out](Self::signed_in_if). A guest's session is revoked only if a sign-in takes its place. [`cycle_id`](crate::Session::cycle_id) revokes nothing.
+    /// [`end`](crate::Session::end) ends a session, and so does a [`start`](crate::Session::start) of another one in
+    /// its place. [`remember`](crate::Session::remember) ends the old id, and so does an
+    /// [`update`](crate::Session::update) that [signs in or out](Self::signed_in_if). A guest's session is revoked only
+    /// if a sign-in takes its place. [`cycle_id`](crate::Session::cycle_id) revokes nothing.
     ///
-    /// A revocation holds where the revocation list is known: with the default list on this server until it restarts, with a file
-    /// after a restart too, with a shared list on all servers.
+    /// A revocation holds wherever the revocation list is known: with the default list on this server until it
+    /// restarts, with a file after a restart too, with a shared list on all servers.
     ///
     /// ```
     /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
@@ -380,7 +381,7 @@ impl<T: SessionData> Builder<T> {
     /// let cookie = sessions.cookie_for(Login { user: 7 })?;
     /// let copy = RequestFields::from_cookies([cookie.clone()]);
     /// sessions.load(RequestFields::from_cookies([cookie])).end()?;
-    /// assert!(sessions.load(copy).get().is_some()); // as if nobody had signed out
+    /// assert!(sessions.load(copy).get().is_some()); // in spite of the sign-out
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn revoke_on_end(mut self, revoke: bool) -> Self {
@@ -411,8 +412,8 @@ impl<T: SessionData> Builder<T> {
 
     /// Narrows which requests count as activity, for example to leave out polling. Default: all but prefetches.
     ///
-    /// Requests that do not read the session, and prefetches, never count. A [`touch`](crate::Session::touch) counts whatever this
-    /// says. It is asked in [`finish`](crate::Session::finish), if a new activity cookie is due.
+    /// Requests that do not read the session, and prefetches, never count. A [`touch`](crate::Session::touch) always
+    /// counts. The closure is called in [`finish`](crate::Session::finish), if a new activity cookie is due.
     ///
     /// ```
     /// use time::Duration;
@@ -438,7 +439,7 @@ impl<T: SessionData> Builder<T> {
         self
     }
 
-    /// What is revoked. Default: [`Revocations`] of its own, in this process's memory.
+    /// The revocation list. Default: [`Revocations`] of its own, in this process's memory.
     ///
     /// Keep a clone of the [`Revocations`] given here to send them to other servers. A
     /// [`RevocationFile`](crate::revocation::RevocationFile) keeps them for the next start.
@@ -461,19 +462,19 @@ impl<T: SessionData> Builder<T> {
         self
     }
 
-    /// The application's own check of an opened session: `true` refuses it, as [`Reason::Refused`](crate::Reason::Refused).
-    /// Default: none.
+    /// The application's own check of an opened session: `true` refuses it, as
+    /// [`Reason::Refused`](crate::Reason::Refused). Default: none.
     ///
-    /// For what ends all sessions of one user: keep an instant (`valid_from`) or a generation number in the user's record,
-    /// raise it at a change of password or at "sign out everywhere", and refuse what is older. Compare an instant in whole
-    /// seconds, since that is what sessions have: round it down where it is kept.
+    /// Use it to end all sessions of one user: keep a time (`valid_from`) or a generation number in the user's record,
+    /// raise it at a change of password or at "sign out everywhere", and refuse older sessions. Compare times in whole
+    /// seconds, since sessions have no fractions: round the time down where it is kept.
     ///
-    /// It is called when a session is opened, and again in [`finish`](crate::Session::finish) with the data that would be
-    /// written, unless the request started a new session. So a request that raises the generation in the record keeps its own
-    /// session if it read it before and writes the new number into it; or it starts a new one.
+    /// It is called when a session is opened, and again in [`finish`](crate::Session::finish) with the data that would
+    /// be written, unless the request started a new session. So a request that raises the generation in the record
+    /// keeps its own session if it read it before and writes the new number into it; or it starts a new one.
     ///
-    /// The check cannot wait: answer from memory. A record that must be fetched is better compared in the handler that fetches it
-    /// anyway.
+    /// The check cannot wait: answer from memory. If the record must be fetched, compare it in the handler that fetches
+    /// it anyway.
     ///
     /// ```
     /// use std::sync::atomic::{AtomicU32, Ordering};
@@ -500,10 +501,10 @@ impl<T: SessionData> Builder<T> {
 
     /// What counts as signed in. Default: every session.
     ///
-    /// Set it as soon as guests have sessions. It decides whom `RequireSession` lets in and what
-    /// [`is_signed_in`](crate::Session::is_signed_in) says; an [`update`](crate::Session::update) that changes the answer gives
-    /// the session a new id; and a guest's session is not revoked unless a sign-in takes its place, so that strangers cannot
-    /// fill the list.
+    /// Set it as soon as guests have sessions. It decides which visitors `RequireSession` lets in, and what
+    /// [`is_signed_in`](crate::Session::is_signed_in) says. An [`update`](crate::Session::update) that changes the
+    /// answer gives the session a new id. A guest's session is not revoked unless a sign-in takes its place, so that
+    /// strangers cannot fill the list.
     ///
     /// ```
     /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
@@ -524,8 +525,8 @@ impl<T: SessionData> Builder<T> {
         self
     }
 
-    /// Receives an [`Event`] whenever something happens to a session or to the keys. One observer: a later one replaces it.
-    /// Default: none.
+    /// The observer, which receives an [`Event`] whenever something happens to a session or to the keys. There is one:
+    /// a later observer replaces it. Default: no observer.
     ///
     /// ```
     /// use std::sync::mpsc;
@@ -547,8 +548,8 @@ impl<T: SessionData> Builder<T> {
         self
     }
 
-    /// The clock, of which whole seconds count. Tests of an application move time with it: `testing::Browser` brings one.
-    /// Default: the system's.
+    /// The clock, in whole seconds. Tests of an application move time with it: `testing::Browser` has one. Default: the
+    /// system's clock.
     ///
     /// ```
     /// use std::sync::atomic::{AtomicU64, Ordering};
@@ -574,7 +575,7 @@ impl<T: SessionData> Builder<T> {
     ///
     /// # Errors
     /// [`ConfigError`] names the option and says what to change: cookie attributes that a browser would refuse, names
-    /// that are too long, timeouts of nothing, of fractions of seconds, beyond 400 days or in contradiction.
+    /// that are too long, timeouts of zero, with fractions of seconds, beyond 400 days or in contradiction.
     ///
     /// ```
     /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
@@ -655,7 +656,7 @@ impl<T> fmt::Debug for Builder<T> {
     }
 }
 
-/// 255 bytes is what `lp` of the format holds.
+/// `lp` of the format holds 255 bytes.
 const LONGEST_NAME: usize = 255;
 
 fn refuse<R>(problem: impl Into<String>) -> Result<R, ConfigError> {

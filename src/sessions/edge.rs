@@ -22,10 +22,10 @@ pub use crate::token::Claims;
 use crate::token::envelope::{self, Kind};
 use crate::token::{self, base64url};
 
-/// What an edge may do with the day keys that it is given.
+/// The rights that day keys give to an edge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EdgeRights {
-    /// Tell heads that a key holder made, and that have not expired, from all others. It reads nothing.
+    /// Check that a key holder made a head, and that it has not expired. It reads no session.
     Check,
     /// Open sessions, and make tokens that expire on those days.
     Open,
@@ -44,8 +44,9 @@ impl<T: SessionData> Sessions<T> {
     /// The keys of the current UTC day and the `days` after it under every secret of the ring, as JSON for an edge that
     /// holds no secret.
     ///
-    /// A token needs the keys of the day on which it expires. So give as many days as the longest absolute timeout reaches, and
-    /// those until the edge gets the next keys. The timeouts are in the text too, so that the edge applies the same.
+    /// A token needs the keys of the day on which it expires. So give as many days as the longest absolute timeout has,
+    /// and those until the edge gets the next keys. The text has the timeouts too, so that the edge applies the same
+    /// ones.
     ///
     /// With [`EdgeRights::Check`] the holder can make heads that other check-only readers accept, never a session.
     /// With [`EdgeRights::Open`] it can make sessions that expire on those days: treat the text like a secret.
@@ -90,7 +91,7 @@ impl<T: SessionData> Sessions<T> {
         let days = first..=first.saturating_add(days).min(LAST_DAY);
         let keys_of = |day| keys.session.export_day(day).zip(keys.activity.export_day(day));
         let count = days.clone().map(|day| keys_of(day).count()).sum::<usize>();
-        // Room for all of it, so that no copy of a key is left behind by growing.
+        // Room for all of it: a text that grows leaves copies of the keys in memory.
         let mut text = String::with_capacity(count * ENTRY + 2 * config.audience.len() * 6 + 1024);
         let quoted = |text: &str| Value::from(text).to_string();
         text.push_str("{\"format\":");
@@ -151,9 +152,9 @@ impl<T: SessionData> Sessions<T> {
 /// Checks the heads of session and activity tokens with the check keys of single days: it holds no secret and reads no
 /// session.
 ///
-/// Use it to drop what is dead and to route, **never to grant**: it covers neither the body nor the start, the cut-off or
-/// the absolute timeout, and who holds the same check keys can make heads that it accepts. Only opening proves a
-/// session.
+/// Use it to drop dead requests and to route, **never to grant**: it checks neither the body nor the start, the cut-off
+/// or the absolute timeout, and every holder of the same check keys can make heads that it accepts. Only opening proves
+/// a session.
 ///
 /// ```
 /// use sealed_session::edge::{Checker, EdgeRights};
@@ -192,16 +193,17 @@ struct CheckKeys {
 pub struct Checked {
     /// The session: look it up in a shipped list of revoked ids.
     pub id: SessionId,
-    /// When the session is over whatever happens.
+    /// When the session ends at the latest.
     pub expires: OffsetDateTime,
-    /// When it is over without activity; `None` if activity is not asked for. A holder of check keys can make it any
-    /// instant of a day whose keys were given: no idle timeout is applied here.
+    /// When it ends without further activity; `None` if activity is not asked for. A holder of check keys can set it to
+    /// any time of a day whose keys were given: no idle timeout is applied here.
     pub active_until: Option<OffsetDateTime>,
 }
 
 impl Checker {
-    /// Takes what [`Sessions::edge_keys`] made, with either rights. An activity cookie is asked for, unless the timeouts in it
-    /// say that a session, be it ordinary or remembered, may have no idle timeout: the check cannot see which kind it is.
+    /// A checker with the keys that [`Sessions::edge_keys`] wrote, with either rights. It asks for an activity cookie,
+    /// unless ordinary or remembered sessions have no idle timeout according to that text: a check cannot see which
+    /// kind a session is.
     ///
     /// # Errors
     /// [`ConfigError`] if the text is not such JSON, names no key, or one twice for the same day.
@@ -215,7 +217,7 @@ impl Checker {
         let name = name.ok_or_else(|| refused("names no cookie"))?;
         let entries = parsed["keys"].as_array().filter(|keys| !keys.is_empty());
         let entries = entries.ok_or_else(|| refused("has no keys"))?;
-        // Room for all of them: a map that grows leaves copies of the keys behind.
+        // Room for all of them: a map that grows leaves copies of the keys in memory.
         let mut keys = HashMap::with_capacity(entries.len());
         for entry in entries {
             let (slot, check) = parse_entry(entry).ok_or_else(|| refused("has a key that cannot be read"))?;
@@ -232,20 +234,20 @@ impl Checker {
         })
     }
 
-    /// Asks for no activity cookie, whatever the timeouts say that came with the keys: for applications that are about to do
-    /// without an idle timeout.
+    /// Asks for no activity cookie, whatever timeouts came with the keys: for applications that are about to turn the
+    /// idle timeout off.
     #[must_use]
     pub fn without_activity(mut self) -> Self {
         self.needs_activity = false;
         self
     }
 
-    /// Checks the heads of a request's cookies: spelling, version, expiry, and that a key holder made them; the
-    /// activity token's also for the same session. Of several session tokens the first that passes counts.
+    /// Checks the heads of a request's cookies: spelling, version, expiry, and that a key holder made them; of the
+    /// activity token also that it belongs to the same session. Of several session tokens the first that passes counts.
     ///
     /// # Errors
     /// The [`Reason`] of the token that got furthest; [`Reason::UnknownKey`] also for a day whose keys were not given,
-    /// [`Reason::Malformed`] if no cookie came.
+    /// [`Reason::Malformed`] if the request has no cookie of ours.
     pub fn check_at(&self, fields: &RequestFields, now: OffsetDateTime) -> Result<Checked, Reason> {
         let now = to_seconds(now);
         let longest = cookie::LARGEST.saturating_sub(self.name.len());
@@ -254,7 +256,7 @@ impl Checker {
         let mut verified = 0;
         for value in fields.cookies(&self.name) {
             let head = token::check_head(value, Kind::Session, longest, fields.bind(), now, session_key);
-            // Cheap refusals are free, cryptography is bounded.
+            // A token that is refused before any cryptography does not count towards the limit.
             verified += u32::from(!head.is_err_and(Reason::is_claim));
             let active_until = head
                 .ok()
@@ -286,7 +288,8 @@ impl Checker {
         let activity_key = |id, day| self.keys.get(&(id, day)).and_then(|keys| keys.activity.as_ref());
         fields
             .cookies(&self.activity_name)
-            // As a server does: what claims to be of another session is passed over, or eight such would hide the right one.
+            // As on a server: tokens that claim to be of another session are skipped, or eight of them would hide the
+            // right one.
             .filter(|value| value.len() == longest && claims(value, id))
             .map(|value| token::check_head(value, Kind::Activity, longest, fields.bind(), now, activity_key))
             .filter(|head| !head.is_err_and(Reason::is_claim))
@@ -307,7 +310,7 @@ impl fmt::Debug for Checker {
 }
 
 const FORMAT: &str = "sealed-session day keys v1";
-/// Most characters of one entry of `keys`, and of one of `sealing`.
+/// Most characters of one entry of `keys` or of `sealing`.
 const ENTRY: usize = 350;
 /// Most session tokens of a request on which cryptography is spent, and most activity tokens for each of them.
 const MOST_CHECKED: u32 = 8;
@@ -327,7 +330,7 @@ fn parse_entry(entry: &Value) -> Option<((KeyId, u32), CheckKeys)> {
     Some(((id, day), CheckKeys { session, activity }))
 }
 
-/// Whether these timeouts say that there is no idle one.
+/// Whether these timeouts have no idle one.
 fn lacks_idle(timeouts: &Value) -> bool {
     timeouts.get("idle").is_some_and(Value::is_null)
 }

@@ -1,4 +1,4 @@
-//! How a request's session ends: which row of the table it is, what is sealed, what the response is told.
+//! How a request's session ends: its row of the table, the cookies that are sealed, the header fields of the response.
 
 use std::sync::Arc;
 #[cfg(any(feature = "tower", feature = "actix"))]
@@ -14,14 +14,14 @@ use crate::token::{State, base64url};
 
 impl<T: SessionData> Session<T> {
     /// Ends the session's part in this request and writes it into the header fields of the response of this status:
-    /// `Set-Cookie`, `Cache-Control`, `Vary`, and the fields that speak to one cache only. Nothing is left to fail: what could
-    /// not be sealed was refused at the write. Later writes are errors.
+    /// `Set-Cookie`, `Cache-Control`, `Vary`, and the fields that speak to one cache only. It cannot fail: data that
+    /// could not be sealed were refused when they were written. Later writes are errors.
     ///
-    /// Call it after everything that sets header fields or the status, such as compression, CORS and `ETag`, and before a
-    /// response cache stores the response. The documentation of `SessionLayer` draws the order and has the reasons.
+    /// Call it after everything that sets header fields or the status, such as compression, CORS and `ETag`, and before
+    /// a response cache stores the response. The documentation of `SessionLayer` draws the order and has the reasons.
     ///
     /// A second call, or one from a callback of the opening, sends no cookie, keeps the response private and is an
-    /// [`Event::FinishIgnored`]. A session that ended since it was written, by the clock or because it was revoked, is not
+    /// [`Event::FinishIgnored`]. A session that has ended since it was written, by the clock or by a revocation, is not
     /// sent either: [`Event::EndedMeanwhile`].
     ///
     /// ```
@@ -43,8 +43,8 @@ impl<T: SessionData> Session<T> {
         self.finish_patch(status).apply(headers);
     }
 
-    /// Finishes like [`finish`](Self::finish), with a [`Patch`] to apply, for frameworks that take cookies in their own way and
-    /// for tests.
+    /// Finishes like [`finish`](Self::finish), but returns a [`Patch`] to apply: for frameworks that take cookies in
+    /// their own way, and for tests.
     ///
     /// ```
     /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
@@ -71,8 +71,9 @@ impl<T: SessionData> Session<T> {
         }
     }
 
-    /// Ends the session's part in a request that gets no response from here: what was written is lost, and the removal of
-    /// the cookies too, so nothing is sealed and no event says that it was sent. A sign-out has revoked the session already.
+    /// Ends the session's part in a request that gets no response from here: writes are lost, and so is the removal of
+    /// the cookies. Nothing is sealed, and no event says that anything was sent. A sign-out has revoked the session
+    /// already.
     #[cfg(any(feature = "tower", feature = "actix"))]
     pub(crate) fn abandon(&self) {
         const FAILED: u16 = 500;
@@ -135,7 +136,7 @@ impl<T: SessionData> Session<T> {
             if done.change != Change::None {
                 self.observe_end(touched, live);
             }
-            // What was started after a sign-out is not sent, the sign-out is.
+            // A session that was started after a sign-out is not sent, the sign-out is.
             outcome = if done.ended {
                 Outcome::Ended
             } else {
@@ -154,7 +155,8 @@ impl<T: SessionData> Session<T> {
             self.observe_end(touched, live);
             return self.patch(CacheRule::Private);
         }
-        // The session cookie's removal comes last: curl up to 7.88 keeps all but the last cookie that one response removes.
+        // The session cookie's removal comes last: curl up to 7.88 keeps all but the last cookie that one response
+        // removes.
         for (action, name) in [(row.activity, &config.activity_name), (row.session, &config.name)] {
             if action == CookieAction::Remove {
                 patch
@@ -163,13 +165,13 @@ impl<T: SessionData> Session<T> {
             }
         }
         self.report(touched, outcome, row);
-        // Last, so that an observer that panics before leaves the visitor the session that came: this response is lost then.
+        // Last: if an observer panics before, this response is lost, and the visitor keeps the session that came.
         if let Some(live) = live
             && matches!(outcome, Outcome::Cycled | Outcome::Started)
             && matches!(done.change, Change::Replaced | Change::Started)
         {
-            // A guest's session too, if a sign-in takes its place: a late answer to the guest does not undo it. An end before it
-            // has revoked all others.
+            // A guest's session is revoked if a sign-in takes its place, so that a late response to the guest does not
+            // undo the sign-in. If the request ended a session before, all others are revoked already.
             let is_sign_in = self.sessions().counts_as_signed_in(&live.content.data);
             let ends = |came: &Genuine| if came.is_guest { is_sign_in } else { !done.ended };
             self.sessions().end(touched.genuine, ends, now);
@@ -177,37 +179,36 @@ impl<T: SessionData> Session<T> {
         patch
     }
 
-    /// Tells that the session that came, or the one that started here if none did, ended meanwhile.
+    /// Reports that the session that came ended meanwhile; if none came, the one that started here.
     fn observe_end(&self, touched: &Touched<'_, T>, live: &Live<T>) {
         let Facts { id, .. } = touched.first.live().unwrap_or(live).facts;
         self.sessions().observe(&Event::EndedMeanwhile { id });
     }
 
-    /// Whether the session that this request opened was revoked or cut off while it was served, or is now refused by the
-    /// application: what it wrote, and a new id above all, must not carry the session past that. Nor must a session that it
-    /// started, perhaps with what it had read in the one that ended; but one that it started after its own sign-out is
-    /// another one.
+    /// Whether the session that this request opened was revoked or cut off while the request was served, or is now
+    /// refused by the application. Then the request must not carry it on by a write, least of all under a new id. Nor
+    /// may it start another session, which could have the old one's data, unless that follows its own sign-out.
     ///
-    /// The application's check sees the data as they would be written: a request that raised the generation in the user's
-    /// record and in its own session keeps that session, and the others lose theirs.
+    /// The application's check sees the data as they would be written: a request that raised the generation in the
+    /// user's record and in its own session keeps that session, and the user's other sessions end.
     fn was_refused_meanwhile(&self, touched: &Touched<'_, T>, last: &Live<T>, outcome: Outcome) -> bool {
         let Touched { first, done, .. } = touched;
         let Some(came) = first.live().filter(|_| !done.ended) else {
             return false;
         };
-        // Who was a guest and signs in had nothing to sign out of: a second click on "sign in" finds the guest revoked by the
-        // first, whose answer the browser has dropped.
+        // A guest who signs in had nothing to sign out of: a second click on "sign in" finds the guest's session
+        // revoked by the first click, whose response the browser has dropped.
         let is_signed_in = |live: &Live<T>| self.sessions().counts_as_signed_in(&live.content.data);
         let signs_in = done.change >= Change::Replaced && !is_signed_in(came) && is_signed_in(last);
         let Facts {
             id, started, opened, ..
         } = came.facts;
-        // A start that was claimed to lie ahead passes no cut-off that was raised since.
+        // A start ahead of the clock passes no cut-off that was raised since the opening.
         (!signs_in && self.sessions().is_revoked(id, started.min(opened)))
             || (outcome != Outcome::Started && self.sessions().refuses(&last.content.data, id, last.facts.started))
     }
 
-    /// Seals what the row says is sent; `None` if the clock has left the format's range.
+    /// Seals the cookies that the row sends; `None` if the clock has left the format's range.
     fn add_sent(&self, patch: &mut Patch, live: &Live<T>, row: Row, now: u64) -> Option<()> {
         let config = self.sessions().config();
         let keys = self.sessions().keys();
@@ -232,7 +233,7 @@ impl<T: SessionData> Session<T> {
                 payload,
                 padding: padding(payload.len(), config.pad_to),
             };
-            // Every write that leads here has drawn one.
+            // Every write that leads here has drawn a salt.
             let salt = self.shared.salt.get()?;
             let length = base64url::encoded_len(OVERHEAD + payload.len() + state.padding);
             let line = config
@@ -283,7 +284,7 @@ impl<T: SessionData> Session<T> {
     }
 }
 
-/// Spaces that bring `length` to the next multiple of `pad_to`.
+/// The number of spaces that bring `length` to the next multiple of `pad_to`.
 pub(super) fn padding(length: usize, pad_to: usize) -> usize {
     length.next_multiple_of(pad_to) - length
 }

@@ -46,16 +46,16 @@ pub struct Session<T> {
 pub(super) struct Request<T> {
     pub(super) sessions: Sessions<T>,
     pub(super) fields: RequestFields,
-    /// A clock that stands still, or the sessions' own.
+    /// The time of this request; `None` for the sessions' clock.
     now: Option<u64>,
     /// Drawn with the first write, for the one seal at the end.
     pub(super) salt: OnceLock<[u8; SALT_LEN]>,
-    /// The bits `READ` and `FINISHED`, together, so that a read and the finish of a request are in one order for all.
+    /// The bits `READ` and `FINISHED`, in one atomic: all threads see reads and the finish in the same order.
     phase: AtomicU8,
     came: OnceLock<Came<T>>,
 }
 
-/// What the request brought, and what was made of it.
+/// The sessions that came with the request, and the versions made of one.
 pub(super) struct Came<T> {
     pub(super) genuine: Vec<Genuine>,
     pub(super) versions: Versions<T>,
@@ -102,7 +102,7 @@ impl<T: SessionData> Session<T> {
 
     /// The session data without telling caches: for logs, whose output is not part of the response.
     ///
-    /// A response that shows any of it would be served to somebody else. Use [`get`](Self::get) for those.
+    /// Do not show these data in a response: caches would serve it to other visitors. Use [`get`](Self::get) for that.
     ///
     /// ```
     /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
@@ -114,7 +114,7 @@ impl<T: SessionData> Session<T> {
     ///
     /// let mut headers = Vec::new();
     /// session.finish(200, &mut headers);
-    /// assert_eq!(headers, []); // caches may give this response to everybody
+    /// assert_eq!(headers, []); // caches may give this response to all visitors
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
@@ -146,7 +146,8 @@ impl<T: SessionData> Session<T> {
         self.read().map_or_else(|state| state, |_| SessionState::Valid)
     }
 
-    /// Whether there is a session that counts as signed in: any, or what [`signed_in_if`](crate::Builder::signed_in_if) says.
+    /// Whether there is a session that counts as signed in: by default any, otherwise one for which
+    /// [`signed_in_if`](crate::Builder::signed_in_if) says so.
     ///
     /// ```
     /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
@@ -166,7 +167,7 @@ impl<T: SessionData> Session<T> {
         self.get().is_some_and(|data| self.sessions().counts_as_signed_in(data))
     }
 
-    /// What counts as signed in, to be kept: it stays as it is whatever is done to the session.
+    /// The data, if they count as signed in. They stay as they are, whatever is done to the session.
     #[cfg(any(feature = "axum", feature = "actix"))]
     pub(crate) fn signed_in_content(&self) -> Option<Arc<Content<T>>> {
         let content = &self.read().ok()?.content;
@@ -213,8 +214,8 @@ impl<T: SessionData> Session<T> {
         self.facts().map(|facts| from_seconds(facts.started))
     }
 
-    /// When the session is over whatever happens (the absolute timeout), in UTC; `None` without one. Without activity it ends
-    /// sooner.
+    /// When the session ends at the latest (the absolute timeout), in UTC; `None` without a session. Without activity
+    /// it ends sooner.
     ///
     /// ```
     /// use time::Duration;
@@ -256,8 +257,8 @@ impl<T: SessionData> Session<T> {
         self.facts().is_some_and(|facts| facts.remembered)
     }
 
-    /// The sessions that this one is one of: to [revoke](Sessions::revoke) another one, or to
-    /// [raise the cut-off](Sessions::raise_cut_off).
+    /// The [`Sessions`] that this session belongs to: to [revoke](Sessions::revoke) another one, or to [raise the
+    /// cut-off](Sessions::raise_cut_off).
     ///
     /// ```
     /// use sealed_session::{Session, SessionId};
@@ -283,7 +284,7 @@ impl<T: SessionData> Session<T> {
         self.read().ok().map(|live| &live.facts)
     }
 
-    /// The one choke point of every tracked read.
+    /// Every tracked read passes here.
     fn read(&self) -> Result<&Live<T>, SessionState> {
         // Nothing is read for the first time once the request is finished.
         if !self.mark(|phase| phase != FINISHED) {
@@ -312,8 +313,8 @@ impl<T: SessionData> Session<T> {
         opening::open(self.sessions(), &self.shared.fields, self.now())
     }
 
-    /// What came, opened now if it was not before; `None` to a callback of the opening itself, which would wait for its own
-    /// end.
+    /// The opened cookies; they are opened now if they were not before. `None` in a callback of the opening itself,
+    /// which would wait for its own end.
     fn came(&self) -> Option<&Came<T>> {
         self.came_by(|| self.open())
     }
@@ -340,7 +341,7 @@ impl<T: SessionData> Session<T> {
         Some(came)
     }
 
-    /// Where a write continues, or why it cannot.
+    /// The version that a write follows, or why there can be no write.
     pub(super) fn write(&self) -> Result<Write<'_, T>, WriteError> {
         if !self.mark(|phase| phase & FINISHED == 0) {
             return Err(self.too_late());
@@ -356,12 +357,13 @@ impl<T: SessionData> Session<T> {
         WriteError::TooLate
     }
 
-    /// Closes the session: no write follows, and no first read. `None` if it was closed before, or is only being opened.
+    /// Closes the session: no write follows, and no first read. `None` if it was closed before, or is still being
+    /// opened.
     pub(super) fn close(&self) -> Option<Ending<'_, T>> {
         self.close_by(|| self.open())
     }
 
-    /// Closes the session of a request that gets no response: what nobody opened stays unopened.
+    /// Closes the session of a request that gets no response. It is not opened for that.
     #[cfg(any(feature = "tower", feature = "actix"))]
     pub(super) fn close_unopened(&self) -> Option<Ending<'_, T>> {
         self.close_by(|| Opening::none(SessionState::Rejected(Reason::TooLate)))
@@ -389,7 +391,7 @@ impl<T: SessionData> Session<T> {
     }
 }
 
-/// A request that nobody finished: what was written is lost.
+/// If the request was not finished, its writes are lost.
 impl<T> Drop for Request<T> {
     fn drop(&mut self) {
         let is_open = self.phase.load(Ordering::Acquire) & FINISHED == 0;
@@ -406,8 +408,8 @@ thread_local! {
     static OPENING_HERE: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Says, until it is dropped, that this thread is opening a session: a callback of the opening that looked at it again would
-/// wait for its own end.
+/// Until it is dropped, this thread is opening a session. A callback of the opening that looked at the same session
+/// would wait for its own end.
 struct OpeningHere;
 
 impl OpeningHere {
@@ -416,7 +418,7 @@ impl OpeningHere {
         if Self::is_marked(session) {
             return None;
         }
-        // An error means that the thread ends, and dropping finds nothing either.
+        // An error means that the thread is ending. Dropping then finds nothing either.
         let _ = OPENING_HERE.try_with(|opening| opening.borrow_mut().push(session));
         Some(Self)
     }

@@ -65,10 +65,11 @@ pub(crate) fn open<T: SessionData>(sessions: &Sessions<T>, fields: &RequestField
     attempt.into_opening(Current::None(SessionState::Rejected(reason)), Some(rejection), alarms)
 }
 
-/// What is found out on the way.
+/// The findings while cookies are opened.
 #[derive(Default)]
 struct Attempt {
-    /// Of several rejected tokens, the reason of the one that got furthest, its id if it is genuine, and the key that it names.
+    /// Of several rejected tokens, the reason of the one that got furthest, its id if it is genuine, and the key that
+    /// it names.
     rejected: Option<(Reason, Option<SessionId>, Option<KeyId>)>,
     genuine: Vec<Genuine>,
     duplicates: Option<Event>,
@@ -91,8 +92,8 @@ impl Attempt {
         }
     }
 
-    /// Notes a token that passed steps 1 to 6, and until when any token of its id can be valid. It is a guest's if every token
-    /// of that id is judged to be one.
+    /// Notes a token that passed steps 1 to 6, and until when a token of its id can be valid. The session is a guest's
+    /// if every token of that id is judged to be one.
     fn note(&mut self, id: SessionId, until: u64) {
         match self.of_id(id) {
             Some(genuine) => genuine.until = genuine.until.max(until),
@@ -113,7 +114,7 @@ impl Attempt {
         self.genuine.iter_mut().find(|genuine| genuine.id == id)
     }
 
-    /// Steps 1 to 7 for every session cookie: what opens, and how many there are.
+    /// Steps 1 to 7 for every session cookie. Returns how many cookies there are; `opened` gets those that open.
     fn open_tokens<T: SessionData>(
         &mut self,
         sessions: &Sessions<T>,
@@ -129,7 +130,7 @@ impl Attempt {
             let token = match keys.session.screen_session(value, config.longest_value(), now) {
                 Ok(token) => token,
                 Err(reason) => {
-                    // What is no token names no key.
+                    // A value that is no token names no key.
                     let names_key = reason > Reason::UnknownVersion;
                     self.reject(reason, None, names_key.then(|| claimed_key(value)).flatten());
                     continue;
@@ -137,7 +138,7 @@ impl Attempt {
             };
             screened += 1;
             if screened > MOST_OPENED {
-                // As good as the ones before it, but the work for one request is bounded.
+                // It may be as good as the ones before it, but the work for one request is bounded.
                 continue;
             }
             let Head {

@@ -1,4 +1,5 @@
-//! Key rings that are replaced while requests run: a source is looked at again and again, and what has settled is adopted.
+//! Key rings that are replaced while requests run: a source is looked at again and again, and a ring that has settled
+//! is adopted.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,8 +17,8 @@ use crate::sessions::Sessions;
 use crate::sessions::sealer::Sealer;
 
 impl<T: SessionData> Sessions<T> {
-    /// Follows a source of key rings while requests run: on a thread ([`KeyReloader::every`]) or by one's own hand
-    /// ([`KeyReloader::poll`], [`KeyReloader::reload_now`]). Nothing is looked at yet.
+    /// Follows a source of key rings while requests run: on a thread ([`KeyReloader::every`]), or whenever you call
+    /// [`KeyReloader::poll`] or [`KeyReloader::reload_now`]. Nothing is looked at yet.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -53,62 +54,63 @@ impl<T: SessionData> Sessions<T> {
 
 /// Looks at a [`KeySource`] and replaces the ring of [`Sessions`] (and of [`Sealer`]s) when it has changed.
 ///
-/// - **What cannot be read changes nothing.** The ring in use stays, and [`Event::KeysReloadFailed`] says why: at once, and
-///   every 10 minutes while it lasts. When the source gives a ring again, that is an [`Event::KeysReloadRecovered`].
-/// - **A new ring is adopted when two looks in a row gave it.** A file that somebody is still writing may be a shorter ring
-///   that parses, and dropping keys would sign visitors out. This bridges writers that are done within one interval; a
-///   writer that stops halfway for longer is only kept out by writing another file and renaming it over, or by swapping a
-///   link.
-/// - **A ring without a key that is in use is adopted**, since this is how a stolen secret is dropped. All sessions under it
-///   are over; [`Event::KeyDropped`] says so. Keys that only a [`Sealer`] had are in no event.
-/// - **Only a change of the source counts.** A ring that [`Sessions::replace_keys`] brought in stays until the source
-///   gives another one than before.
+/// - **A source that cannot be read changes nothing.** The ring in use stays, and [`Event::KeysReloadFailed`] says why:
+///   at once, and every 10 minutes while it lasts. When the source gives a ring again, that is an
+///   [`Event::KeysReloadRecovered`].
+/// - **A new ring is adopted when two looks in a row gave it.** A file that is still being written may be a shorter
+///   ring that parses, and dropping keys would sign visitors out. Two looks are enough if the writer takes less than
+///   one interval. If it may take longer, let it write another file and rename that over the old one, or swap a link.
+/// - **A ring without a key that is in use is adopted**: this is how a stolen secret is dropped. All sessions under
+///   that key end; [`Event::KeyDropped`] says so. Keys that only a [`Sealer`] had are in no event.
+/// - **Only a change of the source counts.** A ring given to [`Sessions::replace_keys`] stays until the source gives
+///   another one than before.
 pub struct KeyReloader<T> {
     follower: Follower<T>,
     source: Box<dyn KeySource>,
 }
 
-/// What follows the source: all but itself, which may hang.
+/// The reloader without the source, which may hang.
 struct Follower<T> {
     sessions: Sessions<T>,
     sealers: Vec<Arc<Sealer>>,
-    /// What the source gave last and was adopted.
+    /// The last ring of the source that was adopted.
     adopted: Arc<KeyRing>,
-    /// What the last look gave and the look before did not.
+    /// The ring that the last look gave and the look before did not.
     unsettled: Option<KeyRing>,
-    /// A failure that lasts: what was told of it, and when.
+    /// A failure that lasts: the error that was reported, and when.
     failing: Option<(String, u64)>,
 }
 
-/// What a look at a [`KeySource`] came to.
+/// The result of a look at a [`KeySource`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reload {
     /// The source gives the ring that it gave before.
     Unchanged,
-    /// It gives another one, for the first time: the next look decides.
+    /// The source gives another ring for the first time: the next look decides.
     Unsettled,
     /// The ring was replaced.
     Replaced,
 }
 
 impl<T: SessionData> KeyReloader<T> {
-    /// Replaces the ring of this sealer together with that of the sessions. It starts with the one that it has.
+    /// Replaces the ring of this sealer together with the ring of the sessions. Until then the sealer keeps its own.
     #[must_use]
     pub fn with_sealer(mut self, sealer: Arc<Sealer>) -> Self {
         self.follower.sealers.push(sealer);
         self
     }
 
-    /// Looks once. It may block as long as the source does: in an asynchronous runtime call it where blocking is allowed.
+    /// Looks once. It may block as long as the source does: in an asynchronous runtime call it where blocking is
+    /// allowed.
     ///
     /// # Errors
-    /// What the source says; the ring in use stays.
+    /// The error of the source; the ring in use stays.
     pub fn poll(&mut self) -> Result<Reload, KeyError> {
         self.follower.settle(look(&*self.source))
     }
 
-    /// Looks once and adopts what is there without a second look: for a signal or a button, when the writer is done.
+    /// Looks once and adopts the ring without a second look: for a signal or a button, when the writer is done.
     ///
     /// # Errors
     /// As [`poll`](Self::poll).
@@ -116,9 +118,10 @@ impl<T: SessionData> KeyReloader<T> {
         self.follower.take(look(&*self.source))
     }
 
-    /// Looks on threads of its own, for the first time after one interval. 10 seconds are usual; a new ring is then in use
-    /// after 20 at the latest. A source that does not answer within 30 seconds is an [`Event::KeysReloadFailed`] with
-    /// [`KeyError::NoAnswer`]; its answer counts when it comes, and nothing is asked before.
+    /// Looks on threads of its own, for the first time after one interval. 10 seconds are usual; a new ring is then in
+    /// use after 20 at the latest. If the source does not answer within 30 seconds, this is an
+    /// [`Event::KeysReloadFailed`] with [`KeyError::NoAnswer`]. The answer counts when it comes, and the source is not
+    /// asked again before.
     ///
     /// # Errors
     /// [`ConfigError`] if the interval is zero or the system gives no thread.
@@ -136,10 +139,11 @@ impl<T: SessionData> KeyReloader<T> {
         let (mailbox, letters) = mpsc::channel();
         let (ask, asked) = mpsc::channel();
         let answers = mailbox.clone();
-        // The source has a thread for itself: one that hangs, as a file of a server that is away does, keeps nobody waiting.
+        // The source has a thread of its own: if it hangs, such as a file on a server that is away, nothing else waits
+        // for it.
         spawn("session-keys-source", move || {
             while let Ok(()) = asked.recv() {
-                // If nobody follows any more, nobody asks again.
+                // An error means that the keys are no longer followed: then there is no next question.
                 let _ = answers.send(Letter::Answer(look(&*source)));
             }
         })?;
@@ -152,7 +156,7 @@ impl<T: SessionData> KeyReloader<T> {
 }
 
 impl<T: SessionData> Follower<T> {
-    /// Until a letter says that it is enough.
+    /// Looks at the source until a letter says to stop.
     fn run(mut self, interval: Duration, patience: Duration, ask: &Sender<()>, letters: &Receiver<Letter>) {
         while let Err(RecvTimeoutError::Timeout) = letters.recv_timeout(interval) {
             if ask.send(()).is_err() {
@@ -161,7 +165,7 @@ impl<T: SessionData> Follower<T> {
             loop {
                 match letters.recv_timeout(patience) {
                     Ok(Letter::Answer(answer)) => {
-                        // An error was reported as an event.
+                        // An error is reported as an event.
                         let _ = self.settle(answer);
                         break;
                     }
@@ -198,7 +202,7 @@ impl<T: SessionData> Follower<T> {
         Ok(self.adopt(ring))
     }
 
-    /// Tells of a failure, and of its end.
+    /// Reports a failure, and its end.
     fn heard(&mut self, answer: Result<KeyRing, KeyError>) -> Result<KeyRing, KeyError> {
         match &answer {
             Ok(_) if self.failing.take().is_some() => self.sessions.observe(&Event::KeysReloadRecovered),
@@ -238,13 +242,14 @@ impl<T> fmt::Debug for KeyReloader<T> {
     }
 }
 
-/// What the thread that follows a source is told.
+/// The messages to the thread that follows a source.
 enum Letter {
     Answer(Result<KeyRing, KeyError>),
     Stop,
 }
 
-/// A thread that follows a source of keys. It stops when this is dropped, after the answer that it has got, if it has one.
+/// A thread that follows a source of keys. When this is dropped, the thread handles the answers that it has got, and
+/// stops.
 #[must_use = "when this is dropped, the keys are no longer followed"]
 #[derive(Debug)]
 pub struct ReloadGuard {
@@ -253,19 +258,19 @@ pub struct ReloadGuard {
 }
 
 impl ReloadGuard {
-    /// Stops the thread and waits for its end: no ring is replaced after it. It does not wait for the source: one that hangs
-    /// keeps its own thread until it answers or the process ends.
+    /// Stops the thread and waits for its end: no ring is replaced afterwards. It does not wait for the source: a
+    /// source that hangs keeps its own thread until it answers or the process ends.
     pub fn stop(mut self) {
         let thread = self.thread.take();
         drop(self);
-        // The source's panics are caught, so only an observer's could have ended it.
+        // The source's panics are caught, so only an observer's panic could have ended the thread.
         let _ = thread.map(JoinHandle::join);
     }
 }
 
 impl Drop for ReloadGuard {
     fn drop(&mut self) {
-        // It fails if the thread has ended.
+        // An error means that the thread has ended.
         let _ = self.mailbox.send(Letter::Stop);
     }
 }
@@ -293,9 +298,9 @@ fn same(one: &KeyRing, other: &KeyRing) -> bool {
     one.write_with_secrets().expose() == other.write_with_secrets().expose()
 }
 
-/// How long a source may take before it is told.
+/// How long a source may take before a failure is reported.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// After how many seconds the same failure is told again.
+/// After how many seconds the same failure is reported again.
 const REPEATED: u64 = 10 * 60;
 
 #[cfg(test)]
@@ -305,7 +310,7 @@ mod tests {
     use super::*;
     use crate::keys::key::Key;
 
-    /// Sessions, and what is heard of them from now on.
+    /// Sessions, and their events from now on.
     fn observed() -> (Sessions<u32>, Receiver<Event>) {
         let (told, events) = mpsc::channel();
         let told = Mutex::new(told);
@@ -316,7 +321,7 @@ mod tests {
         (sessions, events)
     }
 
-    /// As when the file is on a server that is away. Nothing here waits for a time to pass but the one that must.
+    /// As when the file is on a server that is away. Only the reloader waits for a time to pass.
     #[test]
     fn a_source_that_hangs_is_told_and_keeps_nobody_waiting() {
         for answers in [true, false] {
@@ -342,7 +347,7 @@ mod tests {
         }
     }
 
-    /// The rings of a source that is asked twice for the new one, and is told of as silent both times.
+    /// The source is asked twice for the new ring, and is reported as silent both times.
     #[test]
     fn a_source_that_is_slow_every_time_is_heard_all_the_same() {
         let (sessions, events) = observed();

@@ -1,4 +1,4 @@
-//! Sealed values outside sessions: magic links, OAuth state, anything that one's own server hands out and takes back.
+//! Sealed values outside sessions: magic links, OAuth state, anything that your server hands out and takes back.
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -21,7 +21,7 @@ use crate::token::{OpenedToken, PlacedRing, State, base64url};
 /// A value sealed for one purpose opens for no other, and never as a session. It is confidential, authentic and
 /// expires by itself, but it can be presented again until then: **single use needs a store**. Keep the
 /// [`id`](OpenedValue::id) of every value that was used until 5 minutes after its
-/// [`expires`](OpenedValue::expires) (another server's clock may be behind), and refuse an id that is there.
+/// [`expires`](OpenedValue::expires) (another server's clock may be slow), and refuse an id that is there.
 ///
 /// ```
 /// use std::time::Duration;
@@ -39,7 +39,8 @@ pub struct Sealer {
     purpose: String,
 }
 
-/// How long a value is valid, and what it is bound to. A [`Duration`] is one that binds nothing.
+/// How long a value is valid, and what it is bound to. A [`Duration`] converts into options that bind the value to
+/// nothing.
 ///
 /// ```
 /// # use sealed_session::{Key, KeyRing, Sealer};
@@ -68,8 +69,8 @@ impl<'a> SealOptions<'a> {
         Self { valid_for, bind: &[] }
     }
 
-    /// Bound to one opaque value that both sides know and that does not travel, such as the hash of a device key: it opens
-    /// with no other. Default: empty.
+    /// Bound to one opaque value that both sides know and that does not travel, such as the hash of a device key: it
+    /// opens with no other. Default: empty.
     #[must_use]
     pub fn bind(mut self, bind: &'a [u8]) -> Self {
         self.bind = bind;
@@ -108,7 +109,8 @@ impl Sealer {
         Self::placed(keys.into(), format!("/{purpose}"), "")
     }
 
-    /// The same under an audience, the application with its environment: what it seals opens under no other. Default: empty.
+    /// The same under an audience, the application with its environment: its values open under no other. Default:
+    /// empty.
     ///
     /// # Errors
     /// [`ConfigError`] if the audience is longer than 255 bytes.
@@ -127,7 +129,8 @@ impl Sealer {
         })
     }
 
-    /// Replaces the key ring while values are sealed and opened. What was sealed under a key that it lacks opens no more.
+    /// Replaces the key ring while values are sealed and opened. Values under a key that the new ring lacks no longer
+    /// open.
     pub fn replace_keys(&self, keys: impl Into<Arc<KeyRing>>) {
         let ring = keys.into();
         let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
@@ -181,7 +184,7 @@ impl Sealer {
         Ok(text)
     }
 
-    /// Opens what [`seal`](Self::seal) made, if it is [bound](SealOptions::bind) to nothing.
+    /// Opens a value that [`seal`](Self::seal) made and that is [bound](SealOptions::bind) to nothing.
     ///
     /// Checked: length and spelling, version, expiry, key, purpose, audience and integrity.
     ///
@@ -191,8 +194,8 @@ impl Sealer {
         self.open_at(text, &[], from_seconds(now()))
     }
 
-    /// Opens at `now` what [`seal`](Self::seal) or [`seal_at`](Self::seal_at) made with the same `bind` (empty: bound to
-    /// nothing).
+    /// Opens at `now` a value that [`seal`](Self::seal) or [`seal_at`](Self::seal_at) made with the same `bind` (empty:
+    /// bound to nothing).
     ///
     /// Checked: as [`open`](Self::open), and the bind.
     ///
@@ -221,13 +224,13 @@ impl fmt::Debug for Sealer {
     }
 }
 
-/// The public name of a sealed value: 8 random bytes. No credential, and no [`SessionId`]: what is kept of used values cannot
-/// be mixed up with what is kept of sessions.
+/// The public name of a sealed value: 8 random bytes. It is no credential. It is no [`SessionId`] either, so that a
+/// store of used values is not mixed up with a list of sessions.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ValueId(SessionId);
 
 impl ValueId {
-    /// The eight bytes as they stand in the value.
+    /// The eight bytes as they are in the value.
     #[must_use]
     pub const fn to_bytes(self) -> [u8; 8] {
         self.0.to_bytes()
@@ -259,7 +262,7 @@ impl OpenedValue {
         self.token.payload()
     }
 
-    /// The public name of this value: what a store of used values keys on.
+    /// The public name of this value: the key in a store of used values.
     #[must_use]
     pub fn id(&self) -> ValueId {
         ValueId(self.token.head.session_id)
@@ -271,7 +274,8 @@ impl OpenedValue {
         from_seconds(self.token.frame.sealed.into())
     }
 
-    /// When it stops opening. A store of used values keeps the id for 5 minutes longer, since another server's clock may be behind.
+    /// When it stops opening. A store of used values keeps the id for 5 minutes longer, since another server's clock
+    /// may be slow.
     #[must_use]
     pub fn expires(&self) -> OffsetDateTime {
         from_seconds(self.token.head.expires.into())
@@ -284,7 +288,7 @@ impl fmt::Debug for OpenedValue {
     }
 }
 
-/// Longest sealed value in characters: a link that every mail program and server still passes on is shorter.
+/// Longest sealed value in characters. Links that every mail program and server passes on are shorter.
 const LONGEST: usize = 8192;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The table of states: what the end of a request does to its response, as a pure function.
+//! The table of states: how the end of a request changes its response, as a pure function.
 
 use std::sync::Arc;
 
@@ -8,13 +8,13 @@ use crate::session::{Change, Current, Live, SessionState, Touched};
 /// How the request ended for its session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// Nothing was read, or peeked only.
+    /// The session was not read, or only peeked at.
     Untouched,
-    /// Read, and no cookie of ours had come.
+    /// Read; the request had no cookie of ours.
     ReadAbsent,
-    /// Read, and a cookie had come but no session opened; or what was there is over.
+    /// Read; the request had a cookie but no session opened, or the session has ended.
     ReadRejected,
-    /// Read, and a session was there; or what was written is what was there.
+    /// Read, and there was a session; or the same data were written again.
     ReadValid,
     /// The session was written.
     Written,
@@ -43,7 +43,7 @@ pub(crate) struct Row {
 }
 
 impl Outcome {
-    /// What was done to a session means this for a response of this status.
+    /// The outcome for a response of this status.
     pub(crate) fn of<T>(touched: &Touched<'_, T>, status: u16, write_on_server_error: bool) -> Self {
         let Touched { first, last, done, .. } = touched;
         let outcome = match (done.change, last) {
@@ -61,7 +61,7 @@ impl Outcome {
         let is_sent = takes_cookie(status) || (is_server_error(status) && write_on_server_error);
         match is_sent {
             true => outcome,
-            // What was started after a sign-out is not sent, the sign-out is.
+            // A session that was started after a sign-out is not sent, the sign-out is.
             false if done.ended => Self::Ended,
             false => Self::Discarded,
         }

@@ -1,5 +1,5 @@
-//! What happens to sessions when the random source fails, when time passes within a request, and when several threads
-//! have handles to one session.
+//! Sessions when the random source fails, when time passes within a request, and when several threads have handles to
+//! one session.
 
 use std::cell::Cell;
 use std::collections::HashSet;
@@ -61,7 +61,7 @@ fn fields(cookies: &str) -> RequestFields {
     RequestFields::from_cookies([cookies.to_owned()])
 }
 
-/// Sessions with a random source that is out of order, and the cookies of a session that began before.
+/// Sessions with a broken random source, and the cookies of a session that started before.
 fn broken(random: fn(&mut [u8]) -> Result<(), NoRandomness>) -> (Sessions<Count>, String, Seen) {
     let ring = ring();
     let (whole, ..) = house(&ring);
@@ -227,7 +227,7 @@ fn assert_ends_meanwhile(act: impl FnOnce(&mut Session<Count>), is_told: bool, s
     let (sessions, hand, seen) = house(&ring());
     let cookies = sessions.cookie_for_at(Count::of(7), from_seconds(START)).unwrap();
     let mut session = sessions.load(fields(&cookies));
-    // The one that ended, whatever id the request gave it.
+    // The session that ended, whatever id the request gave it.
     let id = session.id().unwrap();
     act(&mut session);
     seen.lock().unwrap().clear();
@@ -488,7 +488,7 @@ fn ten_thousand_updates_in_one_request_do_not_overflow_a_small_stack() {
     thread.spawn(work).unwrap().join().unwrap();
 }
 
-/// Both at once, many times over: what the one says must agree with what the other did.
+/// Both at once, many times: the result of one must agree with what the other did.
 fn race<A: Send, B: Send>(
     sessions: &Sessions<Count>,
     cookies: &str,

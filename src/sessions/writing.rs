@@ -1,5 +1,5 @@
-//! What is written to a session. Everything that can fail fails here, where the developer stands: [`Session::finish`] has
-//! nothing left to refuse.
+//! Writes to a session. Everything that can fail fails here, in the handler: [`Session::finish`] has nothing left to
+//! refuse.
 
 use std::sync::Arc;
 
@@ -19,23 +19,25 @@ use crate::token::base64url;
 use crate::token::envelope::{OVERHEAD, SALT_LEN};
 
 impl<T: SessionData> Session<T> {
-    /// Begins a session with a new id, whatever was there: call it after every authentication, so that an id from
-    /// before it is worth nothing (session fixation).
+    /// Starts a session with a new id, whether or not there is one already: call it after every authentication, so that
+    /// an id from before is worth nothing (session fixation).
     ///
     /// The session that came with the request is revoked when this one is sent (see
     /// [`revoke_on_end`](crate::Builder::revoke_on_end)). If that session was revoked or cut off while the request was
-    /// served, by anybody but this request's own [`end`](Self::end), nothing is sent: a visitor who was signed out meanwhile does
-    /// not come back by a request that was running. So do not revoke it before by [`Sessions::revoke`](crate::Sessions::revoke).
-    /// Guests ([`signed_in_if`](crate::Builder::signed_in_if)) have nothing to sign out of: a guest's session is revoked only if
-    /// a sign-in takes its place, and that is sent also if the guest's was revoked meanwhile.
+    /// served, other than by this request's own [`end`](Self::end), nothing is sent: a request that was running does
+    /// not sign in again a visitor who was signed out meanwhile. So do not call
+    /// [`Sessions::revoke`](crate::Sessions::revoke) for that session first. Guests
+    /// ([`signed_in_if`](crate::Builder::signed_in_if)) have nothing to sign out of: a guest's session is revoked only
+    /// if a sign-in takes its place, and the sign-in is sent even if the guest's session was revoked meanwhile.
     ///
-    /// From then on [`get`](Self::get) lends what is read back from the JSON, as the next request will: fields that are skipped
-    /// have their defaults.
+    /// From then on [`get`](Self::get) lends the data as read back from the JSON, as the next request will read them:
+    /// skipped fields have their defaults.
     ///
     /// # Errors
     /// [`WriteError::TooLarge`], [`WriteError::NotSerializable`], [`WriteError::NotReadable`], [`WriteError::TooLate`],
-    /// [`WriteError::Expiry`] or [`WriteError::RandomSource`]; the session is then as it was. [`WriteError::NotOpenedYet`] in
-    /// code of the application that runs while the session is opened, as for every other write.
+    /// [`WriteError::Expiry`] or [`WriteError::RandomSource`]; the session is then as it was.
+    /// [`WriteError::NotOpenedYet`] in code of the application that runs while the session is opened, as for every
+    /// other write.
     ///
     /// ```
     /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
@@ -57,16 +59,16 @@ impl<T: SessionData> Session<T> {
         self.write()?.begin(&data, true)
     }
 
-    /// Begins a session like [`start`](Self::start), with what the closure makes of the data that were there: `None` without
-    /// a valid session. A guest's cart passes through a sign-in this way.
+    /// Starts a session like [`start`](Self::start), with data that the closure makes of the old data (`None` without a
+    /// valid session). A guest keeps the cart through a sign-in this way.
     ///
-    /// **The old data may be somebody else's.** Whoever can set a cookie in this browser can plant a guest's session of his
-    /// own, and whoever was signed in here before may not be who signs in now. Take a guest's cart from them, never a user, a
-    /// role or a page to go to.
+    /// **The old data may be another person's.** An attacker who can set a cookie in this browser can plant a guest's
+    /// session there, and the visitor who was signed in before need not be the one who signs in now. Take a guest's
+    /// cart from the old data, never a user, a role or a page to go to.
     ///
     /// # Errors
-    /// As [`start`](Self::start), and [`WriteError::Conflict`] if another handle of this request wrote meanwhile. If the
-    /// closure panics or anything fails, the session is as it was.
+    /// As [`start`](Self::start), and [`WriteError::Conflict`] if another handle of this request wrote meanwhile. If
+    /// the closure panics or anything fails, the session is as it was.
     ///
     /// ```
     /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
@@ -90,19 +92,19 @@ impl<T: SessionData> Session<T> {
         write.begin(&new(old), false)
     }
 
-    /// Changes the session data. Without a session the closure is not called, and the answer is [`Updated::NoSession`]:
+    /// Changes the session data. Without a session the closure is not called, and the result is [`Updated::NoSession`]:
     /// [`update_or_start`](Self::update_or_start) would start one.
     ///
-    /// The closure works on a value made anew from the sealed bytes. What is lent afterwards is read back, as after
-    /// [`start`](Self::start). Data that serialises to the same bytes is no write (a `HashMap` comes out in another order every
-    /// time; a `BTreeMap` does not).
+    /// The closure works on a copy that is read from the sealed bytes. The changed data are read back, as after
+    /// [`start`](Self::start). Data that serialise to the same bytes are no write (a `HashMap` comes out in another
+    /// order every time; a `BTreeMap` does not).
     ///
-    /// If the visitor is signed in afterwards and was not before, or the other way round
-    /// ([`signed_in_if`](crate::Builder::signed_in_if)), this is a [`start`](Self::start) with the changed data: a new id and new
-    /// times, and no longer remembered. The cookie from before, which somebody may have planted or kept, is worth no more than
-    /// it was. What came is revoked when the new one is sent.
+    /// If the change signs the visitor in or out ([`signed_in_if`](crate::Builder::signed_in_if)), this is a
+    /// [`start`](Self::start) with the changed data: the session has a new id and new times, and is no longer
+    /// remembered. So the old cookie, which an attacker may have planted or kept, gains nothing. The session that came
+    /// is revoked when the new one is sent.
     ///
-    /// Writes of parallel requests do not see each other: the response that arrives last wins.
+    /// Parallel requests do not see each other's writes: the response that arrives last wins.
     ///
     /// # Errors
     /// As [`start_with`](Self::start_with).
@@ -155,8 +157,8 @@ impl<T: SessionData> Session<T> {
         }
     }
 
-    /// Changes the session data like [`update`](Self::update), and starts a session with `new`, changed in the same way, if
-    /// there is none: for what guests have, such as a cart.
+    /// Changes the session data like [`update`](Self::update). Without a session it starts one with `new`, changed in
+    /// the same way: for the data of guests, such as a cart.
     ///
     /// # Errors
     /// As [`start_with`](Self::start_with).
@@ -187,11 +189,11 @@ impl<T: SessionData> Session<T> {
         Ok(result)
     }
 
-    /// Gives the session a new id with the same data and the same start: call it at a change of privilege that is no
-    /// new authentication. Without a session nothing happens.
+    /// Gives the session a new id with the same data and the same start: call it at a change of privilege without a new
+    /// authentication. Without a session nothing happens.
     ///
-    /// Copies of the old cookie open until they expire: to stop them, [`revoke`](crate::Sessions::revoke) the old id when
-    /// [`Event::Cycled`] tells it.
+    /// Copies of the old cookie open until they expire: to stop them, [`revoke`](crate::Sessions::revoke) the old id
+    /// that [`Event::Cycled`] names.
     ///
     /// # Errors
     /// [`WriteError::TooLate`], [`WriteError::Conflict`] or [`WriteError::RandomSource`].
@@ -217,11 +219,12 @@ impl<T: SessionData> Session<T> {
         })
     }
 
-    /// Makes the session a remembered one (or, with `false`, an ordinary one again): with the other lifetime, counted from
-    /// the same start, and cookies that the browser keeps when it is closed. Without a session nothing happens.
+    /// Makes the session a remembered one (or, with `false`, an ordinary one again): with the other lifetime, counted
+    /// from the same start, and cookies that the browser keeps when it is closed. Without a session nothing happens.
     ///
-    /// An id never changes its kind: a session that came with the request gets a new id, and the old one is revoked when the
-    /// new one is sent, unless it is a guest's (see [`revoke_on_end`](crate::Builder::revoke_on_end)).
+    /// An ordinary and a remembered session never have the same id: a session that came with the request gets a new id,
+    /// and the old id is revoked when the new one is sent, unless it is a guest's (see
+    /// [`revoke_on_end`](crate::Builder::revoke_on_end)).
     ///
     /// # Errors
     /// [`WriteError::RememberOff`] if the builder was given no [`remembered`](crate::Builder::remembered) lifetime,
@@ -254,7 +257,7 @@ impl<T: SessionData> Session<T> {
                 return Ok((Change::Written, facts));
             }
             let expires = lifetimes.expires(facts.started, remembered);
-            // The response could not carry such a session: the browser would keep the one that it has.
+            // The response could not carry such a session: the browser would keep its old one.
             if expires <= self.now() || u32::try_from(expires).is_err() {
                 return Err(WriteError::Expiry);
             }
@@ -270,9 +273,9 @@ impl<T: SessionData> Session<T> {
         })
     }
 
-    /// Notes activity now: the response sends a new activity cookie even if none is due yet, or if
-    /// [`touch_if`](crate::Builder::touch_if) would not count the request. The id stays. Without a session or without an idle
-    /// timeout nothing happens.
+    /// Notes activity now: the response sends a new activity cookie, even if none is due yet or
+    /// [`touch_if`](crate::Builder::touch_if) would not count the request. The id stays. Without a session or without
+    /// an idle timeout nothing happens.
     ///
     /// # Errors
     /// [`WriteError::TooLate`] or [`WriteError::Conflict`].
@@ -299,13 +302,13 @@ impl<T: SessionData> Session<T> {
         Ok(())
     }
 
-    /// Ends the session: the response removes both cookies, whether they came or not, and every session whose genuine token
-    /// came with the request is revoked at once, so that no copy of it opens any more. That holds where the revocation list is
-    /// known (see [`revoke_on_end`](crate::Builder::revoke_on_end), which can switch it off).
+    /// Ends the session. The response removes both cookies, whether they came or not. Every session whose genuine token
+    /// came with the request is revoked at once, so that no copy of it opens any more: wherever the revocation list is
+    /// known (see [`revoke_on_end`](crate::Builder::revoke_on_end), which can turn this off).
     ///
-    /// A guest's session ([`signed_in_if`](crate::Builder::signed_in_if)) is only removed, so that strangers cannot fill the
-    /// list. A session that did not open is revoked if its token is genuine: a visitor who was idle for too long can still
-    /// sign out a thief who was not.
+    /// A guest's session ([`signed_in_if`](crate::Builder::signed_in_if)) is only removed, so that strangers cannot
+    /// fill the list. A session that did not open is revoked if its token is genuine: a visitor who was idle for too
+    /// long can still sign out a thief who was active.
     ///
     /// # Errors
     /// [`WriteError::TooLate`].
@@ -355,8 +358,8 @@ impl<T: SessionData> Session<T> {
         })
     }
 
-    /// Serialises at once and reads it back: what does not fit, or is not what the next request could read, is refused here,
-    /// and what is lent after a write is what that request will read.
+    /// Serialises the data at once and reads them back. Data that do not fit, or that the next request could not read,
+    /// are refused here; and the data that are lent after a write are those that the next request will read.
     fn content(&self, data: &T) -> Result<Content<T>, WriteError> {
         let mut buffer = Buffer::take();
         serde_json::to_writer(&mut buffer, data).map_err(|_| WriteError::NotSerializable)?;
@@ -386,12 +389,12 @@ impl<T: SessionData> Session<T> {
 
     fn new_id(&self) -> Result<SessionId, WriteError> {
         let (id, salt) = self.fresh_id_and_salt()?;
-        // Of several ids in one request, each is as fresh as the next: one salt is enough, since one seal follows.
+        // A request may draw several ids. One salt is enough, since one seal follows.
         let _ = self.shared.salt.set(salt);
         Ok(SessionId(id))
     }
 
-    /// What is sealed at the end needs a salt, and then it is too late to fail.
+    /// Draws the salt for the seal at the end, when it is too late to fail.
     fn draw_salt(&self) -> Result<(), WriteError> {
         if self.shared.salt.get().is_none() {
             let _ = self.shared.salt.set(self.fresh_id_and_salt()?.1);
@@ -416,7 +419,7 @@ impl<'a, T: SessionData> Write<'a, T> {
         self.base.current.live()
     }
 
-    /// Begins a session with these data. It `replaces` what another handle wrote meanwhile, or is refused then.
+    /// Starts a session with these data. It `replaces` what another handle wrote meanwhile, or is refused then.
     fn begin(&self, data: &T, replaces: bool) -> Result<(), WriteError> {
         let content = Arc::new(self.session.content(data)?);
         let facts = self.session.fresh(self.session.new_id()?, false)?;
@@ -437,7 +440,8 @@ impl<'a, T: SessionData> Write<'a, T> {
         let signed_in = |data: &T| sessions.counts_as_signed_in(data);
         if signed_in(&live.content.data) != signed_in(&content.data) {
             change = Change::Replaced;
-            // Another visitor from now on: the session is not as old as the one before, nor remembered because that one was.
+            // Another visitor from now on: the session is not as old as the one before, nor remembered because that one
+            // was.
             facts = match self.is_sent(&facts) {
                 true => self.session.fresh(self.session.new_id()?, false)?,
                 false => self.session.fresh(facts.id, facts.remembered)?,
@@ -449,7 +453,7 @@ impl<'a, T: SessionData> Write<'a, T> {
         Ok(result)
     }
 
-    /// Changes the facts of a session, if there is one. `facts` hears whether browsers hold its id.
+    /// Changes the facts of a session, if there is one. `facts` is told whether browsers hold its id.
     fn change_facts(
         &self,
         facts: impl FnOnce(Facts, bool) -> Result<(Change, Facts), WriteError>,
@@ -494,13 +498,13 @@ impl<'a, T: SessionData> Write<'a, T> {
     }
 }
 
-/// The data made anew from the bytes. Those were given back if another handle has written by now.
+/// A copy of the data, read from the bytes. The bytes are gone if another handle has written meanwhile.
 fn copy<T: SessionData>(live: &Live<T>) -> Result<T, WriteError> {
     let payload = live.content.payload().copy().ok_or(WriteError::Conflict)?;
     from_payload(&payload).ok_or(WriteError::NotReadable)
 }
 
-/// The top-level field whose JSON is longest, for the error that tells what to leave out.
+/// The top-level field whose JSON is longest: the error suggests to leave it out.
 fn largest_field(payload: &[u8]) -> Option<(String, usize)> {
     let fields: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(payload).ok()?;
     let sizes = fields.into_iter().map(|(name, value)| (name, value.to_string().len()));

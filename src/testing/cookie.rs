@@ -28,7 +28,7 @@ pub struct Cookie {
     pub http_only: bool,
     /// `SameSite`; `None` if the line has none.
     pub same_site: Option<SameSite>,
-    /// Whether it belongs to one embedding site (CHIPS).
+    /// Whether the cookie belongs to one embedding site (CHIPS).
     pub partitioned: bool,
 }
 
@@ -47,8 +47,8 @@ impl Cookie {
         }
     }
 
-    /// The cookie of a `Set-Cookie` line that came with the page at `visited`, and whether the line has a `Path` (RFC 6265bis,
-    /// sections 5.6 and 5.7). The error says what to change.
+    /// The cookie of a `Set-Cookie` line that came with the page at `visited`, and whether the line has a `Path` (RFC
+    /// 6265bis, sections 5.6 and 5.7). The error says what to change.
     pub(super) fn parse(line: &str, visited: &str, now: u64) -> Result<(Self, bool), String> {
         if line.bytes().any(|byte| byte.is_ascii_control() && byte != b'\t') {
             return Err("it has control characters; remove them".into());
@@ -95,7 +95,7 @@ impl Cookie {
         Ok((cookie, has_path))
     }
 
-    /// Whether one replaces the other.
+    /// Whether one of these cookies replaces the other.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         (&self.name, &self.domain, &self.path, self.partitioned)
             == (&other.name, &other.domain, &other.path, other.partitioned)
@@ -134,13 +134,13 @@ fn parse_same_site(value: &str) -> Option<SameSite> {
     }
 }
 
-/// Seconds; 0 removes the cookie, as all that is negative does (section 5.6.2).
+/// Seconds; 0 removes the cookie, and so does every negative number (section 5.6.2).
 fn parse_max_age(value: &str) -> Option<u64> {
     let (is_negative, digits) = value.strip_prefix('-').map_or((false, value), |digits| (true, digits));
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    // Digits alone: what does not fit is too large.
+    // Only digits: a number that does not fit is too large.
     let seconds = digits.parse().unwrap_or(u64::MAX);
     Some(if is_negative { 0 } else { seconds })
 }
@@ -175,8 +175,8 @@ pub(super) fn parse_date(text: &str) -> Option<u64> {
     };
     let (hour, minute, second) = time?;
     let date = Date::from_calendar_date(year.into(), month?, u8::try_from(day?).ok()?).ok()?;
-    let instant = date.with_hms(hour, minute, second).ok()?.assume_utc();
-    (year >= 1601).then(|| to_seconds(instant))
+    let time = date.with_hms(hour, minute, second).ok()?.assume_utc();
+    (year >= 1601).then(|| to_seconds(time))
 }
 
 fn parse_time(token: &str) -> Option<(u8, u8, u8)> {
@@ -199,7 +199,7 @@ fn parse_month(token: &str) -> Option<Month> {
     Month::try_from(number?.0).ok()
 }
 
-/// The number that a token begins with, if it has so many digits.
+/// The number that a token begins with, if it has this many digits.
 fn digits(token: &str, count: RangeInclusive<usize>) -> Option<u16> {
     let length = token.bytes().take_while(u8::is_ascii_digit).count();
     count.contains(&length).then(|| token[..length].parse().ok())?

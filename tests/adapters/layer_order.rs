@@ -1,4 +1,4 @@
-//! What leaves when other layers stand inside and outside of ours: each alone, and the stack that the documentation draws.
+//! Responses with other layers inside and outside of ours: each alone, and the stack that the documentation draws.
 
 mod stack;
 mod suite;

@@ -149,7 +149,7 @@ fn what_would_leave_the_site_is_no_next() {
 
 // --- Laws. ---
 
-/// Mostly what an address has to be refused for.
+/// Mostly addresses that must be refused.
 fn hostile() -> impl Strategy<Value = String> {
     let parts = "/ / \\ . .. : @ ? # % %2F %2f %5C %2e %2E %25 %09 %0A %00 %20 + & ; https: javascript: evil.example a [ ] | ^ \
                  < \" \u{e9} \u{3002} \u{ff0f}";
@@ -177,7 +177,7 @@ proptest! {
         if let Some(page) = next_page(Some(&query)) {
             let url = shop().join(&page).expect("a path is a reference");
             prop_assert_eq!(url.origin(), shop().origin());
-            // Nor does what a script makes of it: the path that was resolved, resolved again.
+            // A script that resolves the resolved path again stays there too.
             let again = shop().join(&url[Position::BeforePath..]).expect("a path is a reference");
             prop_assert_eq!(again, url);
         }
@@ -192,7 +192,7 @@ proptest! {
             prop_assert!(path_of(&asked) == path_of(&page));
         } else {
             prop_assert_eq!(next_page(url.query()), Some(asked.clone()));
-            // Everybody else who reads forms and queries gets the same.
+            // Any other reader of forms and queries gets the same.
             let (_, last) = url.query_pairs().last().expect("it has a query");
             prop_assert_eq!(last, asked);
         }

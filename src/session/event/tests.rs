@@ -111,21 +111,21 @@ fn the_sentence_is_one() {
     );
 }
 
-/// What anybody can cause at every request is no line in a usual log.
+/// An event that any client can cause with every request is no line in a usual log.
 #[test]
 fn made_up_cookies_are_for_debugging_alone() {
     for event in one_of_each() {
-        let anybody = match &event {
+        let is_made_up = match &event {
             Event::Rejected { id, .. } => id.is_none(),
             Event::DuplicatesSeen { .. } => true,
             _ => continue,
         };
-        assert_eq!(event.level() == Level::Debug, anybody, "{event:?}");
+        assert_eq!(event.level() == Level::Debug, is_made_up, "{event:?}");
     }
     assert!(Level::Debug < Level::Info && Level::Info < Level::Warn && Level::Warn < Level::Error);
 }
 
-/// Whoever keeps the servers reads of every event in the table of `docs/operating.md`, with its levels and fields.
+/// The table of `docs/operating.md` has every event with its levels and fields, for the people who run the servers.
 #[test]
 fn the_table_for_operators_has_every_event_with_its_levels_and_fields() {
     let (_, table) = include_str!("../../../docs/operating.md")

@@ -1,4 +1,4 @@
-//! What an event says: its fields, and its sentence.
+//! The fields and the sentence of an event.
 
 use std::fmt;
 
@@ -7,8 +7,8 @@ use crate::ids::KeyId;
 use crate::session::event::Event;
 
 impl Event {
-    /// Calls `visit` with the name and the value of every field that has a value, named as in the variant. A reason is its
-    /// [short name](Reason::name), ids are hexadecimal digits, several of them separated by commas.
+    /// Calls `visit` with the name and the value of every field that has a value, named as in the variant. A reason is
+    /// its [short name](Reason::name), ids are hexadecimal digits, several of them separated by commas.
     pub fn fields(&self, visit: &mut dyn FnMut(&'static str, &dyn fmt::Display)) {
         match self {
             Self::Started { id }
@@ -133,7 +133,7 @@ impl fmt::Display for Event {
             }
             Self::FinishIgnored => f.write_str("the session was finished already, or not opened yet; nothing was sent"),
             Self::Revoked { id } => write!(f, "session {id} was revoked"),
-            Self::CutOffRaised { to } => write!(f, "sessions that started before Unix second {to} are over"),
+            Self::CutOffRaised { to } => write!(f, "sessions that started before Unix second {to} have ended"),
             Self::RevocationsNearlyFull { entries, most } => {
                 write!(f, "the revocation list has {entries} entries and room for {most}")
             }
@@ -158,7 +158,7 @@ impl fmt::Display for Event {
             Self::KeyDropped { key_id, in_use: true } => {
                 write!(
                     f,
-                    "key {key_id} was dropped while it was in use: the sessions under it are over"
+                    "key {key_id} was dropped while it was in use: the sessions under it have ended"
                 )
             }
             Self::KeyDropped { key_id, in_use: false } => {
@@ -175,7 +175,7 @@ impl fmt::Display for Event {
                 "the response's header block takes {bytes} bytes, too many for proxies with buffers of 4 KiB"
             ),
             Self::DevelopmentCookie => {
-                f.write_str("the development cookie is in use: anybody on the network path can read and set it")
+                f.write_str("the development cookie is in use: anyone on the network path can read and set it")
             }
         }
     }

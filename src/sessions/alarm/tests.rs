@@ -8,7 +8,7 @@ fn key(number: u32) -> KeyId {
     KeyId(number.to_be_bytes())
 }
 
-/// So many looks in the minute 100, refused or not, and what the next minute's first look tells.
+/// Counts requests in the minute 100, refused or not, and returns the events of the next minute's first request.
 #[track_caller]
 fn told(refused: u64, good: u64) -> Option<(u64, u64)> {
     let alarm = Alarm::new();

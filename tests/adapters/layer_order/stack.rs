@@ -1,5 +1,5 @@
-//! Stacks of tower layers by their names, and two small ones: an `ETag` layer and a response cache. `lab/caches/origin` uses this
-//! file too.
+//! Stacks of tower layers by their names, and two small ones: an `ETag` layer and a response cache. `lab/caches/origin`
+//! uses this file too.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -63,7 +63,7 @@ where
 
 // --- ETag: a page that the client has already is answered with 304. ---
 
-/// A careful one makes no 304 of what sets a cookie.
+/// A careful layer makes no 304 of a response that sets a cookie.
 async fn tagged(careful: bool, request: Request, next: Next) -> Response {
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     let known = field(request.headers(), "if-none-match");
@@ -88,7 +88,7 @@ pub(crate) fn tag(body: &[u8]) -> String {
     format!("\"{:x}\"", hasher.finish())
 }
 
-// --- A response cache that obeys `Cache-Control` and `Vary`. What it stores stays fresh for ever. ---
+// --- A response cache that obeys `Cache-Control` and `Vary`. Stored pages stay fresh for ever. ---
 
 async fn cached(pages: Pages<(HeaderMap, Bytes)>, request: Request, next: Next) -> Response {
     if request.method() != Method::GET {

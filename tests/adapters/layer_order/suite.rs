@@ -1,4 +1,4 @@
-//! One story for any stack of any framework, and what can be wrong with it.
+//! One story for any stack of any framework, and the flaws that it can show.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -12,21 +12,21 @@ use serde::{Deserialize, Serialize};
 
 use testkit::{START, ring};
 
-/// What goes wrong where a layer stands on the wrong side of the session layer.
+/// The faults of a layer on the wrong side of the session layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Flaw {
-    /// A page that depends on the session does not name `Cookie` in its last `Vary` line, the only one that nginx before
-    /// 1.23 keeps.
+    /// A page that depends on the session does not name `Cookie` in its last `Vary` line, the only one that nginx
+    /// before 1.23 keeps.
     VaryHidden,
     /// A page that a session cookie brought is not private.
     NotPrivate,
-    /// A visitor got the page of somebody else, or was told to show it again.
+    /// A visitor got the page of another visitor, or was told to show it again.
     PageOfAnother,
-    /// What never looked at the session has something of it.
+    /// A response whose handler never looked at the session has something of it.
     AssetTouched,
     /// A 304, which freshens what caches have stored, sets a cookie.
     CookieWith304,
-    /// A renewal was due and came with no page.
+    /// A renewal was due, and no page brought it.
     NotRenewed,
     /// A write by GET was lost because the page had not changed: the 304 takes no cookie.
     WriteLostWith304,
@@ -42,9 +42,9 @@ pub(crate) struct Login {
     seen: u64,
 }
 
-// --- The application, but for its framework. ---
+// --- The application without its framework. ---
 
-/// What a handler answers: whose page it is stands in a field too, since a body may be compressed.
+/// The answer of a handler. A field says too whose page it is, since a body may be compressed.
 pub(crate) struct Page {
     pub(crate) of: String,
     pub(crate) number: u64,
@@ -156,7 +156,7 @@ pub(crate) async fn flaws(app: &App, layers: &[&str], guest: &Browser, log: impl
         }
     }
 
-    // What one has already, another has not.
+    // A page that one visitor has already, another has not.
     let has_etag = has(["ETag layer", "careful ETag layer"]);
     let tag = story.get(&mut ada, "/greeting", "").await.one("etag").to_owned();
     let known = story.get(&mut ada, "/greeting", &tag).await;
@@ -181,7 +181,7 @@ pub(crate) async fn flaws(app: &App, layers: &[&str], guest: &Browser, log: impl
         story.flaws.insert(Flaw::WriteLostWith304);
     }
 
-    // A sign-out, and one that does not come to its end.
+    // A sign-out, and sign-outs whose requests fail.
     for (path, layer, status) in [
         ("/leave", "", 200),
         ("/leave/late", "TimeoutLayer", 408),
@@ -233,7 +233,7 @@ impl Story<'_> {
         self.visit(visitor, "GET", path, tag).await
     }
 
-    /// One request, held to everything that can be said of its answer alone.
+    /// One request, with every check that needs only its answer.
     async fn visit(&mut self, visitor: &mut Visitor, method: &'static str, path: &'static str, tag: &str) -> Answer {
         let sent = visitor.browser.cookie_field();
         let fields = [
