@@ -107,7 +107,7 @@ impl<T: SessionData> KeyReloader<T> {
     /// # Errors
     /// The error of the source; the ring in use stays.
     pub fn poll(&mut self) -> Result<Reload, KeyError> {
-        self.follower.settle(look(&*self.source))
+        self.follower.settle(look(&*self.source), false)
     }
 
     /// Looks once and adopts the ring without a second look: for a signal or a button, when the writer is done.
@@ -115,7 +115,7 @@ impl<T: SessionData> KeyReloader<T> {
     /// # Errors
     /// As [`poll`](Self::poll).
     pub fn reload_now(&mut self) -> Result<Reload, KeyError> {
-        self.follower.take(look(&*self.source))
+        self.follower.settle(look(&*self.source), true)
     }
 
     /// Looks on threads of its own, for the first time after one interval. 10 seconds are usual; a new ring is then in
@@ -166,7 +166,7 @@ impl<T: SessionData> Follower<T> {
                 match letters.recv_timeout(patience) {
                     Ok(Letter::Answer(answer)) => {
                         // An error is reported as an event.
-                        let _ = self.settle(answer);
+                        let _ = self.settle(answer, false);
                         break;
                     }
                     Err(RecvTimeoutError::Timeout) => self.failed(&KeyError::NoAnswer {
@@ -178,41 +178,26 @@ impl<T: SessionData> Follower<T> {
         }
     }
 
-    /// Adopts a ring that two looks in a row gave.
-    fn settle(&mut self, answer: Result<KeyRing, KeyError>) -> Result<Reload, KeyError> {
-        let ring = self.heard(answer)?;
+    /// Adopts a ring that two looks in a row gave, or `at_once`.
+    fn settle(&mut self, answer: Result<KeyRing, KeyError>, at_once: bool) -> Result<Reload, KeyError> {
+        let before = self.unsettled.take();
+        let ring = answer.inspect_err(|error| self.failed(error))?;
+        if self.failing.take().is_some() {
+            self.sessions.observe(&Event::KeysReloadRecovered);
+        }
         if same(&ring, &self.adopted) {
-            self.unsettled = None;
             return Ok(Reload::Unchanged);
         }
-        if self.unsettled.take().is_none_or(|before| !same(&ring, &before)) {
+        if !at_once && before.is_none_or(|before| !same(&ring, &before)) {
             self.unsettled = Some(ring);
             return Ok(Reload::Unsettled);
         }
-        Ok(self.adopt(ring))
-    }
-
-    /// Adopts a ring at once.
-    fn take(&mut self, answer: Result<KeyRing, KeyError>) -> Result<Reload, KeyError> {
-        let ring = self.heard(answer)?;
-        self.unsettled = None;
-        if same(&ring, &self.adopted) {
-            return Ok(Reload::Unchanged);
+        self.adopted = Arc::new(ring);
+        self.sessions.replace_keys(Arc::clone(&self.adopted));
+        for sealer in &self.sealers {
+            sealer.replace_keys(Arc::clone(&self.adopted));
         }
-        Ok(self.adopt(ring))
-    }
-
-    /// Reports a failure, and its end.
-    fn heard(&mut self, answer: Result<KeyRing, KeyError>) -> Result<KeyRing, KeyError> {
-        match &answer {
-            Ok(_) if self.failing.take().is_some() => self.sessions.observe(&Event::KeysReloadRecovered),
-            Ok(_) => {}
-            Err(error) => {
-                self.unsettled = None;
-                self.failed(error);
-            }
-        }
-        answer
+        Ok(Reload::Replaced)
     }
 
     fn failed(&mut self, error: &KeyError) {
@@ -224,15 +209,6 @@ impl<T: SessionData> Follower<T> {
             self.failing = Some((error.clone(), now));
             self.sessions.observe(&Event::KeysReloadFailed { error });
         }
-    }
-
-    fn adopt(&mut self, ring: KeyRing) -> Reload {
-        self.adopted = Arc::new(ring);
-        self.sessions.replace_keys(Arc::clone(&self.adopted));
-        for sealer in &self.sealers {
-            sealer.replace_keys(Arc::clone(&self.adopted));
-        }
-        Reload::Replaced
     }
 }
 
