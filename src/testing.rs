@@ -248,7 +248,7 @@ impl Browser {
         self.cookies().find(|cookie| cookie.name == name)
     }
 
-    /// Its value.
+    /// The value of the first cookie of this name that the next request carries.
     #[must_use]
     pub fn value(&self, name: &str) -> Option<&str> {
         self.cookie(name).map(|cookie| cookie.value.as_str())

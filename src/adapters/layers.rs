@@ -38,9 +38,9 @@ impl<T, B: ?Sized> Options<T, B> {
 }
 
 impl<T: SessionData, B: ?Sized> Options<T, B> {
-    /// What a middleware puts into the extensions of a request. Middlewares outside may have put `outside` there, and
-    /// one for the same `T` a slot. `page` is the page that was asked for. `fields` reads the request: it calls the
-    /// closure of `bind_with`, so no extensions may be borrowed.
+    /// The values that a middleware puts into the extensions of a request. Middlewares outside may have put `outside`
+    /// there, and one for the same `T` a slot. `page` is the page that was asked for. `fields` reads the request: it
+    /// calls the closure of `bind_with`, so no extensions may be borrowed.
     pub(crate) fn enter<P: Clone>(
         &self,
         outside: Option<Layers>,
@@ -73,7 +73,7 @@ impl<T, B: ?Sized> Clone for Options<T, B> {
     }
 }
 
-/// What a middleware puts into the extensions of a request. `P` is an address as the framework keeps it.
+/// A middleware puts this into the extensions of a request. `P` is an address as the framework keeps it.
 pub(crate) struct Slot<T, P> {
     pub(crate) session: Result<Session<T>, LayerError>,
     /// The page to which the guard sends guests, and the page that was asked for.

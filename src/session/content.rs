@@ -54,7 +54,7 @@ pub enum Updated<R> {
 }
 
 impl<R> Updated<R> {
-    /// What the closure returned, `None` without a session: for callers to whom both are fine.
+    /// The result of the closure; `None` without a session. For callers that need no session.
     pub fn option(self) -> Option<R> {
         match self {
             Self::Done(result) => Some(result),

@@ -1,4 +1,4 @@
-//! What happened to sessions and keys, for logs and metrics: names, ids and reasons, never session data.
+//! Events of sessions and keys, for logs and metrics: names, ids and reasons, never session data.
 
 mod text;
 
@@ -186,7 +186,7 @@ pub enum Event {
     RevocationFilePutAside {
         /// The copy of what it held.
         path: PathBuf,
-        /// What was wrong with it.
+        /// The damage.
         error: RevocationsError,
     },
     /// A [`RevocationFile`](crate::revocation::RevocationFile) could not be written: revocations hold, but not after a
@@ -241,7 +241,7 @@ pub enum Event {
 }
 
 impl Event {
-    /// The variant's name, `"Rejected"`: what logs and counters key on.
+    /// The variant's name, such as `"Rejected"`: the key for logs and counters.
     #[must_use]
     pub fn name(&self) -> &'static str {
         self.name_and_level().0

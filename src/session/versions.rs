@@ -1,4 +1,4 @@
-//! What was done to a session during one request: an append-only row of versions.
+//! The versions of a session during one request: an append-only row.
 //!
 //! A version is never changed once it is there, so it can be lent without a lock; a write appends one, and finishing
 //! the session closes the row.
@@ -41,7 +41,7 @@ pub(crate) enum Refused {
     Closed,
 }
 
-/// What was done to the session so far; of several changes the one that matters most to the response.
+/// The changes of the session so far; of several changes the one that matters most to the response.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Done {
     pub(crate) change: Change,
@@ -79,7 +79,7 @@ pub(crate) struct Touched<'a, T> {
 }
 
 impl Done {
-    /// What was done, with one more change. A session that starts or ends replaces the one of before.
+    /// One change more. A session that starts or ends replaces the one before.
     pub(crate) fn and(self, change: Change) -> Self {
         let replaces = matches!(change, Change::Started | Change::Ended);
         Self {

@@ -499,7 +499,7 @@ impl<T: SessionData> Builder<T> {
         self
     }
 
-    /// What counts as signed in. Default: every session.
+    /// The session data that count as signed in. Default: every session.
     ///
     /// Set it as soon as guests have sessions. It decides which visitors `RequireSession` lets in, and what
     /// [`is_signed_in`](crate::Session::is_signed_in) says. An [`update`](crate::Session::update) that changes the

@@ -1,4 +1,4 @@
-//! Delegation to an edge: the keys of single days as JSON, and a checker that needs no more than those.
+//! Delegation to an edge: the keys of single days as JSON, and a checker that needs only those keys.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -93,54 +93,41 @@ impl<T: SessionData> Sessions<T> {
         let count = days.clone().map(|day| keys_of(day).count()).sum::<usize>();
         // Room for all of it: a text that grows leaves copies of the keys in memory.
         let mut text = String::with_capacity(count * ENTRY + 2 * config.audience.len() * 6 + 1024);
-        let quoted = |text: &str| Value::from(text).to_string();
-        text.push_str("{\"format\":");
-        text.push_str(&quoted(FORMAT));
-        for (field, value) in [
-            ("name", &*config.name),
-            ("audience", &config.audience),
-            ("rights", rights.name()),
-        ] {
-            text.push_str(&format!(",\"{field}\":{}", quoted(value)));
-        }
-        let timeouts = |Timeouts { idle, absolute }| {
-            let idle = idle.map_or("null".to_owned(), |idle| idle.to_string());
-            format!("\"idle\":{idle},\"absolute\":{absolute}")
-        };
+        let timeouts = |Timeouts { idle, absolute }| format!(r#""idle":{},"absolute":{absolute}"#, Value::from(idle));
         let remembered = config.lifetimes.remembered.map(timeouts);
-        let remembered = remembered.map_or("null".to_owned(), |timeouts| format!("{{{timeouts}}}"));
-        let ordinary = timeouts(config.lifetimes.ordinary);
-        text.push_str(&format!(",{ordinary},\"remembered\":{remembered}"));
+        text.push_str(&format!(
+            r#"{{"format":"{FORMAT}","name":{},"audience":{},"rights":"{}",{},"remembered":{}"#,
+            Value::from(&*config.name),
+            Value::from(&*config.audience),
+            rights.name(),
+            timeouts(config.lifetimes.ordinary),
+            remembered.map_or("null".to_owned(), |timeouts| format!("{{{timeouts}}}")),
+        ));
         if rights == EdgeRights::Open {
             let sealing = keys.session.sealing_from().into_iter();
-            let entry = |(id, from)| format!("{{\"key_id\":\"{id}\",\"from\":{from}}}");
-            text.push_str(&format!(
-                ",\"sealing\":[{}]",
-                sealing.map(entry).collect::<Vec<_>>().join(",")
-            ));
+            let entries: Vec<_> = sealing
+                .map(|(id, from)| format!(r#"{{"key_id":"{id}","from":{from}}}"#))
+                .collect();
+            text.push_str(&format!(r#","sealing":[{}]"#, entries.join(",")));
         }
-        text.push_str(",\"keys\":[");
-        for (index, (day, (session, activity))) in days
-            .flat_map(|day| keys_of(day).map(move |keys| (day, keys)))
-            .enumerate()
-        {
-            if index > 0 {
-                text.push(',');
-            }
+        text.push_str(r#","keys":["#);
+        let keys = days.flat_map(|day| keys_of(day).map(move |keys| (day, keys)));
+        for (index, (day, (session, activity))) in keys.enumerate() {
+            text.push_str(if index > 0 { "," } else { "" });
             text.push_str(&format!(
-                "{{\"key_id\":\"{}\",\"day\":{day},\"session\":{{\"check\":\"",
+                r#"{{"key_id":"{}","day":{day},"session":{{"check":""#,
                 session.0
             ));
             push_hex(&mut text, &*session.1.check);
             if rights == EdgeRights::Open {
-                text.push_str("\",\"seal\":\"");
+                text.push_str(r#"","seal":""#);
                 push_hex(&mut text, &*session.1.seal);
             }
-            text.push_str("\"}");
+            text.push_str(r#""}"#);
             if config.has_activity() {
-                text.push_str(",\"activity\":{\"check\":\"");
+                text.push_str(r#","activity":{"check":""#);
                 push_hex(&mut text, &*activity.1.check);
-                text.push_str("\"}");
+                text.push_str(r#""}"#);
             }
             text.push('}');
         }

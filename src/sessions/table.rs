@@ -26,7 +26,7 @@ pub(crate) enum Outcome {
     Discarded,
 }
 
-/// What happens to one of the two cookies.
+/// The fate of one of the two cookies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CookieAction {
     None,

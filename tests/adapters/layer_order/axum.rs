@@ -92,7 +92,7 @@ fn app(router: Router) -> App {
     })
 }
 
-/// What the log shows of one stack.
+/// The log of one stack.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 

@@ -128,7 +128,7 @@ pub(crate) struct Pages<P>(Arc<Mutex<Vec<Stored<P>>>>);
 
 struct Stored<P> {
     uri: String,
-    /// What the request that brought the page had in the fields that `Vary` names.
+    /// The fields that `Vary` names, as in the request that brought the page.
     asked: Vec<(String, String)>,
     page: P,
 }

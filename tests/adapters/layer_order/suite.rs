@@ -119,7 +119,7 @@ pub(crate) fn sessions() -> (Sessions<Login>, Browser) {
     (sessions.expect("the configuration is sound"), guest)
 }
 
-/// What is wrong with a stack that has these layers, with such a guest and what its log shows.
+/// The flaws of a stack that has these layers, with such a guest and such a log.
 pub(crate) async fn flaws(app: &App, layers: &[&str], guest: &Browser, log: impl Fn() -> String) -> BTreeSet<Flaw> {
     let mut story = Story {
         app,
