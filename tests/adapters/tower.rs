@@ -52,7 +52,7 @@ async fn answer(response: Response) -> Answer {
 async fn who(session: Session<Login>) -> String {
     match session.get() {
         Some(login) => format!("user {}", login.user),
-        None => "nobody".to_owned(),
+        None => "guest".to_owned(),
     }
 }
 
@@ -87,8 +87,8 @@ impl Service<http::Request<u8>> for Plain {
         let mut session = session.expect("the layer is there");
         ready(match (request.into_body(), session.get()) {
             (0, _) => Err("broken"),
-            (1, Some(_)) => Ok(http::Response::new(PlainBody("somebody"))),
-            (1, None) => Ok(http::Response::new(PlainBody("nobody"))),
+            (1, Some(_)) => Ok(http::Response::new(PlainBody("user"))),
+            (1, None) => Ok(http::Response::new(PlainBody("guest"))),
             _ => {
                 session.start(Login { user: 7 }).expect("a small session is kept");
                 Ok(http::Response::new(PlainBody("signed in")))
@@ -104,7 +104,7 @@ async fn the_inner_service_needs_neither_clone_nor_send_nor_a_boxed_body() {
         not_send: PhantomData,
     });
     let mut browser = Browser::new();
-    for (body, expected, count) in [(1, "nobody", 0), (2, "signed in", 2), (1, "somebody", 0)] {
+    for (body, expected, count) in [(1, "guest", 0), (2, "signed in", 2), (1, "user", 0)] {
         let mut request = http::Request::new(body);
         for cookie in browser.cookies() {
             // One line per cookie, as over HTTP/2.

@@ -1,4 +1,5 @@
-//! What the tests of middlewares share: the session of a visitor, sessions with an observer, and the browser's next cookies.
+//! What the tests of middlewares share: the session of a visitor, sessions with an observer, and the browser's next
+//! cookies.
 
 use sealed_session::testing::Browser;
 use sealed_session::{Builder, Key, KeyRing, Sessions};

@@ -106,8 +106,8 @@ async fn orders(session: RequireSession<Shop>) -> Reply {
 
 #[tokio::test]
 async fn a_guest_with_a_cart_passes_unless_signed_in_if_says_otherwise() {
-    let everybody = builder::<Shop>().build().expect("the configuration is sound");
-    for (sessions, passes) in [(everybody, true), (shop(), false)] {
+    let open = builder::<Shop>().build().expect("the configuration is sound");
+    for (sessions, passes) in [(open, true), (shop(), false)] {
         let layer = Middleware::new(sessions.clone()).sign_in_page(SIGN_IN);
         let server = framework::serve!((), [get "/orders" orders], layer);
         let cart = look(&server, "/orders", &cookies(&sessions, guest())).await;

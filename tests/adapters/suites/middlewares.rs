@@ -70,7 +70,7 @@ fn assert_mistake(answer: &Answer, sentence: &str) {
 async fn who(session: Session<Login>) -> Reply {
     Reply::from(match session.get() {
         Some(login) => format!("user {}", login.user),
-        None => "nobody".to_owned(),
+        None => "guest".to_owned(),
     })
 }
 
@@ -265,7 +265,7 @@ async fn a_session_bound_by_the_layer_opens_under_the_same_value_only() {
     let layer = framework::bound(sessions());
     let server = framework::serve!((), [get "/login" sign_in, get "/" who], layer);
     let answer = ask_from(&server, "/login", "", "one").await;
-    for (device, expected) in [("one", "user 7"), ("two", "nobody"), ("", "nobody")] {
+    for (device, expected) in [("one", "user 7"), ("two", "guest"), ("", "guest")] {
         let page = ask_from(&server, "/", &cookies(&answer), device).await;
         assert_page(&page, StatusCode::OK, expected);
     }
