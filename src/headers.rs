@@ -3,6 +3,7 @@
 pub(crate) mod cache;
 pub(crate) mod cookie;
 
+use crate::session::event::{Event, Observer};
 use std::fmt;
 use std::sync::Arc;
 
@@ -178,13 +179,6 @@ pub(crate) enum CacheRule {
     NoStore,
 }
 
-/// A finding from applying a patch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Finding {
-    PublicRemoved,
-    LargeHeaderBlock { bytes: usize },
-}
-
 /// The changes to a response that keep the session and prevent caches from mixing up visitors.
 #[must_use = "without the patch the response neither keeps the session nor protects it from caches"]
 pub struct Patch {
@@ -193,7 +187,7 @@ pub struct Patch {
     pub(crate) cache: CacheRule,
     pub(crate) vary_field: Arc<str>,
     pub(crate) clear_site_data: bool,
-    pub(crate) report: Option<Arc<dyn Fn(Finding) + Send + Sync>>,
+    pub(crate) observer: Option<Arc<dyn Observer>>,
 }
 
 impl Patch {
@@ -218,7 +212,7 @@ impl Patch {
             let mut bytes = 0;
             headers.for_each_line(&mut |name, value| bytes += name.len() + value.len() + ": \r\n".len());
             if bytes > LARGE_HEADER_BLOCK {
-                self.report(Finding::LargeHeaderBlock { bytes });
+                self.report(&Event::LargeHeaderBlock { bytes });
             }
         }
     }
@@ -255,7 +249,7 @@ impl Patch {
             CacheRule::Private => {
                 let merged = cache::merge_private(slices(&cache_control));
                 if merged.removed_public {
-                    self.report(Finding::PublicRemoved);
+                    self.report(&Event::PublicRemoved);
                 }
                 replace(headers, CACHE_CONTROL, merged.value);
             }
@@ -268,9 +262,9 @@ impl Patch {
         }
     }
 
-    fn report(&self, finding: Finding) {
-        if let Some(report) = &self.report {
-            report(finding);
+    fn report(&self, event: &Event) {
+        if let Some(observer) = &self.observer {
+            observer.event(event);
         }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 #[cfg(any(feature = "tower", feature = "actix"))]
 use std::thread;
 
-use crate::headers::{CacheRule, Finding, Patch, ResponseHeaders};
+use crate::headers::{CacheRule, Patch, ResponseHeaders};
 use crate::session::event::Event;
 use crate::session::{Change, Current, Ending, Facts, Genuine, Live, SessionData, Touched};
 use crate::sessions::handle::Session;
@@ -87,21 +87,12 @@ impl<T: SessionData> Session<T> {
     }
 
     fn patch(&self, cache: CacheRule) -> Patch {
-        let observer = self.sessions().shared.observer.clone();
-        let report = observer.map(|observer| -> Arc<dyn Fn(Finding) + Send + Sync> {
-            Arc::new(move |finding| {
-                observer.event(&match finding {
-                    Finding::PublicRemoved => Event::PublicRemoved,
-                    Finding::LargeHeaderBlock { bytes } => Event::LargeHeaderBlock { bytes },
-                });
-            })
-        });
         Patch {
             cookies: Vec::new(),
             cache,
             vary_field: Arc::clone(&self.sessions().config().vary_field),
             clear_site_data: false,
-            report,
+            observer: self.sessions().shared.observer.clone(),
         }
     }
 
