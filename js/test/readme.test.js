@@ -1,4 +1,4 @@
-// Runs the code of README.md as a reader would copy it.
+// Runs the code of README.md and GUIDE.md as a reader would copy it.
 
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
@@ -11,8 +11,8 @@ import { REASONS, createSessions, exportDayKeys, parseDayKeys, parseRing } from 
 import { memoryCache } from '../worker/serve.js'
 import { SECRET, cookieOf, here } from './support.js'
 
-const readme = readFileSync(here('../README.md'), 'utf8')
-const blocks = new Map([...readme.matchAll(/^```js file=(\S+)\n(.*?)^```$/gms)].map(([, name, code]) => [name, code]))
+const pages = ['../README.md', '../GUIDE.md'].map((page) => readFileSync(here(page), 'utf8')).join('\n')
+const blocks = new Map([...pages.matchAll(/^```js file=(\S+)\n(.*?)^```$/gms)].map(([, name, code]) => [name, code]))
 
 // Inside the package, so that `sealed-session` is this module.
 const folder = mkdtempSync(here('../test/.readme-'))
@@ -56,7 +56,7 @@ async function started(name) {
 
 test('every block of code is run', () => {
   assert.deepEqual([...blocks.keys()].sort(), ['check-worker.js', 'export-day-keys.js', 'open.js', 'write.js'])
-  assert.equal(readme.match(/^```js\b/gm).length, blocks.size)
+  assert.equal(pages.match(/^```js\b/gm).length, blocks.size)
 })
 
 test('day keys are exported, and the worker checks with them', async () => {
@@ -186,8 +186,8 @@ test('Node signs in, writes, renews and signs out', async () => {
 })
 
 test('prose and code agree', () => {
-  assert(readme.replace(/\s+/g, ' ').includes(REASONS.join(', ')))
+  assert(pages.replace(/\s+/g, ' ').includes(REASONS.join(', ')))
   const listed = JSON.parse(readFileSync(here('../package.json'), 'utf8'))
   assert.equal(listed.dependencies, undefined)
-  for (const [, script] of readme.matchAll(/`npm run ([\w:]+)`/g)) assert(script in listed.scripts, script)
+  for (const [, script] of pages.matchAll(/npm run ([\w:]+)/g)) assert(script in listed.scripts, script)
 })
