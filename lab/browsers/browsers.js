@@ -1,5 +1,5 @@
-// The browsers, behind the few things that the tests do with one. `openChromium` and `openFirefox` answer with
-// { name, visitor, close }: a visitor has a cookie jar and one tab.
+// One small interface for both browsers. `openChromium` and `openFirefox` answer with { name, visitor, close }: a
+// visitor has a cookie jar and one tab.
 
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
@@ -14,14 +14,14 @@ export const CHROMIUM = {
   executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
   args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
     '--disable-component-update', '--disable-sync'],
-  // The signals end everything in test.js; Chromium is ended with this process.
+  // test.js handles the signals; Chromium ends with this process.
   handleSIGINT: false,
   handleSIGTERM: false,
   handleSIGHUP: false,
 };
 const FIREFOX = process.env.FIREFOX ?? '/usr/bin/firefox-esr';
 
-// What both have in common.
+// The common part of both.
 class Visitor {
   // A request of the page's own script. `form` makes it a POST.
   async fetch(path, form) {
@@ -41,7 +41,7 @@ class Visitor {
     return this.#leave((selector) => document.querySelector(selector).click(), selector);
   }
 
-  // Presses Back. The page may come alive again as it was left: then there is no load to wait for.
+  // Presses Back. The browser may show the old page as it was left, and then no page loads.
   back() {
     return this.#leave(() => history.back());
   }
@@ -52,7 +52,7 @@ class Visitor {
     await this.run(how, argument);
     for (let waited = 0; waited < 8000; waited += 50) {
       await sleep(50);
-      // Between two pages there is none that answers, or Firefox's about:blank, which is complete at once.
+      // Between two pages no page answers, or Firefox's about:blank does, which is complete at once.
       const there = await this.run((left) => window.left !== left && location.protocol !== 'about:'
         && document.readyState === 'complete', left).catch(() => false);
       if (there) return;
@@ -66,7 +66,7 @@ class Visitor {
 export async function openChromium({ tlsPort, spki }) {
   const browser = await chromium.launch({
     ...CHROMIUM,
-    // Pages that are left are kept alive for Back, as they are for everybody who is not a test.
+    // Keeps pages alive for Back, as a browser does outside of tests.
     ignoreDefaultArgs: ['--disable-back-forward-cache'],
     args: [...CHROMIUM.args,
       `--host-resolver-rules=MAP *.example.test 127.0.0.1:${tlsPort}, MAP other.test 127.0.0.1:${tlsPort}, MAP * ~NOTFOUND`,

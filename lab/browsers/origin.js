@@ -1,4 +1,4 @@
-// The origin as a test holds it: its ports, the clock, the gate, and what somebody without a browser does.
+// The origin as a test uses it: its ports, the clock, the gate, and requests without a browser.
 
 import http from 'node:http';
 import { start } from './start.js';
@@ -9,14 +9,14 @@ export async function startOrigin(program) {
   return {
     ports,
     beyond400Days,
-    // Moves the clock by that many seconds and answers with the instant.
+    // Moves the clock by this many seconds and answers with the new time.
     clock: async (seconds) => Number(await ask('POST', `/clock?by=${seconds}`)),
-    // Until that many requests wait at the gate, and letting them on.
+    // Waits until this many requests wait at the gate; lets them continue.
     waiting: (count) => ask('POST', `/waiting?by=${count}`),
     open: (count) => ask('POST', `/open?by=${count}`),
-    // What other sites sent since the last time.
+    // The requests of other sites since the last call.
     seen: async () => JSON.parse(await ask('GET', '/seen')),
-    // The cookies, by name, of an account that the attacker rightly has.
+    // The cookies, by name, of the attacker's own account.
     attackersTokens: async (site) => {
       const { cookies } = await request(ports[site] ?? ports.app, { method: 'POST', path: '/sign-in', body: 'name=Mallory' });
       return Object.fromEntries(cookies.map((line) => /^([^=]+)=([^;]*)/.exec(line).slice(1)));

@@ -1,4 +1,4 @@
-// What must hold in every browser.
+// The properties that every browser must have.
 
 import assert from 'node:assert/strict';
 import { attackerUrl } from './sites.js';
@@ -15,7 +15,7 @@ async function signedIn(visitor, site = 'app', form = {}) {
   assert.equal(status, 200);
 }
 
-// `property(name, body)` runs one; `note(line)` writes something observed below it.
+// `property(name, body)` runs one; `note(line)` writes an observation below it.
 export async function checkProperties({ browser, origin, property, note }) {
   const visitor = await browser.visitor();
   const world = { visitor, origin };
@@ -34,26 +34,26 @@ export async function checkProperties({ browser, origin, property, note }) {
     assert.equal((await who()).name, 'Ada');
   });
 
-  await property('a tossed cookie never takes over or loses a __Host- session, however it is spelled', async () => {
-    note('each spelling, and as what it reached the server:');
+  await property('a tossed cookie never takes over or ends a __Host- session, in any spelling', async () => {
+    note('each spelling, and how it reached the server:');
     return `${await tossEverything(world, note)} cases`;
   });
 
-  await property('the same takes a server over that decodes names or trims Unicode spaces', () => tossAtNaiveServer(world));
+  await property('the same cookies take over a server that decodes names or trims Unicode spaces', () => tossAtNaiveServer(world));
 
-  await property('nine tossed heads crowd nothing out at __Host-', async () => {
+  await property('nine tossed heads do not crowd out a __Host- session', async () => {
     assert.deepEqual(await crowdOut(world, 'app'), { who: 'Ada', state: 'Valid', elsewhere: 'Ada' });
   });
 
-  await property('a flooded jar signs a __Host- session out at worst', async () => {
+  await property('a flooded jar signs a __Host- session out and does nothing worse', async () => {
     const name = await overflow(world, 'app');
     assert.ok([null, 'Ada'].includes(name), name);
-    return name === null ? 'it did' : 'it stayed';
+    return name === null ? 'signed out' : 'still signed in';
   });
 
   for (const [site, cookie] of [['plain', 'id'], ['domain', 'id; Domain=example.test']]) {
-    await property(`without the prefix (${cookie}) a tossed cookie does what is written down`, async () => {
-      note('whose session it is: at once > after a change > after sign-out');
+    await property(`without the prefix (${cookie}) a tossed cookie has the documented effect`, async () => {
+      note('the owner of the session: at once > after a change > after sign-out');
       await tossUnprefixed(world, site, note);
       const { who, elsewhere } = await crowdOut(world, site);
       assert.deepEqual({ who, elsewhere }, { who: null, elsewhere: 'Ada' });
@@ -70,7 +70,7 @@ export async function checkProperties({ browser, origin, property, note }) {
       assert.ok([200, 500].includes(status), `${size}: ${status}`);
       if (status === 200) fits = size;
       else refused = size;
-      assert.equal((await who()).note, fits, 'the browser has what the crate let through last');
+      assert.equal((await who()).note, fits, 'the browser has the last session that the crate sent');
     }
     await visitor.fetch('/change', { size: fits });
     const length = async () => {
@@ -81,7 +81,7 @@ export async function checkProperties({ browser, origin, property, note }) {
     assert.equal((await visitor.fetch('/change', { size: refused })).status, 500);
     assert.equal(await length(), 4096);
     assert.equal((await who()).note, fits);
-    // The browser's own limit, to know that it is the same.
+    // Whether the browser's own limit is the same.
     const set = [4096, 4097].map((size) => `c${size}=${'x'.repeat(size - 5)}; Secure`);
     await visitor.open(attackerUrl('evil.example.test', { set }));
     const kept = names(await visitor.cookies()).filter((name) => name.startsWith('c'));
@@ -116,7 +116,7 @@ export async function checkProperties({ browser, origin, property, note }) {
   await checkCrossSite(world, property);
   await checkParallel(world, property);
 
-  await property('a page that only fetches stays signed in while it is used, and is out after 12 hours', async () => {
+  await property('a page that only fetches stays signed in while it is used, and is signed out after 12 hours', async () => {
     await signedIn(visitor);
     await visitor.open(at('app', '/'));
     let renewals = 0;
@@ -142,8 +142,8 @@ export async function checkProperties({ browser, origin, property, note }) {
   await visitor.close();
 }
 
-// What Back shows after sign-out. A browser may have kept the page alive: then it asks no server and no cache, and only
-// `no-store` on the page prevents that.
+// The page that Back shows after sign-out. If the browser kept the page alive, it asks no server and no cache, and only
+// `no-store` on the page prevents this.
 async function checkBack(visitor, property) {
   const pages = [
     { what: 'no Cache-Control', kept: true },
@@ -157,7 +157,7 @@ async function checkBack(visitor, property) {
     await visitor.open(url);
     await visitor.run((mayKeep) => {
       addEventListener('pageshow', ({ persisted }) => { window.alive = persisted; });
-      // No browser keeps a page alive that wants to hear that it is left.
+      // No browser keeps a page alive that has a listener for `unload`.
       if (!mayKeep) addEventListener('unload', () => {});
     }, mayKeep);
     assert.equal(await visitor.text('#secret'), 'the secret of Ada');
@@ -177,7 +177,7 @@ async function checkBack(visitor, property) {
   await property('after sign-out, Back shows nothing private of a page with no-store, kept alive or not', async () => {
     assert.deepEqual(await back(pages.find(({ kept }) => !kept), true), nothing);
   });
-  await property('LIMIT: without no-store, Back revives the page that the browser kept alive, private things and all', async () => {
+  await property('LIMIT: without no-store, Back shows a private page that the browser kept alive', async () => {
     for (const page of pages.filter(({ kept }) => kept)) {
       assert.deepEqual(await back(page, true), { alive: true, shown: 'the secret of Ada' }, page.what);
     }
@@ -243,7 +243,7 @@ async function checkParallel({ visitor, origin }, property) {
     assert.ok(!left.includes('__Host-id'), left.join());
     return `left in the jar: ${left.join() || 'nothing'}`;
   });
-  await property('nor do parallel writes', async () => {
+  await property('parallel writes that end after a sign-out never bring the session back', async () => {
     const { left, name } = await overlap('/slow-change');
     assert.equal(name, null);
     assert.ok(!left.includes('__Host-id'), left.join());

@@ -1,4 +1,4 @@
-// Host names and TLS in front of the origin, and the two sites of the attacker: evil.example.test and other.test.
+// Host names and TLS before the origin, and the attacker's two sites: evil.example.test and other.test.
 
 import fs from 'node:fs';
 import http from 'node:http';
@@ -28,7 +28,7 @@ export async function serveSites({ ports, certificate, key }) {
   return listen(server);
 }
 
-// The site `app` behind a server that reads cookie names as many do: percent-decoded, and without Unicode's white space.
+// The site `app` behind a careless server: it percent-decodes cookie names and trims Unicode white space.
 function readNaively(port, request, response) {
   const { method, url: path, headers } = request;
   const cookie = Buffer.from(headers.cookie ?? '', 'latin1').toString('utf8').split(';').map((pair) => {

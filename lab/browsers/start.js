@@ -5,18 +5,18 @@ import readline from 'node:readline';
 
 const children = [];
 
-// A program that somebody else here has started is ended with the others.
+// A program that another file has started is ended with the others.
 export function adopt(child) {
   children.push(child);
 }
 
-// Runs a program and answers with what `read` makes of the first line that it accepts.
+// Runs a program and answers with the result of `read` for the first line that it accepts.
 export function start(program, { env = {}, read }) {
   const child = spawn(program, { env: { ...process.env, ...env }, stdio: ['pipe', 'pipe', 'inherit'] });
   adopt(child);
   return new Promise((resolve, reject) => {
     child.on('error', reject);
-    child.on('exit', (code) => reject(new Error(`${program} ended (${code}) before it said where it is`)));
+    child.on('exit', (code) => reject(new Error(`${program} ended (${code}) before it said where it listens`)));
     readline.createInterface({ input: child.stdout }).on('line', (line) => {
       const answer = read(line);
       if (answer !== undefined) resolve(answer);

@@ -14,7 +14,7 @@ const [originProgram, loginProgram, directory, spki] = process.argv.slice(2);
 const browsers = (process.env.BROWSERS ?? 'chromium firefox').split(/\s+/).filter(Boolean);
 const results = [];
 
-// Prints one line for each property, and below it what was observed.
+// Prints one line for each property, and its observations below it.
 function reporter(title) {
   const notes = [];
   return {

@@ -1,9 +1,9 @@
-// A sibling subdomain tosses cookies in: evil.example.test sets them for all of example.test.
+// A sibling subdomain tosses cookies: evil.example.test sets them for all of example.test.
 
 import assert from 'node:assert/strict';
 import { attackerUrl } from './sites.js';
 
-// A name as the attacker writes it, in the hope that the browser takes it for another name and the server does not.
+// Spellings of a name. The attacker hopes that the browser takes one for another name, and the server for this name.
 const SPELLINGS = {
   'the name itself': (name) => name,
   'percent-encoded': (name) => name.replace(/H|i/, (letter) => `%${letter.charCodeAt(0).toString(16)}`),
@@ -17,7 +17,7 @@ const SPELLINGS = {
   'no name, name in the value': (name) => `=${name}`,
 };
 
-// What happens when. A genuine token is one of the attacker's own account.
+// The steps of each story. A genuine token is one of the attacker's own account.
 const STORIES = {
   'garbage, then sign-in': ['garbage', 'sign in'],
   'sign-in, then garbage': ['sign in', 'garbage'],
@@ -27,12 +27,12 @@ const STORIES = {
   'genuine, no sign-in': ['genuine'],
 };
 
-// Whose session the visitor then has: at once, after a change of it, after signing out.
+// The owner of the session that the visitor then has: at once, after a change of it, after signing out.
 const KEPT = 'own > own > none';
 const TAKEN = 'ATTACKER > ATTACKER > none';
 
-// Without the prefix it depends on where the tossed cookie lands: beside the visitor's, over it (same name, Domain and Path), or on
-// a path of its own, where neither sign-in nor sign-out meets it. What a sign-out meets, it ends.
+// Without the prefix the effect depends on where the tossed cookie lands: beside the visitor's, over it (same name, Domain
+// and Path), or on a path of its own, where no sign-in or sign-out sees it. A sign-out ends the sessions that it sees.
 const UNPREFIXED = {
   beside: {
     'garbage, then sign-in': KEPT,
@@ -60,7 +60,7 @@ const UNPREFIXED = {
   },
 };
 
-// What a visitor of the site sees, with one cookie of the attacker in the jar.
+// The session of a visitor of the site with one cookie of the attacker in the jar.
 async function story({ visitor, origin, site }, steps, { spell, path, script }) {
   await visitor.forget();
   const home = `https://${site}.example.test/static`;
@@ -109,7 +109,7 @@ export async function tossEverything(world, report) {
     const arrived = new Set();
     for (const way of [{ path: '/' }, { path: '/who' }, { path: '/', script: true }]) {
       for (const [name, steps] of Object.entries(STORIES)) {
-        // One story is enough for what a script sets: the jar is the same.
+        // One story is enough for a cookie that a script sets: the jar is the same.
         if (way.script && name !== 'sign-in, then a newer genuine') continue;
         const { seen, sent } = await story({ ...world, site: 'app' }, steps, { spell, ...way });
         assert.equal(seen, steps.includes('sign in') ? KEPT : 'none', `${spelling}, ${JSON.stringify(way)}, ${name}`);
@@ -122,7 +122,7 @@ export async function tossEverything(world, report) {
   return count;
 }
 
-// The same attack on a server that decodes names or trims more than space and tab, to see that it is one.
+// The same attack on a server that decodes names or trims more than space and tab: it must succeed there.
 export async function tossAtNaiveServer(world) {
   for (const spelling of ['percent-encoded', 'U+2000 in front', 'U+00A0 in front']) {
     const how = { spell: SPELLINGS[spelling], path: '/' };
@@ -131,7 +131,7 @@ export async function tossAtNaiveServer(world) {
   }
 }
 
-// The same name without a prefix: what happens in each story is what is written down above.
+// The same name without a prefix: each story must end as `UNPREFIXED` says.
 export async function tossUnprefixed(world, site, report) {
   for (const path of ['/', '/who']) {
     const lands = path !== '/' ? 'on a path of its own' : site === 'domain' ? 'over' : 'beside';

@@ -13,7 +13,7 @@ handed_out = set()
 
 
 def free_port():
-    """A port of the loopback that nobody listens on and that was not handed out before."""
+    """A port of the loopback that is free and that was not returned before."""
     while True:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -63,7 +63,7 @@ class Process:
                 self.child.wait(patience)
             except subprocess.TimeoutExpired:
                 continue
-        # Workers that outlived their parent.
+        # Workers that are still running after their parent ended.
         try:
             os.killpg(self.child.pid, signal.SIGKILL)
         except (ProcessLookupError, PermissionError):
@@ -252,13 +252,13 @@ DEFAULT = [
     Cache("haproxy", vary_store=False),
     Cache("squid"),
 ]
-# Built-in rules for what is stored, but cookies do not keep a request out of the cache: as sites often have it.
+# Varnish's built-in rules, except that requests with cookies use the cache too: a common configuration.
 VARNISH_HASH = Cache("varnish", "hash", broken={
     "304": "Varnish asks the origin without If-None-Match, gets a 200 with a renewal, and makes the 304 of it itself"})
 
-# What a fixed lifetime on everything breaks where the cache still keeps variants apart by Vary: nobody gets the page of
-# another, but everybody gets their own again.
-OWN = "Cache-Control is ignored: a visitor gets their own page again while the lifetime lasts, also after a change"
+# A fixed lifetime on everything, in a cache that still obeys Vary, breaks these: no visitor gets another's page, but
+# visitors get their own old page again.
+OWN = "Cache-Control is ignored: a visitor gets their own old page during the lifetime, even after a change"
 FIXED = {
     "stored": OWN,
     "targeted": OWN,
@@ -267,11 +267,11 @@ FIXED = {
     "cookies": "no renewal while the stored page is served",
     "garbage": "the page for a bad cookie is served again to the same bad cookie",
 }
-# Without Vary there is nothing left that could tell two visitors apart.
+# Without Vary the cache cannot tell two visitors apart.
 SHARED = "Cache-Control and Vary are ignored: all visitors get the page of the first"
 NO_VARY = {name: SHARED for name in ("leak", "stored", "targeted", "writes", "cookies", "greeting", "garbage")}
 NO_VARY_SHOWN = {**NO_VARY, "vary": "the cache takes Vary away"}
-# Visitors are told apart by `Vary` alone.
+# This cache tells visitors apart by `Vary` alone.
 NGINX_FIXED = Cache("nginx", "fixed", broken=FIXED)
 REWRITTEN = "the browser is told max-age=60 instead of no-store"
 

@@ -27,7 +27,7 @@ def section(title):
 
 
 class Origins:
-    """Starts the origin as often as needed: every cache has one of its own, with its own clock and counters."""
+    """Starts origins: every cache has one of its own, with its own clock and counters."""
 
     def __init__(self, program, directory):
         self.program, self.directory, self.count = program, directory, 0
@@ -105,7 +105,7 @@ def cell(world, name):
 
 
 def judge(worlds):
-    """What is red and was not expected, and what was expected and is not."""
+    """Adds the properties that failed without being expected to, and those that were expected to fail and did not."""
     for world in worlds:
         cache, board = world.cache, world.board
         for name in PROPERTIES:
@@ -114,7 +114,7 @@ def judge(worlds):
                 failures.append(f"{cache.name}: {name}: {said}")
                 for message in board.red[name][:3]:
                     print(f"{cache.name}: {name}: {message}")
-        # The footnotes of the table stay true.
+        # The footnotes of the table must stay true.
         if not cache.cookie_hit and board.hits["asset with cookies"]:
             failures.append(f"{cache.name}: looks up requests with cookies after all")
         if not cache.vary_store and board.hits["guest greeting"]:
@@ -122,7 +122,7 @@ def judge(worlds):
 
 
 def tell(world, run):
-    """Walks through the story, which what is wrong may break off."""
+    """Walks through the story; a fault in the origin may break it off."""
     try:
         story(world, run)
     except (ValueError, LookupError, TypeError, AttributeError) as error:
@@ -130,7 +130,7 @@ def tell(world, run):
 
 
 def report(name, worlds, is_wrong):
-    """Prints what noticed something; what is wrong has to be noticed, and nothing else."""
+    """Prints which properties failed: for a faulty origin at least one must fail, for a good one none."""
     found = {}
     for world in worlds:
         for red in sorted(world.board.reds() - set(world.cache.broken)):
@@ -138,16 +138,16 @@ def report(name, worlds, is_wrong):
     said = "; ".join(f"{red}: {', '.join(world.cache.name for world in worlds)}" for red, worlds in found.items())
     print(f"{name:<42} {said or '-'}", flush=True)
     if is_wrong and not found:
-        failures.append(f"nothing notices: {name}")
+        failures.append(f"no property notices: {name}")
     if found and not is_wrong:
-        failures.append(f"{name}: something turns red")
+        failures.append(f"{name}: a property fails")
         for red, worlds in found.items():
             print(*(f"  {world.cache.name}: {message}" for world in worlds
                     for message in world.board.red[red][:2]), sep="\n")
 
 
 def mutations(origins, directory):
-    """Undoes one rule at a time and sees which property of which cache notices."""
+    """Undoes one rule at a time and reports which property of which cache notices it."""
     watched = [*caches.DEFAULT, caches.VARNISH_HASH]
     places = []
     for cache in watched:
@@ -167,7 +167,7 @@ def mutations(origins, directory):
         report(name, in_parallel([lambda place=place: one(place, name, mutation) for place in places]), mutation)
 
 
-# Each but the first has one layer where it does not belong.
+# All except the first have one layer in a wrong place.
 ORDERS = {
     "the documented stack": "documented",
     "CompressionLayer outside": "CompressionLayer, SessionLayer",
@@ -178,7 +178,7 @@ ORDERS = {
 
 
 def orders(origins, directory):
-    """Puts layers around the application: nothing notices the documented stack, something every other order."""
+    """Puts layers around the application: no property fails with the documented stack, one does with every other order."""
     def one(name, cache):
         place = place_of(directory, cache, name.replace(" ", "-"))
         origin, origin_process = origins.start(ORDERS[name])
@@ -192,7 +192,7 @@ def orders(origins, directory):
     nginx = [caches.DEFAULT[0], caches.NGINX_FIXED]
     for name, order in ORDERS.items():
         is_wrong = order != "documented"
-        # Before 1.23 nginx is the one that keeps the last line of `Vary` alone.
+        # Before 1.23, nginx keeps only the last line of `Vary`.
         watched = nginx if is_wrong else nginx + caches.DEFAULT[1:]
         report(name, in_parallel([lambda cache=cache: one(name, cache) for cache in watched]), is_wrong)
 
@@ -248,12 +248,12 @@ def main():
               f"HITs: {', '.join(f'{what} {count}' for what, count in board.hits.items())}")
     judge(worlds)
 
-    section("mutations, and what notices them")
+    section("mutations, and the properties that notice them")
     mutations(origins, directory)
     for process in list(caches.Process.running):
         process.stop()
 
-    section("orders of layers, and what notices them")
+    section("orders of layers, and the properties that notice them")
     orders(origins, directory)
 
     section("curl, and HTTP/2 with split cookie fields")

@@ -1,9 +1,9 @@
-"""How much passes each hop with its default buffers: found by halving, against the origin alone as well."""
+"""How many bytes pass each hop with its default buffers, found by halving, and how many pass without a hop."""
 
 import caches
 from properties import payload_bytes, request
 
-# The default cookies, which count longer than those of the other sections.
+# The default cookies, whose names are longer than those of the other sections.
 NAME = "__Host-id"
 SEEN = NAME + "-seen"
 
@@ -36,11 +36,11 @@ class Hop:
             return request(port, "GET", f"/limit{next(self.fresh)}/{path}", fields)
         except OSError:
             return None
-        except Exception:  # noqa: B902: what a broken hop sends need not be HTTP
+        except Exception:  # noqa: B902: a broken hop may send something that is not HTTP
             return None
 
     def session(self, fill, port=None):
-        """The answer to a sign-in with so much data, if the session then also reads back."""
+        """The answer to a sign-in with this much data, if the next request then has the session."""
         port = port or self.port
         answer = self.ask(port, f"enter?fill={fill}", [("X-User", "n")])
         if answer is None or answer.status != 200:
@@ -65,7 +65,7 @@ class Hop:
     def measure(self):
         fill = largest(lambda fill: self.session(fill) is not None, 0, 4096)
         _, cookies = self.session(fill)
-        # What the origin itself sends for that session.
+        # The origin's own response for that session.
         block = response_block(self.session(fill, self.origin)[0])
         page = self.ask(self.port, f"body/{PAGE}", [("Cookie", "; ".join(map("=".join, cookies.items())))])
         whole = page is not None and len(page.body) == PAGE and page.body.startswith(b"named")
@@ -97,7 +97,7 @@ def run(origins, directory):
     print("|" + "---|" * len(heads))
     for row in rows:
         print("| " + " | ".join([row[0], *(f"over {MOST}" if value >= MOST else str(value) for value in row[1:])]) + " |")
-    # The crate's own limit is a browser's; only nginx is known to pass less.
+    # The crate's own limit is that of browsers; only nginx is known to pass less.
     own = rows[0][1]
     for name, data, *_ in rows[1:]:
         if data != own and not name.startswith("nginx"):

@@ -1,4 +1,4 @@
-"""Clients, what every one of their responses is held to, and the stories they walk through."""
+"""Clients, the checks of every response to them, and the stories that they walk through."""
 
 import base64
 import gzip
@@ -18,7 +18,7 @@ TARGETED = ("x-accel-expires", "surrogate-control", "cdn-cache-control")
 
 
 def decode(token):
-    """The bytes of a token; none if a mutation made it up."""
+    """The bytes of a token; none for the invented text of a mutation."""
     try:
         return base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
     except ValueError:
@@ -26,13 +26,13 @@ def decode(token):
 
 
 def claimed_expiry(token):
-    """What a token says of its end, in clear (SPEC.md, Session token and Activity token)."""
+    """The expiry in a token's unencrypted head (SPEC.md, Session token and Activity token)."""
     head = decode(token)[5:9]
     return struct.unpack(">I", head)[0] if len(head) == 4 else 0
 
 
 def payload_bytes(token):
-    """How long the session's data is: a session token takes 70 bytes beyond it."""
+    """The length of the session's data: a session token is 70 bytes longer."""
     return len(decode(token)) - 70
 
 
@@ -70,7 +70,7 @@ def request(port, method, path, fields=()):
 
 
 class Board:
-    """What was checked and what was violated, for one cache."""
+    """The checks and the violations, for one cache."""
 
     def __init__(self):
         self.lock = threading.Lock()
@@ -90,11 +90,11 @@ class Board:
 
 
 class World:
-    """One cache in front of one origin, and all that was seen through it."""
+    """One cache in front of one origin, and everything that was seen through it."""
 
     def __init__(self, cache, port, origin, layered=False):
         self.cache, self.port, self.origin = cache, port, origin
-        # Whether the origin compresses and does what else its layers do.
+        # Whether the origin has other layers, which compress and so on.
         self.layered = layered
         self.board = Board()
         self.lock = threading.Lock()
@@ -126,7 +126,7 @@ class Client:
         return "; ".join(f"{name}={value}" for name, value in self.jar.items()).encode()
 
     def expected(self):
-        """What the origin itself would say now."""
+        """The origin's own answer at this time."""
         if self.junk is not None:
             return "rejected"
         if NAME not in self.jar:
@@ -145,7 +145,7 @@ class Client:
             fields.append(("Cookie", cookie))
         return request(self.world.port, method, f"/{run}/{route}", fields)
 
-    # Every visit is held to everything that can be said of it.
+    # Every response is checked against all properties that apply to it.
 
     def get(self, run, route):
         fields = []
@@ -154,7 +154,7 @@ class Client:
         self.judge(run, route, self.send(run, route, fields=fields), "GET")
 
     def head(self, run, route):
-        """Some caches make a GET of it, and store that."""
+        """A HEAD request: some caches turn it into a GET and store the answer."""
         answer = self.send(run, route, "HEAD")
         where = f"{self.name} HEAD /{run}/{route}"
         self.writes = False
@@ -177,21 +177,21 @@ class Client:
         self.write(run, "leave", method)
 
     def write(self, run, route, method, fields=()):
-        """A write by GET that a cache answered did not happen; it is made up for by POST."""
+        """A write by GET that a cache answered did not happen; a POST makes up for it."""
         replayed = self.judge(run, route, self.send(run, route, method, fields), method)
         if replayed and method == "GET":
             if route == "enter":
-                # What was replayed may be another visitor's session, and a sign-in over it would end that one.
+                # A replayed answer may carry another visitor's session, and a sign-in with it would end that session.
                 self.jar.clear()
             self.write(run, route, "POST", fields)
 
     def check(self, name, holds, message):
-        """What goes wrong with a write by GET has a column of its own."""
+        """Failures of a write by GET have a column of their own."""
         own = self.writes and name in ("leak", "stored", "cookies", "greeting", "garbage")
         self.world.board.check("writes" if own else name, holds, message)
 
     def judge(self, run, route, answer, method):
-        """Checks a response; says whether it was served before."""
+        """Checks a response; tells whether it was served before."""
         board, world = self.world.board, self.world
         expected = {"enter": "named", "leave": "guest"}.get(route, self.expected())
         where = f"{self.name} {method} /{run}/{route} as {expected}"
@@ -337,7 +337,7 @@ def story(world, run):
     board = world.board
     guest, anna, boris = Client(world, "guest"), Client(world, "anna"), Client(world, "boris")
 
-    # Guests first, so that there is something to poison; then two visitors sign in at one address, without cookies.
+    # Guests first, so that the cache has pages to poison; then two visitors sign in at one address, without cookies.
     for route in ("greeting", "greeting", "private", "targeted", "vary", "vary", "etag"):
         guest.get(run, route)
     anna.enter(run)
@@ -347,12 +347,12 @@ def story(world, run):
         for client in (anna, boris, anna, guest, boris):
             client.get(run, route)
 
-    # All at once, where nobody has been yet.
+    # All at once, at addresses that no client has visited.
     for number, route in enumerate(("greeting", "private", "targeted", "vary", "etag", "asset")):
         mallory = Client(world, "mallory", junk_of(anna)[number])
         together([anna, boris, guest, mallory], f"{run}-joined", route)
 
-    # The asset, where it has not been asked for yet: the first to ask carries a session, the next a broken one.
+    # The asset, at addresses that no client has visited: the first request carries a session, the next a broken one.
     for first in (anna, Client(world, "mallory", junk_of(anna)[0]), guest):
         place = f"{run}-{first.name}"
         before = world.counters()
@@ -423,7 +423,7 @@ PAGES = ("greeting", "greeting", "private", "targeted", "vary", "etag", "asset")
 
 
 def interleaving(world, seed, steps):
-    """Two visitors and now and then a third with a bad cookie, in an order that the seed determines."""
+    """Two visitors, and sometimes a third with a bad cookie, in an order that the seed determines."""
     dice = random.Random(seed)
     run = f"s{seed}"
     clients = [Client(world, "anna"), Client(world, "boris")]
@@ -450,7 +450,7 @@ def interleaving(world, seed, steps):
 
 
 def together(clients, run, route):
-    """All at the same moment, at a slow origin: caches join requests that look alike into one."""
+    """All at the same time, at a slow origin: caches join requests that look alike into one."""
     threads = [threading.Thread(target=client.get, args=(run, route)) for client in clients]
     for client in clients:
         client.slowly = True
@@ -463,7 +463,7 @@ def together(clients, run, route):
 
 
 def hits(world):
-    """What the cache stored: a run in which nothing was ever a HIT would prove nothing."""
+    """Checks that the cache stored responses: a run without any HIT would prove nothing."""
     board, cache = world.board, world.cache
     found = board.hits
     board.check("asset", found["asset"] > 0, "the asset was never a HIT")

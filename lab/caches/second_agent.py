@@ -50,11 +50,11 @@ def run(origins, directory):
         expect("read after a while", visit("private").get("kind"), "named")
         expect("the activity cookie is new", jar.read_text() != old, True)
         expect("sign out", visit("leave", "-X", "POST").get("kind"), "guest")
-        # curl 7.88 reads the jar's file again before it writes it, and so keeps all but the last of the cookies that
-        # one response removes, whatever their names. One alone is no session.
+        # curl 7.88 reads the jar's file again before it writes it. So it keeps all but the last of the cookies that one
+        # response removes, whatever their names. One cookie alone is not a session.
         expect("no session left in the jar", len(names()) < 2, True)
         expect("not signed in", visit("private").get("kind") in ("guest", "rejected"), True)
-        # Without a file in between it keeps none. (Over HTTP/2 curl 7.88 does not take up a connection again.)
+        # Without a file in between it keeps none. (Over HTTP/2 curl 7.88 does not reuse a connection.)
         if options == ("--http1.1",):
             one = ["-b", "", "-sS", "--max-time", "10", *options]
             said = curl(*one, "-H", "X-User: curl", f"{base}/enter", "--next", *one, f"{base}/private",

@@ -51,7 +51,7 @@ PUBLIC = "public, max-age=60"
 
 
 def strip_private(request, response):
-    """What the application said about caches is left as it was."""
+    """The application's own `Cache-Control` stays."""
     if response.value("cache-control").startswith("private") and "no-store" not in response.value("cache-control"):
         response.remove("cache-control")
         if request.route not in ("private", "targeted"):
@@ -59,7 +59,7 @@ def strip_private(request, response):
 
 
 def strip_private_for_garbage(request, response):
-    """A cookie that does not open is treated as none at all."""
+    """A cookie that does not open is treated like a missing one."""
     if response.kind == "rejected":
         strip_private(request, response)
 
@@ -96,7 +96,7 @@ def no_removal(request, response):
 
 
 def keep(field, value):
-    """The field is left where the application put it, in front."""
+    """The field stays where the application put it, at the beginning."""
     def mutation(request, response):
         if request.route == "targeted":
             response.remove(field)
@@ -105,7 +105,7 @@ def keep(field, value):
 
 
 def split_vary(request, response):
-    """The application's lines beside the crate's own."""
+    """The application's `Vary` lines stay beside the crate's own."""
     members = [member.strip() for member in response.value("vary").split(",") if member.strip()]
     if len(members) > 1:
         response.replace("vary", *sorted(members, key=lambda member: member.lower() != "cookie"))

@@ -1,9 +1,9 @@
-"""Keeps sessions signed in, written and renewed until it is interrupted, and fails if one is lost.
+"""Keeps sessions signed in, writes and renews them until it is interrupted, and fails if one is lost.
 
     good.py PORT SESSIONS REPORT
 
-Every answer must know the visitor by name and show the basket that this client has in mind: a session that is gone, that is
-somebody else's, or that went back is lost.
+Every answer must name the visitor and show the basket that this client remembers. Otherwise the session is lost: it has
+ended, belongs to another visitor, or went back to an older state.
 """
 
 import http.client

@@ -1,4 +1,4 @@
--- wrk: sends the cookies of the file COOKIES in turns, and writes the file DONE after COUNT responses.
+-- wrk: sends the cookies of the file COOKIES in turn, and writes the file DONE after COUNT responses.
 local requests, statuses, sent, answered = {}, {}, 0, 0
 local count = tonumber(os.getenv("COUNT"))
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rustdoc_types::{Crate, Impl, ItemEnum, Type, Visibility};
 
-/// The types whose methods are looked at.
+/// The types whose methods need examples.
 const TYPES: [&str; 6] = [
     "Builder",
     "KeyRing",
@@ -21,7 +21,7 @@ struct Method {
     docs: String,
 }
 
-/// Methods without an example, and methods with one that another has too.
+/// Methods without an example, and methods that share one with another method.
 pub(crate) fn problems(documented: &Crate) -> Vec<String> {
     let mut problems = Vec::new();
     let mut methods = Vec::new();
@@ -38,7 +38,7 @@ pub(crate) fn problems(documented: &Crate) -> Vec<String> {
     problems
 }
 
-/// The public methods of this type of the crate, but for those of traits.
+/// The public methods of this type of the crate, without those of traits.
 fn methods_of(documented: &Crate, name: &str) -> Vec<Method> {
     let impls = documented.index.values().filter_map(|item| match &item.inner {
         ItemEnum::Impl(block) if block.trait_.is_none() && is_of(documented, block, name) => Some(block),
@@ -56,7 +56,7 @@ fn methods_of(documented: &Crate, name: &str) -> Vec<Method> {
         .collect()
 }
 
-/// Whether the methods of this block are those of a type of the crate itself with this name.
+/// Whether this block has the methods of the crate's own type with this name.
 fn is_of(documented: &Crate, block: &Impl, name: &str) -> bool {
     let Type::ResolvedPath(path) = &block.for_ else {
         return false;
@@ -86,8 +86,8 @@ fn problems_of(methods: &[Method]) -> Vec<String> {
     problems
 }
 
-/// The Rust code of the documentation as its readers see it: without hidden lines, blank lines and indentation. A block in
-/// which nothing is left shows nothing.
+/// The Rust code of the documentation as its readers see it: without hidden lines, blank lines and indentation. A block
+/// that is empty then shows nothing.
 fn examples(docs: &str) -> Vec<String> {
     let mut examples = Vec::new();
     let mut lines = docs.lines().map(str::trim);
@@ -106,7 +106,7 @@ fn examples(docs: &str) -> Vec<String> {
     examples
 }
 
-/// Whether rustdoc compiles a block with this behind its fence, and expects that it compiles.
+/// Whether rustdoc compiles a block with this text after its fence, and expects it to compile.
 fn is_run(info: &str) -> bool {
     let mut words = info.split(',').map(str::trim).filter(|word| !word.is_empty());
     words.all(|word| ["rust", "no_run", "should_panic"].contains(&word) || word.starts_with("edition"))

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-/// The line as it is compared: what the standard library moves between its own crates is all `std`.
+/// The line as it is compared. The standard library moves items between its own crates, so these are all `std`.
 pub(crate) fn normalised(line: &str) -> String {
     let mut text = String::with_capacity(line.len());
     for (word, is_root) in words(line) {
@@ -15,7 +15,7 @@ pub(crate) fn normalised(line: &str) -> String {
     text
 }
 
-/// The crates that the line names, but for this one. A path is written out in full, so its first part is a crate unless
+/// The crates that the line names, without this one. A path is written out in full, so its first part is a crate unless
 /// it is a type: types and type parameters begin with a capital.
 pub(crate) fn foreign_crates(line: &str) -> BTreeSet<&str> {
     let roots = words(line)
@@ -29,7 +29,7 @@ pub(crate) fn foreign_crates(line: &str) -> BTreeSet<&str> {
         .collect()
 }
 
-/// The line in pieces, names and what stands between them, and of each whether a path begins with it.
+/// The line in pieces: names and the text between them, each with whether a path begins with it.
 fn words(line: &str) -> Vec<(&str, bool)> {
     let is_name = |character: char| character.is_alphanumeric() || character == '_';
     let mut pieces = Vec::new();

@@ -1,8 +1,8 @@
-//! The public API of `sealed-session`, feature by feature, and which foreign crates occur in it.
+//! The public API of `sealed-session`, feature by feature, and the foreign crates in it.
 //!
-//! Without an argument it compares: the listing in `public-api.txt` must be what the source says, every feature must only
-//! add, only the crates of `SECTIONS` may be named, and each method of the types of `examples` must have an example of its
-//! own. With `--write` it writes the listing first.
+//! Without an argument it compares: the listing in `public-api.txt` must be that of the source, a feature may only add
+//! items, the items may only name the crates of `SECTIONS`, and each method of the types of `examples` must have an
+//! example of its own. With `--write` it writes the listing first.
 
 mod examples;
 mod listing;
@@ -15,7 +15,7 @@ use std::{env, fs};
 
 use listing::{differences, foreign_crates, normalised};
 
-/// One feature, what it is made of beside the core, and the crates whose items its users have to name.
+/// One feature, the features that it turns on, and the crates whose items its users have to name.
 struct Section {
     feature: &'static str,
     includes: &'static [&'static str],
@@ -24,7 +24,7 @@ struct Section {
 
 /// A crate that is named here cannot get a new major version without a new major version of this crate.
 const SECTIONS: [Section; 7] = [
-    // `std` stands for `core` and `alloc` as well. serde: the bounds of a session's type. time: instants.
+    // `std` means `core` and `alloc` too. serde: the bounds of a session's type. time: `OffsetDateTime`.
     Section {
         feature: "",
         includes: &[],
@@ -35,7 +35,7 @@ const SECTIONS: [Section; 7] = [
         includes: &[],
         crates: &["http", "std"],
     },
-    // http: the request and response of a service. pin_project_lite: a hidden bound of `Unpin`, which nobody names.
+    // http: the request and response of a service. pin_project_lite: a hidden bound of `Unpin`, which users never name.
     Section {
         feature: "tower",
         includes: &["http"],
@@ -137,7 +137,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     let kept = fs::read_to_string(&written)?;
     if kept != text {
         failures.push(format!(
-            "the public API is not what lab/api/public-api.txt says:\n{}\nIf this is meant: {UPDATE}",
+            "the public API differs from lab/api/public-api.txt:\n{}\nIf this is meant: {UPDATE}",
             differences(&kept, &text)
         ));
     }
@@ -148,7 +148,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     Err(failures.join("\n\n").into())
 }
 
-/// The file with what rustdoc knows of the library with these features. The next call writes it anew.
+/// The file in which rustdoc describes the library with these features. The next call writes it anew.
 fn rustdoc_json(here: &Path, features: &[&str]) -> Result<PathBuf, Box<dyn Error>> {
     let target = target_directory(here);
     let status = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
@@ -169,8 +169,8 @@ fn rustdoc_json(here: &Path, features: &[&str]) -> Result<PathBuf, Box<dyn Error
     Ok(target.join("doc/sealed_session.json"))
 }
 
-/// The public items, one line each. What the compiler implements by itself says little and would be most of the list: of
-/// auto traits a test of the library keeps what matters (`tests/library/auto_traits.rs`).
+/// The public items, one line each. Implementations that the compiler adds would be most of the list and say little; a
+/// test of the library checks the auto traits that matter (`tests/library/auto_traits.rs`).
 fn public_items(json: &Path) -> Result<BTreeSet<String>, Box<dyn Error>> {
     let api = public_api::Builder::from_rustdoc_json(json)
         .omit_blanket_impls(true)
@@ -183,7 +183,7 @@ fn public_items(json: &Path) -> Result<BTreeSet<String>, Box<dyn Error>> {
 
 fn unknown_format(error: impl Error) -> String {
     format!(
-        "{error}: the format of this compiler's rustdoc JSON is another; update public-api and rustdoc-types in lab/api"
+        "{error}: this compiler writes another format of rustdoc's JSON; update public-api and rustdoc-types in lab/api"
     )
 }
 

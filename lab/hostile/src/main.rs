@@ -4,11 +4,11 @@
 //! hostile RING COOKIE-NAME AUDIENCE KIND COUNT
 //! ```
 //!
-//! - `garbage`: no token at all, of 1 to 400 characters
+//! - `garbage`: not a token, 1 to 400 characters
 //! - `flipped`: a live session with one bit flipped, anywhere
 //! - `unknown-key`: a live session under a secret that the server does not have
-//! - `expired`: sessions over by the absolute timeout, and by the idle timeout alone, in turns
-//! - `duplicates`: eight cookies of the name whose heads are genuine and whose bodies are not: the most work there is
+//! - `expired`: in turns, sessions after the absolute timeout, and sessions after the idle timeout alone
+//! - `duplicates`: eight cookies of the name with genuine heads and altered bodies: the most work that one request can cause
 //! - `oversize`: a cookie of 8,000 characters, which no browser keeps
 
 use std::env;
@@ -23,7 +23,7 @@ use time::{Duration, OffsetDateTime};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// Bytes in front of a token's body.
+/// Bytes before a token's body.
 const BODY: usize = 45;
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
@@ -65,13 +65,13 @@ impl Forger {
         Ok(Self { sessions })
     }
 
-    /// Both cookies of a session that started so long ago and was not used since.
+    /// Both cookies of a session that started this long ago and has not been used since.
     fn session(&self, age: Duration) -> Result<String> {
         let data = json!({ "name": "mallory", "basket": {} });
         Ok(self.sessions.cookie_for_at(data, OffsetDateTime::now_utc() - age)?)
     }
 
-    /// A live session with one bit flipped in its token, at or behind this byte.
+    /// A live session with one bit flipped in its token, at this byte or a later one.
     fn damaged(&self, from: usize) -> Result<String> {
         let cookies = self.session(Duration::ZERO)?;
         let (session, activity) = cookies.split_once("; ").ok_or("two cookies")?;
@@ -87,7 +87,7 @@ fn garbage(length: usize) -> Result<String> {
     (0..length).map(|_| Ok(char::from(ALPHABET[below(64)?]))).collect()
 }
 
-/// A random number below this one, near enough to even.
+/// A random number below this one; its small bias does not matter here.
 fn below(bound: usize) -> Result<usize> {
     let mut bytes = [0; 4];
     getrandom::fill(&mut bytes).map_err(|error| error.to_string())?;

@@ -1,5 +1,5 @@
-//! What `sealed-session rehearse` and `ring retire` say: the command's own files, so that the model explores their rule.
-#![allow(dead_code, reason = "the command prints what the model does not ask for")]
+//! `sealed-session rehearse` and `ring retire`, from the command's own files, so that the model explores their rule.
+#![allow(dead_code, reason = "the command prints more than the model needs")]
 
 #[path = "../../../cli/src/instants.rs"]
 mod instants;
@@ -35,10 +35,10 @@ pub fn rehearses(previous: Ring, ring: Ring, deploy: u32, now: u32) -> bool {
         timing: timing(deploy),
         now: at(now),
     };
-    stage.rehearse().expect("sound rings and instants").is_good()
+    stage.rehearse().expect("sound rings and times").is_good()
 }
 
-/// When `ring retire` lets the old secret go, if the new one seals from this instant.
+/// When `ring retire` lets the old secret go, if the new one seals from this time.
 pub fn may_go(from: u32, deploy: u32) -> u32 {
     seconds(timing(deploy).may_go(at(from)).unix_timestamp())
 }

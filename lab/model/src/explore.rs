@@ -1,10 +1,10 @@
-//! Breadth first through every state that can be reached: a property that fails does so after the fewest actions.
+//! Visits every state that can be reached, breadth first, so that a property fails after the fewest actions.
 
 use std::collections::{BTreeMap, HashSet};
 
 use crate::rotation::{Action, Property, Rotation, State};
 
-/// What an exploration saw.
+/// The result of an exploration.
 pub struct Explored {
     /// Different states, and actions that were taken in them.
     pub states: usize,
@@ -24,7 +24,7 @@ pub type Path = (State, Vec<(Action, State)>);
 
 struct Node {
     state: State,
-    /// The state before, and what was done there.
+    /// The state before, and the action that was taken there.
     parent: Option<(usize, Action)>,
     depth: u32,
 }

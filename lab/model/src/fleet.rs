@@ -1,4 +1,4 @@
-//! The real servers of a rotation, and the oracle: what a server with a table would have answered.
+//! The real servers of a rotation, and the oracle: the answers that a server with a session table would have given.
 
 use std::collections::HashMap;
 
@@ -17,14 +17,14 @@ pub struct Fleet {
     machines: [(Ring, Server); MOST],
     /// Opens tokens under both secrets.
     reader: Server,
-    /// What servers answered. A request is the same if server, ring, clock and cookies are.
+    /// The servers' answers. Two requests are the same if server, ring, clock and cookies are.
     answers: HashMap<Request, Response>,
-    /// The real cookies of every visitor that occurred. Salts and ids are random, so what tokens say names them.
+    /// The real cookies of every visitor that occurred. Salts and ids are random, so the content of the tokens is the key.
     jars: HashMap<Visitor, Jar>,
     replaced: usize,
 }
 
-/// A visitor's cookies, and what a server with a table would know of the session.
+/// A visitor's cookies, and the facts that a server with a session table would know of the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Visitor {
     pub session: Sealed,
@@ -34,7 +34,7 @@ pub struct Visitor {
     pub seen: u32,
 }
 
-/// What a token says in clear.
+/// The unencrypted fields of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Sealed {
     pub secret: Secret,
@@ -55,7 +55,7 @@ pub enum Fault {
 pub struct Request {
     pub server: usize,
     pub ring: Ring,
-    /// What the server's clock shows.
+    /// The reading of the server's clock.
     pub clock: u32,
     pub visitor: Option<Visitor>,
     pub visit: Visit,
@@ -117,7 +117,7 @@ impl Fleet {
         response
     }
 
-    /// Compares a server's answer with what a server with a table would have done.
+    /// Compares a server's answer with that of a server with a session table.
     fn judge(&mut self, request: Request, jar: Option<Jar>, answer: Answer) -> Response {
         let Request {
             clock, visitor, visit, ..
@@ -131,7 +131,7 @@ impl Fleet {
             _ => None,
         };
         if fault.is_some() || (verdict != Verdict::Valid && !starts) {
-            // Whose session is over forgets it, and may sign in again.
+            // A visitor whose session has ended forgets it, and may sign in again.
             let visitor = visitor.filter(|_| fault.is_some());
             return Response {
                 verdict,
@@ -189,7 +189,7 @@ impl Fleet {
         let is_well_dated = session.is_none_or(|session| session.expires == end)
             && activity.is_none_or(|activity| activity.expires == end.min(clock + LIMITS.idle))
             && server::started(&self.reader, &jar, clock) == Some(started)
-            // What is left of the idle timeout after a request: all but less than the least renewal.
+            // The rest of the idle timeout after a request: it is shorter by less than the least renewal.
             && activity_now.expires + RENEWAL > end.min(clock + LIMITS.idle);
         if !is_well_dated {
             fault = Some(Fault::Misdated);

@@ -1,4 +1,4 @@
-//! The visitors of the year: what they do, and the oracle of when their sessions ought to end.
+//! The visitors of the year: their habits, and the oracle that knows when their sessions must end.
 
 use crate::schedule::{DAY, HOUR};
 use crate::server::{Jar, Limits};
@@ -13,14 +13,14 @@ pub const LONGEST: u32 = 90 * DAY;
 
 /// How a kind of visitor behaves.
 pub struct Habit {
-    /// Of 100 sessions, how many.
+    /// The share of the sessions, in percent.
     pub share: u64,
     pub remembered: bool,
     /// Longest time between two visits.
     pub gap: u32,
-    /// One visit in so many writes; 0: none.
+    /// One visit in this many writes; 0: none.
     pub writes: u64,
-    /// One visit in so many signs out; 0: none.
+    /// One visit in this many signs out; 0: none.
     pub signs_out: u64,
 }
 
@@ -63,13 +63,13 @@ pub const HABITS: [Habit; 4] = [
 pub struct Visitor {
     pub jar: Jar,
     pub habit: &'static Habit,
-    /// By the clock of the server that started it, or of one that wrote to it and was behind.
+    /// By the clock of the server that started it, or of one that wrote to it and whose clock was slower.
     pub began: u32,
     /// The latest reading of any server's clock at which it was used.
     pub used: u32,
 }
 
-/// What the timeouts alone say of a session.
+/// The state of a session by its timeouts alone.
 #[derive(PartialEq)]
 pub enum Ought {
     Live,

@@ -1,8 +1,8 @@
 //! A model of key rotation: a few servers, a visitor, an operator. Every answer in it comes from the crate's own
-//! `Sessions`, `KeyRing` and `replace_keys`; the model decides only who does what when.
+//! `Sessions`, `KeyRing` and `replace_keys`; the model only chooses the actions.
 //!
-//! - [`explore`] goes through every order of deploys, visits and time of one [`rotation`] by a [`procedure`].
-//! - [`command`] is the rule of the command `sealed-session`, by which two of the procedures go.
+//! - [`explore`] tries every order of deploys, visits and time of one [`rotation`] by a [`procedure`].
+//! - [`command`] is the rule of the command `sealed-session`, which two of the procedures follow.
 //! - [`year`] runs twelve rotations and many sessions along one [`schedule`].
 
 pub mod command;

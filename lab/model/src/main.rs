@@ -1,4 +1,4 @@
-//! Prints what the model finds: the documented procedures, the shortcuts, and a year.
+//! Prints the results of the model: the documented procedures, the shortcuts, and a year.
 
 use std::thread;
 use std::time::Instant;
@@ -9,7 +9,7 @@ use model::rotation::{Property, Rotation};
 use model::trace;
 use model::year::Year;
 
-/// Minutes that one rotation is explored, with two and with three servers.
+/// How many minutes of a rotation are explored, with two and with three servers.
 const TWO_FOR: u32 = 60;
 const THREE_FOR: u32 = 50;
 const SESSIONS: u32 = 1_000_000;
@@ -42,7 +42,7 @@ fn main() {
     println!("\n== a year");
     is_good &= year(sessions);
     if !is_good {
-        println!("\nNOT AS IT SHOULD BE");
+        println!("\nFAILED");
         std::process::exit(1);
     }
 }
@@ -85,7 +85,7 @@ fn shortcut(procedure: Procedure) -> bool {
     println!("{}: after {} states", model.procedure.name, explored.states);
     match explored.failed.get(breaks) {
         Some(path) => print!("{}", trace::write(&model, path)),
-        None => println!("  FAILED: nothing was found"),
+        None => println!("  FAILED: the shortcut broke nothing"),
     }
     explored.failed.contains_key(breaks)
 }

@@ -1,4 +1,4 @@
-//! What an operator may do when: the documented procedures, and the shortcuts that they forbid.
+//! The actions that an operator may take, and when: the documented procedures, and the shortcuts that they forbid.
 
 use crate::server::Limits;
 
@@ -9,14 +9,14 @@ pub const NOT_IN_TURNS: &str = "no two servers seal each other's tokens again in
 /// How far apart the clocks of the servers may be, in seconds (SPEC.md, *Why 5 minutes*).
 pub const LEEWAY: u32 = 300;
 
-/// The timeouts of the explored rotations: short, so that few instants matter, and of the shape of the defaults.
+/// The timeouts of the explored rotations: short, so that few times matter, and with the same relation as the defaults.
 pub const LIMITS: Limits = Limits {
     idle: 600,
     absolute: 1200,
     remembered: None,
 };
 
-/// Least seconds by which a renewal moves the activity's end: a tenth of the idle timeout, no less than a minute.
+/// The least seconds by which a renewal moves the activity's end: a tenth of the idle timeout, at least a minute.
 pub const RENEWAL: u32 = 60;
 
 /// One step of a rotation: a ring that is published once and reaches the servers one by one.
@@ -26,11 +26,11 @@ pub enum Step {
     Before,
     /// The new secret opens.
     Add,
-    /// The new secret opens, and seals from an instant on.
+    /// The new secret opens, and seals from a given time on.
     AddFrom,
     /// The new secret, which opens already, seals at once.
     Promote,
-    /// The new secret, which opens already, seals from an instant on.
+    /// The new secret, which opens already, seals from a given time on.
     PromoteFrom,
     /// The old secret is gone.
     Retire,
@@ -41,22 +41,22 @@ pub enum Step {
 pub struct Procedure {
     pub name: &'static str,
     pub steps: &'static [Step],
-    /// Nobody seals with the new secret before every server opens with it: promotion waits for every server.
+    /// No server seals with the new secret before every server opens with it: promotion waits for every server.
     pub promote_after_all: bool,
-    /// Every server has a ring that adds and promotes in one deploy so many seconds before its instant; `None`: late
-    /// deploys are not waited for.
+    /// Every server has a ring that adds and promotes in one deploy this many seconds before the new secret seals;
+    /// `None`: the operator does not wait for late deploys.
     pub deployed_before_instant: Option<u32>,
     /// Seconds between the end of sealing under the old secret and its retirement.
     pub retire_after: u32,
-    /// The end of sealing under the old secret is not before the instant.
+    /// Sealing under the old secret does not end before the new one seals.
     pub retire_counts_instant: bool,
     /// How many steps a server may fall back, for example when it restarts with an old image.
     pub falls_back: usize,
     /// The end of sealing under the old secret is counted anew after a server fell back.
     pub notices_falling_back: bool,
-    /// The application writes every session that is sealed under another secret than the one that seals.
+    /// The application writes every session that was sealed under a secret that no longer seals.
     pub reseals_on_sight: bool,
-    /// The command decides about sealing, deploys and retirement, and not the rules above.
+    /// The command, and not the rules above, decides about sealing, deploys and retirement.
     pub command: Option<Command>,
     /// The property that it breaks, if it is a shortcut.
     pub breaks: Option<&'static str>,
@@ -64,12 +64,12 @@ pub struct Procedure {
     pub clocks: &'static [&'static [u32]],
 }
 
-/// An operator who goes by `sealed-session`, on one machine or several, with clocks within those of the servers.
+/// An operator who follows `sealed-session`, on one machine or several, with clocks within those of the servers.
 #[derive(Clone, Copy, Debug)]
 pub struct Command {
     /// Seconds that a deploy takes at most after its rehearsal.
     pub deploy: u32,
-    /// What `--deploy` says.
+    /// The value of `--deploy`.
     pub stated: u32,
     /// A ring is deployed only right after a rehearsal that passed.
     pub rehearses: bool,
@@ -87,7 +87,7 @@ const AS_HELP_SAYS: Command = Command {
 
 /// Two servers.
 pub const TWO: &[&[u32]] = &[&[0, 0], &[0, LEEWAY]];
-/// Three servers. Without deploys servers differ in their clocks alone, so their order means nothing.
+/// Three servers. Before a deploy, servers differ only in their clocks, so their order does not matter.
 pub const THREE: &[&[u32]] = &[&[0, 0, 0], &[0, 150, LEEWAY], &[0, 0, LEEWAY], &[0, LEEWAY, LEEWAY]];
 
 impl Procedure {
@@ -109,28 +109,28 @@ impl Procedure {
         }
     }
 
-    /// Add, promote from an instant, retire: the instant needs no distance, since every server opens already.
+    /// Add, promote from a given time, retire: any time will do, because every server opens already.
     pub fn from_instant(clocks: &'static [&'static [u32]]) -> Self {
         Self {
-            name: "add, promote from an instant, retire",
+            name: "add, promote from a given time, retire",
             steps: &[Step::Before, Step::Add, Step::PromoteFrom, Step::Retire],
             ..Self::at_once(clocks)
         }
     }
 
-    /// Add with an instant, retire: every server has the ring more than 5 minutes before the instant, and none falls
-    /// back after that.
+    /// Add with a given time, retire: every server has the ring more than 5 minutes before that time, and none falls
+    /// back later.
     pub fn one_deploy(clocks: &'static [&'static [u32]]) -> Self {
         Self {
-            name: "add with an instant in one deploy, retire",
+            name: "add with a given time in one deploy, retire",
             steps: &[Step::Before, Step::AddFrom, Step::Retire],
             deployed_before_instant: Some(LEEWAY),
             ..Self::at_once(clocks)
         }
     }
 
-    /// By the command, when every server opens with the new secret: `ring seal` at any time, for now or for later, any number
-    /// of times; `rehearse` and the deploy some time after it, and `ring retire` as soon as it lets the old secret go.
+    /// By the command, when every server opens with the new secret: `ring seal` at any time, for now or for later, any
+    /// number of times; `rehearse` and later the deploy; `ring retire` as soon as it lets the old secret go.
     pub fn by_command(clocks: &'static [&'static [u32]]) -> Self {
         Self {
             name: "by the command: seal, rehearse, deploy late, retire",
@@ -143,7 +143,7 @@ impl Procedure {
     /// By the command, in one deploy.
     pub fn by_command_in_one_deploy(clocks: &'static [&'static [u32]]) -> Self {
         Self {
-            name: "by the command: add with an instant, rehearse, deploy late, retire",
+            name: "by the command: add with a given time, rehearse, deploy late, retire",
             steps: &[Step::Before, Step::AddFrom, Step::Retire],
             ..Self::by_command(clocks)
         }
@@ -160,7 +160,7 @@ impl Procedure {
         ]
     }
 
-    /// What the procedures forbid: each breaks one rule and one property.
+    /// The forbidden shortcuts: each breaks one rule and one property.
     pub fn shortcuts() -> Vec<Self> {
         let broken = |procedure| Self {
             breaks: Some(VALID_OPENS),
@@ -218,20 +218,20 @@ impl Procedure {
                 ..at_once.clone()
             },
             Self {
-                name: "one deploy, and a server gets it after the instant",
+                name: "one deploy, and a server gets it after the new secret seals",
                 deployed_before_instant: None,
                 falls_back: 0,
                 clocks: &[&[0, 0]],
                 ..one_deploy.clone()
             },
             Self {
-                name: "one deploy that ends less than 5 minutes before the instant",
+                name: "one deploy that ends less than 5 minutes before the new secret seals",
                 deployed_before_instant: Some(0),
                 falls_back: 0,
                 ..one_deploy.clone()
             },
             Self {
-                name: "retire, counting from the deploy and not from the instant",
+                name: "retire, counting from the deploy and not from when the new secret seals",
                 retire_counts_instant: false,
                 falls_back: 0,
                 ..from_instant

@@ -16,7 +16,7 @@ impl Random {
         self.draw() % bound
     }
 
-    /// True once in so many times.
+    /// True once in this many times.
     pub fn once_in(&mut self, times: u64) -> bool {
         self.below(times) == 0
     }

@@ -1,4 +1,4 @@
-//! One rotation: what can happen in which state. The servers are the crate's `Sessions`.
+//! One rotation: the actions that each state allows. The servers are the crate's `Sessions`.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -22,10 +22,10 @@ pub const LAST_SECOND: &str = "a session under the old secret lives until the se
 /// The model of one rotation by one procedure.
 pub struct Rotation {
     pub procedure: Procedure,
-    /// Seconds after which time stands still.
+    /// Seconds after which time stops.
     pub horizon: u32,
     pub fleet: Fleet,
-    /// What rehearsals said: a ring, the next one, and what the operator's clock showed.
+    /// The results of rehearsals, by ring, next ring and reading of the operator's clock.
     rehearsals: RefCell<HashMap<(Ring, Ring, u32), bool>>,
 }
 
@@ -33,15 +33,15 @@ pub struct Rotation {
 pub struct State {
     /// Seconds by the slowest clock.
     pub now: u32,
-    /// Which row of the procedure's clocks holds.
+    /// The row of the procedure's clocks.
     pub clocks: u8,
     /// The step that the operator has published.
     pub step: u8,
     /// The step whose ring each server has.
     pub servers: [u8; MOST],
-    /// The instant from which the new secret seals; 0 if there is none.
+    /// The time from which the new secret seals; 0 if there is none.
     pub from: u32,
-    /// The instant in the ring that is not published yet, if the command decides.
+    /// That time in the ring that is not published yet, if the command decides.
     pub draft: Option<u32>,
     /// Until when a server may be without the published ring, if the command decides.
     pub late_until: u32,
@@ -55,13 +55,13 @@ pub struct State {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Until the next instant.
+    /// Time passes until the next tick.
     Wait,
-    /// The operator lets the new secret seal from this instant, in a ring that is not published yet.
+    /// The operator lets the new secret seal from this time, in a ring that is not published yet.
     Draft {
         from: u32,
     },
-    /// The operator publishes the next step, with this instant if it has one.
+    /// The operator publishes the next step, with this time if it has one.
     Publish {
         from: u32,
     },
@@ -76,7 +76,7 @@ pub enum Action {
 pub enum Property {
     /// It holds in every state.
     Always(&'static str, fn(&Rotation, &State) -> bool),
-    /// It holds in some state: the model does not miss what it is about.
+    /// It holds in some state: the model reaches what it is meant to explore.
     Sometimes(&'static str, fn(&Rotation, &State) -> bool),
 }
 
@@ -123,8 +123,8 @@ impl Rotation {
         state.servers[..fleet].iter().all(|&step| step == state.step)
     }
 
-    /// Whether a server may be without the published ring at `instant`. A ring that adds and promotes at once has its
-    /// time before its instant, by the slowest clock, which is the operator's here.
+    /// Whether a server may be without the published ring at `instant`. A ring that adds and promotes at once
+    /// must arrive before its secret seals, by the slowest clock, which is the operator's here.
     fn may_be_late(&self, state: &State, instant: u32) -> bool {
         if self.procedure.command.is_some() {
             return instant <= state.late_until;
@@ -135,13 +135,13 @@ impl Rotation {
         }
     }
 
-    /// What operators' clocks may show: they are within those of the servers.
+    /// The readings that operators' clocks may have: they are within those of the servers.
     fn readings(&self, state: &State) -> [u32; 2] {
         [state.now, state.now + self.spread(state)]
     }
 
-    /// The instants of a `ring seal`: at once, the last one that a rehearsal in one deploy refuses, and the first that it
-    /// accepts. It may be said again, while the first rehearsals are refused.
+    /// The times for a `ring seal`: at once, the last one that a rehearsal in one deploy refuses, and the first that it
+    /// accepts. The operator may repeat it while the first rehearsals fail.
     fn drafts(&self, state: &State, command: Command) -> impl Iterator<Item = Action> {
         let seals = matches!(self.next_step(state), Some(Step::AddFrom | Step::PromoteFrom));
         let is_early = seals && self.all_have_it(state) && state.now <= 2 * LEEWAY;
@@ -218,7 +218,7 @@ impl Rotation {
     }
 }
 
-/// All instants of the model: every 5 minutes, and the second before.
+/// All times of the model: every 5 minutes, and the second before.
 pub fn next_instant(now: u32) -> u32 {
     if now % LEEWAY == LEEWAY - 1 {
         now + 1
@@ -246,7 +246,7 @@ impl Rotation {
         (0..self.procedure.clocks.len()).map(begin).collect()
     }
 
-    /// All that can happen in a state.
+    /// All actions that are possible in a state.
     pub fn actions(&self, state: &State) -> Vec<Action> {
         let mut actions = Vec::new();
         if state.fault.is_some() {
@@ -262,7 +262,7 @@ impl Rotation {
         match self.next_step(state) {
             Some(step) if !self.may_publish(state, step) => {}
             Some(Step::AddFrom | Step::PromoteFrom) if self.procedure.command.is_none() => {
-                // Far enough away for a deploy of one or of two instants.
+                // Far enough away for a deploy, of one or of two ticks.
                 let base = state.now - state.now % LEEWAY;
                 actions.extend([2, 3].map(|leeways| Action::Publish {
                     from: base + leeways * LEEWAY,

@@ -1,4 +1,4 @@
-//! An operator's year: which server gets which ring when.
+//! An operator's year: when each server gets each ring.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ pub struct Deploy {
     pub at: u32,
     pub server: usize,
     pub ring: usize,
-    /// Whether the server restarts with it, or its `Sessions` go on with the new ring.
+    /// Whether the server restarts with it; otherwise its `Sessions` continue with the new ring.
     pub restarts: bool,
 }
 
@@ -37,7 +37,7 @@ pub struct Schedule {
 }
 
 enum Change {
-    /// The next secret opens, or seals from an instant on as well.
+    /// The next secret opens, and may also seal from a given time on.
     Add(u8),
     Promote(u8),
     Retire(u8),
@@ -128,7 +128,7 @@ impl Schedule {
             }
             complete = complete.max(has_it);
         }
-        // Two days, 12 and 6 hours are less than the three days before an instant that one deploy has.
+        // Two days, 12 and 6 hours are less than the three days that one deploy has before the new secret seals.
         assert!(complete + LEEWAY < now + 3 * DAY);
         complete
     }

@@ -1,4 +1,4 @@
-//! One request at a real server: cookies in, the crate's verdict and the cookies that it sets out.
+//! One request at a real server: it takes cookies, and gives the crate's verdict and the cookies that it sets.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,13 +60,13 @@ pub enum Visit {
     SignInRemembered,
     /// Looks at the session.
     Read,
-    /// Changes what is in the session.
+    /// Changes the data of the session.
     Write,
-    /// Clears the session.
+    /// Ends the session.
     SignOut,
 }
 
-/// What a server made of a request.
+/// A server's answer to a request.
 #[derive(Debug)]
 pub struct Answer {
     /// Whether the request's own cookies were a session.

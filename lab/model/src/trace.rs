@@ -11,7 +11,7 @@ fn name(server: usize) -> char {
     ['A', 'B', 'C'][server]
 }
 
-/// One line per action but for the passing of time, which stands in front.
+/// One line per action. The passing of time has no line: each line begins with the time.
 pub fn write(model: &Rotation, (first, steps): &Path) -> String {
     let mut text = String::new();
     let mut before = first;

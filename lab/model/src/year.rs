@@ -15,7 +15,7 @@ use crate::random::Random;
 use crate::schedule::{DAY, Schedule, YEAR};
 use crate::server::{self, Jar, Server, Visit, at, visit};
 
-/// What a year is made of.
+/// The parameters of a year.
 #[derive(Clone, Debug)]
 pub struct Year {
     pub sessions: u32,
@@ -68,7 +68,7 @@ impl Year {
     }
 }
 
-/// What happened, in numbers.
+/// The events of a year, counted.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
     pub started: u64,
@@ -79,19 +79,18 @@ pub struct Tally {
     pub restarts: u64,
     /// Requests whose session was sealed under a secret that its server no longer sealed with.
     pub under_other_secret: u64,
-    /// Sessions that ended for want of activity, by age, by sign-out; and those that were alive at the year's end.
+    /// Sessions that ended by the idle timeout, by the absolute timeout, by sign-out; and those alive at the year's end.
     pub idle: u64,
     pub absolute: u64,
     pub signed_out: u64,
     pub alive: u64,
-    /// Of those that ended for want of activity or by age: used so long ago that a renewal may or may not have
-    /// noted it.
+    /// Those among the first two whose last use lies so far back that a renewal may or may not have noted it.
     pub open: u64,
     /// Refused although both timeouts were certainly not reached, or for another reason than those.
     pub unwanted: u64,
-    /// Accepted although a timeout was certainly over.
+    /// Accepted although a timeout had certainly passed.
     pub outlived: u64,
-    /// Session cookies that were sent though nothing was written.
+    /// Session cookies that were sent although no data was written.
     pub resealed: u64,
     /// The first unwanted logout.
     pub example: Option<String>,
@@ -126,7 +125,7 @@ struct Run<'a> {
     random: Random,
     visitors: Vec<Option<Visitor>>,
     free: Vec<usize>,
-    /// When whom to expect.
+    /// The next visits, by time.
     next: BinaryHeap<Reverse<(u32, usize)>>,
     tally: Tally,
 }
@@ -147,7 +146,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Sign-ins are spread evenly over the year; what follows happens in the order of time.
+    /// Sign-ins are spread evenly over the year; later events happen in the order of time.
     fn all(mut self, sessions: u32) -> Tally {
         for number in 0..sessions {
             let instant = u64::from(YEAR) * u64::from(number) / u64::from(sessions);
@@ -238,7 +237,9 @@ impl<'a> Run<'a> {
     }
 
     fn visit(&mut self, now: u32, slot: usize) {
-        let mut visitor = self.visitors[slot].take().expect("whoever is expected has a session");
+        let mut visitor = self.visitors[slot]
+            .take()
+            .expect("every expected visitor has a session");
         let habit = visitor.habit;
         let mut one_in = |times: u64| times > 0 && self.random.once_in(times);
         let how = match () {

@@ -11,7 +11,7 @@ fn assert_holds(procedure: Procedure, minutes: u32, least_states: usize) {
     let explored = explore(&mut model, None);
     println!("{}: {} states", model.procedure.name, explored.states);
     if let Some((name, path)) = explored.failed.first_key_value() {
-        panic!("not so: {name}\n{}", trace::write(&model, path));
+        panic!("does not hold: {name}\n{}", trace::write(&model, path));
     }
     for property in model.properties() {
         if let Property::Sometimes(name, _) = property {
@@ -70,7 +70,7 @@ fn every_shortcut_is_found_out() {
         let path = explored
             .failed
             .get(breaks)
-            .unwrap_or_else(|| panic!("nothing was found: {name}"));
+            .unwrap_or_else(|| panic!("the shortcut broke nothing: {name}"));
         let trace = trace::write(&model, path);
         println!("{name}\n{trace}");
         let last = trace.lines().last().expect("a line");

@@ -27,7 +27,7 @@ fn nobody_is_logged_out_by_a_year_of_rotations() {
         "{:?}",
         tally.example
     );
-    // It was about something: every way to end, and sessions under secrets that no longer seal.
+    // The year has every way to end, and sessions under secrets that no longer seal.
     for count in [
         tally.idle,
         tally.absolute,

@@ -1,6 +1,6 @@
 //! Every contestant's operations, each as its documentation shows it.
 //!
-//! Where an API leaves a choice, the peer gets the faster one: keys and contexts are made once, tokens are not copied.
+//! Where an API leaves a choice, the peer gets the faster way: keys and contexts are made once, tokens are not copied.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -16,7 +16,7 @@ use time::OffsetDateTime;
 use crate::measure::{Operation, operation, prepared};
 use crate::payload::{Visit, visit};
 
-/// What is compared, in the order of the columns.
+/// The operations that are compared, in the order of the columns.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub enum What {
     Untouched,
@@ -52,7 +52,7 @@ impl What {
 
 pub struct Contestant {
     pub name: &'static str,
-    /// What its public API cannot do is not there.
+    /// Without the operations that its public API cannot do.
     pub operations: HashMap<What, Operation>,
 }
 
@@ -65,7 +65,7 @@ impl Contestant {
     }
 
     fn with(mut self, what: What, operation: Operation) -> Self {
-        // Once, to see that it does what it is called for.
+        // Once, to check that it succeeds.
         operation(1);
         self.operations.insert(what, operation);
         self
@@ -108,7 +108,7 @@ fn flipped(token: &str) -> String {
     String::from_utf8(bytes).expect("ASCII")
 }
 
-/// Text of the alphabet and of the token's length that nobody sealed.
+/// Text with the alphabet and the length of the token that was not sealed.
 fn garbage(length: usize) -> String {
     "q7Zk3xW".chars().cycle().take(length).collect()
 }
@@ -126,9 +126,10 @@ fn garbage_cookie(cookie: &str) -> String {
 const DAY: Duration = Duration::from_secs(86_400);
 const LIFE: u64 = 12 * 3600;
 
-/// The instant of this run, fixed once: peers read the clock themselves where they have one.
+/// The time of this run, fixed once. Peers that have a clock read it themselves.
 fn now() -> OffsetDateTime {
-    OffsetDateTime::from_unix_timestamp(OffsetDateTime::now_utc().unix_timestamp()).expect("now is an instant")
+    OffsetDateTime::from_unix_timestamp(OffsetDateTime::now_utc().unix_timestamp())
+        .expect("the present can be represented")
 }
 
 fn json(size: usize) -> Vec<u8> {
@@ -475,7 +476,7 @@ pub fn biscotti_request(size: usize) -> Contestant {
 
 // ---------------------------------------------------------------- actix-session
 
-/// What the middleware does to its cookie: `CookieSessionStore` inside a `PrivateJar` of cookie 0.16.
+/// The middleware's own way to its cookie: `CookieSessionStore` inside a `PrivateJar` of cookie 0.16.
 pub fn actix_typed(size: usize) -> Contestant {
     use actix_session::storage::{CookieSessionStore, SessionKey, SessionStore};
     use actix_web::cookie::{Cookie, CookieJar, Key};
@@ -571,7 +572,7 @@ pub fn paseto_typed(size: usize) -> Contestant {
         move || {
             let mut claims = Claims::new().expect("a clock");
             if let Some(expires) = expires {
-                claims.expiration(expires).expect("an instant");
+                claims.expiration(expires).expect("a time");
             }
             let value = serde_json::to_value(&data).expect("a visit serialises");
             claims.add_additional("visit", value).expect("not reserved");
@@ -814,7 +815,7 @@ mod bare {
     }
 }
 
-/// serde_json, AES-256-GCM with a cached key, base64 with vector instructions, and a counter for a nonce: no random call.
+/// serde_json, AES-256-GCM with a cached key, base64 with vector instructions, and a counter as nonce: no random call.
 fn floor(size: usize, name: &'static str, is_typed: bool) -> Contestant {
     use bare::*;
     let counter = std::cell::Cell::new(0u64);
@@ -848,7 +849,7 @@ pub fn floor_bytes(size: usize) -> Contestant {
     floor(size, "floor: aes-gcm (cached key) + base64", false)
 }
 
-/// The bare primitives of format v1 for the same bytes, in buffers that are there: two expands of HKDF from cached HMAC
+/// The bare primitives of format v1 for the same bytes, in buffers that exist already: two expands of HKDF from cached HMAC
 /// states over a head of 29 bytes, key set-up, GCM over the frame and base64url. No allocation, no random call.
 pub fn primitives(size: usize) -> Contestant {
     use bare::*;
@@ -925,7 +926,7 @@ pub fn primitives(size: usize) -> Contestant {
             .decrypt_inout_detached(&Nonce::default(), &[], InOutBuf::from(text), &Tag::from(*tag))
             .is_ok()
     };
-    // A buffer of its own for opening would be the same: it decodes over what was sealed before.
+    // A buffer of its own for opening would make no difference: it decodes over the bytes that were sealed before.
     Contestant::new("bare primitives of format v1")
         .with(What::Seal, operation(seal_once))
         .with(What::Open, operation(open_once))
@@ -960,7 +961,7 @@ mod through_layer {
     }
 }
 
-/// A request that runs through a service; what it does is up to the handler, which the cookie chooses nothing of.
+/// A request that runs through a service. The handler alone, and not the cookie, decides what the request does.
 fn served<S>(service: S, cookie: Option<http::HeaderValue>) -> Operation
 where
     S: tower::Service<http::Request<()>, Response = http::Response<()>, Error = std::convert::Infallible> + 'static,

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use measure::Effort;
 
-/// The largest stands for "3 KiB": a cookie holds at most 2995 bytes of payload.
+/// The largest represents "3 KiB": a cookie holds at most 2995 bytes of payload.
 pub const SIZES: [usize; 4] = [60, 250, 1024, 2980];
 
 fn main() {

@@ -1,20 +1,21 @@
 //! Interleaved measurement: contestants run batch by batch, and only adjacent batches are compared.
 //!
-//! On a shared machine single benchmarks drift by half between runs. What disturbs a batch disturbs its neighbour about as
-//! much, so the ratio of two adjacent batches is steady where the times are not; the median drops what hit only one.
+//! On a shared machine single benchmarks drift by half between runs. A disturbance affects two
+//! adjacent batches about equally, so their ratio is steady when the times are not. The median drops the disturbances
+//! that affected only one of them.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-/// One operation: runs that many times and says how long it took, without what it needs to be prepared.
+/// One operation: runs this many times and returns how long it took, without the preparation.
 pub type Operation = Box<dyn Fn(usize) -> Duration>;
 
-/// An operation without preparation. It must do what it is called for: `true` every time.
+/// An operation without preparation. It must succeed: `true` every time.
 pub fn operation(run: impl Fn() -> bool + 'static) -> Operation {
     prepared(|| (), move |()| run())
 }
 
-/// An operation that consumes something, which is made outside the measured time.
+/// An operation that consumes a value, which is made outside the measured time.
 pub fn prepared<S: 'static>(prepare: impl Fn() -> S + 'static, run: impl Fn(S) -> bool + 'static) -> Operation {
     Box::new(move |count| {
         let prepared: Vec<S> = (0..count).map(|_| prepare()).collect();
@@ -36,7 +37,7 @@ pub struct Effort {
     pub pairs: usize,
 }
 
-/// Of one contestant in one comparison.
+/// The batches of one contestant in one comparison.
 pub struct Series {
     count: usize,
     /// Nanoseconds per operation of every batch.
@@ -46,7 +47,7 @@ pub struct Series {
 /// Runs the contestants in turns: A, B, …, A, B, …
 pub fn interleave<const N: usize>(contestants: [&Operation; N], effort: Effort) -> [Series; N] {
     let mut series = contestants.map(|run| {
-        // As many operations as fill a batch, found out while caches and day keys get warm.
+        // The number of operations that fill a batch; finding it also warms caches and day keys.
         let mut count = 1;
         loop {
             let elapsed = run(count);

@@ -19,13 +19,13 @@ struct Level {
 const LEVELS: [Level; 4] = [
     Level {
         title: "Typed JSON, from the Cookie header to the data and from the data to `Set-Cookie`",
-        note: "What an application calls. `PrivateJar` and biscotti parse the header too; `Sessions` also reads back what it seals if that holds a null. All of them own the data that they seal, and drop it.",
+        note: "These are the calls of an application. `PrivateJar` and biscotti parse the header too; `Sessions` also reads back the data that it seals. All of them own the data that they seal, and drop it.",
         ours: all::ours_request,
         peers: &[all::private_jar_request, all::biscotti_request],
     },
     Level {
         title: "Typed JSON, token to data and back",
-        note: "Without any cookie around it. Garbage is text of the alphabet and length of the peer's token: pasetors stops at its prefix, biscotti, fernet and JWT at spelling or header.",
+        note: "Without a cookie around it. Garbage is text with the alphabet and length of the peer's token: pasetors stops at its prefix; biscotti, fernet and JWT stop at spelling or header.",
         ours: all::ours_typed,
         peers: &[
             all::private_jar_typed,
@@ -58,7 +58,7 @@ const LEVELS: [Level; 4] = [
     },
     Level {
         title: "Typed JSON, whole requests through a tower layer",
-        note: "seshcookie has no other public door. Both read the real clock; the request is made outside the measured time.",
+        note: "seshcookie has no other public way in. Both read the real clock; the request is made outside the measured time.",
         ours: all::ours_layer,
         peers: &[all::seshcookie_layer],
     },
@@ -96,7 +96,7 @@ fn random() -> Operation {
     })
 }
 
-/// What format v1 asks of a salt from a user-space generator instead: an HMAC over 32 random bytes and the whole frame.
+/// The extra work of format v1 for a salt from a user-space generator: an HMAC over 32 random bytes and the frame.
 fn derived_salt(size: usize) -> Operation {
     use hkdf::hmac::{Hmac, KeyInit, Mac};
     let state = <Hmac<sha2::Sha256> as KeyInit>::new_from_slice(&[7; 32]).expect("any length");
@@ -111,7 +111,7 @@ fn derived_salt(size: usize) -> Operation {
 /// The operation of a peer that ours is compared with: its own, or the nearest that its API can do.
 fn counterpart(peer: &Contestant, what: What) -> Option<&Operation> {
     let nearest = match what {
-        // An activity token is what no peer has: it is compared with the peer's plain operation.
+        // No peer has an activity token: ours is compared with the peer's plain operation.
         What::SealWithActivity => What::Seal,
         What::OpenWithActivity => What::Open,
         other => other,
@@ -137,7 +137,7 @@ pub fn levels(effort: Effort, only: &str) -> Table {
                     };
                     cells.insert(what, compare(mine, theirs, what, effort));
                 }
-                // `PrivateJar` cannot expire: for the target, its rejection of an unknown key stands in.
+                // `PrivateJar` cannot expire: the target uses its rejection of an unknown key instead.
                 if let (Some(mine), Some(theirs), None) = (
                     ours.operations.get(&What::Expired),
                     peer.operations.get(&What::UnknownKey),
@@ -184,7 +184,7 @@ fn time(nanoseconds: f64) -> String {
     }
 }
 
-/// The table: operation, and what is to be reached at each size.
+/// The targets: operation, and the ratio to reach at each size.
 const TARGETS: [(&str, What, [f64; 4]); 7] = [
     ("seal", What::Seal, [1.0, 1.2, 1.35, 1.5]),
     ("open a session token", What::Open, [1.0, 1.1, 1.2, 1.15]),
@@ -215,10 +215,10 @@ fn judged(ratio: f64, target: f64) -> String {
 pub fn print_targets(table: &Table) {
     println!("## The targets: typed JSON against cookie `PrivateJar` + serde_json\n");
     println!(
-        "Ratio of times, theirs by ours: above 1, sealed-session is faster. *requests* goes from the Cookie header to the"
+        "The peer's time divided by ours: above 1, sealed-session is faster. *requests* go from the Cookie header to the"
     );
     println!(
-        "data and back through `Sessions`; *tokens* is `Sealer` + serde_json against `PrivateJar::decrypt` and `add`, without"
+        "data and back through `Sessions`; *tokens* are `Sealer` + serde_json against `PrivateJar::decrypt` and `add`, without"
     );
     println!("a header. *Without random* subtracts the time of the operating system's random calls.\n");
     println!(
@@ -249,7 +249,7 @@ pub fn print_targets(table: &Table) {
         }
     }
     println!(
-        "\nBytes only, ours by the bare primitives of format v1 (two expands, key set-up, GCM, base64url): at most 1.25.\n"
+        "\nBytes only, our time divided by that of the bare primitives of format v1 (two expands, key set-up, GCM, base64url): at most 1.25.\n"
     );
     println!("| operation | {} |", SIZES.map(|size| format!("{size} B")).join(" | "));
     println!("|---|{}", "---|".repeat(SIZES.len()));
@@ -274,9 +274,9 @@ pub fn print_levels(table: &Table) {
         let Level { title, note, .. } = LEVELS[level];
         if size == SIZES[0] {
             println!(
-                "\n## {title}\n\n{note} Median time, and in brackets the peer's time by ours (median of the ratios of"
+                "\n## {title}\n\n{note} Median time, and in brackets the peer's time divided by ours (median of the ratios of"
             );
-            println!("adjacent batches; above 1, sealed-session is faster). `-`: its public API cannot do it.");
+            println!("adjacent batches; above 1, sealed-session is faster). `-`: the peer's public API cannot do it.");
         }
         let columns: Vec<What> = OPERATIONS
             .into_iter()
@@ -353,7 +353,7 @@ pub fn print_further(effort: Effort) {
         let ratio = ratio(&last.batches, &one.batches);
         let verdict = if ratio <= 1.02 { "met" } else { "**missed**" };
         println!(
-            "- opening {size} bytes under the last of 64 keys by under the only one: {ratio:.3} of at most 1.02, {verdict}"
+            "- opening {size} bytes under the last of 64 keys, divided by under the only key: {ratio:.3} of at most 1.02, {verdict}"
         );
     }
     let derived = SIZES.map(|size| {
@@ -372,7 +372,7 @@ pub fn print_further(effort: Effort) {
     );
 }
 
-/// What is left of every batch without its neighbour.
+/// The time of every batch minus that of its neighbour.
 fn without(all: &[f64], part: &[f64]) -> Vec<f64> {
     all.iter().zip(part).map(|(all, part)| (all - part).max(1.0)).collect()
 }

@@ -86,7 +86,7 @@ pub fn print(rounds: usize) {
         child.wait().expect("the child ends with its input");
     }
     let (by_one, by_processes) = (median(by_one), median(by_processes));
-    // Two processes share nothing but the machine: what they reach is the 2 that two threads can reach.
+    // Two processes share only the machine, so their ratio is the most that two threads can reach.
     let scaled = 2.0 * by_processes;
     let verdict = if scaled >= 1.9 { "met" } else { "**missed**" };
     println!(
@@ -107,7 +107,7 @@ fn spawn() -> Child {
 
 fn answer(child: &mut Child) -> f64 {
     let mut line = String::new();
-    // One line per round: nothing is left in the buffer.
+    // One line per round, so the buffer is empty.
     BufReader::new(child.stdout.as_mut().expect("piped"))
         .read_line(&mut line)
         .expect("the child writes");

@@ -1,4 +1,4 @@
-//! What the tests move: the clock, the requests that wait, the log of what other sites sent.
+//! The parts that the tests control: the clock, the requests that wait, the log of other sites' requests.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 use tokio::sync::Semaphore;
 
 pub(crate) struct Control {
-    /// It stands still until a test moves it.
+    /// It stops until a test moves it.
     clock: AtomicI64,
     waiting: Semaphore,
     gate: Semaphore,
@@ -71,7 +71,7 @@ async fn move_clock(State(control): State<Arc<Control>>, Query(seconds): Query<A
     control.now().unix_timestamp().to_string()
 }
 
-/// Answers as soon as that many requests wait.
+/// Answers as soon as this many requests wait.
 async fn until_waiting(State(control): State<Arc<Control>>, Query(requests): Query<Amount>) {
     take(&control.waiting, requests.by).await;
 }
@@ -80,7 +80,7 @@ async fn open(State(control): State<Arc<Control>>, Query(requests): Query<Amount
     control.gate.add_permits(requests.by as usize);
 }
 
-/// The log since the last time.
+/// The log since the last call.
 async fn seen(State(control): State<Arc<Control>>) -> Json<Vec<String>> {
     Json(std::mem::take(
         &mut *control.seen.lock().unwrap_or_else(PoisonError::into_inner),

@@ -1,5 +1,5 @@
 //! The web application that the browser tests visit: four sites over plain http on 127.0.0.1, one port each, and a port
-//! that only the tests reach. TLS and host names are in front of it (`tls.js`).
+//! that only the tests reach. `sites.js` adds TLS and host names.
 //!
 //! | site | cookie |
 //! |---|---|
@@ -8,7 +8,7 @@
 //! | `domain` | `id`, for `example.test` and all its hosts |
 //! | `long` | `__Host-id`, remembered for 400 days, and a sign-out with `Clear-Site-Data` |
 //!
-//! It says where they are in one line of JSON, and ends when its standard input does.
+//! It prints their ports in one line of JSON, and ends when its standard input does.
 
 mod control;
 
@@ -113,7 +113,7 @@ fn routes(site: Site) -> Router {
         .with_state(site)
 }
 
-/// Who is signed in, what the session holds, and every cookie that came, byte by byte.
+/// The signed-in name, the session's data, and every cookie that came, byte by byte.
 fn report(session: &Session<Login>, headers: &HeaderMap) -> Json<Value> {
     let cookies: Vec<String> = headers
         .get_all(COOKIE)
@@ -143,11 +143,11 @@ async fn who(session: Session<Login>, headers: HeaderMap) -> Json<Value> {
 
 #[derive(Deserialize)]
 struct Private {
-    /// What the application itself says in `Cache-Control`.
+    /// The application's own `Cache-Control`.
     cache: Option<String>,
 }
 
-/// A page with a secret. What caches hear is up to the crate, unless the application adds something.
+/// A page with a secret. The crate decides about the header fields for caches, unless the application adds its own.
 async fn private(session: Session<Login>, Query(query): Query<Private>) -> Response {
     let secret = match session.get() {
         Some(login) => format!("the secret of {}", login.name),
@@ -160,7 +160,7 @@ async fn private(session: Session<Login>, Query(query): Query<Private>) -> Respo
     response
 }
 
-/// What other sites send their requests to: it remembers as whom they came.
+/// The target of other sites' requests: it remembers the visitor of each.
 async fn target(session: Session<Login>, State(site): State<Site>, method: Method, uri: Uri) -> Html<String> {
     let name = session.get().map_or("guest", |login| &login.name);
     let how = uri.query().unwrap_or_default();
@@ -191,7 +191,7 @@ async fn sign_in(
 
 #[derive(Deserialize)]
 struct Note {
-    /// How long the note shall be.
+    /// The length of the note.
     size: usize,
 }
 

@@ -1,8 +1,8 @@
-//! The example origin behind the caches: what an application may do, at its most careless.
+//! The example origin behind the caches: a very careless application.
 //!
-//! Every body carries a nonce and says whose it is. The sessions' clock stands still and is moved by `/clock`.
+//! Every body carries a nonce and the visitor that it is for. The sessions' clock stops, and `/clock` moves it.
 //! `/counters` says how often a session was opened, sealed or rejected. All other routes live below a prefix that the
-//! driver chooses afresh for every run, so that no run meets what another one left in a cache.
+//! driver chooses for every run, so that no run finds another run's pages in a cache.
 //!
 //! `origin "CompressionLayer, SessionLayer"` has these layers around the application, the outermost first;
 //! `origin documented` has the stack that the documentation of `SessionLayer` draws. `origin SessionLayer __Host-id` has the
@@ -65,12 +65,12 @@ impl Serialize for Visitor {
 
 type Login = Session<Visitor>;
 
-/// A nonce that no other origin of the run has either.
+/// A nonce that is unique among all origins of the run.
 fn nonce() -> String {
     format!("{}-{}", std::process::id(), NONCE.fetch_add(1, Relaxed))
 }
 
-/// What the visitor sees: whose page it is.
+/// The page: it names the visitor that it is for.
 fn page(session: &Login, request: &HeaderMap) -> serde_json::Value {
     let kind = match session.state() {
         SessionState::Valid => "named",
@@ -87,7 +87,7 @@ fn page(session: &Login, request: &HeaderMap) -> serde_json::Value {
     })
 }
 
-/// A static file: the session layer is around it, and it never looks.
+/// A static file: the session layer is around it, and it never reads the session.
 async fn asset() -> Response {
     let body = Json(json!({ "nonce": nonce(), "kind": "asset" }));
     ([(CACHE_CONTROL, PUBLIC)], body).into_response()
@@ -122,7 +122,7 @@ async fn vary(session: Login, request: HeaderMap) -> Response {
     response
 }
 
-/// A page that is revalidated: one `ETag` per visitor, and a 304 for whoever has it.
+/// A page that is revalidated: one `ETag` per visitor, and a 304 for the client that has it.
 async fn etag(Path(run): Path<String>, session: Login, request: HeaderMap) -> Response {
     let body = page(&session, &request);
     let tag = format!(
@@ -140,7 +140,7 @@ async fn etag(Path(run): Path<String>, session: Login, request: HeaderMap) -> Re
             HeaderValue::from_str(&tag).unwrap_or(HeaderValue::from_static("W/\"none\"")),
         ),
     ];
-    // Unless a layer makes the 304.
+    // Not if a layer makes the 304.
     let known = request.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok());
     let known = known.filter(|_| !HAS_ETAG_LAYER.load(Relaxed));
     if known.is_some_and(|known| known.split(',').any(|known| known.trim() == tag)) {
@@ -155,7 +155,7 @@ struct Fill {
     fill: usize,
 }
 
-/// Signs in whom `X-User` names: one address for all, and the application calls the answer public.
+/// Signs in the visitor that `X-User` names: one address for all, and the application calls the answer public.
 async fn enter(
     mut session: Login,
     Query(Fill { fill }): Query<Fill>,
@@ -182,13 +182,13 @@ async fn leave(mut session: Login, request: HeaderMap) -> Result<Response, Write
     Ok(greeting(session, request).await)
 }
 
-/// A page of so many bytes that looks at the session.
+/// A page of this many bytes that reads the session.
 async fn body(Path((_, bytes)): Path<(String, usize)>, session: Login) -> String {
     let greeting = session.get().map_or("guest ", |_| "named ");
     greeting.chars().cycle().take(bytes).collect()
 }
 
-/// A response with so many bytes of header fields beside the usual ones, in lines of at most 2000.
+/// A response with this many bytes of header fields beside the usual ones, in lines of at most 2000.
 async fn head(Path((_, bytes)): Path<(String, usize)>) -> Response {
     let mut response = Json(json!({ "nonce": nonce(), "kind": "head" })).into_response();
     let mut left = bytes;

@@ -44,7 +44,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Allocations and reallocations of the second call: what is made once is there by then.
+/// Allocations and reallocations of the second call, which no longer contain those that are made once.
 fn count<S, R>(prepare: impl Fn() -> S, run: impl Fn(S) -> R) -> usize {
     black_box(run(prepare()));
     let input = prepare();
@@ -152,7 +152,7 @@ fn main() {
         }
     }
 
-    // Through `Sessions`, what the request itself needs (its fields and its session) counts too.
+    // Through `Sessions`, the allocations of the request itself (its fields and its session) count too.
     let load = |sessions: &Sessions<Visit>, cookie: &'static str| {
         let session = sessions.load_at(RequestFields::from_cookies([cookie]), now);
         (session.state(), session)

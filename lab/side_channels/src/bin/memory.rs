@@ -1,12 +1,12 @@
-//! What of its secrets does a process still hold after it has dropped everything?
+//! Which of its secrets does a process still hold after it has dropped everything?
 //!
-//! This program starts itself a second time. The second process makes a ring of a secret that it is given, seals, opens and
-//! changes sessions and values, drops all of it and waits; the first one derives the same keys and looks for them in the
-//! other's memory, through `/proc`. As a control it does so once more with a process that keeps its ring and its data: what
-//! is kept must be found. Linux only.
+//! This program starts itself a second time. The second process makes a ring of a given secret, seals, opens and changes
+//! sessions and values, drops all of it and waits. The first one derives the same keys and looks for them in the other's
+//! memory, through `/proc`. As a control it repeats this with a process that keeps its ring and its data: these must be
+//! found. Linux only.
 //!
-//! It fails if the control finds nothing, or if anything is left on the heap. What is left on the stack is reported: a
-//! compiler copies a value there wherever it is moved, and those copies have no owner that could clear them.
+//! It fails if the control finds nothing, or if anything is left on the heap. Copies on the stack are reported only: a
+//! compiler copies a value there wherever it is moved, and such a copy has no owner that could clear it.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -29,11 +29,11 @@ use zeroize::Zeroizing;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// Where a token is valid here: the crate's default name and no audience.
+/// The place of the tokens: the crate's default name and no audience.
 const NAME: &str = "__Host-id";
 const SECRET: usize = 32;
 const WORD: usize = 64;
-/// How often the word stands in the session data.
+/// How often the word is in the session data.
 const WORDS: usize = 24;
 
 fn main() -> ExitCode {
@@ -54,14 +54,14 @@ fn main() -> ExitCode {
 
 // ---- the process that is searched
 
-/// Session data that clears itself, so that what is found was left by the crate.
+/// Session data that clears itself, so that a copy that is found was left by the crate.
 #[derive(Serialize, Deserialize)]
 struct Data {
     #[serde(serialize_with = "scattered")]
     words: Vec<Zeroizing<String>>,
 }
 
-/// Takes memory all the while, so that the serialiser's buffer finds no room to grow where it is.
+/// Allocates memory all the time, so that the serialiser's buffer has no room to grow in place.
 fn scattered<S: Serializer>(words: &[Zeroizing<String>], serializer: S) -> Result<S::Ok, S::Error> {
     let mut list = serializer.serialize_seq(Some(words.len()))?;
     for word in words {
@@ -72,7 +72,7 @@ fn scattered<S: Serializer>(words: &[Zeroizing<String>], serializer: S) -> Resul
 }
 
 fn work(keep: bool) -> Outcome<()> {
-    // Unbuffered: a buffer of the standard library's would keep a copy.
+    // Unbuffered: a buffer of the standard library would keep a copy.
     let mut input = File::open("/dev/stdin")?;
     // On the heap, since an array leaves a copy on the stack wherever it is moved.
     let mut secret = Zeroizing::new(vec![0; SECRET]);
@@ -84,14 +84,14 @@ fn work(keep: bool) -> Outcome<()> {
     let kept = use_everything(&secret, &word, now)?;
     drop((secret, word));
     let kept = keep.then_some(kept);
-    // Other work, as a server would do next.
+    // Other work, as a server would do after this.
     println!("ready");
     input.read_exact(&mut [0])?;
     drop(kept);
     Ok(())
 }
 
-/// Every way that secrets and session data take through the crate. What is returned holds all of it.
+/// Every way that secrets and session data take through the crate. The returned value holds all of it.
 fn use_everything(secret: &[u8], word: &[u8], now: OffsetDateTime) -> Outcome<impl Sized + use<>> {
     let key = Key::from_raw_secret(secret)?;
     let written = key.write_with_secret();
@@ -204,7 +204,7 @@ fn lines_until_ready(child: &mut Child) -> Outcome<String> {
     Ok(String::from_utf8(text)?)
 }
 
-/// What must not be found, derived by SPEC.md a second time.
+/// The bytes that must not be found, derived by SPEC.md a second time.
 fn needles(secret: &[u8; SECRET], word: &str, cookies: &str) -> Outcome<Vec<Needle>> {
     let token = cookies
         .strip_prefix(NAME)
@@ -293,7 +293,7 @@ fn find(child: &Child, needles: &[Needle]) -> Outcome<Found> {
             continue;
         };
         let name = fields.nth(3).unwrap_or("anonymous memory");
-        // What nothing can be written to is the program itself; the kernel's pages cannot be read.
+        // Regions that are not writable are the program itself; the kernel's pages cannot be read.
         if !rights.starts_with("rw") || name.starts_with("[v") {
             continue;
         }

@@ -1,11 +1,11 @@
-//! Does the time of a refusal depend on where a check or a tag is wrong, or on what it is? After dudect (Reparaz, Balasch,
+//! Does the time of a refusal depend on where a check or a tag is wrong, or on its value? After dudect (Reparaz, Balasch,
 //! Verbauwhede: *Dude, is my code constant time?*, 2017): two classes of input in random order, Welch's t-test on their
-//! times, with the slow end cut off at several percentiles, since interruptions are noise.
+//! times, with the slowest cut off at several percentiles, because interruptions are noise.
 //!
 //! `|t|` above 4.5 is a difference that chance does not explain, above 10 a certain one. Two rows are controls: the same
-//! class twice must look the same, and one comparison of 16 bytes that returns early, added to the same measured call, must
-//! be seen. All of it is reported and nothing asserted, since times are the machine's. Usage: `timing [measurements]`,
-//! 1000000 by default.
+//! class twice must show no difference, and one comparison of 16 bytes that returns early, added to the same measured call,
+//! must show one. All of it is reported and nothing asserted, because times depend on the machine. Usage:
+//! `timing [measurements]`, 1000000 by default.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -19,20 +19,20 @@ use sealed_session::sealer::OpenError;
 use sealed_session::{Key, KeyRing, RequestFields, Sealer, Sessions};
 use time::OffsetDateTime;
 
-/// Where the check and the tag of a token stand (SPEC.md).
+/// The places of a token's check and tag (SPEC.md).
 const CHECK: usize = 29;
 const CHECK_LEN: usize = 16;
 const TAG_LEN: usize = 16;
 /// Different inputs of one class.
 const POOL: usize = 1024;
 
-/// Chance explains less.
+/// Chance explains smaller values.
 const SUSPICIOUS: f64 = 4.5;
 const CERTAIN: f64 = 10.0;
 
-/// Every input of both classes, as they are given to what is measured.
+/// Every input of both classes, as the measured call gets it.
 type Classes = [Vec<String>; 2];
-/// What is measured: its name, its inputs, the call.
+/// A measurement: its name, its inputs, the call.
 type Row<'a> = (&'a str, &'a Classes, &'a dyn Fn(&str));
 
 /// The token with one bit of the byte `at` changed.
@@ -107,7 +107,7 @@ fn main() {
         _ = black_box(checker.check_at(&fields, now));
     };
 
-    // What a comparison that returns early would add.
+    // The time that a comparison with an early return would add.
     let right: [u8; 16] = token[CHECK..CHECK + CHECK_LEN].try_into().expect("16 bytes");
     let leaky = |text: &str| {
         let refused: Result<_, OpenError> = sealer.open_at(text, b"", now);
@@ -153,11 +153,13 @@ fn main() {
         println!("above {SUSPICIOUS}: {name}");
     }
     if quiet > CERTAIN || loud < CERTAIN {
-        println!("the controls failed: these figures say nothing, the machine is too busy or the measurements too few");
+        println!(
+            "the controls failed, so these figures mean nothing: the machine is too busy or the measurements are too few"
+        );
     }
 }
 
-/// What must not be done: it returns at the first difference.
+/// The mistake to avoid: it returns at the first difference.
 #[inline(never)]
 fn equal_or_early(left: &[u8], right: &[u8; 16]) -> bool {
     for (left, right) in left.iter().zip(right) {
