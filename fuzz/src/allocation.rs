@@ -1,4 +1,4 @@
-//! How many bytes a piece of work takes from the allocator.
+//! Counts the bytes that a piece of work allocates.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -7,7 +7,7 @@ thread_local! {
     static ALLOCATED: Cell<usize> = const { Cell::new(0) };
 }
 
-/// The system's allocator, counting what each thread asks for. Without it as `#[global_allocator]` nothing is counted.
+/// The system's allocator, which counts the bytes that each thread allocates. It works only as `#[global_allocator]`.
 pub struct Counting;
 
 #[allow(unsafe_code, reason = "every call goes to the system's allocator as it came")]

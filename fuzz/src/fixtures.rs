@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use sealed_session::{Builder, Key, KeyRing, Lifetime, SessionData, SessionId, Sessions};
 use serde_json::Value;
-use time::OffsetDateTime;
+pub use testkit::{at, key, unhex};
 
 /// `tests/data/v1.json`.
-pub static VECTORS: LazyLock<Value> =
-    LazyLock::new(|| serde_json::from_str(include_str!("../../tests/data/v1.json")).expect("the vectors are JSON"));
+pub static VECTORS: LazyLock<Value> = LazyLock::new(testkit::vectors);
 
 /// The rows of one part of the vectors; an empty part is a broken file.
 pub fn rows(part: &str) -> &'static [Value] {
@@ -35,27 +34,6 @@ pub fn texts<'a>(row: &'a Value, field: &str) -> Vec<&'a str> {
         .as_array()
         .unwrap_or_else(|| panic!("no list {field} in {row}"));
     list.iter().map(|text| text.as_str().expect("a text")).collect()
-}
-
-pub fn unhex(digits: &str) -> Vec<u8> {
-    (0..digits.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(&digits[at..at + 2], 16).expect("hexadecimal"))
-        .collect()
-}
-
-pub fn at(seconds: u64) -> OffsetDateTime {
-    i64::try_from(seconds)
-        .ok()
-        .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok())
-        .expect("an instant before the year 10000")
-}
-
-/// Keys that are the same in every run.
-pub fn key(number: u8) -> Key {
-    let mut secret = [0; 32];
-    (0..32u8).for_each(|index| secret[usize::from(index)] = index.wrapping_mul(7) ^ number);
-    Key::from_raw_secret(&secret).expect("32 distinct values, not printable")
 }
 
 pub fn row_ring(row: &Value) -> KeyRing {

@@ -1,4 +1,4 @@
-//! Fuzzed bytes read as numbers and texts. What is missing at the end reads as zero or empty, so that no input is wasted.
+//! Fuzzed bytes read as numbers and texts. Missing bytes at the end read as zero or empty, so that no input is wasted.
 
 pub struct Input<'a> {
     rest: &'a [u8],

@@ -1,4 +1,4 @@
-//! What the fuzz targets check, as plain functions of bytes: `cargo test` runs them over their seeds without a fuzzer.
+//! The checks of the fuzz targets, as plain functions of bytes: `cargo test` runs them over their seeds without a fuzzer.
 //!
 //! `targets` holds one module per target, `reference` the slow, obvious counterparts that the crate must agree with.
 

@@ -1,4 +1,4 @@
-//! What the crate is compared with: slow, short and obvious.
+//! The references that the crate is compared with: slow, short and obvious.
 
 pub mod caches;
 pub mod cookie_field;

@@ -1,4 +1,4 @@
-//! One module per target; each has `run`, which panics where the crate is wrong.
+//! One module per target; each has `run`, which panics if the crate is wrong.
 
 pub mod cache_merge;
 pub mod cookie_header;

@@ -1,6 +1,6 @@
 //! Whether shared caches would store a response: RFC 9111 and 9213, nginx and Varnish in a few lines each.
 //!
-//! Every doubt counts as "stored": a status, a method or an age that would keep a cache from storing is not looked at.
+//! Every doubt counts as "stored": a status, a method or an age that would keep a cache from storing is ignored.
 
 /// Header lines: name and value.
 pub type Lines = [(String, String)];
@@ -29,28 +29,28 @@ fn rfc_9111(lines: &Lines) -> bool {
     stores(&directives(&all(lines, "Cache-Control")))
 }
 
-/// RFC 9213: the first targeted field that there is replaces `Cache-Control`; each could be the one. Every vendor chooses
-/// its own name with this end, as Akamai did with `Akamai-Cache-Control`.
+/// RFC 9213: the first targeted field replaces `Cache-Control`, and each field could be the first for some cache. Every
+/// vendor chooses its own name with this end, as Akamai did with `Akamai-Cache-Control`.
 fn rfc_9213(lines: &Lines) -> bool {
     let names = lines.iter().map(|(name, _)| name.to_ascii_lowercase());
     let mut targeted = names.filter(|name| name.ends_with("-cache-control"));
     targeted.any(|name| stores(&directives(&all(lines, &name))))
 }
 
-/// `Edge-Control` replaces `Cache-Control`; of what forbids storing it knows `no-store`, which others take back.
+/// `Edge-Control` replaces `Cache-Control`. Only its `no-store` forbids storing, and other directives can undo it.
 fn akamai(lines: &Lines) -> bool {
     let edge = all(lines, "Edge-Control");
     let edge_has = |wanted| directives(&edge).iter().any(|(name, _)| name == wanted);
     !edge.is_empty() && (!edge_has("no-store") || edge_has("!no-store") || edge_has("cache-maxage"))
 }
 
-/// `X-LiteSpeed-Cache-Control` replaces `Cache-Control`; its `private` stores for each visitor it can tell from others.
+/// `X-LiteSpeed-Cache-Control` replaces `Cache-Control`; its `private` stores one copy per visitor that it can distinguish.
 fn litespeed(lines: &Lines) -> bool {
     let control = all(lines, "X-LiteSpeed-Cache-Control");
     !control.is_empty() && !directives(&control).iter().any(|(name, _)| name == "no-store")
 }
 
-/// `ngx_http_upstream.c`: `X-Accel-Expires` makes it forget `Cache-Control`, which it searches as text; `Set-Cookie`
+/// `ngx_http_upstream.c`: `X-Accel-Expires` overrules `Cache-Control`, which it searches as text; `Set-Cookie`
 /// and `Vary: *` keep it from storing.
 fn nginx(lines: &Lines) -> bool {
     let expires = all(lines, "X-Accel-Expires");
@@ -65,8 +65,8 @@ fn nginx(lines: &Lines) -> bool {
     !is_cookie && (is_forced || (expires.is_empty() && !all(lines, "Cache-Control").iter().any(forbids)))
 }
 
-/// `builtin.vcl`: with a `Surrogate-Control` that does not say `no-store`, `Cache-Control` is not looked at. Of several
-/// `Surrogate-Control` lines it sees the first.
+/// `builtin.vcl`: with a `Surrogate-Control` without `no-store`, it ignores `Cache-Control`. Of several
+/// `Surrogate-Control` lines it reads the first.
 fn varnish(lines: &Lines) -> bool {
     let surrogate = all(lines, "Surrogate-Control")
         .first()
@@ -96,7 +96,7 @@ pub fn all<'a>(lines: &'a Lines, name: &str) -> Vec<&'a str> {
     lines.map(|(_, value)| value.trim_matches([' ', '\t'])).collect()
 }
 
-/// Names in lower case and arguments: split at commas outside of quotes, without a word about what is well formed.
+/// Names in lower case and arguments: split at commas outside of quotes, without any check of the syntax.
 fn directives(values: &[&str]) -> Vec<(String, Option<String>)> {
     let mut members = vec![String::new()];
     for value in values {

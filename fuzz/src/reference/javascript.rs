@@ -1,4 +1,4 @@
-//! The JavaScript module of `js/`, behind the line protocol of `js/cross.js` in one process of Node.
+//! The JavaScript module of `js/` in one Node process, through the line protocol of `js/cross.js`.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -12,7 +12,7 @@ pub struct JavaScript {
 }
 
 impl JavaScript {
-    /// Starts Node. It ends when its standard input closes, so also when this process ends without dropping anything.
+    /// Starts Node. It ends when its standard input closes, so also when this process ends without running destructors.
     pub fn start() -> Self {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../js/cross.js");
         let mut process = Command::new("node")

@@ -5,8 +5,8 @@ use serde_json::Value;
 /// Deepest nesting of arrays and objects that serde_json reads.
 const DEEPEST: usize = 127;
 
-/// Whether serde_json refuses this text although `JSON.parse` may take it: for half a surrogate pair, a number beyond
-/// the largest double, or deep nesting. Where the text is not JSON at all, the answer means nothing.
+/// Whether serde_json refuses this text although `JSON.parse` may accept it: for half a surrogate pair, a number beyond
+/// the largest double, or deep nesting. If the text is not JSON, the answer means nothing.
 pub fn is_for_javascript_alone(text: &[u8]) -> bool {
     let mut depth = 0usize;
     let mut at = 0;
@@ -42,7 +42,7 @@ pub fn is_for_javascript_alone(text: &[u8]) -> bool {
     false
 }
 
-/// Where the string that goes on at `at` ends, and whether an escape in it is half a surrogate pair.
+/// The end of the string that continues at `at`, and whether an escape in it is half a surrogate pair.
 fn string(text: &[u8], mut at: usize) -> (usize, bool) {
     let escape = |at: usize| {
         let digits = text.get(at..at + 6)?.strip_prefix(b"\\u")?;
@@ -63,8 +63,8 @@ fn string(text: &[u8], mut at: usize) -> (usize, bool) {
     (at, false)
 }
 
-/// Whether `here` is what JavaScript read, `there`: numbers are doubles there, and serde_json rounds the last digits of
-/// a double in its own way.
+/// Whether `here` equals `there`, the value that JavaScript read. Its numbers are doubles, and serde_json rounds the last
+/// digits of a double in its own way.
 pub fn same(here: &Value, there: &Value) -> bool {
     match (here, there) {
         (Value::Number(here), Value::Number(there)) => {

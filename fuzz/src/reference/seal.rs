@@ -1,5 +1,5 @@
 //! Session and activity tokens of any content, sealed as SPEC.md says: also those that the crate would never make, with
-//! unknown flags, an expiry before the start, or a payload that is no JSON.
+//! unknown flags, an expiry before the start, or a payload that is not JSON.
 
 use aes_gcm::aead::Aead;
 use aes_gcm::{Aes256Gcm, Nonce};
@@ -8,7 +8,7 @@ use sha2::Sha256;
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-/// A secret at a place, with what does not travel.
+/// A secret, a cookie name and an audience, and the bind, which does not travel.
 pub struct Sealing<'a> {
     pub secret: [u8; 32],
     pub name: &'a str,
@@ -16,7 +16,7 @@ pub struct Sealing<'a> {
     pub bind: &'a [u8],
 }
 
-/// What a session token says.
+/// The content of a session token.
 #[derive(Clone, Copy)]
 pub struct Content<'a> {
     pub expires: u32,

@@ -1,7 +1,7 @@
-//! A strict reader of `Set-Cookie` lines: the grammar for servers (RFC 6265bis, section 4.1.1), and what a browser then
-//! makes of such a line (sections 5.6 and 5.7).
+//! A strict reader of `Set-Cookie` lines: the grammar for servers (RFC 6265bis, section 4.1.1), and how a
+//! browser treats such a line (sections 5.6 and 5.7).
 
-/// A line as it was meant.
+/// A line as the server intended it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Line {
     pub name: String,
@@ -16,7 +16,7 @@ pub struct Line {
     pub partitioned: bool,
 }
 
-/// Reads a line by the grammar; the error names what breaks it.
+/// Reads a line by the grammar; the error names the part that breaks it.
 pub fn parse(line: &str) -> Result<Line, &'static str> {
     let mut parts = line.split("; ");
     let pair = parts.next().unwrap_or_default();
@@ -60,7 +60,7 @@ pub fn parse(line: &str) -> Result<Line, &'static str> {
 }
 
 impl Line {
-    /// Why a browser that got this line over https from a host within its domain would not keep the cookie as meant.
+    /// Why a browser that got this line over https from a host within its domain would not keep the cookie as intended.
     pub fn refusal(&self) -> Option<&'static str> {
         let lower = self.name.to_ascii_lowercase();
         let host = lower.starts_with("__host-");
@@ -121,7 +121,7 @@ fn is_positive(digits: &str) -> bool {
     digits.starts_with(|digit: char| ('1'..='9').contains(&digit)) && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The one date that is ever written: the beginning of time.
+/// The only date that the crate writes: the beginning of Unix time.
 fn is_date(date: &str) -> bool {
     date == "Thu, 01 Jan 1970 00:00:00 GMT"
 }

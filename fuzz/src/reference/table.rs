@@ -1,5 +1,5 @@
-//! What a server with a table would know of sessions, and the rules of SPEC.md applied to it: nothing is sealed here, a
-//! cookie is simply what it says.
+//! A server with a session table, to which the rules of SPEC.md are applied. Nothing is sealed here: a cookie is its
+//! content.
 
 use std::cmp::Reverse;
 
@@ -8,7 +8,7 @@ use sealed_session::{Reason, SessionId, SessionState, WriteError};
 const DAY: u64 = 86_400;
 const LEEWAY: u64 = 300;
 
-/// A session cookie, as it was meant.
+/// A session cookie, as the server intended it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Token {
     pub id: SessionId,
@@ -16,7 +16,7 @@ pub struct Token {
     pub sealed: u64,
     pub expires: u64,
     pub remembered: bool,
-    /// `None` for what another version of the application wrote, which this one cannot read.
+    /// `None` for data that another version of the application wrote and this one cannot read.
     pub data: Option<u8>,
     pub key: u8,
 }
@@ -36,7 +36,7 @@ pub struct Lifetime {
     pub absolute: u64,
 }
 
-/// The server's knowledge.
+/// The server's state.
 #[derive(Clone, Debug)]
 pub struct Server {
     pub ordinary: Lifetime,
@@ -45,7 +45,7 @@ pub struct Server {
     pub keys: Vec<u8>,
     pub cut_off: u64,
     pub revoked: Vec<SessionId>,
-    /// Whether guests have sessions: those whose data are even.
+    /// Whether guests have sessions: those with even data.
     pub has_guests: bool,
     pub revokes_on_end: bool,
 }
@@ -54,7 +54,7 @@ pub struct Server {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Genuine {
     pub id: SessionId,
-    /// Whether it is a guest's for certain.
+    /// Whether it is certainly a guest's.
     pub is_guest: bool,
 }
 
@@ -71,7 +71,7 @@ pub struct Live {
 }
 
 impl Live {
-    /// SPEC.md, *Sealing*: whoever seals again writes the earlier of the start and the opening.
+    /// SPEC.md, *Sealing*: a server that seals again writes the earlier of the start and the opening.
     fn write(&mut self, server: &Server) {
         self.started = self.started.min(self.opened);
         let latest = self.started + server.lifetime(self.remembered).absolute;
@@ -79,10 +79,10 @@ impl Live {
     }
 }
 
-/// What a response does.
+/// The effect of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sent {
-    /// The cookies are left alone, and whether caches are told that the response depends on them.
+    /// The cookies stay. The flag says whether caches are told that the response depends on them.
     Nothing(Caches),
     Cookies {
         session: Option<Token>,
@@ -100,7 +100,7 @@ pub enum Caches {
     NoStore,
 }
 
-/// The most that was done to the session, later ones outweighing earlier ones.
+/// The strongest action on the session, in ascending order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Change {
     None,
@@ -142,7 +142,7 @@ impl Server {
         }
     }
 
-    /// The sessions whose genuine tokens came: what ends with the session. What nobody can read is no guest's for certain.
+    /// The sessions whose genuine tokens came: they end with the session. Unreadable data is not certainly a guest's.
     pub fn genuine(&self, tokens: &[Token], now: u64) -> Vec<Genuine> {
         let genuine = tokens.iter().filter(|token| self.is_genuine(token, now).is_ok());
         let judged = |token: &Token| Genuine {
@@ -152,7 +152,7 @@ impl Server {
         genuine.map(judged).collect()
     }
 
-    /// Ends what came: it is revoked unless it is a guest's for certain.
+    /// Ends the sessions that came: each is revoked unless it is certainly a guest's.
     pub fn end(&mut self, genuine: &[Genuine]) {
         if self.revokes_on_end {
             let signed_in = genuine.iter().filter(|genuine| !genuine.is_guest);
@@ -160,7 +160,7 @@ impl Server {
         }
     }
 
-    /// What was sent ends what came, as by an end; a sign-in takes guests with it.
+    /// A session that is sent ends those that came, as an end does; a sign-in also ends guests'.
     pub fn take_place(&mut self, request: &Request, sent: &Token) {
         if !matches!(request.change, Change::Replaced | Change::Started) {
             return;
@@ -247,14 +247,14 @@ impl Server {
         let has_new_data = request.change == Change::Written && first.is_none_or(|first| first.data != live.data);
         let is_written = has_new_id || has_new_data;
         if is_written && !has_place {
-            // The new session is not sent; a sign-out before it is.
+            // The new session is not sent, but a sign-out before it is.
             return if request.ended {
                 Sent::Removed
             } else {
                 Sent::Nothing(Caches::Private)
             };
         }
-        // A guest who signs in had nothing to sign out of.
+        // A guest who signs in had no session to sign out of.
         let signs_in = |first: Live| {
             request.change >= Change::Replaced && !self.is_signed_in(first.data) && self.is_signed_in(live.data)
         };
@@ -322,7 +322,7 @@ impl Request {
         }
     }
 
-    /// The id is the one that the server drew.
+    /// The id is the one that the server chose.
     pub fn start(&mut self, server: &Server, id: SessionId, data: u8, now: u64) {
         self.last = Ok(Live {
             id,
@@ -336,9 +336,9 @@ impl Request {
         (self.change, self.touch) = (Change::Started, false);
     }
 
-    /// The id is the one that the session has afterwards. A visitor who signs in or out by it gets another one, unless no
-    /// browser has heard of the one that there is. In either case it is as old as that, and remembered only if this request
-    /// made it so.
+    /// The id is the one that the session has afterwards. A visitor who signs in or out by this
+    /// gets another id, unless no browser has received the present one. In either case the session keeps its age, and is
+    /// remembered only if this request made it so.
     pub fn update(&mut self, server: &Server, id: Option<SessionId>, data: u8, now: u64) {
         let Ok(live) = &mut self.last else { return };
         live.write(server);
@@ -483,7 +483,7 @@ mod tests {
         assert_eq!(server.finish(&request, 500, 1180), Sent::Removed);
     }
 
-    /// A session of these data that started at 1000, as it came at 1100.
+    /// A session with these data that started at 1000, as it came at 1100.
     fn came(server: &Server, data: Option<u8>) -> (Token, Request) {
         let token = Token {
             id: ID[0],

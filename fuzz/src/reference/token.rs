@@ -1,4 +1,4 @@
-//! Steps 1 to 4 of opening (SPEC.md), without vector instructions and without a crate.
+//! Steps 1 to 4 of opening (SPEC.md), without vector instructions and without other crates.
 
 use sealed_session::Reason;
 
@@ -9,7 +9,7 @@ pub enum Kind {
     Activity,
 }
 
-/// The bytes that `text` spells, if it is their one spelling in base64url.
+/// The bytes that `text` spells, if it is their only spelling in base64url.
 pub fn decode(text: &[u8]) -> Option<Vec<u8>> {
     const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let (mut bytes, mut pool, mut bits) = (Vec::new(), 0u32, 0);
@@ -23,7 +23,7 @@ pub fn decode(text: &[u8]) -> Option<Vec<u8>> {
             pool &= (1 << bits) - 1;
         }
     }
-    // A whole digit left over, or spare bits that are set, is another spelling.
+    // A whole digit too many, or spare bits that are set, is another spelling.
     (bits < 6 && pool == 0).then_some(bytes)
 }
 

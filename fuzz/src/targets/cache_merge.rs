@@ -1,5 +1,5 @@
 //! Any existing header lines and any state of a session: no shared cache stores a response that carries a session or
-//! depends on one, and what has nothing to do with it stays as it was.
+//! depends on one, and unrelated fields stay as they were.
 //!
 //! Input: the state, the status, then lines `Name: value`.
 
@@ -13,7 +13,7 @@ use crate::input::Input;
 use crate::reference::caches::{Lines, all, who_stores};
 
 const NOW: u64 = 1_893_369_660;
-/// What the session does to the response.
+/// The effect of the session on the response.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Depends {
     No,
@@ -56,14 +56,13 @@ pub fn run(data: &[u8]) {
         Depends::OnCookie => {
             varies(&headers);
             assert_eq!(who_stores(&headers), None, "{headers:?}");
-            // Every reader sees one line, and each shared cache its first word.
+            // Every reader sees one line, and each shared cache the first word that is for it.
             let control = all(&headers, "Cache-Control");
             assert!(control.len() == 1 && control[0].starts_with("private"), "{control:?}");
             // Without the cookies too: a proxy may drop them before it stores.
             let bare: Vec<_> = without(&headers, &["Set-Cookie"]);
             assert_eq!(who_stores(&bare), None, "without the cookies: {bare:?}");
-            // A line of a name that is sent replaces all that were there; where none is sent, the application's stay,
-            // however many.
+            // A line that is sent replaces all lines of its name. If none is sent, all of the application's lines stay.
             for name in ["id", "id-seen"] {
                 let ours: Vec<_> = sent.iter().filter(|line| sets(line, name)).collect();
                 let (before, after) = (all_setting(&lines, name), all_setting(&headers, name));
@@ -87,7 +86,7 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// Leaves the session in a state, and says how the response depends on it.
+/// Brings the session into a state, and returns how the response depends on it.
 fn act(session: &mut Session<u32>, state: usize) -> Depends {
     match state {
         0 => return Depends::No,
@@ -125,12 +124,12 @@ fn line(bytes: &[u8]) -> Option<(String, String)> {
         && name
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"-_.!~".contains(&byte));
-    // What a server lets into a header block: no control characters but the tab.
+    // Servers allow no control characters in a header block except the tab.
     let is_value = value.bytes().all(|byte| byte >= b' ' && byte != 0x7f || byte == b'\t');
     (is_token && is_value).then(|| (name.to_owned(), value.to_owned()))
 }
 
-/// The patch applied; once more, it changes nothing but the order of names.
+/// Applies the patch. A second application changes only the order of names.
 fn applied(lines: &Lines, patch: &Patch) -> Vec<(String, String)> {
     let mut once = lines.to_vec();
     patch.apply(&mut once);
@@ -186,7 +185,7 @@ fn is_targeted(name: &str) -> bool {
     ["x-accel-expires", "surrogate-control", "edge-control"].contains(&&*name) || name.ends_with("-cache-control")
 }
 
-/// Every state with header blocks of every kind; the tokens of the vectors come as lines that somebody set before.
+/// Every state with header blocks of every kind; the tokens of the vectors come as lines that were set before.
 pub fn seeds() -> Vec<Vec<u8>> {
     let blocks = [
         "",

@@ -1,6 +1,6 @@
-//! Arbitrary `Cookie` fields: which cookies are seen, which are opened and which is chosen agrees with a slow reader.
+//! Arbitrary `Cookie` fields: the crate sees, opens and chooses the same cookies as a slow reader.
 //!
-//! Input: lines, one `Cookie` field each. The bytes 0xf8 to 0xfe stand for genuine tokens (see `Known`), which no
+//! Input: lines, one `Cookie` field each. The bytes 0xf8 to 0xfe mean genuine tokens (see `Known`), which no
 //! mutation could make.
 
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
@@ -24,7 +24,7 @@ struct Known {
     sessions: Sessions<u32>,
     events: Arc<Mutex<Vec<Event>>>,
     key_id: [u8; 4],
-    /// Session and activity tokens of three sessions by turns, then a damaged one.
+    /// Session and activity tokens of three sessions in turn, then a damaged one.
     tokens: [String; 7],
 }
 
@@ -102,7 +102,7 @@ fn expanded(field: &[u8]) -> Vec<u8> {
     field.iter().flat_map(expand).collect()
 }
 
-/// SPEC.md, *Opening* and *Choosing among several*: the state, and the data of the session that is chosen.
+/// SPEC.md, *Opening* and *Choosing among several*: the state, and the data of the chosen session.
 fn judged(values: &[Vec<u8>], activity: &[Vec<u8>]) -> (SessionState, Option<usize>) {
     if values.is_empty() {
         return (SessionState::Absent, None);

@@ -1,9 +1,9 @@
-//! The crate and the JavaScript module of `js/` on the same request: the same session or the same reason, and of check
-//! keys alone the same answer.
+//! The crate and the JavaScript module of `js/` on the same request: the same session or the same reason, and
+//! with check keys alone the same answer.
 //!
 //! Input: the number of a row of the vectors, whose ring, name, audience, bind, limits, cut-off and revoked ids are taken;
-//! what to do; how far to move the row's instant; what a token sealed here says; its payload up to a line feed; then
-//! `Cookie` fields, one a line, in which the bytes of [`expanded`] stand for names and tokens.
+//! the action; how far to move the row's time; the content of a token sealed here; its payload up to a line feed; then
+//! `Cookie` fields, one a line, in which the bytes of [`expanded`] mean names and tokens.
 
 use std::sync::{LazyLock, Mutex, PoisonError};
 
@@ -21,7 +21,7 @@ struct Place {
     row: &'static Value,
     sessions: Sessions<Value>,
     checker: Checker,
-    /// What every question to JavaScript says, for opening and for checking.
+    /// The common fields of the questions to JavaScript, for opening and for checking.
     open: Value,
     check: Value,
     secret: [u8; 32],
@@ -61,8 +61,8 @@ fn place(row: &'static Value) -> Place {
             "remembered": if limits["remembered_absolute"].is_null() { Value::Null } else { remembered },
             "cut_off": row["cut_off"], "revoked": row["revoked"],
         }),
-        // Whether a session may lack an idle timeout, the crate's checker knows from the keys. It applies none, so the longest
-        // there is.
+        // The crate's checker knows from the keys whether a session may lack an idle timeout. It applies no idle timeout, so
+        // the longest is set here.
         check: json!({
             "op": "check", "keys": days.expose(), "bind": row["bind"], "absolute": LONGEST,
             "idle": (!lacks_idle).then_some(LONGEST), "remembered": null,
@@ -129,7 +129,7 @@ impl Spec {
     }
 }
 
-/// What stands behind the bytes of a field.
+/// The names and tokens that the bytes of a field mean.
 struct Tokens {
     session: Vec<u8>,
     activity: Vec<u8>,
@@ -153,7 +153,7 @@ fn sealed(place: &Place, spec: &Spec, payload: &[u8], now: u32) -> Tokens {
     });
     let damaged_at = usize::from(spec.damaged_at) % session.len();
     session[damaged_at] ^= spec.damage;
-    // A name too long for a second cookie is one for sessions without idle timeout.
+    // A name that is too long for a second cookie belongs to sessions without idle timeout.
     let has_second = sealing.name.len() <= 250;
     let activity = has_second.then(|| sealing.activity(now.wrapping_add(spec.active_until), spec.id()));
     Tokens {
@@ -194,13 +194,13 @@ pub fn run(data: &[u8]) {
     let payload = input.line();
     let payload = &payload[..payload.len().min(MOST)];
     let lines = input.lines();
-    // What a token says has 32 bits; the instant may lie beyond.
+    // The times in a token have 32 bits; the present may be later.
     let moment = now as u32;
     let tokens = sealed(place, &spec, payload, moment);
     let fields: Vec<Vec<u8>> = lines.iter().map(|line| expanded(line, place.row, &tokens)).collect();
     let mut texts: Vec<String> = fields.iter().map(|field| as_text(&spec, field)).collect();
     if is_for_javascript_alone(payload) {
-        // For the crate this is no JSON, so JavaScript gets what is none for it either.
+        // The crate does not accept this as JSON, so JavaScript gets text that it does not accept either.
         let tokens = sealed(place, &spec, &b"!".repeat(payload.len()), moment);
         let fields = lines.iter().map(|line| expanded(line, place.row, &tokens));
         texts = fields.map(|field| as_text(&spec, &field)).collect();
@@ -267,7 +267,7 @@ fn checks_alike(place: &Place, fields: &RequestFields, now: u64, there: &Value) 
     }
 }
 
-/// Of every row its own tokens as they are, and a token sealed here that says the same.
+/// The tokens of every row as they are, and a token with the same content sealed here.
 pub fn seeds() -> Vec<Vec<u8>> {
     let mut seeds = Vec::new();
     for (place, row) in rows("vectors").iter().enumerate() {
@@ -301,7 +301,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
     seeds
 }
 
-/// What the vectors have not: several cookies, and payloads that only one language reads.
+/// Cases that the vectors lack: several cookies, and payloads that only one language reads.
 fn special() -> Vec<Vec<u8>> {
     let spec = |id| Spec {
         place: 0,

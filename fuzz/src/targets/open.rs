@@ -1,7 +1,7 @@
-//! Arbitrary bytes as tokens under the rings of the vectors: nothing opens but what was sealed, every refusal has the
-//! reason that the specification names, and the work takes no more memory than the input.
+//! Arbitrary bytes as tokens under the rings of the vectors: only sealed tokens open, every refusal has the reason that
+//! the specification names, and the work takes no more memory than the input.
 //!
-//! Input: the number of a row of the vectors, whose ring, name, audience, bind, limits and instant are taken; then lines:
+//! Input: the number of a row of the vectors, whose ring, name, audience, bind, limits and time are taken; then lines:
 //! the session token and activity tokens.
 
 use std::collections::{HashMap, HashSet};
@@ -30,7 +30,7 @@ struct Place {
 /// One per row of the vectors.
 static PLACES: LazyLock<Vec<Place>> = LazyLock::new(|| rows("vectors").iter().map(place).collect());
 
-/// What was sealed: token and payload.
+/// The sealed tokens and their payloads.
 static SEALED: LazyLock<HashMap<&str, Vec<u8>>> = LazyLock::new(|| {
     let row = |row: &'static Value| (text(row, "token"), unhex(text(row, "payload")));
     rows("vectors").iter().map(row).collect()
@@ -75,7 +75,7 @@ pub fn run(data: &[u8]) {
     let sent = lines.first().copied().unwrap_or_default();
     claims_are_read_alike(sent);
     no_session_opens_as_another_value(place, sent);
-    // A cookie ends at a semicolon: what follows it would be other cookies.
+    // A cookie ends at a semicolon: other cookies would follow.
     if !sent.contains(&b';') {
         only_what_was_sealed_opens(place, sent, lines.get(1..).unwrap_or_default());
     }
@@ -112,7 +112,7 @@ fn only_what_was_sealed_opens(place: &Place, sent: &[u8], seen: &[&[u8]]) {
     let length = sent.len() + seen.iter().map(|seen| seen.len()).sum::<usize>();
     let (outcome, allocated) = counted(|| again.state());
     assert_eq!(outcome, state, "the second time");
-    // A payload becomes a tree of JSON values, which are larger than their text; a refusal has no such excuse.
+    // A payload becomes a tree of JSON values, which are larger than their text; a refusal makes no such tree.
     let allowed = if genuine { 64 * length + 16 * 1024 } else { length + 256 };
     assert!(allocated <= allowed, "{allocated} bytes for {length}");
     let checked = place.checker.check_at(&fields(place, sent, &[]), at(place.now));

@@ -1,7 +1,7 @@
-//! Arbitrary ring text: a refusal shows no secret, accepted text means the same when it is written and read again, and
-//! what it means agrees with a small reading of its own.
+//! Arbitrary ring text: a refusal shows no secret, accepted text means the same after it is written and read again, and
+//! its meaning agrees with a small reader in this file.
 //!
-//! Input: the text. The characters U+0001 to U+0008 stand for written keys, whose checksum no mutation could make.
+//! Input: the text. The characters U+0001 to U+0008 mean written keys, whose checksum no mutation could make.
 
 use std::sync::LazyLock;
 
@@ -43,14 +43,14 @@ fn means_what_it_says(ring: &KeyRing, text: &str) {
     assert_eq!(again.write_with_secrets().expose(), written.expose());
     shows_no_secret(&format!("{ring:?} {:?}", ring.describe()), text);
 
-    // The order of entries means nothing, and neither do comments and blank entries.
+    // The order of entries, comments and blank entries do not matter.
     let mut entries: Vec<&str> = entries(text);
     assert_eq!(entries.len(), ring.describe().len());
     entries.reverse();
     let reversed = KeyRing::parse(&entries.join(" ;; # entry; seal\n")).expect("the same entries");
     assert_eq!(reversed.describe(), ring.describe());
 
-    // Of the `seal` entries whose instant has passed, the latest seals.
+    // Of the `seal` entries whose time has come, the latest seals.
     let mut instants = vec![0, 1, 253_402_300_799];
     instants.extend(ring.describe().iter().filter_map(|key| seals_from(key.role)));
     for now in instants
@@ -84,7 +84,7 @@ fn entries(text: &str) -> Vec<&str> {
         .collect()
 }
 
-/// No sixteen hexadecimal digits in a row of what was given; a key id has eight.
+/// No sixteen consecutive hexadecimal digits of the input; a key id has eight.
 fn shows_no_secret(shown: &str, text: &str) {
     for run in text
         .split(|character: char| !character.is_ascii_hexdigit())

@@ -1,4 +1,4 @@
-//! What is sealed opens; after a change at one place it does not, and the reason is that of the layer which was hit.
+//! A sealed value opens. After a change at one place it does not, and the reason is that of the layer that was hit.
 //!
 //! Input: the place of the change, numbers that say where and how, then the payload.
 
@@ -16,7 +16,7 @@ use crate::reference::token;
 const PURPOSE: &str = "magic-link";
 const AUDIENCE: &str = "shop";
 const BIND: &[u8] = b"device";
-/// 8192 characters are 6144 bytes, and a token takes 70 beside its payload.
+/// 8192 characters are 6144 bytes, and a token takes 70 besides its payload.
 const LONGEST_PAYLOAD: usize = 6144 - 70;
 
 struct Houses {
@@ -109,7 +109,8 @@ fn sealed_value(change: u8, place: usize, with: u8, now: u64, expires: u64, payl
     }
 }
 
-/// A duration alone binds nothing; what no value can last, or is too long for one, is refused.
+/// A value sealed for a duration alone has no bind. A duration that no value can have, or a payload that is too long, is
+/// refused.
 fn options(with: u8, now: u64, expires: u64, payload: &[u8]) {
     let sealer = &HOUSES.sealer;
     let lasts = Duration::from_secs(expires - now);
@@ -121,7 +122,7 @@ fn options(with: u8, now: u64, expires: u64, payload: &[u8]) {
     };
     assert_eq!(opened(&token, b""), Ok((payload.to_vec(), at(expires))));
     assert_eq!(opened(&token, BIND), Err(Reason::NotOurs));
-    // Of several, the last one counts.
+    // If several are set, the last one counts.
     let other = [with];
     let twice = SealOptions::valid_for(lasts).bind(&other).bind(BIND);
     let token = seal(twice, payload).expect("within all limits");
@@ -144,7 +145,7 @@ fn changed(change: u8, place: usize, with: u8, token: &str, now: u64) -> (String
     let place = place % characters.len();
     match change % 3 {
         0 => {
-            // One character that is none of the alphabet.
+            // One character that is not in the alphabet.
             characters[place] = if with.is_ascii_alphanumeric() || b"-_".contains(&with) {
                 b'='
             } else {
@@ -156,7 +157,7 @@ fn changed(change: u8, place: usize, with: u8, token: &str, now: u64) -> (String
             (String::from_utf8(characters).expect("ASCII"), Reason::Malformed)
         }
         1 => {
-            // One character of the alphabet for another: as many bytes, or a spelling that is not canonical.
+            // One character of the alphabet for another: the same number of bytes, or a spelling that is not canonical.
             let with = b"AEIMQUYcgkosw048_-BCDFGHJKLNOPRSTVWXZabdefhijlmnpqrtuvxyz1235679"[usize::from(with % 64)];
             characters[place] = if characters[place] == with {
                 b'A' + u8::from(with == b'A')
@@ -193,7 +194,7 @@ fn reason_of(token: &str, changed: &[u8], now: u64) -> Reason {
         () if changed.len() > 8192 || bytes.len() < 70 => Reason::Malformed,
         () if expires() <= now => Reason::Expired,
         () if expires() > now + 400 * 86_400 + 300 => Reason::ExpiresTooFar,
-        // That one bit turns one of the two key ids into the other was ruled out by the choice of keys.
+        // With these keys, no single bit turns one of the two key ids into the other.
         () if differs(1, 5) => Reason::UnknownKey,
         () if differs(5, 45) => Reason::NotOurs,
         () => Reason::Damaged,
@@ -251,7 +252,7 @@ fn session(change: u8, place: usize, with: u8, now: u64, payload: &[u8]) {
     assert_eq!((refused.state(), refused.get()), (SessionState::Rejected(reason), None));
 }
 
-/// Each row's payload and instants with the change that its number stands for.
+/// Each row's payload and times, with the change that its number means.
 pub fn seeds() -> Vec<Vec<u8>> {
     let seed = |(index, row)| {
         let mut seed = vec![index as u8];

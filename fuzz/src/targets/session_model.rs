@@ -1,5 +1,5 @@
-//! Random sequences of operations and instants: the crate, which keeps everything in cookies, does what a server with a
-//! table would do.
+//! Random sequences of operations and times: the crate, which keeps everything in cookies, acts as a server with a
+//! session table would.
 //!
 //! Input: the configuration in two bytes, then operations of one byte with their arguments.
 
@@ -26,7 +26,7 @@ const MOST: usize = 400;
 const PEEK: usize = 2;
 const LOOKS: [usize; 14] = [PEEK, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16];
 
-/// The cookies of one browser: the texts, and what they were meant to say.
+/// The cookies of one browser: the texts, and the content that the server intended.
 #[derive(Clone, Default)]
 struct Browser {
     session: Option<(String, Token)>,
@@ -35,9 +35,9 @@ struct Browser {
 
 struct World {
     sessions: Sessions<u8>,
-    /// Another version of the application, whose data this one cannot read.
+    /// Another version of the application, which writes data that this one cannot read.
     other: Sessions<String>,
-    /// How many calls of `finish` the observer heard to be ignored.
+    /// How many ignored calls of `finish` the observer reported.
     ignored: Arc<AtomicUsize>,
     hand: Arc<AtomicU64>,
     server: Server,
@@ -201,7 +201,7 @@ impl World {
         let who = input.byte();
         let (mine, other) = (usize::from(who & 1), usize::from(who & 1 ^ 1));
         let is_prefetch = who & 2 != 0;
-        // Perhaps with the cookies of the other one, as a sibling subdomain can set them.
+        // Perhaps with the cookies of the other browser, as a sibling subdomain can set them.
         let come: Vec<Browser> = if who & 4 == 0 {
             vec![self.browsers[mine].clone()]
         } else {
@@ -223,7 +223,7 @@ impl World {
         while !input.is_empty() {
             let operation = input.below(18);
             let looks = LOOKS.contains(&operation);
-            // The first access opens, at its own instant.
+            // The first access opens the session, at its own time.
             if looks && request.is_none() {
                 let opened = self.server.open(&tokens, &seen, self.now());
                 let genuine = self.server.genuine(&tokens, self.now());
@@ -328,7 +328,7 @@ impl World {
         self.is_closed(&mut session, status);
     }
 
-    /// Nothing follows the end of a request: a second finish is ignored and says so.
+    /// Nothing follows the end of a request: a second finish is ignored and reports it.
     fn is_closed(&self, session: &mut Session<u8>, status: u16) {
         let ignored = self.ignored.swap(0, Ordering::Relaxed);
         assert_eq!(ignored, 0, "the first finish counts");
@@ -352,7 +352,7 @@ impl World {
         self.ids.push(id);
     }
 
-    /// The response is what the table says, and the browser keeps its cookies.
+    /// The response is that of the table, and the browser keeps its cookies.
     fn receive(&mut self, who: usize, session: &Session<u8>, status: u16, sent: Sent) {
         let mut headers = vec![("Cache-Control".to_owned(), "public, max-age=60".to_owned())];
         session.finish(status, &mut headers);
@@ -370,7 +370,7 @@ impl World {
         let caches = match sent {
             Sent::Nothing(caches) => caches,
             Sent::Removed => {
-                // The session's last: some clients keep all but the last one.
+                // The session cookie is the last: some clients keep all but the last one.
                 for name in ["id-seen", "id"] {
                     assert_eq!(cookies.next(), Some((name.to_owned(), String::new())));
                 }
@@ -416,7 +416,7 @@ impl World {
     }
 }
 
-/// What both versions of the application have in common.
+/// The common configuration of both versions of the application.
 fn configured<T: SessionData>(
     hand: &Arc<AtomicU64>,
     ordinary: table::Lifetime,
@@ -457,7 +457,7 @@ fn agree(session: &Session<u8>, request: &Request, server: &Server) {
     assert_eq!(session.is_remembered(), live.is_some_and(|live| live.remembered));
 }
 
-/// A life per row: its session starts, is remembered if the row's is, and is read as much later as the row's.
+/// One story per row: its session starts, is remembered if the row's is, and is read as much later as the row's.
 pub fn seeds() -> Vec<Vec<u8>> {
     let seed = |(index, row): (usize, &serde_json::Value)| {
         let configuration = if row["limits"]["idle"].is_null() {
@@ -488,17 +488,18 @@ pub fn seeds() -> Vec<Vec<u8>> {
         seed.extend_from_slice(then);
         seed
     };
-    // Operations: 0 a request, 4 time passes (unit and steps), 7 and 1 the second browser copies the first. In a request: 3
-    // reads, 6 starts, 8 updates, 12 touches, 13 ends, 14 starts with the old data, 16 updates or starts; 15 and the status end it.
+    // Operations: 0 a request, 4 time passes (unit and steps), 7 and 1 the second browser copies the first. In a request:
+    // 3 reads, 6 starts, 8 updates, 12 touches, 13 ends, 14 starts with the old data, 16 updates or starts; 15 and the
+    // status end it.
     let lives: [&[&[u8]]; 12] = [
-        // A guest's basket, which the visitor keeps through a sign-in; then an end.
+        // A guest's basket, which the visitor keeps at a sign-in; then an end.
         &[
             &[0, 1],
             &[0, 0, 16, 0, 2, 15, 0],
             &[0, 0, 14, 3, 15, 0],
             &[0, 0, 3, 13, 15, 0],
         ],
-        // A guest signs in by an update; a copy of that signs out by another one, and the first is over.
+        // A guest signs in by an update; a copy of that session signs out by another update, which ends the first.
         &[
             &[0, 1],
             &[0, 0, 6, 2, 15, 0],
@@ -507,14 +508,14 @@ pub fn seeds() -> Vec<Vec<u8>> {
             &[0, 0, 8, 4, 15, 0],
             &[0, 1, 3, 15, 0],
         ],
-        // The same where the response has no place for it.
+        // The same with a response that has no place for it.
         &[
             &[0, 1],
             &[0, 0, 6, 2, 15, 0],
             &[0, 0, 8, 3, 15, 5],
             &[0, 0, 3, 8, 5, 15, 6],
         ],
-        // A guest ends and signs in by one request: the copy is over.
+        // A guest ends and signs in by one request: the copy ends.
         &[
             &[0, 1],
             &[0, 0, 6, 2, 15, 0],
@@ -530,7 +531,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
             &[0, 0, 13, 15, 0],
             &[0, 1, 3, 15, 0],
         ],
-        // What another version wrote ends, and its copy is revoked.
+        // A session that another version wrote ends, and its copy is revoked.
         &[&[0, 1], &[7, 4], &[7, 1], &[0, 0, 3, 13, 15, 0], &[0, 1, 3, 15, 0]],
         // Two browsers' cookies come together, the newer one a guest's: a start ends the other one.
         &[
@@ -550,7 +551,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
             &[0, 4, 3, 6, 5, 15, 0],
             &[0, 1, 3, 15, 0],
         ],
-        // A guest who was idle too long ends: the copy opens again where the clock goes back.
+        // A guest who was idle too long ends: the copy opens again if the clock goes back.
         &[
             &[0, 1],
             &[0, 0, 6, 2, 15, 0],
@@ -560,7 +561,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
             &[4, 2, 255],
             &[0, 1, 3, 15, 0],
         ],
-        // Who is signed in ends what this clock thinks has not begun.
+        // A visitor who is signed in ends a session that has not begun by this clock.
         &[
             &[0, 1],
             &[0, 0, 6, 3, 15, 0],
@@ -570,7 +571,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
             &[4, 2, 1],
             &[0, 1, 3, 15, 0],
         ],
-        // Nothing is revoked by an end.
+        // An end revokes nothing.
         &[
             &[0, 3],
             &[0, 0, 6, 3, 15, 0],

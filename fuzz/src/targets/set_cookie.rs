@@ -1,4 +1,4 @@
-//! Whatever configuration `build` accepts, its `Set-Cookie` lines are read back equal by a strict parser, and a browser
+//! For every configuration that `build` accepts, a strict parser reads the `Set-Cookie` lines back equal, and a browser
 //! keeps them.
 //!
 //! Input: switches, numbers, then lines: name, path, domain, audience.
@@ -17,7 +17,7 @@ const NOW: u64 = 1_893_369_660;
 const PAST: &str = "Thu, 01 Jan 1970 00:00:00 GMT";
 static RING: LazyLock<Arc<KeyRing>> = LazyLock::new(|| Arc::new(KeyRing::new(key(200))));
 
-/// What is configured, as far as the lines show it.
+/// The configuration, as far as the lines show it.
 struct Meant {
     name: String,
     path: String,
@@ -154,10 +154,10 @@ fn is_removed_as_meant(sessions: &Sessions<u32>, meant: &Meant) {
     session.end().expect("not finished");
     let lines = lines(&session);
     assert_eq!(lines.len(), 2);
-    // The session's comes last: some clients keep all but the last one.
+    // The session cookie comes last: some clients keep all but the last one.
     for (line, is_activity) in lines.iter().zip([true, false]) {
         assert_eq!(*line, meant.line(is_activity, String::new(), Some(0), Some(PAST)));
-        // A browser that refuses the removal of a cookie never had one to remove.
+        // A browser that refuses the removal of a cookie never accepted that cookie.
         let could_be_sent = !is_activity || meant.idle.iter().any(Option::is_some);
         assert!(!could_be_sent || line.refusal().is_none(), "{line:?}");
     }
