@@ -1,4 +1,4 @@
-// The module behind a line protocol, for runs against other implementations: one JSON object per line on stdin, one
+// The module with a line protocol, for runs against other implementations: one JSON object per line on stdin, one
 // answer per line on stdout, in the same order.
 //
 // Every line has `op`, `now` (Unix seconds) and
@@ -6,7 +6,7 @@
 //   name, audience             default `__Host-id` and empty; with day keys, theirs
 //   bind                       hexadecimal, default empty
 //   idle, absolute             seconds, `idle` may be null; defaults 1800 and 43200
-//   remembered                 {"idle": .., "absolute": ..} or null; default null; of all three, what day keys say first
+//   remembered                 {"idle": .., "absolute": ..} or null; default null; day keys change all three defaults
 //   cut_off, revoked           Unix seconds; list of ids in hexadecimal
 //
 //   {"op":"open", "session":[token ..], "activity":[token ..]}      or "cookies":[field ..] in their place
@@ -23,7 +23,7 @@
 //   {"op":"seal_activity", "id", "expires"}
 //      {"token"}
 //
-// What is refused answers {"error":"<name>: <message>"}. `ref`, if given, is repeated in the answer.
+// A refusal answers {"error":"<name>: <message>"}. `ref`, if given, is repeated in the answer.
 
 import { createInterface } from 'node:readline'
 
@@ -41,7 +41,7 @@ const bytes = (hex = '') => {
   return found
 }
 
-/** Options that were seen lately, with what was made of them: a run repeats them. */
+/** The latest options with their configurations: a run repeats them. */
 const configs = new Map()
 
 async function configOf({ keys, name, audience, idle, absolute, remembered, cut_off, revoked }) {

@@ -24,7 +24,7 @@ export interface FetchHeaders {
 export type CookieFields =
   string | readonly string[] | FetchHeaders | { readonly headers: FetchHeaders } | null | undefined
 
-/** When, and under which bind. */
+/** The time, and the bind. */
 export interface At {
   /** Unix seconds. Default: the clock. */
   now?: number
@@ -49,7 +49,7 @@ export interface RingEntry {
 /** The keys of an application: exactly one seals at any time, all open. */
 export interface Ring {
   readonly keys: ReadonlyMap<string, Key>
-  /** Instant to key id. */
+  /** From Unix second to key id. */
   readonly sealing: ReadonlyMap<number, string>
 }
 
@@ -102,11 +102,11 @@ export interface Session {
   readonly startedAt: number
   /** When this state was written. */
   readonly sealedAt: number
-  /** The instant at which it was opened; not there for one that was started and not opened since. */
+  /** When it was opened; missing for a session that was started and has not been opened since. */
   readonly openedAt?: number
-  /** When it is over whatever happens. */
+  /** When it ends at the latest, whatever happens. */
   readonly expiresAt: number
-  /** When it is over without another request; null without an idle timeout. */
+  /** When it ends if no further request arrives; null without an idle timeout. */
   readonly activeUntil: number | null
   readonly remembered: boolean
   /** The JSON as bytes: what to read if integers may exceed 2^53. */
@@ -119,15 +119,15 @@ export interface Opened {
   /** `absent`: no cookie of ours came. */
   state: 'valid' | 'absent' | 'rejected'
   session: Session | null
-  /** Of several rejected tokens, the reason of the one that got furthest. For logs. */
+  /** Of several rejected tokens, the reason of the one that passed most checks. For logs. */
   reason: Reason | null
-  /** Several session cookies came: somebody may have tossed one in. */
+  /** Several session cookies came: an attacker may have tossed one in. */
   duplicates: boolean
 }
 
 export interface Checked {
   /**
-   * `live`: a head that a key holder made and that has not expired, which is no proof of a session.
+   * `live`: a key holder made the head and it has not expired. This does not prove a session.
    * `unknown`: a key or version that is not known here, or activity beyond this idle timeout; another server may know it.
    * `dead`: none of the tokens can open anywhere.
    */
@@ -180,7 +180,7 @@ export interface Sessions {
   openTokens(tokens: { session: readonly string[]; activity: readonly string[] }, at?: At): Promise<Opened>
   /** The session, or a `NoSession` error that looks the same for every reason. */
   require(fields: CookieFields, at?: At): Promise<Session>
-  /** Whether the session cookies of a request are dead for certain. To drop and to route, never to grant. */
+  /** Whether the session cookies of a request are certainly dead. To drop and to route, never to grant access. */
   check(fields: CookieFields, at?: At): Promise<Checked>
   /** The `Cookie` field without our two cookies; '' if nothing else is in it. */
   strip(fields: CookieFields): string
@@ -204,12 +204,12 @@ export interface Sessions {
 
 /**
  * Reads a snapshot or a delta of a server's revocation list: the options `cutOff` and `revoked` of `createSessions`.
- * Entries that are over at `now` (Unix seconds, default: the clock) are left out. Throws a `RevocationsError` for any other
+ * Entries that have ended at `now` (Unix seconds, default: the clock) are left out. Throws a `RevocationsError` for any other
  * bytes.
  */
 export function readRevocations(bytes: Uint8Array, at?: { now?: number }): { cutOff: number; revoked: Set<string> }
 
-/** What a token says in clear: verified by nothing. */
+/** The unencrypted fields of a token: not verified. */
 export interface Claims {
   kind: 'session' | 'activity'
   keyId: string
@@ -233,11 +233,11 @@ export function parseDayKeys(json: unknown): DayKeys
 /** Exports the keys of single days. */
 export function exportDayKeys(ring: Ring, options: ExportOptions): Promise<DayKeys>
 
-/** What a token says in clear: for inspection, verified by nothing. */
+/** The unencrypted fields of a token: for inspection, not verified. */
 export function readClaims(text: string): Claims | { reason: Reason }
 /** All reasons, in order. */
 export const REASONS: Reason[]
-/** What a reason means, for logs. */
+/** The meaning of a reason, for logs. */
 export function describeReason(reason: Reason): string
 /** Whether a reason is only the sender's claim. */
 export function isClaim(reason: Reason): boolean
@@ -250,7 +250,7 @@ export class ConfigError extends Error {}
 export class RevocationsError extends Error {}
 /** Session state could not be sealed. */
 export class SealError extends Error {}
-/** The one outside error. */
+/** The only error for visitors. */
 export class NoSession extends Error {
   constructor()
 }

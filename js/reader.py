@@ -1,4 +1,4 @@
-"""Opens sealed sessions, from SPEC.md alone: a ring maps key ids to roots, tokens are texts, instants Unix seconds."""
+"""Opens sealed sessions, from SPEC.md alone: a ring maps key ids to roots, tokens are texts, times are Unix seconds."""
 import base64, hashlib, hmac, json, struct
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM

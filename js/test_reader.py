@@ -1,4 +1,4 @@
-"""Runs reader.py against every row of the vectors (another file when VECTORS names one)."""
+"""Runs reader.py against every row of the vectors, or of the file that VECTORS names."""
 import json, os, pathlib
 
 import reader

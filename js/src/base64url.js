@@ -1,5 +1,5 @@
-// base64url without padding (RFC 4648, section 5): strict and canonical, one spelling per token. `atob` takes padding,
-// white space and spare bits, so it cannot be used.
+// base64url without padding (RFC 4648, section 5): strict and canonical, one spelling per token. `atob` accepts
+// padding, white space and spare bits, so it cannot be used.
 
 /** @typedef {import('./bytes.js').Bytes} Bytes */
 
@@ -30,7 +30,7 @@ export function encode(bytes) {
 }
 
 /**
- * The bytes that `text` spells, or null unless it is their one spelling: no padding, no white space, no spare bits set.
+ * The bytes that `text` spells, or null if it is not their only spelling: no padding, no white space, no spare bits set.
  * @type {(text: string) => Bytes | null}
  */
 export function decode(text) {

@@ -12,7 +12,7 @@ export function isBytes(value) {
 }
 
 /**
- * What kind of object a built-in is, whatever realm it comes from.
+ * The kind of a built-in object, from any realm.
  * @type {(value: unknown) => string}
  */
 export function tag(value) {

@@ -1,4 +1,4 @@
-// Telling dead session cookies from others by their heads alone: what the holder of check keys can do.
+// Recognising dead session cookies by their heads alone, as a holder of check keys can.
 
 import { further } from './reason.js'
 import { latestActivity, longestIdle } from './lifetime.js'
@@ -11,11 +11,11 @@ import { ACTIVITY_TEXT, screen, verifyHead } from './token.js'
 /** @typedef {import('./open.js').Tokens} Tokens */
 
 /**
- * Whether a request's session cookies are dead for certain. Checked: steps 1 to 5 for the session token, that its id is
- * not revoked, and (where every session has an idle timeout) an activity token of the same id; one that ends later than
- * this configuration allows is a longer timeout's, which another server may have. Not checked: the body, when the session
- * started, absolute timeout and cut-off. So what opens is never dead here, but what lives here need
- * not open: this drops and routes, it never grants.
+ * Whether a request's session cookies are certainly dead. Checked: steps 1 to 5 for the session token, that its id is
+ * not revoked, and (if every session has an idle timeout) an activity token of the same id. An activity token that ends
+ * later than this configuration allows belongs to another server's longer timeout. Not checked: the body, the start of
+ * the session, absolute timeout and cut-off. So a session that opens is never dead here, but one that is live here may
+ * not open: use this to drop and to route, never to grant access.
  * @type {(config: Config, tokens: Tokens, bind: Uint8Array, now: number) => Promise<Checked>}
  */
 export async function checkTokens(config, tokens, bind, now) {
@@ -43,8 +43,8 @@ export async function checkTokens(config, tokens, bind, now) {
 }
 
 /**
- * Whether the token may be good for a server that has newer keys or a newer version: then it is not for this one to log
- * anybody out.
+ * Whether the token may be good for a server that has newer keys or a newer version: then this one must not sign the
+ * visitor out.
  * @type {(reason: Reason) => boolean}
  */
 function isUnknown(reason) {

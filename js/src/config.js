@@ -20,7 +20,7 @@ import { LAST_SECOND } from './time.js'
  * @property {string} activityName
  * @property {number} longest most characters of the session cookie's value
  * @property {PlacedKeys} session
- * @property {PlacedKeys | null} activity null where no session has an idle timeout
+ * @property {PlacedKeys | null} activity null if no session has an idle timeout
  * @property {boolean} opens false for the holder of check keys alone
  * @property {Lifetimes} lifetimes
  * @property {number} cutOff
@@ -34,7 +34,7 @@ const OPTIONS = ['keys', 'name', 'audience', 'idle', 'absolute', 'remembered', '
 export async function configure(options) {
   if (typeof options !== 'object' || options === null) throw new ConfigError('the options are an object with `keys`')
   const unknown = Object.keys(options).find((option) => !OPTIONS.includes(option))
-  // Left out in silence, a misspelt cut-off would refuse nobody.
+  // If unknown options were ignored, a misspelt cut-off would refuse no session.
   if (unknown !== undefined) throw new ConfigError(`there is no option \`${unknown}\`; there are ${OPTIONS.join(', ')}`)
   const keys = await readKeys(options.keys)
   const exported = 'format' in keys ? keys : null
@@ -83,9 +83,9 @@ function readKeys(keys) {
 
 /** @type {(cutOff?: number) => number} */
 function readCutOff(cutOff = 0) {
-  // In milliseconds it would refuse everybody.
+  // In milliseconds it would refuse every session.
   if (!Number.isSafeInteger(cutOff) || cutOff < 0 || cutOff > LAST_SECOND) {
-    throw new ConfigError('`cutOff` is an instant in whole Unix seconds, before 2106')
+    throw new ConfigError('`cutOff` is a time in whole Unix seconds, before 2106')
   }
   return cutOff
 }
@@ -99,7 +99,7 @@ function readRevoked(revoked = []) {
   /** @type {ReadonlySet<string>} */
   const ids = tag(revoked) === 'Set' ? /** @type {any} */ (revoked) : new Set(revoked)
   for (const id of ids) {
-    // An id in capitals would never match, and its session would live on.
+    // An id in capitals would never match, and its session would stay valid.
     if (typeof id !== 'string' || !/^[0-9a-f]{16}$/.test(id)) {
       throw new ConfigError('a revoked id has 16 lower-case hexadecimal digits')
     }

@@ -1,12 +1,12 @@
 // Cookies on the wire: scanning `Cookie` fields, writing `Set-Cookie` lines with the default attributes.
 //
-// A runtime hands header fields over as text, one character per byte or decoded as UTF-8; names and tokens are ASCII, so
-// both read alike here. Nothing is percent-decoded, and only space and tab are trimmed: servers that do more let a
-// sibling subdomain get past the `__Host-` prefix.
+// A runtime gives header fields as text, one character per byte or decoded as UTF-8. Names and tokens are ASCII, so both
+// are the same here. Nothing is percent-decoded, and only space and tab are trimmed: in servers that do more, a sibling
+// subdomain gets past the `__Host-` prefix.
 
 /** @typedef {import('../index.d.ts').CookieFields} CookieFields */
 
-/** Most bytes of name plus value; browsers drop larger cookies without a word. Attributes do not count. */
+/** The most bytes of name plus value; browsers drop larger cookies silently. Attributes do not count. */
 export const LARGEST_COOKIE = 4096
 
 const ATTRIBUTES = 'Secure; HttpOnly; SameSite=Lax'
@@ -43,7 +43,7 @@ export function writeCookie(name, value, maxAge) {
 }
 
 /**
- * The `Set-Cookie` line that makes the browser forget the cookie; it repeats every attribute, since a `__Host-` line
+ * The `Set-Cookie` line that makes the browser forget the cookie. It repeats every attribute, because a `__Host-` line
  * without `Secure` is itself refused.
  * @type {(name: string) => string}
  */
@@ -59,7 +59,7 @@ export function nameProblem(name) {
   if (typeof name !== 'string' || !/^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,255}$/.test(name)) {
     return 'the cookie name is not a token of 1 to 255 characters; use ASCII letters, digits, `-` and `_`'
   }
-  // Browsers compare prefixes without regard to case, most servers with it.
+  // Browsers ignore case when they compare prefixes; most servers do not.
   for (const prefix of ['__Host-Http-', '__Host-', '__Secure-', '__Http-']) {
     if (!name.toLowerCase().startsWith(prefix.toLowerCase())) continue
     return name.startsWith(prefix) ? null : `browsers read the start of the cookie name as \`${prefix}\`; spell it so`
@@ -73,7 +73,7 @@ function pairsOf(fields) {
 }
 
 /**
- * The `Cookie` fields as texts. Whatever else would be a guest's request is refused: it is the caller's mistake.
+ * The `Cookie` fields as texts. Any other value would look like a guest's request: it is the caller's mistake, and refused.
  * @type {(fields: any) => readonly string[]}
  */
 function textsOf(fields) {
@@ -95,7 +95,7 @@ export function isTexts(value) {
 }
 
 /**
- * Not by its class, which may be another realm's; and a cookie store has `get` too.
+ * Not by its class, which may be of another realm; and a cookie store has `get` too.
  * @type {(value: any) => boolean}
  */
 function isHeaders(value) {

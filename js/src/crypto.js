@@ -63,7 +63,7 @@ export async function decrypt(key, sealed) {
   try {
     return new Uint8Array(await crypto.subtle.decrypt({ name: 'AES-GCM', iv: ZERO_NONCE }, aes, sealed))
   } catch (error) {
-    // By its name: WebCrypto may be of another realm, whose DOMException is another one.
+    // By its name: WebCrypto may be of another realm, which has its own DOMException.
     if (/** @type {any} */ (error)?.name === 'OperationError') return null
     throw error
   }

@@ -23,7 +23,7 @@ import { dayOf } from './time.js'
  */
 
 const FORMAT = 'sealed-session day keys v1'
-/** Most keys kept per cache: two keys of a ring with every day of 400. */
+/** The most keys kept per cache: two keys of a ring with every day of 400. */
 const LARGEST_CACHE = 1024
 
 /**
@@ -31,7 +31,7 @@ const LARGEST_CACHE = 1024
  * @type {(name: string, audience: string) => Bytes}
  */
 function place(name, audience) {
-  // Each would be written as U+FFFD, so that two audiences became one.
+  // Each half would be written as U+FFFD, and two audiences could become one.
   if (/\p{Surrogate}/u.test(audience)) throw new ConfigError('the audience has half a surrogate pair; remove it')
   const parts = [utf8(name), utf8(audience)]
   if (parts.some((part) => part.length > 255)) {
@@ -97,8 +97,8 @@ function slot(keyId, day) {
 }
 
 /**
- * Keeps imported keys. Tokens ask only for days on which an unexpired token may expire; full of days that are over, the
- * cache drops those, and beyond its bound keys are made without being kept.
+ * Keeps imported keys. Tokens need only the days on which an unexpired token may expire. A full cache drops the keys of
+ * days in the past; if it is still full, keys are made and not kept.
  * @type {(make: (keyId: string, day: number) => Promise<CryptoKey>) => PlacedKeys['checkKey']}
  */
 function cached(make) {
@@ -146,7 +146,7 @@ export function parseDayKeys(json) {
 }
 
 /**
- * The server's timeouts, as far as the file says them.
+ * The server's timeouts, as far as the file contains them.
  * @type {(file: Record<string, any>) => import('./lifetime.js').Timeouts}
  */
 function parseLifetimes({ idle, absolute, remembered }) {
@@ -205,8 +205,8 @@ function parseSealing(sealing) {
 }
 
 /**
- * Exports the keys of these days, as `Sessions::edge_keys` does in Rust: `check` keys only tell genuine heads from
- * others, `open` keys also open sessions and make them.
+ * Exports the keys of these days, as `Sessions::edge_keys` does in Rust: `check` keys only recognise genuine heads,
+ * `open` keys also open sessions and make them.
  * @type {(ring: Ring, options: ExportOptions) => Promise<DayKeys>}
  */
 export async function exportDayKeys(
@@ -214,7 +214,7 @@ export async function exportDayKeys(
   { name = '__Host-id', audience = '', rights, days, idle, absolute, remembered },
 ) {
   const session = place(name, audience)
-  // A name too long for a second cookie is one for sessions without idle timeout.
+  // A name that is too long for a second cookie belongs to sessions without idle timeout.
   const activity = name.length > 250 ? null : place(`${name}-seen`, audience)
   const keys = []
   for (const { id, root } of ring.keys.values()) {
@@ -240,7 +240,7 @@ function parseJson(text) {
   try {
     return JSON.parse(text)
   } catch {
-    // The parser's own message may quote what it read.
+    // The parser's own message may quote its input.
     throw refused('they are not JSON')
   }
 }

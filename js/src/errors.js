@@ -20,7 +20,7 @@ export class RevocationsError extends Error {
   name = 'RevocationsError'
 }
 
-/** The one outside error: there is no session, for whatever reason. */
+/** The only error for visitors: there is no session, for any reason. */
 export class NoSession extends Error {
   name = 'NoSession'
 

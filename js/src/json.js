@@ -1,5 +1,5 @@
-// JSON that both sides read alike. `JSON.parse` takes texts that the crate's reader refuses, so that a session with one of
-// them would be signed out there, and it changes integers beyond 2^53, so that one user could become another.
+// JSON that both sides read alike. `JSON.parse` accepts texts that the crate's reader refuses: a session with one of them
+// would be signed out there. It also changes integers beyond 2^53, so one user could become another.
 
 /** Deepest nesting of arrays and objects that the crate reads. */
 const DEEPEST = 127
@@ -7,7 +7,7 @@ const DEEPEST = 127
 const TOKENS = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d[\d.eE+-]*|[[\]{}]/g
 
 /**
- * What the crate refuses in a text that `JSON.parse` takes, or null.
+ * The part that the crate refuses in a text that `JSON.parse` accepts, or null.
  * @type {(text: string) => string | null}
  */
 export function refusedByServers(text) {
@@ -26,7 +26,7 @@ export function refusedByServers(text) {
 }
 
 /**
- * Whether `JSON.parse` makes another integer of one in this text.
+ * Whether `JSON.parse` changes an integer in this text.
  * @type {(text: string) => boolean}
  */
 export function changesIntegers(text) {
@@ -38,7 +38,7 @@ export function changesIntegers(text) {
 }
 
 /**
- * Why `JSON.stringify` would not write this number as it was meant, or null.
+ * Why `JSON.stringify` would not write this number as the caller intends, or null.
  * @type {(value: unknown) => string | null}
  */
 export function numberProblem(value) {

@@ -25,7 +25,7 @@ export async function parseKey(text) {
 }
 
 /**
- * Takes the raw secret of a key management service: 32 bytes, not all printable ASCII (a password is no secret), at
+ * Takes the raw secret of a key management service: 32 bytes, not all printable ASCII (a password is not random), at
  * least 17 distinct values.
  * @type {(secret: Uint8Array) => Promise<Key>}
  */
@@ -43,7 +43,7 @@ export async function keyFromRawSecret(secret) {
 }
 
 /**
- * Overwrites `secret` when it has been used.
+ * Overwrites `secret` after use.
  * @type {(secret: Bytes) => Promise<Key>}
  */
 async function fromSecret(secret) {

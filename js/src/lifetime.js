@@ -1,4 +1,4 @@
-// Idle timeout, absolute timeout, remembered sessions and renewal: pure functions of instants in Unix seconds.
+// Idle timeout, absolute timeout, remembered sessions and renewal: pure functions of times in Unix seconds.
 
 import { ConfigError } from './errors.js'
 import { DAY, LEEWAY, LONGEST_LIFE } from './time.js'
@@ -13,7 +13,7 @@ const DEFAULT_ABSOLUTE = 12 * 3600
 /** @typedef {Pick<import('../index.d.ts').Options, 'idle' | 'absolute' | 'remembered'>} Timeouts */
 
 /**
- * The timeouts of the options; of those that they leave out, what the server wrote into exported keys.
+ * The timeouts of the options; for those that they leave out, the timeouts in the exported keys.
  * @type {(options: Timeouts, exported?: Timeouts) => Lifetimes}
  */
 export function readLifetimes({ idle, absolute, remembered }, exported = {}) {
@@ -44,7 +44,7 @@ function lifetime(idle, absolute) {
 
 /**
  * The lifetime that the flag selects. A remembered session of an application that stopped remembering is an ordinary
- * one: configured limits only shorten what a token says.
+ * one: configured limits only shorten a token's life.
  * @type {(lifetimes: Lifetimes, remembered: boolean) => Lifetime}
  */
 export function lifetimeOf({ ordinary, remembered: longer }, remembered) {
@@ -52,7 +52,7 @@ export function lifetimeOf({ ordinary, remembered: longer }, remembered) {
 }
 
 /**
- * Until when activity at `now` keeps a session that ends at `expires`; null without an idle timeout.
+ * The time until which activity at `now` keeps a session that ends at `expires`; null without an idle timeout.
  * @type {(lifetime: Lifetime, now: number, expires: number) => number | null}
  */
 export function activeUntil({ idle }, now, expires) {
@@ -69,8 +69,8 @@ export function latestActivity(idle, now) {
 
 /**
  * Whether moving the activity's end from `old` to `next` is worth a cookie: at least a tenth of the idle timeout, no
- * less than a minute, no more than a day, never more than half the idle timeout. The last one, to where the session
- * `expires`, is worth it however little it moves.
+ * less than a minute, no more than a day, never more than half the idle timeout. The last renewal, up to when the
+ * session `expires`, is always worth it, however short the step.
  * @type {(idle: number, old: number, next: number, expires: number) => boolean}
  */
 export function isWorthRenewing(idle, old, next, expires) {
@@ -80,7 +80,7 @@ export function isWorthRenewing(idle, old, next, expires) {
 }
 
 /**
- * Step 7 of opening, but for flags and revoked ids.
+ * Step 7 of opening, without flags and revoked ids.
  * @type {(lifetimes: Lifetimes, started: number, remembered: boolean, now: number, cutOff: number) => Reason | null}
  */
 export function judge(lifetimes, started, remembered, now, cutOff) {
@@ -91,7 +91,7 @@ export function judge(lifetimes, started, remembered, now, cutOff) {
 }
 
 /**
- * The longest idle timeout that a session may have whose flags cannot be read; null if it may have none.
+ * The longest idle timeout of a session whose flags cannot be read; null if the session may have none.
  * @type {(lifetimes: Lifetimes) => number | null}
  */
 export function longestIdle({ ordinary, remembered }) {

@@ -18,8 +18,8 @@ import { ACTIVITY_TEXT, openSession, screen, verifyHead } from './token.js'
 export const MOST_OPENED = 8
 
 /**
- * Opens the session of a request. Of several tokens that open: the one that started last, then was sealed last, then
- * came first.
+ * Opens the session of a request. Of several tokens that open, it takes the one that started last, then the one that was
+ * sealed last, then the one that came first.
  * @type {(config: Config, tokens: Tokens, bind: Uint8Array, now: number) => Promise<Opened>}
  */
 export async function openTokens(config, tokens, bind, now) {
@@ -34,12 +34,12 @@ export async function openTokens(config, tokens, bind, now) {
     if (failed !== null) rejected = further(rejected, failed)
     else opened.push({ ...token.claims, .../** @type {Frame} */ (frame) })
   }
-  // The sort is stable: of equals, the first one in the header stays first.
+  // The sort is stable: among equals, the first one in the header stays first.
   opened.sort((one, other) => other.started - one.started || other.sealed - one.sealed)
   const activity = await openActivity(config, tokens.activity, opened, bind, now)
   for (const token of opened) {
     const { idle, absolute } = lifetimeOf(config.lifetimes, token.remembered)
-    // 8. where an idle timeout is set: an activity token of the same session that is neither over nor too far ahead
+    // 8. with an idle timeout: an activity token of the same session that has not ended and does not end too far ahead
     const active = idle === null ? null : latestEnd(activity, token.sessionId, latestActivity(idle, now))
     if (idle !== null && active === null) {
       rejected = further(rejected, 'idle')
@@ -58,7 +58,7 @@ export async function openTokens(config, tokens, bind, now) {
       startedAt: token.started,
       sealedAt: token.sealed,
       openedAt: now,
-      // Configured limits only shorten what a token says.
+      // Configured limits only shorten a token's life.
       expiresAt: Math.min(token.expires, token.started + absolute),
       activeUntil: active,
       remembered: token.remembered,
@@ -71,7 +71,7 @@ export async function openTokens(config, tokens, bind, now) {
 }
 
 /**
- * Steps 1 to 4 for every session token: those to spend cryptography on, and why the others were rejected.
+ * Steps 1 to 4 for every session token: the tokens that need cryptography, and why the others were rejected.
  * @type {(config: Config, texts: readonly string[], now: number) => { screened: Screened[], reasons: Reason[] }}
  */
 export function screenSessions(config, texts, now) {
@@ -81,14 +81,14 @@ export function screenSessions(config, texts, now) {
   for (const text of texts) {
     const token = screen(config.session, 'session', text, config.longest, now)
     if ('reason' in token) reasons.push(token.reason)
-    // One more is as good as the ones before it, but the work for one request is bounded.
+    // A further token may be as good as the others, but the work for one request is bounded.
     else if (screened.length < MOST_OPENED) screened.push(token)
   }
   return { screened, reasons }
 }
 
 /**
- * Step 7, but for the flags.
+ * Step 7, without the flags.
  * @type {(config: Config, frame: Frame, id: string, now: number) => Promise<Reason | null>}
  */
 async function judgeSession(config, { started, remembered }, id, now) {
@@ -127,7 +127,7 @@ export function latestEnd(activity, sessionId, bound) {
 }
 
 /**
- * JSON in UTF-8, perhaps padded with spaces; the payload is given back without them.
+ * JSON in UTF-8, perhaps padded with spaces; the payload is returned without them.
  * @type {(padded: Bytes) => { payload: Bytes, data: unknown } | null}
  */
 export function parsePayload(padded) {

@@ -2,7 +2,7 @@
 
 /** @typedef {import('../index.d.ts').Reason} Reason */
 
-/** What each reason means, for logs. What is not verified yet is worded as the sender's claim. */
+/** The meaning of each reason, for logs. Facts that are not verified yet are worded as claims of the sender. */
 const MEANINGS = /** @type {const} */ ({
   'malformed': 'what was sent is not a token',
   'unknown version': 'what was sent claims to be of an unknown version',
@@ -28,7 +28,7 @@ export function describeReason(reason) {
 }
 
 /**
- * Whether the reason is only what the sender's token claims, because it was refused before its check was verified.
+ * Whether the reason is only a claim of the sender's token, because it was refused before its check was verified.
  * @type {(reason: Reason) => boolean}
  */
 export function isClaim(reason) {
@@ -36,7 +36,7 @@ export function isClaim(reason) {
 }
 
 /**
- * Of two reasons, the one that got further; the first of equals.
+ * The reason of the later check; the first of two equal ones.
  * @type {(one: Reason | null, other: Reason) => Reason}
  */
 export function further(one, other) {

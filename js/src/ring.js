@@ -9,7 +9,7 @@ import { parseKey } from './key.js'
 /** @typedef {import('../index.d.ts').RingEntry} RingEntry */
 
 /**
- * A ring of these entries, checked: exactly one `seal` has no `from`, no two would seal at the same time, no key stands
+ * A ring of these entries, checked: exactly one `seal` has no `from`, no two would seal at the same time, no key occurs
  * twice.
  * @type {(entries: RingEntry[]) => Ring}
  */
@@ -24,7 +24,7 @@ export function makeRing(entries) {
     if (keys.has(key.id)) throw new KeyError(`key ${key.id} stands in the ring twice; remove one of the two`)
     keys.set(key.id, key)
     if (role === 'open') continue
-    if (!Number.isSafeInteger(from) || from < 0) throw new KeyError('`from` is an instant in whole Unix seconds')
+    if (!Number.isSafeInteger(from) || from < 0) throw new KeyError('`from` is a time in whole Unix seconds')
     const other = sealing.get(from)
     if (other !== undefined) {
       throw new KeyError(
@@ -38,7 +38,7 @@ export function makeRing(entries) {
 }
 
 /**
- * Whether this is what `makeRing` and `parseRing` give.
+ * Whether this is a ring that `makeRing` or `parseRing` made.
  * @type {(value: any) => value is Ring}
  */
 export function isRing(value) {
@@ -72,7 +72,7 @@ export async function parseRing(text) {
 }
 
 /**
- * The id of the key that seals at `now`: of the `seal` entries whose instant has passed, the latest.
+ * The id of the key that seals at `now`: of the `seal` entries whose time has come, the latest.
  * @type {(sealing: ReadonlyMap<number, string>, now: number) => string}
  */
 export function sealingKey(sealing, now) {
@@ -118,7 +118,7 @@ async function parseEntryKey(written, entry) {
 }
 
 /**
- * An RFC 3339 instant of a whole second after 1970 began, in capitals and without a fraction, in Unix seconds; or null.
+ * An RFC 3339 time of a whole second since 1970, in capitals and without a fraction, as Unix seconds; or null.
  * @type {(text: string) => number | null}
  */
 function parseInstant(text) {
@@ -126,7 +126,7 @@ function parseInstant(text) {
   const [whole, date, time, sign, hours, minutes] = shape.exec(text) ?? []
   if (whole === undefined) return null
   const utc = new Date(`${date}T${time}Z`)
-  // `Date` takes 24:00:00 and some takes of 31 February for other instants.
+  // `Date` accepts 24:00:00, and some accept 31 February, as other times.
   if (Number.isNaN(utc.getTime()) || utc.toISOString() !== `${date}T${time}.000Z`) return null
   const ahead = sign === undefined ? 0 : Number(`${sign}1`) * (Number(hours) * 3600 + Number(minutes) * 60)
   const seconds = utc.getTime() / 1000 - ahead

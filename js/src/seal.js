@@ -28,8 +28,8 @@ export function newSessionId() {
 export async function writeSession(config, session, data, bind, now, salt) {
   const { absolute } = lifetimeOf(config.lifetimes, session.remembered)
   if (now > LAST_SECOND) throw new SealError('the format ends in 2106')
-  // A start ahead of the clock moves back to the opening, so that a cut-off raised meanwhile is not passed. Configured limits
-  // only shorten what a token says.
+  // A start ahead of the clock moves back to the opening, so that the session does not pass a cut-off that was raised
+  // since then. Configured limits only shorten a token's life.
   const startedAt = Math.min(session.startedAt, session.openedAt ?? now, now)
   const expiresAt = Math.min(session.expiresAt, startedAt + absolute)
   if (!isBytes(data) && changesIntegers(new TextDecoder().decode(session.payload))) {
@@ -77,8 +77,8 @@ function maxAge(remembered, expires, now) {
 }
 
 /**
- * A session as `open` or `start` gave it. JSON makes another object of its payload, and an instant that is no number would be
- * sealed as 1970.
+ * A session as `open` or `start` gave it. JSON makes another object of its payload, and a time that is not a number would
+ * be sealed as 1970.
  * @type {(session: Session) => Session}
  */
 export function readSession(session) {
@@ -91,7 +91,7 @@ export function readSession(session) {
 }
 
 /**
- * The bytes to seal: JSON as it is, or what `data` serialises to.
+ * The bytes to seal: JSON as it is, or `data` serialised.
  * @type {(data: unknown) => { payload: Bytes, data: unknown }}
  */
 function readData(data) {
@@ -121,7 +121,7 @@ function serialize(data) {
 }
 
 /**
- * Spaces up to a multiple of `padTo`, so that the cookie's length does not tell a role.
+ * Spaces up to a multiple of `padTo`, so that the cookie's length does not reveal a role.
  * @type {(payload: Bytes, padTo: number) => Bytes}
  */
 function padded(payload, padTo) {

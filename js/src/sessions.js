@@ -55,7 +55,7 @@ export async function createSessions(options) {
   }
 
   /**
-   * Whether the session is refused by now: what is written, and a new id above all, must not carry it past its revocation.
+   * Whether the session has been refused since. A write, and above all a new id, must not carry it past its revocation.
    * @type {(session: Session) => Promise<boolean>}
    */
   const isRevoked = async ({ id, startedAt }) => startedAt < config.cutOff || (await config.isRevoked(id))
@@ -126,7 +126,7 @@ export async function createSessions(options) {
 
 /** @type {(bind?: Uint8Array) => Uint8Array} */
 function readBind(bind = NO_BIND) {
-  // A text would be taken for bytes that are all zero.
+  // A text would become bytes that are all zero.
   if (!isBytes(bind)) throw new TypeError('`bind` is a Uint8Array')
   return bind
 }

@@ -1,4 +1,4 @@
-// Instants are Unix seconds throughout.
+// Times are Unix seconds throughout.
 
 /** How far two honest clocks may be apart, in seconds. */
 export const LEEWAY = 5 * 60
@@ -11,12 +11,12 @@ export const LAST_SECOND = 2 ** 32 - 1
 
 /**
  * `now` as given, or the clock's. Anything but whole seconds is refused: a comparison with NaN would let every token
- * live, one with milliseconds would end them all.
+ * live, and one with milliseconds would end them all.
  * @type {(now?: number) => number}
  */
 export function instant(now = Math.floor(Date.now() / 1000)) {
   if (!Number.isSafeInteger(now) || now < 0 || now > 100 * LAST_SECOND) {
-    throw new TypeError('`now` is an instant in whole Unix seconds')
+    throw new TypeError('`now` is a time in whole Unix seconds')
   }
   return now
 }

@@ -1,4 +1,4 @@
-// Sealing and opening tokens: text to bytes and back, for the keys of one place. What stands where:
+// Sealing and opening tokens: text to bytes and back, for the keys of one place. The layout:
 //
 //   session    0       1        5         9            17     29      45        49       53      54
 //              | 0x01  | key id | expires | session id | salt | check | started | sealed | flags | payload .. | tag (16) |
@@ -41,7 +41,7 @@ export const ACTIVITY_TEXT = encodedLength(ACTIVITY_LENGTH)
 const REMEMBERED = 1
 
 /**
- * How many characters a session token with this much payload takes.
+ * The length in characters of a session token with this much payload.
  * @type {(payloadLength: number) => number}
  */
 export function sessionTextLength(payloadLength) {
@@ -49,7 +49,7 @@ export function sessionTextLength(payloadLength) {
 }
 
 /**
- * What a token says in clear, readable without any key and verified by nothing.
+ * The unencrypted fields of a token: readable without a key, and not verified.
  * @type {(text: string) => Claims | Rejected}
  */
 export function readClaims(text) {
@@ -59,7 +59,7 @@ export function readClaims(text) {
 }
 
 /**
- * Steps 1 and 2, but for the length of the text.
+ * Steps 1 and 2, without the length of the text.
  * @type {(bytes: Bytes | null, kind: Claims['kind']) => Screened | Rejected}
  */
 function parse(bytes, kind) {
@@ -161,7 +161,7 @@ export async function sealActivity(keys, sessionId, expires, bind, now) {
 }
 
 /**
- * What both heads start with. A token whose expiry would pass 2^32 - 1 or 400 days from now is not made.
+ * The common start of both heads. A token whose expiry would pass 2^32 - 1 or 400 days from now is not made.
  * @type {(keys: PlacedKeys, version: number, sessionId: string, expires: number, now: number)
  *   => { keyId: string, start: Bytes }}
  */

@@ -240,7 +240,7 @@ test('broken day keys are refused without showing a key', async () => {
   assert.equal((await (await createSessions({ keys: noActivity, idle: null })).open('x=1', at)).state, 'absent')
 })
 
-test('imported keys are kept per key and day, within a bound that forgets days that are over', async () => {
+test('imported keys are kept per key and day, within a bound, and those of past days are dropped', async () => {
   const keys = placeRing(ring, 'id', '')
   const isKept = async (day, now) =>
     (await keys.checkKey('9e4859a4', day, now)) === (await keys.checkKey('9e4859a4', day, now))

@@ -1,6 +1,6 @@
 // The worker in front of the crate's own login example: `npm run test:login` (needs Rust).
 //
-// The worker holds check keys that were made from the example's ring file, and nothing else of it.
+// The worker holds check keys that were made from the example's ring file, and has nothing else from that file.
 
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
@@ -51,12 +51,12 @@ before(async () => {
 
 after(async () => {
   server?.close()
-  // Cargo and the example are one group: both end, and nothing else does.
+  // Cargo and the example are one group: both end, and no other process does.
   if (example?.pid) process.kill(-example.pid)
   await rm(folder, { recursive: true })
 })
 
-/** A browser: it keeps the cookies that it is given. */
+/** A browser: it keeps the cookies that it gets. */
 function browser() {
   const jar = new Map()
   const send = (method, path, form) =>
@@ -86,7 +86,7 @@ async function signedIn(name) {
   return visitor
 }
 
-test('guests share the public page, and its copy is asked of nobody', async () => {
+test('guests share the public page, and the copy in the cache needs no request to the origin', async () => {
   const { headers, body } = await browser().get('/public')
   assert.equal(headers['set-cookie'], undefined)
   const stored = cache.size()
@@ -95,7 +95,7 @@ test('guests share the public page, and its copy is asked of nobody', async () =
   assert.equal(cache.size(), stored)
 })
 
-test('a visitor signs in through the worker, and nobody else sees the page', async () => {
+test('a visitor signs in through the worker, and no other visitor sees the page', async () => {
   const visitor = await signedIn('Zuleika')
   const before = cache.size()
   const page = await visitor.get('/')

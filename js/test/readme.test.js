@@ -89,8 +89,8 @@ test('day keys are exported, and the worker checks with them', async () => {
 })
 
 /**
- * A browser behind a worker: it keeps cookies, and takes from its own cache what is fresh and varies on no field that it sends
- * otherwise now.
+ * A browser behind a worker: it keeps cookies, and takes a page from its own cache if the page is fresh and the fields of
+ * its `Vary` are as they were.
  */
 function browser(worker, env) {
   const jar = new Map()

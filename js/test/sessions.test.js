@@ -95,7 +95,7 @@ test('remembered sessions last longer, in cookies that survive the browser', asy
   await assert.rejects(forgetful.start(1, { ...at, remembered: true }), { name: 'SealError' })
 })
 
-test('whoever seals again writes the earlier start, and configured limits only shorten', async () => {
+test('a second sealing writes the earlier start, and configured limits only shorten', async () => {
   const ahead = await sessions.start(1, { now: NOW + 200 })
   const opened = await sessions.require(cookieOf(ahead), at)
   assert.equal(opened.startedAt, NOW + 200, 'within the leeway')
@@ -106,7 +106,7 @@ test('whoever seals again writes the earlier start, and configured limits only s
   assert.equal(shorter.expiresAt, NOW + 3600)
   const written = await strict.seal(shorter, 2, at)
   assert.equal(readClaims(written.token).expires, NOW + 3600)
-  // A server that allows more gives no more than the token says.
+  // A server with longer limits gives no more than the token.
   const back = await sessions.require(`${cookieOf(written)}; ${cookieOf(await sessions.renew(shorter, at))}`, at)
   assert.equal(back.expiresAt, NOW + 3600)
   assert.equal(readClaims((await sessions.seal(back, 3, at)).token).expires, NOW + 3600)
@@ -221,7 +221,7 @@ test('outside, every failure looks the same', async () => {
   assert.equal(REASONS.length, 13)
 })
 
-test('new seals with the key whose instant has come, both open', async () => {
+test('the key whose time has come seals, and both open', async () => {
   const ring = `# two keys\r\nseal ${SECRET}\r\nseal ${OTHER} from=2030-01-01T00:00:00Z ; # soon`
   const instant = Date.UTC(2030, 0, 1) / 1000
   const rotating = await createSessions({ keys: ring })
@@ -396,7 +396,7 @@ test('padding hides the length and is not given back', async () => {
   assert.deepEqual([session.data, session.payload.length], ['a', 3])
 })
 
-test('instants and binds of another kind are refused, not misread', async () => {
+test('times and binds of another kind are refused, not misread', async () => {
   for (const now of [NaN, Infinity, -1, 1.5, '1893369660', Date.now() * 1e6, null]) {
     await assert.rejects(sessions.open('__Host-id=x', { now }), TypeError, String(now))
   }

@@ -1,4 +1,4 @@
-// The worker over real HTTP, in front of a stand-in origin that holds the root secret and trusts its edge too much.
+// The worker over real HTTP, in front of a stand-in origin that holds the root secret and trusts the worker too much.
 
 import assert from 'node:assert/strict'
 import { createServer, request as httpRequest } from 'node:http'
@@ -24,7 +24,7 @@ let setting
 let ports
 let servers
 
-/** Everything that it answers is public for a minute: storing must not hang on the origin's care. */
+/** All of its answers are public for a minute: the worker must not rely on a careful origin. */
 const origin = createServer(async (incoming, outgoing) => {
   seen.push(incoming)
   const { state, session } = await sessions.open(incoming.headers.cookie)
@@ -77,7 +77,7 @@ function get(path, headers = {}, { method = 'GET', body, port = ports[1] } = {})
 
 const last = () => seen.at(-1).headers
 
-test('guests get the public page from the cache, whatever other cookies they bear', async () => {
+test('guests get the public page from the cache, whatever other cookies they send', async () => {
   const first = await get('/')
   assert.deepEqual(
     [first.status, first.body, first.headers.vary],
@@ -94,7 +94,7 @@ test('guests get the public page from the cache, whatever other cookies they bea
   assert.equal(seen.length, 3, 'not longer than the origin allows')
 })
 
-test('bearers of dead cookies are guests', async () => {
+test('visitors with dead cookies are guests', async () => {
   await get('/')
   const started = await sessions.start({ user: 'ada' })
   const idle = cookieOf(started).split('; ')[0]

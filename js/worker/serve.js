@@ -74,7 +74,7 @@ export function serve(answer) {
 function toRequest(incoming) {
   const headers = new Headers()
   for (const [name, values] of Object.entries(incoming.headersDistinct)) {
-    // Several Cookie fields are one, joined as RFC 9113 says.
+    // Several Cookie fields become one, joined as RFC 9113 says.
     if (name === 'cookie') headers.set(name, (values ?? []).join('; '))
     else if (!HOP_BY_HOP.has(name)) for (const value of values ?? []) headers.append(name, value)
   }

@@ -1,10 +1,10 @@
 // A worker in front of an origin: guests get public pages from its cache, live sessions go through to the origin.
 //
-// It holds one day's check keys after another and no root secret, so it can tell dead cookies from others and read
-// nothing. Whoever bears only dead session cookies is a guest: the cookies are stripped. Whoever may have a session is
-// neither answered from the cache nor stored in it, since a genuine head proves no session. The origin learns which of the
-// two it is from X-Session-State (`none` or `live`, whatever the client sent under that name) and says
-// `Vary: X-Session-State` on pages that depend on it.
+// It holds the check keys of some days and no root secret, so it can recognise dead cookies and cannot read a session. A
+// visitor with only dead session cookies is a guest: the cookies are stripped. A request that may have a session is not
+// answered from the cache, and its answer is not stored there, because a genuine head does not prove a session.
+// X-Session-State tells the origin which of the two it is (`none` or `live`, whatever the client sent under that name),
+// and the origin sends `Vary: X-Session-State` with pages that depend on it.
 //
 // Settings: ORIGIN (a URL) and SESSION_DAY_KEYS (the exported day keys as JSON).
 
@@ -32,7 +32,7 @@ export default {
 }
 
 /**
- * Cloudflare hands the settings over with the request, Deno and Node keep them in the environment.
+ * Cloudflare passes the settings with the request, Deno and Node keep them in the environment.
  * @type {(given: unknown) => Promise<Setting>}
  */
 async function prepare(given) {
@@ -40,7 +40,7 @@ async function prepare(given) {
   const hasOrigin = typeof given === 'object' && given !== null && 'ORIGIN' in given
   /** @type {Env} */
   const env = hasOrigin ? given : (runtime.Deno?.env.toObject() ?? runtime.process.env)
-  // The keys say the timeouts of your server. Add the ids that it has revoked.
+  // The keys contain the timeouts of your server. Add the ids that it has revoked.
   const sessions = await createSessions({ keys: env.SESSION_DAY_KEYS })
   const cache = env.CACHE ?? runtime.caches.default ?? (await runtime.caches.open('pages of guests'))
   return { sessions, origin: env.ORIGIN, cache }
@@ -73,7 +73,8 @@ export async function handle(request, { sessions, origin, cache, now = Math.floo
 }
 
 /**
- * The request as the origin gets it. What it reads from here and the cache does not key on must not be the client's.
+ * The request as the origin gets it. The client must not choose a header that the origin reads and that is not part of
+ * the cache's key.
  * @type {(request: Request, origin: string, live: boolean, cookies: string | null) => Request}
  */
 function forward(request, origin, live, cookies) {
@@ -98,7 +99,7 @@ function forward(request, origin, live, cookies) {
 }
 
 /**
- * For how many seconds a guest's answer may be given to other guests; 0 for not at all.
+ * The seconds for which a guest's answer may be given to other guests; 0 for not at all.
  * @type {(response: Response) => number}
  */
 function sharedLifetime({ status, headers }) {
@@ -114,7 +115,7 @@ function sharedLifetime({ status, headers }) {
 }
 
 /**
- * The answer as the browser gets it: it knows no X-Session-State, what differs for it is its cookies.
+ * The answer as the browser gets it. A browser sends no X-Session-State: its cookies make the difference.
  * @type {(response: Response) => Response}
  */
 function answer(response) {

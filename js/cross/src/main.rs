@@ -1,8 +1,9 @@
 //! The crate and the JavaScript module against each other: `cargo run -p cross [ROUNDS]`.
 //!
-//! Each round draws a configuration, a session and an instant. One side seals, the other opens; then one character of a
-//! token is altered, and both must give the same outcome for the same reason. JavaScript writes what the crate reads and
-//! refuses the rest, and with keys that the crate exported it needs to be told nothing else. `SEED` repeats a run.
+//! Each round draws a configuration, a session and a time. One side seals, the other opens; then one character of a
+//! token is altered, and both must give the same outcome for the same reason. JavaScript writes the values that the
+//! crate can read and refuses all others. With keys that the crate exported it needs no other options. `SEED` repeats a
+//! run.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -88,7 +89,7 @@ struct Case {
 }
 
 const ABSOLUTE: u64 = 43_200;
-/// Every so many rounds keys are exported: 92 days of them take a while.
+/// Keys are exported once in this many rounds: 92 days of them take a while.
 const EXPORTED: u32 = 50;
 const REMEMBERED: (u64, u64) = (14 * 86_400, 90 * 86_400);
 
@@ -134,7 +135,7 @@ impl Case {
         RequestFields::from_cookies(lines).with_bind(self.bind.clone())
     }
 
-    /// What every question to JavaScript says.
+    /// The common fields of all questions to JavaScript.
     fn question(&self, op: &str, seconds: i64) -> Value {
         json!({
             "op": op, "now": self.now + seconds, "keys": self.ring, "name": self.name, "audience": self.audience,
@@ -289,7 +290,7 @@ fn main() {
         assert_eq!(session.get(), Some(&case.data), "round {round}");
         assert_eq!(session.id().map(|id| id.to_string()), Some(session_id), "round {round}");
 
-        // JavaScript writes what Rust reads, and nothing else.
+        // JavaScript writes the values that Rust reads, and no others.
         let text = draw_text(&mut choice);
         let readable = serde_json::from_str::<Value>(&text).is_ok();
         question["op"] = json!("write");
@@ -309,7 +310,7 @@ fn main() {
         }
         refused += u32::from(!readable);
 
-        // Exported keys say what the case's question says: name, audience and timeouts.
+        // Exported keys contain the name, audience and timeouts of the case's question.
         if round % EXPORTED == 0 {
             let rights = [EdgeRights::Check, EdgeRights::Open][choice.below(2) as usize];
             let keys = case.sessions().edge_keys_at(91, rights, case.at(0));
@@ -327,7 +328,7 @@ fn main() {
             assert_eq!(javascript.ask(&question)["outcome"], outcome, "round {round}: {op}");
         }
 
-        // Altered in one place or opened at another instant, both sides say the same.
+        // Altered in one place or opened at another time, both sides give the same outcome.
         let seconds = i64::try_from(choice.below(100 * 86_400)).expect("small") - 86_400;
         let broken = alter(&mut choice, &token);
         let broken_activity = activity.as_ref().map(|activity| alter(&mut choice, activity));
@@ -346,6 +347,6 @@ fn main() {
     }
     println!("{rounds} rounds: {rounds} sealed in Rust and opened in JavaScript, {rounds} the other way");
     println!("{rounds} texts written by JavaScript or refused as Rust refuses them, {refused} of them refused");
-    println!("{altered} altered or at other instants: the same outcome on both sides, {rejected} of them rejected");
+    println!("{altered} altered or at other times: the same outcome on both sides, {rejected} of them rejected");
     assert!(rejected > 0 && refused > 0 && refused < rounds);
 }
