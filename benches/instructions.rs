@@ -14,7 +14,7 @@ const NOW: i64 = 1_893_369_600;
 const KEY: &str = "sealed1_9e4859a4_4b99fb7887e95d5dcac0842e4cca21f0e48cc6a1f7c3fedd84678d0b3fc0ff81";
 
 fn at(seconds: i64) -> OffsetDateTime {
-    OffsetDateTime::from_unix_timestamp(NOW + seconds).expect("an instant")
+    OffsetDateTime::from_unix_timestamp(NOW + seconds).expect("a time")
 }
 
 fn sessions(with_idle: bool) -> Sessions<Visit> {
@@ -27,7 +27,7 @@ fn sessions(with_idle: bool) -> Sessions<Visit> {
     builder.build().expect("a configuration")
 }
 
-/// Everything up to the first `/` names the operation, the rest is the payload's size.
+/// The text before the first `/` names the operation, the rest is the payload's size.
 fn main() {
     let arguments: Vec<String> = std::env::args()
         .skip(1)

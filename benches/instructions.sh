@@ -4,9 +4,9 @@
 #   benches/instructions.sh            fails if an operation takes more than 3 % above its budget
 #   benches/instructions.sh --write    writes what it measured as the new budget
 #
-# The difference of two runs of different length is what the operations alone cost. A count depends on the compiler, the C library
-# and the kind of processor that it chooses its copying by; the budget names them, and where they differ, the counts are printed
-# and not judged.
+# The difference of two runs of different length is the cost of the operations alone. A count depends on the compiler, the C
+# library and the kind of processor, by which that library chooses how to copy. The budget names all three; if one differs,
+# the counts are printed and not judged.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

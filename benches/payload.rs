@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What a shop keeps about a visitor.
+/// The data that a shop keeps about a visitor.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Visit {
     pub(crate) user: u64,
@@ -48,7 +48,7 @@ pub(crate) fn visit(size: usize) -> Visit {
             break;
         }
     }
-    // The name takes up the rest, so that all contestants serialise the same number of bytes.
+    // The name fills the rest, so that all contestants serialise the same number of bytes.
     let missing = size - length(&visit);
     visit.name.extend("Lovelace".chars().cycle().take(missing));
     assert_eq!(length(&visit), size);

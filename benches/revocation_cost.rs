@@ -1,11 +1,11 @@
-//! What a large revocation list costs: memory, lookups, revocations, snapshots, merges, and its file.
+//! The cost of a large revocation list: memory, lookups, revocations, snapshots, merges, and its file.
 //!
 //!     cargo bench --bench revocation_cost              a million entries
 //!     cargo bench --bench revocation_cost -- 10000     another number
 //!     cargo bench --bench revocation_cost -- table     memory by sign-outs a day, as in docs/operating.md
 //!
-//! Times are of the processor, in its ticks of some milliseconds, so that other processes disturb them little; memory is the
-//! growth of the process's resident set (both on Linux; elsewhere times are by the clock).
+//! Times are processor times, in ticks of some milliseconds, so other processes disturb them little. Memory is the growth
+//! of the process's resident set. (Both on Linux; elsewhere times are by the clock.)
 
 use std::env;
 use std::error::Error;
@@ -43,7 +43,7 @@ fn costs(count: u64) -> Result<(), Box<dyn Error>> {
     println!("{} entries, one by one: {}", list.len(), each(revoked, count));
     println!("memory: {} (the log for deltas included)", growth(before, count));
 
-    // Every id once, in an order that no cache foresees, and as many that are not in the list.
+    // Every id once, in an order that the processor cannot predict, and as many that are not in the list.
     for (what, first) in [("lookup of a revoked id", 0), ("lookup of another id", count)] {
         let order: Vec<SessionId> = (0..count).map(|step| id(first + step * 7919 % count)).collect();
         let looking = Watch::start();
@@ -69,7 +69,7 @@ fn costs(count: u64) -> Result<(), Box<dyn Error>> {
         other.merge_at(&delta, now)?
     );
 
-    // Ids that all begin with the same byte: what the server draws at random never looks so, but nothing breaks.
+    // Ids that all begin with the same byte: a server's random ids never do, but they must work too.
     let skewed = Revocations::new();
     let count = count.min(100_000);
     let revoking = Watch::start();
@@ -77,7 +77,7 @@ fn costs(count: u64) -> Result<(), Box<dyn Error>> {
     (0..count).for_each(|number| skewed.revoke_at(until_then(alike(number)), now));
     println!("{count} ids with one first byte: {}", each(revoking.elapsed(), count));
 
-    // The disk is waited for, so this is by the clock.
+    // This waits for the disk, so it is by the clock.
     let path = env::temp_dir().join(format!("revocation-cost-{}", std::process::id()));
     let starting = Instant::now();
     let file = RevocationFile::open(&path, list)?;
@@ -91,14 +91,14 @@ fn costs(count: u64) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// How many entries there are at most, if everybody signs out as soon as the session has started, and what memory they take.
+/// The most entries, if every visitor signs out right after the sign-in, and their memory.
 fn table() -> Result<(), Box<dyn Error>> {
     println!("| sign-outs a day | absolute timeout | entries at most | memory |\n|---|---|---|---|");
     for (per_day, shown) in [(1_000_000, "1 million"), (10_000_000, "10 million")] {
         for (seconds, timeout) in [(12 * 3600, "12 hours"), (90 * 86_400, "90 days")] {
             let entries: u64 = per_day * (seconds + 300) / 86_400;
             let memory = if entries < LARGEST_MEASURED {
-                // In a process of its own, since memory that was used once may stay with it.
+                // In a process of its own, because a process may keep memory that it used once.
                 let argument = entries.to_string();
                 let output = Command::new(env::current_exe()?).args(["memory", &argument]).output()?;
                 String::from_utf8(output.stdout)?.trim_end().to_owned()
@@ -137,7 +137,7 @@ const STEPS: u64 = 50;
 
 const LARGEST_MEASURED: u64 = 100_000_000;
 
-/// At least as much as without a bound of one's own.
+/// A list with room for this many entries, and at least for the default number.
 fn with_room(count: u64) -> Revocations {
     let most = usize::try_from(count).unwrap_or(usize::MAX);
     if most > 4_000_000 {

@@ -19,7 +19,7 @@ use payload::{Visit, visit};
 use sealed_session::{Key, KeyRing, Lifetime, RequestFields, Sealer, Session, SessionState, Sessions};
 use time::OffsetDateTime;
 
-/// The largest stands for "3 KiB": a cookie of 4096 bytes holds at most 2995 bytes of payload, under the name
+/// The largest represents "3 KiB": a cookie of 4096 bytes holds at most 2995 bytes of payload, under the name
 /// `__Host-id` and without padding, so 3072 can never be sealed.
 const SIZES: [usize; 4] = [60, 250, 1024, 2980];
 const ONE_SIZE: usize = 250;
@@ -30,7 +30,7 @@ const NOW: i64 = 1_893_369_600;
 const LATER: i64 = 13 * 3600;
 
 fn at(seconds: i64) -> OffsetDateTime {
-    OffsetDateTime::from_unix_timestamp(NOW + seconds).expect("an instant")
+    OffsetDateTime::from_unix_timestamp(NOW + seconds).expect("a time")
 }
 
 /// Key number `index` of a ring: not random, so that every run measures the same bytes.
@@ -107,7 +107,7 @@ fn altered(text: &str, at: usize) -> String {
     String::from_utf8(bytes).expect("ASCII")
 }
 
-/// Text of the alphabet that nobody sealed, with its own first character.
+/// Text with the alphabet of a token that was not sealed, with its own first character.
 fn garbage(length: usize) -> String {
     "q7Zk".chars().cycle().take(length).collect()
 }
@@ -203,7 +203,7 @@ fn reject(c: &mut Criterion) {
     }
 }
 
-/// Under the last key of rings of every size: they should cost the same.
+/// Under the last key of rings of every size: all should take the same time.
 fn rings(c: &mut Criterion) {
     let mut group = c.benchmark_group("open-under-last-key");
     for keys in RINGS {
@@ -221,7 +221,7 @@ fn rings(c: &mut Criterion) {
     }
 }
 
-/// What one opening takes while 1 or 2 threads open with the same `Sessions`: with a core each, the same.
+/// The time of one opening while 1 or 2 threads open with the same `Sessions`: the same if each has a core.
 fn threads(c: &mut Criterion) {
     let mut group = c.benchmark_group("open-in-parallel");
     let sessions = sessions(ring(1));
@@ -249,7 +249,7 @@ fn threads(c: &mut Criterion) {
     }
 }
 
-/// The first opening of a day derives its keys, the others find them.
+/// The first opening of a day derives its keys, later ones find them.
 fn day_keys(c: &mut Criterion) {
     let mut group = c.benchmark_group("day-keys");
     let warm = sealer(ring(1));

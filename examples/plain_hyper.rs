@@ -28,8 +28,8 @@ pub(crate) struct Login {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    // A server would read its keys with `KeyRing::from_env("SESSION_KEYS")?`, so that they outlive it, and leave out
-    // the development cookie: it is for plain http on one's own machine.
+    // A server would read its keys with `KeyRing::from_env("SESSION_KEYS")?`, so that they survive a restart, and leave
+    // out the development cookie: it is for plain http on your own machine.
     let keys = KeyRing::new(Key::generate()?);
     let sessions = Sessions::builder(keys)
         .audience("hyper-example")
@@ -58,7 +58,7 @@ pub(crate) async fn serve(listener: TcpListener, sessions: Sessions<Login>) -> s
 
 type Page = Response<Full<Bytes>>;
 
-/// One request's way: load the session, use it, finish it.
+/// One request: load the session, use it, finish it.
 fn answer<B>(sessions: &Sessions<Login>, request: &Request<B>) -> Page {
     let mut session = sessions.load(RequestFields::from(request.headers()));
     let text = text(&mut session, request.method(), request.uri().path());
@@ -73,7 +73,7 @@ fn text(session: &mut Session<Login>, method: &Method, path: &str) -> Result<Str
             Some(login) => format!("hello, user {}\n", login.user),
             None => "hello, stranger\n".to_owned(),
         }),
-        // Here a password or a passkey would be checked first.
+        // A real application checks a password or a passkey first.
         ("POST", "/sign-in") => session.start(Login { user: 7 }).map(|()| "signed in\n".to_owned()),
         ("POST", "/sign-out") => session.end().map(|()| "signed out\n".to_owned()),
         _ => Ok("there is no such page\n".to_owned()),

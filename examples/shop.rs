@@ -1,7 +1,7 @@
 //! A shop: guests with a cart, a sign-in that keeps it, "remember me", roles, messages shown once, sign-out everywhere.
 //!
 //! `cargo run --example shop --features axum`, then open http://localhost:3000. Chromium, Firefox and curl keep the
-//! cookies there as in production. Safari wants https; for it, add `.insecure_development_cookie("shop-dev")` in `app`.
+//! cookies there as in production. Safari requires https: for it, add `.insecure_development_cookie("shop-dev")` in `app`.
 
 use std::{collections::BTreeMap, error::Error, mem::take, sync::Mutex, time::Duration};
 
@@ -59,9 +59,9 @@ struct Credentials {
 }
 
 async fn sign_in(uri: Uri, mut session: Session<Visit>, Form(form): Form<Credentials>) -> Result<Redirect, WriteError> {
-    // Here a password or a passkey would be checked.
+    // A real application checks a password or a passkey here.
     session.start_with(|before| Visit {
-        // The cart of a guest, not of somebody else who was signed in.
+        // The cart of a guest, not of another user who was signed in.
         cart: before.filter(|visit| visit.user.is_none()).unwrap_or_default().cart,
         message: "You are signed in.".to_owned(),
         is_admin: form.name == "grace",
@@ -72,7 +72,7 @@ async fn sign_in(uri: Uri, mut session: Session<Visit>, Form(form): Form<Credent
     Ok(Redirect::to(next_page(uri.query()).as_deref().unwrap_or("/")))
 }
 
-/// Of this browser, or of all where this user is signed in.
+/// Signs this browser out, or every browser in which this user is signed in.
 async fn sign_out(uri: Uri, mut session: Session<Visit>) -> Result<Redirect, WriteError> {
     let user = session.get().and_then(|visit| visit.user.clone());
     if let (Some("everywhere"), Some(user)) = (uri.query(), user) {

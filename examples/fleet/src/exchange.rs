@@ -1,4 +1,4 @@
-//! When lists are exchanged, wherever that is: at once when there is news, at intervals, and once before the first request.
+//! When lists are exchanged, by any channel: at once with news, at intervals, and once before the first request.
 
 use std::error::Error;
 use std::fmt;
@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 pub(crate) type Problem = Box<dyn Error + Send + Sync>;
 
-/// A place where servers leave what they know and find what the others know.
+/// A place where servers leave their own lists and find those of the others.
 ///
-/// Joining loses nothing and needs no order, so an exchange that failed halfway is simply done again.
+/// Joining loses nothing and needs no order, so an exchange that failed halfway is simply repeated.
 pub(crate) trait Exchange: Send {
     fn exchange(&mut self) -> Result<(), Problem>;
 }
@@ -23,7 +23,7 @@ pub(crate) fn once(place: &mut dyn Exchange, contact: &Contact, interval: Durati
     }
 }
 
-/// Exchanges whenever there is news, and otherwise once per interval, for ever.
+/// Exchanges whenever there is news, and otherwise once per interval. Never returns.
 pub(crate) fn keep(place: &mut dyn Exchange, contact: &Contact, news: &Receiver<()>, interval: Duration) {
     while news.recv_timeout(interval) != Err(RecvTimeoutError::Disconnected) {
         attempt(place, contact);
@@ -36,7 +36,7 @@ fn attempt(place: &mut dyn Exchange, contact: &Contact) -> bool {
     exchanged.is_ok()
 }
 
-/// When the last exchange worked. Losing and finding the others is printed once each.
+/// When the last exchange worked. Prints once when the contact is lost, and once when it is back.
 #[derive(Clone, Default)]
 pub(crate) struct Contact(Arc<Mutex<Last>>);
 
@@ -89,7 +89,7 @@ pub(crate) fn waker() -> (Waker, Receiver<()>) {
 }
 
 impl Waker {
-    /// Never waits: it is called while a request is served.
+    /// Never waits, because it is called while a request is served.
     pub(crate) fn wake(&self) {
         // Full: it will wake anyway. Disconnected: the program ends.
         let _ = self.0.try_send(());

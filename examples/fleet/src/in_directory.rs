@@ -1,4 +1,4 @@
-//! Through a directory that all servers see: each writes one file, which holds everything that it knows, and reads the others'.
+//! Through a directory that all servers see: each writes its whole list to one file, and reads the files of the others.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -17,7 +17,7 @@ const LARGEST: u64 = 64 << 20;
 pub(crate) struct InDirectory {
     directory: PathBuf,
     own: PathBuf,
-    /// Where it is written before it takes its place. Its name does not end like a list's.
+    /// The file that is written first and then renamed. Its name does not end like a list's.
     unfinished: PathBuf,
     list: Revocations,
 }
@@ -32,17 +32,17 @@ impl InDirectory {
         }
     }
 
-    /// Joins all files, this server's own too: it is what it knew before a restart.
+    /// Joins all files, also this server's own, which has the list from before a restart.
     fn read(&self) -> Result<(), Problem> {
         let mut unread = None;
         for entry in fs::read_dir(&self.directory)? {
             let entry = entry?;
             let path = entry.path();
-            // No links, and nothing that would block.
+            // No links, and no file that would block.
             if path.extension() != Some(OsStr::new(EXTENSION)) || !entry.file_type()?.is_file() {
                 continue;
             }
-            // One bad file does not keep the others from being read.
+            // The other files are read even if one is bad.
             if let Err(problem) = self.join(&path) {
                 unread = Some(format!("{}: {problem}", path.display()));
             }
@@ -57,7 +57,7 @@ impl InDirectory {
         Ok(())
     }
 
-    /// Writes what this server knows, unless it stands there already.
+    /// Writes this server's list, if the file does not have it already.
     fn write(&self) -> Result<(), Problem> {
         let known = self.list.snapshot_at(OffsetDateTime::now_utc());
         if contents(&self.own)?.as_ref() == Some(&known) {
@@ -66,21 +66,21 @@ impl InDirectory {
         let mut file = File::create(&self.unfinished)?;
         file.write_all(&known)?;
         file.sync_all()?;
-        // In one step: nobody ever reads half a file.
+        // In one step, so that no server reads half a file.
         Ok(fs::rename(&self.unfinished, &self.own)?)
     }
 }
 
 impl Exchange for InDirectory {
     fn exchange(&mut self) -> Result<(), Problem> {
-        // What was revoked here is written even if another server's file cannot be read.
+        // This server's revocations are written even if another server's file cannot be read.
         let read = self.read();
         self.write()?;
         read
     }
 }
 
-/// `None` if there is no such file (any more).
+/// `None` if there is no such file, or no longer.
 fn contents(path: &Path) -> Result<Option<Vec<u8>>, Problem> {
     let file = match File::open(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),

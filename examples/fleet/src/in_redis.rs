@@ -1,4 +1,4 @@
-//! Through Redis: news by pub/sub, and everything in one key for those who join late or missed something.
+//! Through Redis: news by pub/sub, and everything in one key for servers that join late or missed news.
 //!
 //! Requests never wait for Redis. Two threads talk to it, with a connection each.
 
@@ -12,16 +12,16 @@ use time::OffsetDateTime;
 
 use crate::exchange::{Exchange, Problem, Waker};
 
-/// One snapshot of all that is revoked. It has no expiry, since it would be nothing to a server that starts.
+/// A snapshot of all revocations. It does not expire, because a server that starts needs it.
 const KEY: &str = "sealed-session:revocations";
 /// Deltas.
 const NEWS: &str = "sealed-session:news";
-/// "Look at your ring file": the message says nothing, and the ring is never in Redis.
+/// "Look at your ring file": the message is empty, and the ring is never in Redis.
 const RING_CHANGED: &str = "sealed-session:ring-changed";
 
-/// How long an answer may take, before the connection is given up and made anew.
+/// How long an answer may take before the server closes the connection and makes a new one.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// How long a subscription may be silent before it is made anew: it cannot tell a quiet night from a broken line.
+/// How long a subscription may be silent before it is made anew: silence may also be a broken connection.
 const SILENCE: Duration = Duration::from_secs(60);
 /// The longest list that is read: 5.6 million entries.
 const LARGEST: usize = 64 << 20;
@@ -29,7 +29,7 @@ const LARGEST: usize = 64 << 20;
 /// The sending side, which also joins the key.
 pub(crate) struct InRedis {
     client: Client,
-    /// There only while everything goes well.
+    /// `None` after a failure.
     connection: Option<Connection>,
     list: Revocations,
     published: RevocationCursor,
@@ -45,7 +45,8 @@ impl InRedis {
         }
     }
 
-    /// Tells what was revoked here since `published`, and not what others told: they have told everybody. Says how far it got.
+    /// Sends the revocations of this server since `published`, and not those that it heard from others, which all servers
+    /// have heard. Returns the new cursor.
     fn publish(&self, connection: &mut Connection) -> RedisResult<RevocationCursor> {
         let mut end = self.published;
         if let Some(delta) = self.list.own_delta_since_at(&mut end, OffsetDateTime::now_utc()) {
@@ -54,8 +55,8 @@ impl InRedis {
         Ok(end)
     }
 
-    /// Joins the key into the list and the list into the key. All servers may do so at once: what is written always contains
-    /// what stood there, since nothing is written if the key has changed after it was read.
+    /// Joins the key into the list and the list into the key. All servers may do so at once: the written value always
+    /// contains the old one, because nothing is written if the key has changed after it was read.
     fn join_key(&self, connection: &mut Connection) -> Result<(), Problem> {
         loop {
             cmd("WATCH").arg(KEY).exec(connection)?;
@@ -64,7 +65,7 @@ impl InRedis {
                 return Err(format!("{KEY} is longer than {LARGEST} bytes; find out who writes it").into());
             }
             let now = OffsetDateTime::now_utc();
-            // No key, a new or emptied Redis: there is nothing to join, and everything to write.
+            // No key, because Redis is new or was emptied: there is nothing to join, and everything to write.
             if !stored.is_empty() {
                 let joined = self.list.merge_at(&stored, now);
                 joined.map_err(|error| format!("{KEY}: {error}; delete it, and the servers write it anew"))?;
@@ -77,7 +78,7 @@ impl InRedis {
             if written != Value::Nil {
                 return Ok(());
             }
-            // Another server was faster, so the fleet as a whole gets on.
+            // Another server was faster, so the fleet as a whole makes progress.
         }
     }
 }
@@ -88,9 +89,9 @@ impl Exchange for InRedis {
             Some(connection) => connection,
             None => connect(&self.client, PATIENCE)?,
         };
-        // The key first: what one server has heard, one that starts now finds in the key.
+        // The key first: a server that starts now finds in the key everything that another server has heard.
         let joined = self.join_key(&mut connection);
-        // If there is anything wrong with the key, the news goes out all the same, and once more next time.
+        // If anything is wrong with the key, the news is sent now, and again next time.
         let published = self.publish(&mut connection)?;
         joined?;
         self.published = published;
@@ -99,7 +100,7 @@ impl Exchange for InRedis {
     }
 }
 
-/// The listening side. What it misses while it has no connection is in the key.
+/// The listening side. News that it misses without a connection is in the key.
 pub(crate) struct Listener {
     pub(crate) client: Client,
     pub(crate) list: Revocations,
@@ -108,7 +109,7 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    /// Listens for ever. Why it cannot is printed once.
+    /// Listens and never returns. Prints once why it cannot.
     pub(crate) fn listen(self) {
         let mut said = None;
         loop {
@@ -130,7 +131,7 @@ impl Listener {
         let mut subscription = connection.as_pubsub();
         subscription.subscribe(&[NEWS, RING_CHANGED])?;
         *said = None;
-        // Whatever was said before this moment is in the key, or is written into it soon.
+        // Earlier news is in the key, or will be soon.
         self.news.wake();
         loop {
             let message = subscription.get_message()?;
@@ -140,13 +141,13 @@ impl Listener {
                 .list
                 .merge_at(message.get_payload_bytes(), OffsetDateTime::now_utc())
             {
-                println!("{NEWS}: {error}; find out who writes there");
+                println!("{NEWS}: {error}; find out which program writes there");
             }
         }
     }
 }
 
-/// Also a Redis that accepts connections and then says nothing is given up.
+/// A connection to a Redis that accepts it and then does not answer is closed too.
 fn connect(client: &Client, silence: Duration) -> RedisResult<Connection> {
     let connection = client.get_connection_with_timeout(PATIENCE)?;
     connection.set_read_timeout(Some(silence))?;

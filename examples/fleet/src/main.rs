@@ -1,8 +1,8 @@
-//! One server of a fleet that shares revocations and ring changes, through Redis or through a directory. README.md beside it
-//! says how to start some, and what happens while one is cut off.
+//! One server of a fleet that shares revocations and ring changes, through Redis or through a directory. README.md says
+//! how to start some, DESIGN.md what happens while one is cut off.
 //!
-//! What has to do with the fleet is in the other files; what is here would be there with a single server too, but for the list
-//! that is kept (`revocation_list`), the observer that says when there is news, and the exchange before the first request.
+//! The other files contain what belongs to the fleet. This file would be the same with a single server, except for the
+//! list that is kept (`revocation_list`), the observer that reports news, and the exchange before the first request.
 
 mod exchange;
 mod in_directory;
@@ -38,7 +38,7 @@ struct Login {
     user: u64,
 }
 
-/// What the handlers share.
+/// The state that the handlers share.
 #[derive(Clone)]
 struct Server {
     sessions: Sessions<Login>,
@@ -69,10 +69,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             thread::spawn(move || listener.listen());
             Box::new(InRedis::new(client, list.clone()))
         }
-        // Nobody sends notices here. `ring_changed` lives as long as this function, so the ring is followed all the same.
+        // There are no notices here. `ring_changed` lives as long as this function, so the server still follows the ring.
         Channel::Directory(path) => Box::new(InDirectory::new(path, &settings.name, list.clone())),
     };
-    // Before the first request: a server that has just started knows nothing, and would accept what is revoked.
+    // Before the first request: a server that has just started knows nothing, and would accept revoked sessions.
     exchange::once(exchange.as_mut(), &contact, settings.interval);
     let keep = contact.clone();
     thread::spawn(move || exchange::keep(exchange.as_mut(), &keep, &news_came, settings.interval));
@@ -95,7 +95,7 @@ fn sessions(
 ) -> Result<Sessions<Login>, Box<dyn Error>> {
     let sessions = Sessions::builder(ring)
         .audience("fleet-demo")
-        // Only because this is plain http on one's own machine.
+        // Only because this is plain http on your own machine.
         .insecure_development_cookie("fleet-demo")
         .revocation_list(list)
         .observer(observer)
@@ -103,7 +103,7 @@ fn sessions(
     Ok(sessions)
 }
 
-/// The list has changed before the event comes, so whoever is woken by it finds the change.
+/// The list has changed before the event comes, so the woken thread finds the change.
 fn observer(news: Waker, rings_adopted: Arc<AtomicUsize>) -> impl Fn(&Event) + Send + Sync {
     move |event| match event {
         Event::Revoked { .. } | Event::CutOffRaised { .. } => news.wake(),
@@ -137,34 +137,34 @@ async fn home(session: Session<Login>) -> String {
     }
 }
 
-/// Here a password or a passkey would be checked first.
+/// A real application checks a password or a passkey first.
 async fn sign_in(mut session: Session<Login>) -> Result<&'static str, WriteError> {
     session.start(Login { user: 7 })?;
     Ok("signed in\n")
 }
 
-/// What this clears is revoked, and the observer's event sends it on its way.
+/// The ended session is revoked, and the observer's event starts the exchange.
 async fn sign_out(mut session: Session<Login>) -> Result<&'static str, WriteError> {
     session.end()?;
     Ok("signed out\n")
 }
 
-/// Raises the cut-off of the whole fleet. In a real one only operators get here.
+/// Raises the cut-off of the whole fleet. In a real application only operators may do this.
 async fn sign_everybody_out(State(server): State<Server>) -> &'static str {
     let now = OffsetDateTime::now_utc();
     server.sessions.raise_cut_off(now);
-    // Tokens count whole seconds: who signs in before this second is over would be refused too, so wait it out.
+    // Tokens count whole seconds: a sign-in before this second ends would be refused too, so wait for its end.
     tokio::time::sleep(Duration::from_nanos(1_000_000_000 - u64::from(now.nanosecond()))).await;
     "everybody is signed out\n"
 }
 
-/// A server that is cut off is healthy: it serves with what it knows. Watch how long ago it was in touch.
+/// A server that is cut off is healthy: it continues with its own list. Watch how long ago it was in touch.
 async fn health(State(server): State<Server>) -> String {
     let cut_off = server.list.cut_off().map_or(0, OffsetDateTime::unix_timestamp);
     format!(
         "revoked {}\ncut-off {cut_off}\nrings adopted {}\nin touch {}\n",
         server.list.len(),
-        // The first one was there at the start.
+        // The ring at the start is not counted.
         server.rings_adopted.load(Ordering::Relaxed).saturating_sub(1),
         server.contact,
     )

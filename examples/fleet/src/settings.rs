@@ -1,4 +1,4 @@
-//! What the environment says.
+//! The settings, from the environment.
 
 use std::env;
 use std::error::Error;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use redis::Client;
 
 pub(crate) struct Settings {
-    /// `FLEET_NAME`: no other server of the fleet has it, and this one has it again after a restart.
+    /// `FLEET_NAME`: no other server of the fleet has it, and it stays the same after a restart.
     pub(crate) name: String,
     /// `FLEET_RING`: the file with the key ring.
     pub(crate) ring: PathBuf,
@@ -36,7 +36,7 @@ impl Settings {
         }
         let channel = required("FLEET_CHANNEL")?;
         let channel = match channel.starts_with("redis:") {
-            true => Channel::Redis(Client::open(channel).map_err(|_| "FLEET_CHANNEL is no address of a Redis")?),
+            true => Channel::Redis(Client::open(channel).map_err(|_| "FLEET_CHANNEL is not the address of a Redis")?),
             false => Channel::Directory(channel.into()),
         };
         Ok(Self {
@@ -50,7 +50,7 @@ impl Settings {
 }
 
 fn required(variable: &str) -> Result<String, String> {
-    env::var(variable).map_err(|_| format!("set {variable}; README.md says to what"))
+    env::var(variable).map_err(|_| format!("set {variable}; README.md says to which value"))
 }
 
 fn seconds(variable: &str) -> Result<Duration, String> {

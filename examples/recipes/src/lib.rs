@@ -1,5 +1,5 @@
-//! Recipes: sealed-session in frameworks that it has no adapter for. Each module is to be copied; `Login` is the type
-//! of your own sessions.
+//! Recipes: sealed-session in frameworks that it has no adapter for. Copy a module; `Login` takes the
+//! place of your own session type.
 
 #![forbid(unsafe_code)]
 
@@ -12,10 +12,10 @@ pub mod salvo;
 
 use serde::{Deserialize, Serialize};
 
-/// What the sessions of these recipes hold.
+/// The data of a session in these recipes.
 #[derive(Serialize, Deserialize)]
 pub struct Login {
-    /// The number of the user.
+    /// The user's number.
     pub user: u64,
 }
 

@@ -4,10 +4,10 @@ use sealed_session::{RequestFields, Sessions};
 use crate::Login;
 
 /// `.around(move |next, request| keep(sessions.clone(), next, request))`; handlers take `Data<&Session<Login>>` and
-/// clone it, which gives another handle of the same session.
+/// clone it, which gives another handle to the same session.
 ///
 /// # Errors
-/// None: an error of the endpoint is made a response in here, so that it carries the session's cookies too.
+/// None: it turns an error of the endpoint into a response, so that this carries the session's cookies too.
 pub async fn keep(sessions: Sessions<Login>, next: impl Endpoint, mut request: Request) -> poem::Result<Response> {
     let session = sessions.load(RequestFields::from(request.headers()));
     request.set_data(session.clone());

@@ -15,7 +15,7 @@ pub struct KeepSession;
 /// The session of a request, as a request guard.
 pub struct Visitor(pub Session<Login>);
 
-/// Loaded once per request; every clone is another handle of the same session. `None` if `manage` was forgotten.
+/// Loaded once per request; every clone is another handle to the same session. `None` if `manage` was forgotten.
 fn session<'r>(request: &'r Request<'_>) -> &'r Option<Session<Login>> {
     request.local_cache(|| {
         let lines = request.headers().get("cookie").map(str::to_owned);

@@ -5,7 +5,7 @@ use sealed_session::{RequestFields, Sessions};
 use crate::Login;
 
 /// `Router::new().hoop(KeepSession(sessions))`; handlers take the session with `depot.get_typed::<Session<Login>>()`
-/// and clone it, which gives another handle of the same session.
+/// and clone it, which gives another handle to the same session.
 pub struct KeepSession(pub Sessions<Login>);
 
 #[async_trait]
@@ -14,7 +14,7 @@ impl Handler for KeepSession {
         let session = self.0.load(RequestFields::from(request.headers()));
         depot.insert_typed(session.clone());
         ctrl.call_next(request, depot, response).await;
-        // Without a status salvo answers 200.
+        // Without a status, salvo answers 200.
         let status = response.status_code.unwrap_or(StatusCode::OK);
         session.finish(status.as_u16(), response.headers_mut());
     }

@@ -1,4 +1,4 @@
-//! What the three tests share: the same three requests in every framework, and what their responses must carry.
+//! The common part of the three tests: the same requests in every framework, and the header fields that must answer them.
 
 use sealed_session::testing::Browser;
 use sealed_session::{Key, KeyRing, Sessions};
@@ -11,7 +11,7 @@ pub(crate) fn sessions() -> Sessions<Login> {
     sessions.expect("the configuration is sound")
 }
 
-/// What came of a request.
+/// The answer to a request.
 pub(crate) struct Answer {
     pub(crate) status: u16,
     /// Names in lower case.
