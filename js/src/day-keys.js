@@ -199,7 +199,7 @@ function parseSealing(sealing) {
   })
   const instants = new Set(good ? entries.map((entry) => entry.from) : [])
   if (instants.size !== entries.length || !instants.has(0)) {
-    throw refused('`sealing` names the keys that seal, each from another instant on, exactly one of them from 0')
+    throw refused('`sealing` names the keys that seal, each from another time on, exactly one of them from 0')
   }
   return entries.map(({ key_id, from }) => ({ key_id, from }))
 }

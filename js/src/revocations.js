@@ -11,12 +11,12 @@ const ENTRY = 12
 /** @type {typeof import('../index.d.ts').readRevocations} */
 export function readRevocations(bytes, { now } = {}) {
   if (!isBytes(bytes)) throw new TypeError('a revocation list is a Uint8Array')
-  if (toHex(bytes.subarray(0, 4)) !== MARK) throw new RevocationsError('the bytes are no revocation list')
+  if (toHex(bytes.subarray(0, 4)) !== MARK) throw new RevocationsError('the bytes are not a revocation list')
   if (bytes.length > 4 && bytes[4] !== 1) throw new RevocationsError('the revocation list is of an unknown version')
   const entries = (bytes.length - HEAD) / ENTRY
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   if (!Number.isInteger(entries) || entries < 0 || view.getBigUint64(9) !== BigInt(entries)) {
-    throw new RevocationsError('the revocation list is cut off or has something behind it')
+    throw new RevocationsError('the revocation list is cut off or has bytes after its end')
   }
   const at = instant(now)
   const revoked = new Set()

@@ -21,7 +21,7 @@ export function makeRing(entries) {
   for (const { role, key, from = 0 } of entries) {
     if (role !== 'seal' && role !== 'open') throw new KeyError('the role of a key is `seal` or `open`')
     if (!isKey(key)) throw new KeyError('`key` is what `parseKey` or `keyFromRawSecret` gives; await it')
-    if (keys.has(key.id)) throw new KeyError(`key ${key.id} stands in the ring twice; remove one of the two`)
+    if (keys.has(key.id)) throw new KeyError(`key ${key.id} is in the ring twice; remove one of the two`)
     keys.set(key.id, key)
     if (role === 'open') continue
     if (!Number.isSafeInteger(from) || from < 0) throw new KeyError('`from` is a time in whole Unix seconds')
@@ -97,9 +97,9 @@ async function parseEntry(words, entry) {
   if (role === 'open') throw problem(entry, '`open` takes a key and nothing else')
   const instant = from.startsWith('from=') ? parseInstant(from.slice('from='.length)) : null
   if (instant === null) {
-    throw problem(entry, 'its instant is written `from=2026-12-01T00:00:00Z`, in whole seconds')
+    throw problem(entry, 'its time is written `from=2026-12-01T00:00:00Z`, in whole seconds')
   }
-  if (rest.length > 0) throw problem(entry, 'something follows the instant; write one entry per line')
+  if (rest.length > 0) throw problem(entry, 'text follows the time; write one entry per line')
   return { role, key, from: instant }
 }
 

@@ -247,6 +247,6 @@ test('imported keys are kept per key and day, within a bound, and those of past 
   for (let day = 0; day < 1024; day++) await keys.checkKey('9e4859a4', day, 0)
   assert.equal(await isKept(1023, 0), true)
   assert.equal(await isKept(1024, 0), false, 'full')
-  assert.equal(await isKept(1024, 1024 * 86400), true, 'the days before are over')
+  assert.equal(await isKept(1024, 1024 * 86400), true, 'the days before are past')
   await assert.rejects(keys.checkKey('00000000', 1, 0), { name: 'KeyError' })
 })

@@ -8,9 +8,9 @@ import { cookieOf, here, NOW, SECRET } from './support.js'
 const { now, rows } = JSON.parse(readFileSync(here('../../tests/data/revocations.json'), 'utf8'))
 
 const problems = {
-  'not a list': /no revocation list/,
+  'not a list': /not a revocation list/,
   'unknown version': /unknown version/,
-  length: /cut off or has something behind/,
+  length: /cut off or has bytes after its end/,
   order: /do not ascend/,
 }
 
@@ -39,6 +39,6 @@ test('what was read is what createSessions takes', async () => {
   assert.equal((await sessions.open(cookieOf(started), { now: NOW + 1 })).state, 'valid')
 })
 
-test('text and arrays of numbers are no list', () => {
+test('text and arrays of numbers are not a list', () => {
   for (const other of ['SSRL', [83, 83, 82, 76], null]) assert.throws(() => readRevocations(other), TypeError)
 })

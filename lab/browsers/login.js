@@ -84,7 +84,7 @@ export async function walkLogin({ program, directory, screenshots, property }) {
     assert.equal(await count(), '3');
     await picture('basket');
   });
-  await property('the secret is rotated under it, and nobody is signed out', async () => {
+  await property('the secret is rotated under it, and the visitor stays signed in', async () => {
     const { 'login-demo': before } = await jar();
     const keyOfCookie = () => page.locator('.rings > div:last-child li:has(small)').textContent();
     await click('Rotate the secret');
@@ -122,13 +122,13 @@ export async function walkLogin({ program, directory, screenshots, property }) {
     assert.equal(await page.locator('.note').count(), 0);
     await picture('signed-out');
   });
-  await property('Back after the sign-out shows nobody', async () => {
+  await property('Back after the sign-out shows no visitor', async () => {
     for (let step = 0; step < 3 && (await page.goBack()) !== null; step++) {
       assert.equal((await page.content()).includes('Grace'), false);
     }
     await page.goto(url);
   });
-  await property('everybody is signed out at once, and can sign in again', async () => {
+  await property('all visitors are signed out at once, and can sign in again', async () => {
     await signIn('Ada', false);
     await click('Sign everybody out');
     assert.equal(await heading(), 'This server remembers nobody.');

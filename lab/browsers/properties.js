@@ -171,7 +171,7 @@ async function checkBack(visitor, property) {
     return { alive, shown };
   };
   const nothing = { alive: false, shown: 'nothing for guests' };
-  await property('after sign-out, Back shows nothing private from the HTTP cache, whatever the page says', async () => {
+  await property('after sign-out, Back shows nothing private from the HTTP cache, with any Cache-Control', async () => {
     for (const page of pages) assert.deepEqual(await back(page, false), nothing, page.what);
   });
   await property('after sign-out, Back shows nothing private of a page with no-store, kept alive or not', async () => {

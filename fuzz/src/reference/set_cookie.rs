@@ -38,7 +38,7 @@ pub fn parse(line: &str) -> Result<Line, &'static str> {
             .split_once('=')
             .map_or((part, None), |(name, value)| (name, Some(value)));
         if seen.contains(&attribute) {
-            return Err("an attribute stands twice");
+            return Err("an attribute occurs twice");
         }
         seen.push(attribute);
         match (attribute, value) {

@@ -154,7 +154,7 @@ fn rustdoc_json(here: &Path, features: &[&str]) -> Result<PathBuf, Box<dyn Error
     let status = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         // rustdoc's JSON is unstable: a stable compiler writes it with this variable.
         .env("RUSTC_BOOTSTRAP", "1")
-        // A directory of its own, since the variable makes cargo build dependencies anew.
+        // A directory of its own, because the variable makes cargo build dependencies anew.
         .arg("rustdoc")
         .args(["--quiet", "--locked", "--lib", "--manifest-path"])
         .arg(here.join("../../Cargo.toml"))

@@ -30,7 +30,7 @@ pub fn jsonwebtoken_typed(size: usize) -> Contestant {
     let open = Rc::new(move |text: &'static str| decode::<Claims<Visit>>(text, &key, &validation).is_ok());
     let of_expired = Rc::clone(&open);
     Contestant::text(
-        "jsonwebtoken HS256 (signed only: anybody reads it)",
+        "jsonwebtoken HS256 (signed only: not encrypted)",
         seal(OURS, visit(size), LIFE as i64),
         foreign,
         move |text| open(text),
