@@ -116,7 +116,10 @@ fn only_what_was_sealed_opens(place: &Place, sent: &[u8], seen: &[&[u8]]) {
     let allowed = if genuine { 64 * length + 16 * 1024 } else { length + 256 };
     assert!(allocated <= allowed, "{allocated} bytes for {length}");
     let checked = place.checker.check_at(&fields(place, sent, &[]), at(place.now));
-    assert!(checked.is_err() || genuine, "the edge accepts a head that no key holder made");
+    assert!(
+        checked.is_err() || genuine,
+        "the edge accepts a head that no key holder made"
+    );
     drop(fields(place, sent, seen));
 }
 
