@@ -224,7 +224,7 @@ export function createSessions(options: Options): Promise<Sessions>
 export function parseKey(text: string): Promise<Key>
 /** Takes 32 raw bytes of a key management service. */
 export function keyFromRawSecret(secret: Uint8Array): Promise<Key>
-/** Reads a written ring: `seal KEY`, `seal KEY from=INSTANT`, `open KEY`, or one bare KEY. */
+/** Reads a written ring: `seal KEY`, `seal KEY from=TIME`, `open KEY`, or one bare KEY. */
 export function parseRing(text: string): Promise<Ring>
 /** A ring of keys that were read one by one. */
 export function makeRing(entries: RingEntry[]): Ring

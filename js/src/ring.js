@@ -28,7 +28,7 @@ export function makeRing(entries) {
     const other = sealing.get(from)
     if (other !== undefined) {
       throw new KeyError(
-        `keys ${other} and ${key.id} would seal at the same time; mark one \`open\`, or give it another \`from\` instant`,
+        `keys ${other} and ${key.id} would seal at the same time; mark one \`open\`, or give it another \`from\` time`,
       )
     }
     sealing.set(from, key.id)
@@ -88,7 +88,7 @@ async function parseEntry(words, entry) {
       entry,
       written === undefined && role.startsWith('sealed')
         ? 'a key without a role is a ring by itself; among others write `seal KEY` or `open KEY`'
-        : 'its role is unknown; write `seal KEY`, `seal KEY from=INSTANT` or `open KEY`',
+        : 'its role is unknown; write `seal KEY`, `seal KEY from=TIME` or `open KEY`',
     )
   }
   if (written === undefined) throw problem(entry, 'the key is missing; write `seal KEY` or `open KEY`')

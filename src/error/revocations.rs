@@ -29,7 +29,7 @@ impl fmt::Display for RevocationsError {
                 "the revocation list is of version {version}, and only version 1 is known; update this server first"
             ),
             Self::Length => {
-                f.write_str("the revocation list is cut off or has something after it; send it whole again")
+                f.write_str("the revocation list is cut off or has bytes after its end; send it whole again")
             }
             Self::Order => {
                 f.write_str("the entries of the revocation list do not ascend; it was not written by this crate")

@@ -229,7 +229,7 @@ impl KeyRing {
     /// Any [`KeyError`] about entries and rings. The error names the entry, and never contains the secret.
     pub fn parse(text: &str) -> Result<Self, KeyError> {
         if text.starts_with('\u{feff}') {
-            let problem = "a byte order mark stands before it; save the file as UTF-8 without one";
+            let problem = "a byte order mark is before it; save the file as UTF-8 without one";
             return Err(KeyError::Entry { entry: 1, problem });
         }
         let entries: Vec<&str> = text
@@ -420,7 +420,7 @@ impl Entry {
             (Some(word), None) if word.starts_with("sealed") => {
                 return Err("a key without a role is a ring by itself; among others write `seal KEY` or `open KEY`");
             }
-            _ => return Err("its role is unknown; write `seal KEY`, `seal KEY from=INSTANT` or `open KEY`"),
+            _ => return Err("its role is unknown; write `seal KEY`, `seal KEY from=TIME` or `open KEY`"),
         };
         let key = Key::parse(key).map_err(|error| error.written_key_problem())?;
         let role = match (role, words.next()) {
@@ -432,11 +432,11 @@ impl Entry {
                     .and_then(parse_rfc3339)
                     .filter(|&from| from > 0)
                     .map(from_seconds)
-                    .ok_or("its instant is written `from=2026-12-01T00:00:00Z`, in whole seconds")?,
+                    .ok_or("its time is written `from=2026-12-01T00:00:00Z`, in whole seconds")?,
             ),
         };
         if words.next().is_some() {
-            return Err("something follows the instant; write one entry per line");
+            return Err("text follows the time; write one entry per line");
         }
         Ok(Self { key, role })
     }

@@ -55,7 +55,7 @@ fn bad_rings_are_refused_with_a_sentence_that_names_the_entry() {
     for ring in [format!("seal {a}"), a.clone(), format!("# comment\nseal {a}")] {
         refused(
             &format!("\u{feff}{ring}"),
-            "entry 1 of the key ring: a byte order mark stands before it",
+            "entry 1 of the key ring: a byte order mark is before it",
         );
     }
     refused(
@@ -63,11 +63,11 @@ fn bad_rings_are_refused_with_a_sentence_that_names_the_entry() {
         "entry 2 of the key ring: its role is unknown",
     );
     refused("seal ; open x", "entry 1 of the key ring: the key is missing");
-    refused(&format!("seal {a} from=tomorrow"), "its instant is written");
-    refused(&format!("seal {a} 2026-12-01T00:00:00Z"), "its instant is written");
+    refused(&format!("seal {a} from=tomorrow"), "its time is written");
+    refused(&format!("seal {a} 2026-12-01T00:00:00Z"), "its time is written");
     refused(
         &format!("seal {a}\nseal {b} from=1970-01-01T00:00:00Z"),
-        "its instant is written",
+        "its time is written",
     );
     refused(&format!("seal {a} from=2026-12-01T00:00:00Z x"), "something follows");
     refused(
