@@ -69,7 +69,10 @@ fn bad_rings_are_refused_with_a_sentence_that_names_the_entry() {
         &format!("seal {a}\nseal {b} from=1970-01-01T00:00:00Z"),
         "its time is written",
     );
-    refused(&format!("seal {a} from=2026-12-01T00:00:00Z x"), "text follows the time");
+    refused(
+        &format!("seal {a} from=2026-12-01T00:00:00Z x"),
+        "text follows the time",
+    );
     refused(
         &format!("seal {a} from=2026-12-01T00:00:00Z"),
         "no key of the ring seals",
