@@ -453,5 +453,4 @@ const LONGEST_LOG: usize = 65_536;
 const MOST_WAITING: usize = 16;
 
 #[cfg(test)]
-#[path = "revocation/tests.rs"]
 mod tests;

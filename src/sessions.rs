@@ -468,5 +468,4 @@ impl<T> fmt::Debug for Sessions<T> {
 }
 
 #[cfg(test)]
-#[path = "sessions/tests.rs"]
 mod tests;

@@ -372,9 +372,7 @@ impl Claims {
 }
 
 #[cfg(test)]
-#[path = "token/vectors.rs"]
 mod vectors;
 
 #[cfg(test)]
-#[path = "token/laws.rs"]
 mod laws;

@@ -245,7 +245,7 @@ fn follow(title: &str, mut after: impl FnMut(&mut Operator, &str)) -> Operator {
     operator
 }
 
-/// Visitors come after every step; whoever came before any step is known after it, on servers that have the last ring and on
+/// Visitors come after every step; a visitor who came before a step is known after it, on servers that have the last ring and on
 /// those that have not got it yet.
 #[track_caller]
 fn nobody_is_logged_out(title: &str) {

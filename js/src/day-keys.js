@@ -136,7 +136,7 @@ export function parseDayKeys(json) {
   const keys = file.keys.map((entry, index) => {
     const parsed = parseDay(entry, rights, `entry ${index + 1}`)
     const which = slot(parsed.key_id, parsed.day)
-    if (seen.has(which)) throw refused(`key ${parsed.key_id} stands there twice for day ${parsed.day}`)
+    if (seen.has(which)) throw refused(`key ${parsed.key_id} is there twice for day ${parsed.day}`)
     seen.add(which)
     return parsed
   })

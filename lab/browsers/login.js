@@ -52,7 +52,7 @@ export async function walkLogin({ program, directory, screenshots, property }) {
 
   await property('a guest is greeted and gets no cookie', async () => {
     await page.goto(url);
-    assert.equal(await heading(), 'This server remembers nobody.');
+    assert.equal(await heading(), 'This server remembers no one.');
     assert.deepEqual(await context.cookies(), []);
     await picture('guest');
   });
@@ -99,7 +99,7 @@ export async function walkLogin({ program, directory, screenshots, property }) {
   await property('a flipped bit signs out plainly, and flipped back it opens', async () => {
     for (const part of ['Flip a bit of the session id', 'Flip a bit of the sealed state']) {
       await click(part);
-      assert.equal(await heading(), 'This server remembers nobody.');
+      assert.equal(await heading(), 'This server remembers no one.');
       assert.equal(await page.locator('.note').count(), 1);
       if (part.endsWith('state')) await picture('flipped');
       await click(part);
@@ -117,7 +117,7 @@ export async function walkLogin({ program, directory, screenshots, property }) {
   });
   await property('sign-out empties the jar', async () => {
     await click('Sign out');
-    assert.equal(await heading(), 'This server remembers nobody.');
+    assert.equal(await heading(), 'This server remembers no one.');
     assert.deepEqual(await context.cookies(), []);
     assert.equal(await page.locator('.note').count(), 0);
     await picture('signed-out');
@@ -131,7 +131,7 @@ export async function walkLogin({ program, directory, screenshots, property }) {
   await property('all visitors are signed out at once, and can sign in again', async () => {
     await signIn('Ada', false);
     await click('Sign everybody out');
-    assert.equal(await heading(), 'This server remembers nobody.');
+    assert.equal(await heading(), 'This server remembers no one.');
     assert.equal(await page.locator('.note').count(), 1);
     await signIn('A name of exactly forty characters, yes it', false);
     assert.match(await heading(), /^Hello, A name of exactly forty characters/);
@@ -148,7 +148,7 @@ export async function walkLogin({ program, directory, screenshots, property }) {
     assert.equal(await heading(), 'A name, please.');
     await picture('no-name');
     await page.getByRole('link', { name: 'Back', exact: true }).click();
-    assert.equal(await heading(), 'This server remembers nobody.');
+    assert.equal(await heading(), 'This server remembers no one.');
   });
   await property('no page makes the browser complain', async () => {
     const unexpected = complaints.filter((text) => !/422|favicon/.test(text));

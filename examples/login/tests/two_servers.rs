@@ -315,7 +315,7 @@ impl Fleet {
         let through = browser.address.clone();
         browser.address.clone_from(&self.server(server).address);
         eventually("the server refuses", || {
-            browser.get("/").body.contains("remembers nobody")
+            browser.get("/").body.contains("remembers no one")
         });
         browser.get("/").is_signed_out();
         browser.address = through;

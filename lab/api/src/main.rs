@@ -200,5 +200,5 @@ const UPDATE: &str = "cargo run -p api -- --write";
 
 const HEADER: &str = "\
 # What users of sealed-session may rely on. Written by `cargo run -p api -- --write`.
-# A line that goes or changes breaks somebody: it needs a new minor version before 1.0, a new major version after.
+# A line that goes or changes breaks programs that use it: it needs a new minor version before 1.0, a new major version after.
 ";

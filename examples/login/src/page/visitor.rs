@@ -9,7 +9,7 @@ pub(super) fn front_door(cookie_came: bool) -> String {
     format!(
         r#"<section class="hero">
 <div>
-<h1>This server remembers nobody.</h1>
+<h1>This server remembers no one.</h1>
 <p class="lead">Sign in, and everything that it knows about you travels in your own cookie. The cookie is sealed: you
 cannot read or change it, and it expires by itself. This server has no session table.</p>
 {still_there}</div>

@@ -227,7 +227,7 @@ impl Response {
     #[track_caller]
     pub(crate) fn is_signed_out(&self) {
         assert_eq!(self.status, 200);
-        self.shows("<h1>This server remembers nobody.</h1>");
+        self.shows("<h1>This server remembers no one.</h1>");
         self.shows("action=\"/sign-in\"");
         assert!(!self.body.contains("Hello"));
     }
