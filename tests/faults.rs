@@ -48,10 +48,10 @@ fn builder() -> Builder<Login> {
 
 /// Sessions with a clock that the test moves.
 fn clocked() -> (Sessions<Login>, Arc<AtomicU64>) {
-    let hand = Arc::new(AtomicU64::new(START));
-    let clock = Arc::clone(&hand);
-    let sessions = builder().clock(move || at(clock.load(Ordering::SeqCst)));
-    (sessions.build().unwrap(), hand)
+    let clock = Arc::new(AtomicU64::new(START));
+    let read = Arc::clone(&clock);
+    let sessions = builder().clock(move || at(read.load(Ordering::SeqCst)));
+    (sessions.build().unwrap(), clock)
 }
 
 fn load<T: Serialize + DeserializeOwned + Send + Sync + 'static>(sessions: &Sessions<T>, cookies: &str) -> Session<T> {
@@ -183,10 +183,10 @@ fn used_after_an_hour(sessions: &Sessions<Login>) -> String {
 
 #[test]
 fn a_clock_that_jumps_between_requests_removes_no_cookie_and_everybody_is_back_when_it_is_right_again() {
-    let (sessions, hand) = clocked();
+    let (sessions, clock) = clocked();
     let cookies = used_after_an_hour(&sessions);
     for step in STEPS {
-        hand.store(moved(step), Ordering::SeqCst);
+        clock.store(moved(step), Ordering::SeqCst);
         let session = load(&sessions, &cookies);
         let state = session.state();
         let patch = session.finish_patch(200);
@@ -195,7 +195,7 @@ fn a_clock_that_jumps_between_requests_removes_no_cookie_and_everybody_is_back_w
             "a clock that is {step} s off signs out"
         );
         let after_it = answered(&cookies, &patch);
-        hand.store(moved(0), Ordering::SeqCst);
+        clock.store(moved(0), Ordering::SeqCst);
         assert_eq!(load(&sessions, &cookies).get(), Some(&SEVEN), "{step}");
         if state != SessionState::Valid {
             assert_eq!(after_it, cookies, "{step}: what does not open is left alone");
@@ -217,12 +217,12 @@ fn a_clock_that_jumps_between_requests_removes_no_cookie_and_everybody_is_back_w
 fn a_clock_that_jumps_within_a_request_prolongs_no_session() {
     for step in STEPS {
         for write in CARRIED_ON {
-            let (sessions, hand) = clocked();
+            let (sessions, clock) = clocked();
             let cookies = used_after_an_hour(&sessions);
-            hand.store(moved(0), Ordering::SeqCst);
+            clock.store(moved(0), Ordering::SeqCst);
             let mut session = load(&sessions, &cookies);
             assert_eq!(session.get(), Some(&SEVEN));
-            hand.store(moved(step), Ordering::SeqCst);
+            clock.store(moved(step), Ordering::SeqCst);
             // The jump may make the write itself an error, and then nothing is sent.
             let written = catch_unwind(AssertUnwindSafe(|| write(&mut session)));
             let patch = session.finish_patch(200);
@@ -254,11 +254,11 @@ fn a_clock_that_jumps_within_a_request_prolongs_no_session() {
 #[test]
 fn a_clock_that_steps_back_within_a_request_starts_nothing_in_the_future() {
     for step in STEPS.into_iter().filter(|&step| step < 0) {
-        let (sessions, hand) = clocked();
-        hand.store(moved(0), Ordering::SeqCst);
+        let (sessions, clock) = clocked();
+        clock.store(moved(0), Ordering::SeqCst);
         let mut session = sessions.load(RequestFields::default());
         session.start(SEVEN).unwrap();
-        hand.store(moved(step), Ordering::SeqCst);
+        clock.store(moved(step), Ordering::SeqCst);
         let cookies = answered("", &session.finish_patch(200));
         let session = load(&sessions, &cookies);
         assert_eq!(
@@ -383,17 +383,17 @@ fn an_observer_that_panics_over_one_request_harms_no_other() {
 }
 
 /// Sessions whose observer does everything to them that can be done.
-static HOUSE: Mutex<Option<Sessions<Login>>> = Mutex::new(None);
+static SESSIONS: Mutex<Option<Sessions<Login>>> = Mutex::new(None);
 
 #[test]
 fn no_lock_is_held_while_the_application_is_called() {
     static DEPTH: AtomicU64 = AtomicU64::new(0);
     let meddle = |_: &Event| {
         if DEPTH.fetch_add(1, Ordering::SeqCst) == 0 {
-            let house = HOUSE.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let shared = SESSIONS.lock().unwrap_or_else(PoisonError::into_inner).clone();
             // From another thread: a lock that is held then blocks, and is not taken twice.
             returns(move || {
-                let Some(sessions) = house else {
+                let Some(sessions) = shared else {
                     return; // They are being built.
                 };
                 sessions.replace_keys(KeyRing::new(key(2)).also_opening(key(1)).unwrap());
@@ -406,7 +406,7 @@ fn no_lock_is_held_while_the_application_is_called() {
         DEPTH.fetch_sub(1, Ordering::SeqCst);
     };
     let sessions = builder().observer(meddle).clock(|| after(2)).build().unwrap();
-    *HOUSE.lock().unwrap() = Some(sessions.clone());
+    *SESSIONS.lock().unwrap() = Some(sessions.clone());
     returns(move || {
         sessions.revoke(SessionId::from_bytes([1; 8]));
         sessions.replace_keys(ring());

@@ -36,25 +36,25 @@ impl Count {
 const START: u64 = 1_800_000_000;
 
 /// A clock that tests move.
-type Hand = Arc<AtomicU64>;
+type Clock = Arc<AtomicU64>;
 type Seen = Arc<Mutex<Vec<Event>>>;
 
 fn ring() -> Arc<KeyRing> {
     Arc::new(KeyRing::new(Key::generate().unwrap()))
 }
 
-fn house(ring: &Arc<KeyRing>) -> (Sessions<Count>, Hand, Seen) {
-    let (hand, seen) = (Hand::new(AtomicU64::new(START)), Seen::default());
-    let (clock, events) = (Arc::clone(&hand), Arc::clone(&seen));
+fn app(ring: &Arc<KeyRing>) -> (Sessions<Count>, Clock, Seen) {
+    let (clock, seen) = (Clock::new(AtomicU64::new(START)), Seen::default());
+    let (moved, events) = (Arc::clone(&clock), Arc::clone(&seen));
     let sessions = Sessions::builder(Arc::clone(ring))
         .remembered(Lifetime::absolute(Duration::from_secs(90 * 86_400)).idle(Duration::from_secs(14 * 86_400)))
-        .clock(move || from_seconds(clock.load(Ordering::SeqCst)))
+        .clock(move || from_seconds(moved.load(Ordering::SeqCst)))
         .observer(move |event: &Event| events.lock().unwrap().push(event.clone()))
         .build()
         .unwrap();
     // The ring in use.
     seen.lock().unwrap().clear();
-    (sessions, hand, seen)
+    (sessions, clock, seen)
 }
 
 fn fields(cookies: &str) -> RequestFields {
@@ -64,9 +64,9 @@ fn fields(cookies: &str) -> RequestFields {
 /// Sessions with a broken random source, and the cookies of a session that started before.
 fn broken(random: fn(&mut [u8]) -> Result<(), NoRandomness>) -> (Sessions<Count>, String, Seen) {
     let ring = ring();
-    let (whole, ..) = house(&ring);
+    let (whole, ..) = app(&ring);
     let cookies = whole.cookie_for_at(Count::of(7), from_seconds(START)).unwrap();
-    let (sessions, _, seen) = house(&ring);
+    let (sessions, _, seen) = app(&ring);
     (sessions.with_random(random), cookies, seen)
 }
 
@@ -166,7 +166,7 @@ fn a_write_that_lacks_randomness_fails_where_it_stands_and_nothing_is_sent() {
 
 #[test]
 fn one_call_of_the_random_source_gives_id_and_salt_and_no_salt_comes_twice() {
-    let (sessions, ..) = house(&ring());
+    let (sessions, ..) = app(&ring());
     let sessions = sessions.with_random(counts);
     let mut tokens = HashSet::new();
     let mut cookies = String::new();
@@ -224,14 +224,14 @@ fn what_needs_no_randomness_works_without_it() {
 
 #[track_caller]
 fn assert_ends_meanwhile(act: impl FnOnce(&mut Session<Count>), is_told: bool, status: u16) {
-    let (sessions, hand, seen) = house(&ring());
+    let (sessions, clock, seen) = app(&ring());
     let cookies = sessions.cookie_for_at(Count::of(7), from_seconds(START)).unwrap();
     let mut session = sessions.load(fields(&cookies));
     // The session that ended, whatever id the request gave it.
     let id = session.id().unwrap();
     act(&mut session);
     seen.lock().unwrap().clear();
-    hand.store(START + 43_200, Ordering::SeqCst);
+    clock.store(START + 43_200, Ordering::SeqCst);
     let mut headers = before();
     session.finish(status, &mut headers);
     assert_lines(headers, &PRIVATE);
@@ -256,11 +256,11 @@ fn a_session_that_ends_while_its_request_is_served_is_not_sent() {
 
 #[test]
 fn one_second_before_its_end_a_session_is_still_sent() {
-    let (sessions, hand, _) = house(&ring());
+    let (sessions, clock, _) = app(&ring());
     let cookies = sessions.cookie_for_at(Count::of(7), from_seconds(START)).unwrap();
     let mut session = sessions.load(fields(&cookies));
     let _ = session.update(|count| *count = Count::of(8)).unwrap();
-    hand.store(START + 43_199, Ordering::SeqCst);
+    clock.store(START + 43_199, Ordering::SeqCst);
     let patch = session.finish_patch(200);
     // The activity cookie was due as well, and lives exactly as long.
     assert_eq!(patch.set_cookies().count(), 2);
@@ -268,24 +268,24 @@ fn one_second_before_its_end_a_session_is_still_sent() {
 
 #[test]
 fn a_sign_out_is_sent_even_when_the_session_ended_meanwhile() {
-    let (sessions, hand, _) = house(&ring());
+    let (sessions, clock, _) = app(&ring());
     let cookies = sessions.cookie_for_at(Count::of(7), from_seconds(START)).unwrap();
     let mut session = sessions.load(fields(&cookies));
     session.end().unwrap();
-    hand.store(START + 50_000, Ordering::SeqCst);
+    clock.store(START + 50_000, Ordering::SeqCst);
     assert_eq!(session.finish_patch(200).set_cookies().count(), 2);
 }
 
 #[test]
 fn a_clock_that_cannot_be_written_is_an_error_and_no_cookie() {
-    let (sessions, hand, _) = house(&ring());
+    let (sessions, clock, _) = app(&ring());
     let cookies = sessions
         .cookie_for_at(Count::of(7), from_seconds(u64::from(u32::MAX) - 50_000))
         .unwrap();
-    hand.store(u64::from(u32::MAX) - 50_000, Ordering::SeqCst);
+    clock.store(u64::from(u32::MAX) - 50_000, Ordering::SeqCst);
     let mut session = sessions.load(fields(&cookies));
     assert_eq!(session.get(), Some(&Count::of(7)));
-    hand.store(u64::from(u32::MAX), Ordering::SeqCst);
+    clock.store(u64::from(u32::MAX), Ordering::SeqCst);
     assert_eq!(session.start(Count::of(8)), Err(WriteError::Expiry));
     assert_eq!(session.finish_patch(200).set_cookies().count(), 0);
 }
@@ -298,17 +298,17 @@ fn a_clock_that_leaves_the_range_after_the_write_sends_nothing_and_is_told() {
         |session| session.cycle_id().unwrap(),
         |session| session.start(Count::of(9)).unwrap(),
     ];
-    for (clock, write) in far.into_iter().flat_map(|clock| writes.map(|write| (clock, write))) {
-        let (sessions, hand, seen) = house(&ring());
+    for (end, write) in far.into_iter().flat_map(|end| writes.map(|write| (end, write))) {
+        let (sessions, clock, seen) = app(&ring());
         // Its end is the last second that a token can say.
         let start = u64::from(u32::MAX) - 43_200;
-        hand.store(start, Ordering::SeqCst);
+        clock.store(start, Ordering::SeqCst);
         let cookies = sessions.cookie_for(Count::of(7)).unwrap();
         let mut session = sessions.load(fields(&cookies));
         let id = session.id().unwrap();
         write(&mut session);
         seen.lock().unwrap().clear();
-        hand.store(clock, Ordering::SeqCst);
+        clock.store(end, Ordering::SeqCst);
         let mut headers = before();
         session.finish(200, &mut headers);
         assert_lines(headers, &PRIVATE);
@@ -322,7 +322,7 @@ fn a_clock_that_leaves_the_range_after_the_write_sends_nothing_and_is_told() {
 #[test]
 fn a_poisoned_lock_stops_no_request_and_no_rotation() {
     let ring = ring();
-    let (sessions, ..) = house(&ring);
+    let (sessions, ..) = app(&ring);
     let cookies = sessions.cookie_for_at(Count::of(7), from_seconds(START)).unwrap();
     thread::scope(|scope| {
         let holder = scope.spawn(|| {
@@ -349,7 +349,7 @@ fn a_poisoned_lock_stops_no_request_and_no_rotation() {
 
 #[test]
 fn another_handles_write_inside_update_is_a_conflict() {
-    let (sessions, ..) = house(&ring());
+    let (sessions, ..) = app(&ring());
     let cookies = sessions.cookie_for_at(Count::of(7), from_seconds(START)).unwrap();
     type Write = fn(&mut Session<Count>);
     let writes: [(Write, Option<u32>); 6] = [
@@ -378,7 +378,7 @@ fn another_handles_write_inside_update_is_a_conflict() {
 
 #[test]
 fn a_finish_inside_update_makes_the_write_too_late() {
-    let (sessions, ..) = house(&ring());
+    let (sessions, ..) = app(&ring());
     let cookies = sessions.cookie_for_at(Count::of(7), from_seconds(START)).unwrap();
     let mut session = sessions.load(fields(&cookies));
     let other = session.clone();
@@ -393,7 +393,7 @@ fn a_finish_inside_update_makes_the_write_too_late() {
 #[test]
 fn many_threads_read_whole_values_while_one_writes() {
     const WRITES: u32 = 300;
-    let (sessions, ..) = house(&ring());
+    let (sessions, ..) = app(&ring());
     let cookies = sessions.cookie_for_at(Count::of(0), from_seconds(START)).unwrap();
     let session = sessions.load(fields(&cookies));
     let is_over = AtomicBool::new(false);
@@ -427,7 +427,7 @@ fn many_threads_read_whole_values_while_one_writes() {
 
 #[test]
 fn of_parallel_updates_every_one_that_succeeds_counts() {
-    let (sessions, ..) = house(&ring());
+    let (sessions, ..) = app(&ring());
     let cookies = sessions.cookie_for_at(Count::of(0), from_seconds(START)).unwrap();
     let session = sessions.load(fields(&cookies));
     let successes: u32 = thread::scope(|scope| {
@@ -453,7 +453,7 @@ fn of_parallel_updates_every_one_that_succeeds_counts() {
 
 #[test]
 fn starts_and_sign_outs_never_conflict() {
-    let (sessions, ..) = house(&ring());
+    let (sessions, ..) = app(&ring());
     let session = sessions.load(RequestFields::default());
     thread::scope(|scope| {
         for number in 0..8 {
@@ -473,7 +473,7 @@ fn starts_and_sign_outs_never_conflict() {
 /// the same.
 #[test]
 fn ten_thousand_updates_in_one_request_do_not_overflow_a_small_stack() {
-    let (sessions, ..) = house(&ring());
+    let (sessions, ..) = app(&ring());
     let cookies = sessions.cookie_for_at(Count::of(0), from_seconds(START)).unwrap();
     let work = move || {
         let mut session = sessions.load(fields(&cookies));
@@ -523,7 +523,7 @@ fn finished(session: &Session<Count>) -> (Vec<(String, String)>, usize) {
 
 #[test]
 fn a_read_that_races_with_the_finish_is_in_the_patch_or_gives_nothing() {
-    let (sessions, ..) = house(&ring());
+    let (sessions, ..) = app(&ring());
     let cookies = sessions.cookie_for_at(Count::of(7), from_seconds(START)).unwrap();
     let read = |session: &mut Session<Count>| session.get().is_some();
     race(&sessions, &cookies, read, finished, |was_read, (headers, _)| {
@@ -533,7 +533,7 @@ fn a_read_that_races_with_the_finish_is_in_the_patch_or_gives_nothing() {
 
 #[test]
 fn a_write_that_races_with_the_finish_is_sent_or_an_error() {
-    let (sessions, ..) = house(&ring());
+    let (sessions, ..) = app(&ring());
     let cookies = sessions.cookie_for_at(Count::of(7), from_seconds(START)).unwrap();
     let write = |session: &mut Session<Count>| session.update(|count| *count = Count::of(8));
     race(
@@ -561,7 +561,7 @@ fn a_write_that_races_with_the_finish_is_sent_or_an_error() {
 
 #[test]
 fn of_two_finishes_one_is_ignored_and_told() {
-    let (sessions, _, seen) = house(&ring());
+    let (sessions, _, seen) = app(&ring());
     let cookies = sessions.cookie_for_at(Count::of(7), from_seconds(START)).unwrap();
     race(
         &sessions,

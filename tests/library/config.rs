@@ -40,12 +40,12 @@ fn refused(builder: Builder<Login>, fragments: &[&str]) {
 
 /// Builds; the start of a session then gives these `Set-Cookie` lines, without their tokens.
 #[track_caller]
-fn gives(builder: Builder<Login>, expected: &[&str]) {
-    gives_for(builder, false, expected);
+fn gives_cookie(builder: Builder<Login>, expected: &[&str]) {
+    gives_cookie_for(builder, false, expected);
 }
 
 #[track_caller]
-fn gives_for(builder: Builder<Login>, remembered: bool, expected: &[&str]) {
+fn gives_cookie_for(builder: Builder<Login>, remembered: bool, expected: &[&str]) {
     let sessions = builder.build().unwrap();
     let mut session = sessions.load_at(RequestFields::default(), after(0));
     session.start(Login { user: 7 }).unwrap();
@@ -92,11 +92,11 @@ fn a_name_leaves_room_for_that_of_the_activity_cookie() {
     };
     let named = |length: usize| builder().cookie_name("x".repeat(length));
     let (session, activity) = lines(250);
-    gives(named(250), &[&session, &activity]);
+    gives_cookie(named(250), &[&session, &activity]);
     refused(named(251), &["250 bytes", "idle timeout", "`cookie_name`"]);
     refused(named(255), &["250 bytes", "idle timeout", "`cookie_name`"]);
     let (session, _) = lines(255);
-    gives(named(255).lifetime(Lifetime::default().without_idle()), &[&session]);
+    gives_cookie(named(255).lifetime(Lifetime::default().without_idle()), &[&session]);
     let remembered = named(251)
         .lifetime(Lifetime::default().without_idle())
         .remembered(Lifetime::absolute(days(90)).idle(days(14)));
@@ -104,7 +104,7 @@ fn a_name_leaves_room_for_that_of_the_activity_cookie() {
     let remembered = named(255)
         .lifetime(Lifetime::default().without_idle())
         .remembered(Lifetime::absolute(days(90)).without_idle());
-    gives(remembered, &[&session]);
+    gives_cookie(remembered, &[&session]);
 }
 
 /// The name of the activity cookie can have a prefix that the name of the session cookie does not have.
@@ -224,7 +224,7 @@ fn the_development_cookie_is_never_silent() {
     }
     _ = builder().observer(seen.observer()).build().unwrap();
     assert_eq!(seen.take(), []);
-    gives(
+    gives_cookie(
         builder().insecure_development_cookie("shop-dev"),
         &[
             "shop-dev=<>; Path=/; HttpOnly; SameSite=Lax",
@@ -235,7 +235,7 @@ fn the_development_cookie_is_never_silent() {
 
 #[test]
 fn the_default_cookies_are_host_bound_and_end_with_the_browser() {
-    gives(
+    gives_cookie(
         builder(),
         &[
             "__Host-id=<>; Path=/; Secure; HttpOnly; SameSite=Lax",
@@ -246,7 +246,7 @@ fn the_default_cookies_are_host_bound_and_end_with_the_browser() {
 
 #[test]
 fn every_attribute_that_is_chosen_is_written() {
-    gives(
+    gives_cookie(
         builder()
             .cookie_name("__Secure-id")
             .cookie_domain("example.com")
@@ -258,29 +258,29 @@ fn every_attribute_that_is_chosen_is_written() {
             "__Secure-id-seen=<>; Path=/app; Domain=example.com; Secure; HttpOnly; SameSite=None; Partitioned",
         ],
     );
-    gives(
+    gives_cookie(
         builder()
             .cookie_name("__Host-Http-id")
             .lifetime(Lifetime::default().without_idle()),
         &["__Host-Http-id=<>; Path=/; Secure; HttpOnly; SameSite=Lax"],
     );
-    gives(
+    gives_cookie(
         builder()
             .same_site(SameSite::Strict)
             .lifetime(Lifetime::default().without_idle()),
         &["__Host-id=<>; Path=/; Secure; HttpOnly; SameSite=Strict"],
     );
-    gives(
+    gives_cookie(
         builder()
             .same_site(SameSite::None)
             .lifetime(Lifetime::default().without_idle()),
         &["__Host-id=<>; Path=/; Secure; HttpOnly; SameSite=None"],
     );
-    gives(
+    gives_cookie(
         builder().partitioned(true).lifetime(Lifetime::default().without_idle()),
         &["__Host-id=<>; Path=/; Secure; HttpOnly; SameSite=Lax; Partitioned"],
     );
-    gives(
+    gives_cookie(
         builder().cookie_name("id").lifetime(Lifetime::default().without_idle()),
         &["id=<>; Path=/; Secure; HttpOnly; SameSite=Lax"],
     );
@@ -288,7 +288,7 @@ fn every_attribute_that_is_chosen_is_written() {
 
 #[test]
 fn remembered_cookies_last_exactly_as_long_as_their_tokens() {
-    gives_for(
+    gives_cookie_for(
         builder().remembered(Lifetime::absolute(days(90)).idle(days(14))),
         true,
         &[
@@ -296,7 +296,7 @@ fn remembered_cookies_last_exactly_as_long_as_their_tokens() {
             "__Host-id-seen=<>; Path=/; Max-Age=1209600; Secure; HttpOnly; SameSite=Lax",
         ],
     );
-    gives_for(
+    gives_cookie_for(
         builder().remembered(Lifetime::absolute(days(400)).without_idle()),
         true,
         &["__Host-id=<>; Path=/; Max-Age=34560000; Secure; HttpOnly; SameSite=Lax"],
@@ -322,7 +322,7 @@ fn padding_leaves_room_for_something() {
     refused(builder().pad_to(2996), &["`pad_to`", "1 to 299"]);
     refused(builder().pad_to(usize::MAX), &["`pad_to`"]);
     for bytes in [1, 16, 2993] {
-        gives(
+        gives_cookie(
             builder().pad_to(bytes).lifetime(Lifetime::default().without_idle()),
             &["__Host-id=<>; Path=/; Secure; HttpOnly; SameSite=Lax"],
         );

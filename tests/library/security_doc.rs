@@ -276,11 +276,11 @@ fn a_session_from_a_fast_clock_waits_for_its_time() {
 
 /// A server whose clock is moved.
 fn moved_server(configure: impl FnOnce(Builder<Login>) -> Builder<Login>) -> (Sessions<Login>, Arc<AtomicI64>) {
-    let hand = Arc::new(AtomicI64::new(0));
-    let clock = Arc::clone(&hand);
+    let clock = Arc::new(AtomicI64::new(0));
+    let read = Arc::clone(&clock);
     let ring = KeyRing::parse(new_ring().unwrap().expose()).unwrap();
-    let builder = Sessions::builder(ring).clock(move || at(clock.load(Ordering::SeqCst)));
-    (configure(builder).build().unwrap(), hand)
+    let builder = Sessions::builder(ring).clock(move || at(read.load(Ordering::SeqCst)));
+    (configure(builder).build().unwrap(), clock)
 }
 
 #[test]
@@ -295,15 +295,15 @@ fn what_a_thief_made_does_not_pass_the_cut_off_in_a_request_that_was_running() {
         },
     ];
     for write in writes {
-        let (sessions, hand) = moved_server(|builder| builder.remembered(Lifetime::absolute(days(90)).idle(days(14))));
+        let (sessions, clock) = moved_server(|builder| builder.remembered(Lifetime::absolute(days(90)).idle(days(14))));
         // As far ahead as the leeway lets it.
         let forged = sign_in(&sessions, 7, 300);
         let slow = sessions.load(RequestFields::from_cookies([forged.clone()]));
         assert_eq!(slow.get(), Some(&Login { user: 7 }));
-        hand.store(10, Ordering::SeqCst);
+        clock.store(10, Ordering::SeqCst);
         drop_stolen_secret(&sessions, new_ring().unwrap().expose()).unwrap();
         end_all_sessions(&sessions, at(10));
-        hand.store(40, Ordering::SeqCst);
+        clock.store(40, Ordering::SeqCst);
         let mut slow = slow;
         write(&mut slow);
         slow.touch().unwrap();
@@ -380,11 +380,11 @@ fn days(days: u64) -> Duration {
 
 #[test]
 fn a_clock_far_ahead_forgets_revoked_ids() {
-    let (sessions, hand) = moved_server(|builder| builder);
+    let (sessions, clock) = moved_server(|builder| builder);
     let cookie = sign_in(&sessions, 7, 0);
     sessions.revoke(load(&sessions, &cookie, 0).id().unwrap());
     assert_rejected(&sessions, &cookie, 1, Reason::Revoked);
-    hand.store(365 * 86_400, Ordering::SeqCst);
+    clock.store(365 * 86_400, Ordering::SeqCst);
     // Enough in every part of the list, which the first byte chooses.
     for id in 0..256 * 200u64 {
         sessions.revoke(SessionId::from_bytes(id.to_le_bytes()));

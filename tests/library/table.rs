@@ -85,14 +85,14 @@ fn new_activity(until: u64) -> String {
 }
 
 /// Sessions with 30 minutes idle and 12 hours absolute, or 14 and 90 days if remembered.
-struct House {
+struct App {
     sessions: Sessions<Login>,
     seen: Seen,
     /// The cookies of a browser that signed in at `START` as user 7.
     cookies: String,
 }
 
-fn house_with(configure: impl FnOnce(Builder<Login>) -> Builder<Login>) -> House {
+fn app_with(configure: impl FnOnce(Builder<Login>) -> Builder<Login>) -> App {
     let seen = Seen::default();
     let builder = Sessions::builder(ring())
         .remembered(Lifetime::absolute(days(90)).idle(days(14)))
@@ -101,15 +101,15 @@ fn house_with(configure: impl FnOnce(Builder<Login>) -> Builder<Login>) -> House
     let sessions = configure(builder).build().unwrap();
     let cookies = sessions.cookie_for_at(login(7), after(0)).unwrap();
     seen.take();
-    House {
+    App {
         sessions,
         seen,
         cookies,
     }
 }
 
-fn house() -> House {
-    house_with(|builder| builder)
+fn app() -> App {
+    app_with(|builder| builder)
 }
 
 fn days(days: u64) -> Duration {
@@ -118,14 +118,14 @@ fn days(days: u64) -> Duration {
 
 /// One request and its response.
 struct Visit<'a> {
-    house: &'a House,
+    app: &'a App,
     fields: RequestFields,
     after: u64,
     status: u16,
     before: Lines<'a>,
 }
 
-impl House {
+impl App {
     /// A request of the browser that signed in.
     fn visit(&self, after: u64) -> Visit<'_> {
         self.visit_with(self.cookies.clone(), after)
@@ -133,7 +133,7 @@ impl House {
 
     fn visit_with(&self, cookies: impl Into<String>, after: u64) -> Visit<'_> {
         Visit {
-            house: self,
+            app: self,
             fields: RequestFields::from_cookies([cookies.into()]),
             after,
             status: 200,
@@ -161,13 +161,13 @@ impl<'a> Visit<'a> {
     /// Serves the request, and compares the header block with these lines and cookies.
     #[track_caller]
     fn gives(self, act: impl FnOnce(&mut Session<Login>), lines: Lines, cookies: &[&str]) {
-        let mut session = self.house.sessions.load_at(self.fields, after(self.after));
+        let mut session = self.app.sessions.load_at(self.fields, after(self.after));
         act(&mut session);
         let mut headers = owned(self.before);
         session.finish(self.status, &mut headers);
         let mut expected = owned(lines);
         expected.extend(cookies.iter().map(|line| ("Set-Cookie".into(), (*line).into())));
-        assert_eq!(sorted(described(headers, self.house)), sorted(expected));
+        assert_eq!(sorted(described(headers, self.app)), sorted(expected));
     }
 }
 
@@ -181,8 +181,8 @@ fn sorted(mut lines: Vec<(String, String)>) -> Vec<(String, String)> {
 }
 
 /// With every token replaced by its claims.
-fn described(mut lines: Vec<(String, String)>, house: &House) -> Vec<(String, String)> {
-    let (_, first) = house.cookies.split_once('=').unwrap();
+fn described(mut lines: Vec<(String, String)>, app: &App) -> Vec<(String, String)> {
+    let (_, first) = app.cookies.split_once('=').unwrap();
     let known = Claims::parse(first.split(';').next().unwrap()).unwrap().session_id;
     for (_, line) in lines.iter_mut().filter(|(name, _)| name == "Set-Cookie") {
         let Some((pair, attributes)) = line.split_once(';') else {
@@ -219,38 +219,34 @@ const WRITES: [fn(&mut Session<Login>); 4] = [
 
 #[test]
 fn an_untouched_session_leaves_the_response_alone() {
-    let house = house();
+    let app = app();
     for status in [200, 204, 302, 304, 404, 500, 103] {
-        house.visit(1000).answered(status).gives(|_| {}, BEFORE, &[]);
-        house.visit_with("", 0).answered(status).gives(|_| {}, BEFORE, &[]);
-        house
-            .visit_with("__Host-id=rubbish", 0)
+        app.visit(1000).answered(status).gives(|_| {}, BEFORE, &[]);
+        app.visit_with("", 0).answered(status).gives(|_| {}, BEFORE, &[]);
+        app.visit_with("__Host-id=rubbish", 0)
             .answered(status)
             .gives(|_| {}, BEFORE, &[]);
     }
-    house.visit(1000).over(&[]).gives(|_| {}, &[], &[]);
-    assert_eq!(house.seen.take(), [], "no cryptography, so nothing to tell");
+    app.visit(1000).over(&[]).gives(|_| {}, &[], &[]);
+    assert_eq!(app.seen.take(), [], "no cryptography, so nothing to tell");
 }
 
 #[test]
 fn a_peek_leaves_the_response_alone() {
-    let house = house();
-    house
-        .visit(1000)
+    let app = app();
+    app.visit(1000)
         .gives(|session| assert_eq!(session.peek().unwrap().user, 7), BEFORE, &[]);
-    house
-        .visit_with("a=b", 0)
+    app.visit_with("a=b", 0)
         .gives(|session| assert!(session.peek().is_none()), BEFORE, &[]);
-    house
-        .visit_with("__Host-id=x", 0)
+    app.visit_with("__Host-id=x", 0)
         .gives(|session| assert!(session.peek().is_none()), BEFORE, &[]);
 }
 
 #[test]
 fn a_read_without_a_cookie_of_ours_depends_on_cookies_only() {
-    let house = house();
+    let app = app();
     for cookies in ["", "theme=dark", "__Host-id-seen=x", "__host-id=x"] {
-        house.visit_with(cookies, 0).gives(
+        app.visit_with(cookies, 0).gives(
             |session| {
                 assert!(session.get().is_none());
                 assert_eq!(session.state(), SessionState::Absent);
@@ -259,57 +255,56 @@ fn a_read_without_a_cookie_of_ours_depends_on_cookies_only() {
             &[],
         );
     }
-    house
-        .visit_with("", 0)
+    app.visit_with("", 0)
         .over(&[])
         .gives(|session| _ = session.get(), &[("Vary", "Cookie")], &[]);
 }
 
 /// Whatever ended the session, no cookie is deleted, and the response is private.
 #[track_caller]
-fn assert_dead(house: &House, cookies: &str, after: u64, reason: Reason) {
+fn assert_dead(app: &App, cookies: &str, after: u64, reason: Reason) {
     let read = |session: &mut Session<Login>| {
         assert!(session.get().is_none());
         assert_eq!(session.state(), SessionState::Rejected(reason));
     };
-    house.visit_with(cookies, after).gives(read, PRIVATE, &[]);
+    app.visit_with(cookies, after).gives(read, PRIVATE, &[]);
     let bare = [("Cache-Control", "private, no-cache"), ("Vary", "Cookie")];
-    house.visit_with(cookies, after).over(&[]).gives(read, &bare, &[]);
+    app.visit_with(cookies, after).over(&[]).gives(read, &bare, &[]);
 }
 
 #[test]
 fn a_read_of_a_dead_session_makes_the_response_private() {
-    let house = house();
-    let (session, activity) = house.cookies.split_once("; ").unwrap();
-    assert_dead(&house, "__Host-id=", 0, Reason::Malformed);
-    assert_dead(&house, "__Host-id=no+token", 0, Reason::Malformed);
-    assert_dead(&house, "__Host-id=AAAA", 0, Reason::UnknownVersion);
-    assert_dead(&house, &house.cookies, 43_200, Reason::Expired);
-    assert_dead(&house, &house.cookies, 1800, Reason::Idle);
-    assert_dead(&house, session, 0, Reason::Idle);
-    assert_dead(&house, &format!("{session}; {activity}x"), 0, Reason::Idle);
+    let app = app();
+    let (session, activity) = app.cookies.split_once("; ").unwrap();
+    assert_dead(&app, "__Host-id=", 0, Reason::Malformed);
+    assert_dead(&app, "__Host-id=no+token", 0, Reason::Malformed);
+    assert_dead(&app, "__Host-id=AAAA", 0, Reason::UnknownVersion);
+    assert_dead(&app, &app.cookies, 43_200, Reason::Expired);
+    assert_dead(&app, &app.cookies, 1800, Reason::Idle);
+    assert_dead(&app, session, 0, Reason::Idle);
+    assert_dead(&app, &format!("{session}; {activity}x"), 0, Reason::Idle);
     let altered = if session.ends_with('A') { "Q" } else { "A" };
     let altered = format!("{}{altered}; {activity}", &session[..session.len() - 1]);
-    assert_dead(&house, &altered, 0, Reason::Damaged);
+    assert_dead(&app, &altered, 0, Reason::Damaged);
     let stranger = Sessions::builder(KeyRing::new(key(2))).build().unwrap();
     let strange = stranger.cookie_for_at(login(7), after(0)).unwrap();
-    assert_dead(&house, &strange, 0, Reason::UnknownKey);
+    assert_dead(&app, &strange, 0, Reason::UnknownKey);
     let neighbour = Sessions::builder(ring()).audience("blog").build().unwrap();
     let strange = neighbour.cookie_for_at(login(7), after(0)).unwrap();
-    assert_dead(&house, &strange, 0, Reason::NotOurs);
+    assert_dead(&app, &strange, 0, Reason::NotOurs);
 }
 
 #[test]
 fn of_several_refused_cookies_the_reason_is_that_of_the_one_that_got_furthest() {
     let now = 43_200;
-    let house = house_with(|builder| {
+    let app = app_with(|builder| {
         builder
             .clock(move || after(now))
             .refuse_if(|opened| opened.data.user == 13)
     });
     let at_now = |sessions: &Sessions<Login>, user| sessions.cookie_for_at(login(user), after(now)).unwrap();
     let id = |cookies: &str| {
-        let session = house
+        let session = app
             .sessions
             .load_at(RequestFields::from_cookies([cookies.to_owned()]), after(now));
         session.id().unwrap()
@@ -317,31 +312,31 @@ fn of_several_refused_cookies_the_reason_is_that_of_the_one_that_got_furthest() 
     let stranger = Sessions::builder(KeyRing::new(key(2))).build().unwrap();
     let neighbour = Sessions::builder(ring()).audience("blog").build().unwrap();
     let other_type = Sessions::builder(ring()).build().unwrap();
-    let whole = at_now(&house.sessions, 7);
+    let whole = at_now(&app.sessions, 7);
     let (session, _activity) = whole.split_once("; ").unwrap();
     let damaged = format!("{}AAAAAAAA", &session[..session.len() - 8]);
-    let revoked = at_now(&house.sessions, 7);
-    house.sessions.revoke(id(&revoked));
+    let revoked = at_now(&app.sessions, 7);
+    app.sessions.revoke(id(&revoked));
     // In the order of SPEC.md's table.
     let refused = [
         (Reason::Malformed, "__Host-id=no+token".to_owned()),
         (Reason::UnknownVersion, "__Host-id=AAAA".to_owned()),
-        (Reason::Expired, house.cookies.clone()),
+        (Reason::Expired, app.cookies.clone()),
         (Reason::UnknownKey, at_now(&stranger, 7)),
         (Reason::NotOurs, at_now(&neighbour, 7)),
         (Reason::Damaged, damaged),
         (Reason::Revoked, revoked),
         (Reason::Idle, session.to_owned()),
         (Reason::Payload, other_type.cookie_for_at(7, after(now)).unwrap()),
-        (Reason::Refused, at_now(&house.sessions, 13)),
+        (Reason::Refused, at_now(&app.sessions, 13)),
     ];
     let reported = |cookies: &str| {
-        house.seen.take();
-        let session = house
+        app.seen.take();
+        let session = app
             .sessions
             .load_at(RequestFields::from_cookies([cookies.to_owned()]), after(now));
         let state = session.state();
-        let event = house.seen.take().into_iter().find_map(|event| match event {
+        let event = app.seen.take().into_iter().find_map(|event| match event {
             Event::Rejected { reason, id, .. } => Some((reason, id.is_some())),
             _ => None,
         });
@@ -362,21 +357,21 @@ fn of_several_refused_cookies_the_reason_is_that_of_the_one_that_got_furthest() 
 
 #[test]
 fn a_read_of_a_revoked_session_makes_the_response_private() {
-    let house = house();
-    let session = house
+    let app = app();
+    let session = app
         .sessions
-        .load_at(RequestFields::from_cookies([house.cookies.clone()]), after(0));
-    house.sessions.revoke(session.id().unwrap());
-    assert_dead(&house, &house.cookies, 0, Reason::Revoked);
+        .load_at(RequestFields::from_cookies([app.cookies.clone()]), after(0));
+    app.sessions.revoke(session.id().unwrap());
+    assert_dead(&app, &app.cookies, 0, Reason::Revoked);
 
-    let house = self::house();
-    house.sessions.raise_cut_off(after(1));
-    assert_dead(&house, &house.cookies, 0, Reason::Revoked);
+    let app = self::app();
+    app.sessions.raise_cut_off(after(1));
+    assert_dead(&app, &app.cookies, 0, Reason::Revoked);
 }
 
 #[test]
 fn a_read_of_a_valid_session_makes_the_response_private() {
-    let house = house();
+    let app = app();
     let reads: [fn(&mut Session<Login>); 7] = [
         |session| assert_eq!(session.get(), Some(&login(7))),
         |session| assert_eq!(session.state(), SessionState::Valid),
@@ -387,30 +382,27 @@ fn a_read_of_a_valid_session_makes_the_response_private() {
         |session| assert!(session.clone().get().is_some()),
     ];
     for read in reads {
-        house.visit(60).gives(read, PRIVATE, &[]);
+        app.visit(60).gives(read, PRIVATE, &[]);
         let bare = [("Cache-Control", "private, no-cache"), ("Vary", "Cookie")];
-        house.visit(60).over(&[]).gives(read, &bare, &[]);
+        app.visit(60).over(&[]).gives(read, &bare, &[]);
     }
 }
 
 #[test]
 fn reading_as_the_session_goes_by_is_still_reading() {
-    let house = house();
-    house
-        .visit(60)
+    let app = app();
+    app.visit(60)
         .gives(|session| _ = (session.peek(), session.get()), PRIVATE, &[]);
-    house
-        .visit(60)
+    app.visit(60)
         .gives(|session| _ = (session.get(), session.peek()), PRIVATE, &[]);
 }
 
 #[test]
 fn what_is_private_already_stays_as_it_is() {
-    let house = house();
+    let app = app();
     let before: Lines = &[("cache-control", "private, max-age=5"), ("vary", "Cookie")];
     let expected: Lines = &[("Cache-Control", "private, max-age=5"), ("vary", "Cookie")];
-    house
-        .visit(60)
+    app.visit(60)
         .over(before)
         .gives(|session| _ = session.get(), expected, &[]);
 }
@@ -421,9 +413,9 @@ fn what_is_private_already_stays_as_it_is() {
 fn a_cleared_session_removes_both_cookies() {
     for cookies in [Some(""), Some("__Host-id=rubbish"), None] {
         for status in [200, 303, 304, 500, 103] {
-            let house = house();
-            let cookies = cookies.unwrap_or(&house.cookies);
-            house.visit_with(cookies, 0).answered(status).gives(
+            let app = app();
+            let cookies = cookies.unwrap_or(&app.cookies);
+            app.visit_with(cookies, 0).answered(status).gives(
                 |session| {
                     session.end().unwrap();
                     assert!(session.get().is_none());
@@ -434,8 +426,8 @@ fn a_cleared_session_removes_both_cookies() {
             );
         }
     }
-    let house = house();
-    house.visit(0).gives(
+    let app = app();
+    app.visit(0).gives(
         |session| {
             update(session);
             session.touch().unwrap();
@@ -444,7 +436,7 @@ fn a_cleared_session_removes_both_cookies() {
         NO_STORE,
         &[ACTIVITY_REMOVED, REMOVED],
     );
-    let events = house.seen.take();
+    let events = app.seen.take();
     assert!(
         matches!(events[..], [Event::Revoked { id }, Event::Ended { id: Some(cleared) }] if id == cleared),
         "{events:?}"
@@ -458,10 +450,10 @@ fn a_sign_out_is_sent_even_if_what_was_started_after_it_is_not() {
         session.start(login(9)).unwrap();
     };
     for status in [103, 304, 500] {
-        let house = house();
-        let visit = house.visit(600).answered(status);
+        let app = app();
+        let visit = app.visit(600).answered(status);
         visit.gives(again, NO_STORE, &[ACTIVITY_REMOVED, REMOVED]);
-        let events = house.seen.take();
+        let events = app.seen.take();
         assert!(
             matches!(
                 events[..],
@@ -482,63 +474,58 @@ fn a_session_revoked_while_the_request_ran_is_not_carried_on() {
         .iter()
         .chain(&[(|session| _ = session.get()) as fn(&mut Session<Login>)]);
     for write in writes {
-        let house = house();
+        let app = app();
         let revoke = |session: &mut Session<Login>| {
             write(session);
-            let id = house
+            let id = app
                 .sessions
-                .load_at(RequestFields::from_cookies([house.cookies.clone()]), after(0))
+                .load_at(RequestFields::from_cookies([app.cookies.clone()]), after(0))
                 .id();
-            house.sessions.revoke(id.unwrap());
+            app.sessions.revoke(id.unwrap());
         };
-        house.visit(600).gives(revoke, PRIVATE, &[]);
-        house
-            .visit(600)
+        app.visit(600).gives(revoke, PRIVATE, &[]);
+        app.visit(600)
             .gives(|session| assert!(session.get().is_none()), PRIVATE, &[]);
     }
 }
 
 #[test]
 fn a_start_in_a_request_whose_session_ended_meanwhile_is_sent_only_after_its_own_sign_out() {
-    let ends: [fn(&House, &Session<Login>); 2] = [
-        |house, session| house.sessions.revoke(session.id().unwrap()),
-        |house, _| house.sessions.raise_cut_off(after(1)),
+    let ends: [fn(&App, &Session<Login>); 2] = [
+        |app, session| app.sessions.revoke(session.id().unwrap()),
+        |app, _| app.sessions.raise_cut_off(after(1)),
     ];
     for end in ends {
-        let house = house();
+        let app = app();
         let start = |session: &mut Session<Login>| {
             assert!(session.get().is_some());
-            end(&house, session);
+            end(&app, session);
             session.start(login(9)).unwrap();
         };
-        house.visit(60).gives(start, PRIVATE, &[]);
-        let events = house.seen.take();
+        app.visit(60).gives(start, PRIVATE, &[]);
+        let events = app.seen.take();
         let told = |event: &Event| matches!(event, Event::EndedMeanwhile { .. });
         assert!(events.iter().any(told), "{events:?}");
     }
-    let house = house();
+    let app = app();
     let clear_and_start = |session: &mut Session<Login>| {
         session.end().unwrap();
         session.start(login(9)).unwrap();
     };
-    house
-        .visit(0)
+    app.visit(0)
         .gives(clear_and_start, NO_STORE, &[NEW_SESSION, &new_activity(1800)]);
     // A session that had ended before the request belongs to no visitor: the sign-in over it counts.
     let start = |session: &mut Session<Login>| session.start(login(9)).unwrap();
-    house
-        .visit(0)
-        .gives(start, NO_STORE, &[NEW_SESSION, &new_activity(1800)]);
+    app.visit(0).gives(start, NO_STORE, &[NEW_SESSION, &new_activity(1800)]);
 }
 
 #[test]
 fn a_sign_out_ends_copies_and_running_writes_unless_it_is_switched_off() {
     for revokes in [false, true] {
-        let house = house_with(|builder| builder.revoke_on_end(revokes));
+        let app = app_with(|builder| builder.revoke_on_end(revokes));
         let load = || {
-            house
-                .sessions
-                .load_at(RequestFields::from_cookies([house.cookies.clone()]), after(60))
+            app.sessions
+                .load_at(RequestFields::from_cookies([app.cookies.clone()]), after(60))
         };
         let mut running = load();
         update(&mut running);
@@ -550,16 +537,16 @@ fn a_sign_out_ends_copies_and_running_writes_unless_it_is_switched_off() {
         assert_eq!(brought_back, !revokes);
         assert_eq!(load().get().is_some(), !revokes, "a copy");
         let revoked = |event: &Event| matches!(event, Event::Revoked { .. });
-        assert_eq!(house.seen.take().iter().any(revoked), revokes);
+        assert_eq!(app.seen.take().iter().any(revoked), revokes);
     }
 }
 
 #[test]
 fn a_sign_out_asks_for_an_empty_cache_only_if_configured() {
-    let cleared = |house: &House| {
-        let mut session = house
+    let cleared = |app: &App| {
+        let mut session = app
             .sessions
-            .load_at(RequestFields::from_cookies([house.cookies.clone()]), after(60));
+            .load_at(RequestFields::from_cookies([app.cookies.clone()]), after(60));
         session.end().unwrap();
         let mut lines = vec![("clear-site-data".to_owned(), "\"cookies\"".to_owned())];
         session.finish(303, &mut lines);
@@ -567,15 +554,15 @@ fn a_sign_out_asks_for_an_empty_cache_only_if_configured() {
         lines
     };
     let line = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
-    assert_eq!(cleared(&house()), line("clear-site-data", "\"cookies\""));
-    let configured = house_with(|builder| builder.clear_site_data(true));
+    assert_eq!(cleared(&app()), line("clear-site-data", "\"cookies\""));
+    let configured = app_with(|builder| builder.clear_site_data(true));
     // The application's own field stays: it may ask for more.
     let both = [
         line("clear-site-data", "\"cookies\""),
         line("Clear-Site-Data", "\"cache\", \"storage\""),
     ];
     assert_eq!(cleared(&configured), both.concat());
-    house_with(|builder| builder.clear_site_data(true))
+    app_with(|builder| builder.clear_site_data(true))
         .visit(60)
         .gives(update, NO_STORE, &[SESSION]);
 }

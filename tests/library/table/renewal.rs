@@ -5,13 +5,11 @@ use super::*;
 /// A read renews from so many seconds after the start on, and not one second earlier.
 #[track_caller]
 fn assert_renews_from(idle: u64, threshold: u64) {
-    let house = house_with(|_| {
-        Sessions::builder(ring()).lifetime(Lifetime::absolute(days(400)).idle(Duration::from_secs(idle)))
-    });
+    let app =
+        app_with(|_| Sessions::builder(ring()).lifetime(Lifetime::absolute(days(400)).idle(Duration::from_secs(idle))));
     let read = |session: &mut Session<Login>| assert!(session.get().is_some());
-    house.visit(threshold - 1).gives(read, PRIVATE, &[]);
-    house
-        .visit(threshold)
+    app.visit(threshold - 1).gives(read, PRIVATE, &[]);
+    app.visit(threshold)
         .gives(read, PRIVATE, &[&activity(threshold + idle)]);
 }
 
@@ -32,31 +30,30 @@ fn renewal_is_due_after_a_tenth_of_the_idle_timeout_within_bounds() {
 
 #[test]
 fn renewal_does_not_go_beyond_the_absolute_timeout() {
-    let house = house_with(|_| Sessions::builder(ring()).lifetime(Lifetime::absolute(Duration::from_secs(2000))));
+    let app = app_with(|_| Sessions::builder(ring()).lifetime(Lifetime::absolute(Duration::from_secs(2000))));
     let read = |session: &mut Session<Login>| assert!(session.get().is_some());
-    house.visit(179).gives(read, PRIVATE, &[]);
-    house.visit(1000).gives(read, PRIVATE, &[&activity(2000)]);
+    app.visit(179).gives(read, PRIVATE, &[]);
+    app.visit(1000).gives(read, PRIVATE, &[&activity(2000)]);
     // The last renewal is due however short its step is: a session in use lasts until its absolute timeout.
-    let house = house_with(|_| Sessions::builder(ring()).lifetime(Lifetime::absolute(Duration::from_secs(1979))));
-    house.visit(178).gives(read, PRIVATE, &[]);
-    house.visit(179).gives(read, PRIVATE, &[&activity(1979)]);
-    house.visit(1799).gives(read, PRIVATE, &[&activity(1979)]);
-    let house = house_with(|_| Sessions::builder(ring()).lifetime(Lifetime::absolute(Duration::from_secs(1800))));
-    house.visit(1799).gives(read, PRIVATE, &[]);
+    let app = app_with(|_| Sessions::builder(ring()).lifetime(Lifetime::absolute(Duration::from_secs(1979))));
+    app.visit(178).gives(read, PRIVATE, &[]);
+    app.visit(179).gives(read, PRIVATE, &[&activity(1979)]);
+    app.visit(1799).gives(read, PRIVATE, &[&activity(1979)]);
+    let app = app_with(|_| Sessions::builder(ring()).lifetime(Lifetime::absolute(Duration::from_secs(1800))));
+    app.visit(1799).gives(read, PRIVATE, &[]);
 }
 
 #[test]
 fn a_prefetch_renews_nothing() {
-    let house = house();
+    let app = app();
     for purpose in ["prefetch", "prefetch;prerender", "Prefetch", " prefetch"] {
         let prefetch = |fields: RequestFields| fields.with_sec_purpose(purpose);
-        house
-            .visit(600)
+        app.visit(600)
             .with(prefetch)
             .gives(|session| _ = session.get(), PRIVATE, &[]);
-        house.visit(600).with(prefetch).gives(update, NO_STORE, &[SESSION]);
+        app.visit(600).with(prefetch).gives(update, NO_STORE, &[SESSION]);
     }
-    house.visit(600).with(|fields| fields.with_sec_purpose("other")).gives(
+    app.visit(600).with(|fields| fields.with_sec_purpose("other")).gives(
         |session| _ = session.get(),
         PRIVATE,
         &[&activity(2400)],
@@ -65,7 +62,7 @@ fn a_prefetch_renews_nothing() {
 
 #[test]
 fn a_hook_narrows_what_counts_as_activity() {
-    let house = house_with(|builder| {
+    let app = app_with(|builder| {
         builder.touch_if(|fields| {
             fields.sec_fetch_dest() == Some("document") && fields.sec_fetch_site() == Some("same-origin")
         })
@@ -76,43 +73,39 @@ fn a_hook_narrows_what_counts_as_activity() {
             .with_sec_fetch_dest("document")
             .with_sec_fetch_site("same-origin")
     };
-    house.visit(600).gives(read, PRIVATE, &[]);
-    house
-        .visit(600)
+    app.visit(600).gives(read, PRIVATE, &[]);
+    app.visit(600)
         .with(|fields| fields.with_sec_fetch_dest("document"))
         .gives(read, PRIVATE, &[]);
-    house.visit(600).with(document).gives(read, PRIVATE, &[&activity(2400)]);
-    house
-        .visit(600)
+    app.visit(600).with(document).gives(read, PRIVATE, &[&activity(2400)]);
+    app.visit(600)
         .with(|fields| document(fields).with_sec_purpose("prefetch"))
         .gives(read, PRIVATE, &[]);
-    house
-        .visit(600)
+    app.visit(600)
         .gives(|session| session.touch().unwrap(), PRIVATE, &[&activity(2400)]);
 }
 
 #[test]
 fn requests_of_scripts_count_as_activity() {
-    let house = house();
-    house
-        .visit(600)
-        .with(|fields| fields.with_sec_fetch_dest("empty"))
-        .gives(|session| _ = session.get(), PRIVATE, &[&activity(2400)]);
+    let app = app();
+    app.visit(600).with(|fields| fields.with_sec_fetch_dest("empty")).gives(
+        |session| _ = session.get(),
+        PRIVATE,
+        &[&activity(2400)],
+    );
 }
 
 #[test]
 fn no_response_but_a_final_and_fresh_one_renews() {
-    let house = house();
+    let app = app();
     for status in [100, 101, 103, 304, 500, 502] {
-        house
-            .visit(600)
+        app.visit(600)
             .answered(status)
             .gives(|session| _ = session.get(), PRIVATE, &[]);
-        house
-            .visit(600)
+        app.visit(600)
             .answered(status)
             .gives(|session| session.touch().unwrap(), PRIVATE, &[]);
     }
-    house.visit(600).gives(|_| {}, BEFORE, &[]);
-    house.visit(600).gives(|session| _ = session.peek(), BEFORE, &[]);
+    app.visit(600).gives(|_| {}, BEFORE, &[]);
+    app.visit(600).gives(|session| _ = session.peek(), BEFORE, &[]);
 }

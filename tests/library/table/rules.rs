@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn several_vary_lines_become_one() {
-    let house = house();
+    let app = app();
     let rows: [(Lines, Lines); 6] = [
         (&[], &[("Vary", "Cookie")]),
         (&[("vary", "cookie")], &[("vary", "cookie")]),
@@ -17,8 +17,7 @@ fn several_vary_lines_become_one() {
         (&[("Vary", "Origin,Accept")], &[("Vary", "Origin, Accept, Cookie")]),
     ];
     for (before, expected) in rows {
-        house
-            .visit_with("", 0)
+        app.visit_with("", 0)
             .over(before)
             .gives(|session| _ = session.get(), expected, &[]);
     }
@@ -26,22 +25,20 @@ fn several_vary_lines_become_one() {
 
 #[test]
 fn the_field_in_vary_is_the_configured_one() {
-    let house = house_with(|builder| builder.vary_field("X-Session-State"));
+    let app = app_with(|builder| builder.vary_field("X-Session-State"));
     let read = |session: &mut Session<Login>| _ = session.get();
-    house
-        .visit_with("", 0)
+    app.visit_with("", 0)
         .over(&[])
         .gives(read, &[("Vary", "X-Session-State")], &[]);
     let before = [("Vary", "Cookie")];
-    house
-        .visit_with("", 0)
+    app.visit_with("", 0)
         .over(&before)
         .gives(read, &[("Vary", "Cookie, X-Session-State")], &[]);
 }
 
 #[test]
 fn targeted_fields_are_removed_unless_they_forbid_storing() {
-    let house = house();
+    let app = app();
     let private: Lines = &[("Cache-Control", "private, no-cache"), ("Vary", "Cookie")];
     for (name, value) in [
         ("X-Accel-Expires", "60"),
@@ -52,17 +49,15 @@ fn targeted_fields_are_removed_unless_they_forbid_storing() {
         ("Cloudflare-CDN-Cache-Control", "no-cache"),
         ("vercel-cdn-cache-control", "no-store, max-age=60"),
     ] {
-        house
-            .visit(60)
+        app.visit(60)
             .over(&[(name, value)])
             .gives(|session| _ = session.get(), private, &[]);
-        house.visit_with("", 0).over(&[(name, value)]).gives(
+        app.visit_with("", 0).over(&[(name, value)]).gives(
             |session| _ = session.get(),
             &[(name, value), ("Vary", "Cookie")],
             &[],
         );
-        house
-            .visit(60)
+        app.visit(60)
             .over(&[(name, value)])
             .gives(|_| {}, &[(name, value)], &[]);
     }
@@ -74,21 +69,19 @@ fn targeted_fields_are_removed_unless_they_forbid_storing() {
         ("Netlify-CDN-Cache-Control", "no-cache, NO-STORE"),
     ] {
         let expected = [private, &[(name, value)]].concat();
-        house
-            .visit(60)
+        app.visit(60)
             .over(&[(name, value)])
             .gives(|session| _ = session.get(), &expected, &[]);
     }
     let mixed = [("CDN-Cache-Control", "no-store"), ("cdn-cache-control", "max-age=60")];
-    house
-        .visit(60)
+    app.visit(60)
         .over(&mixed)
         .gives(|session| _ = session.get(), private, &[]);
 }
 
 #[test]
 fn a_removed_public_is_an_event() {
-    let house = house();
+    let app = app();
     for (before, told) in [
         (&[("Cache-Control", "public, max-age=60")][..], true),
         (&[("Cache-Control", "max-age=60"), ("cache-control", "PUBLIC")], true),
@@ -96,29 +89,29 @@ fn a_removed_public_is_an_event() {
         (&[("Cache-Control", "private")], false),
         (&[], false),
     ] {
-        let session = house
+        let session = app
             .sessions
-            .load_at(RequestFields::from_cookies([house.cookies.clone()]), after(60));
+            .load_at(RequestFields::from_cookies([app.cookies.clone()]), after(60));
         assert!(session.get().is_some());
         session.finish(200, &mut owned(before));
         let expected = if told { vec![Event::PublicRemoved] } else { vec![] };
-        assert_eq!(house.seen.take(), expected, "{before:?}");
+        assert_eq!(app.seen.take(), expected, "{before:?}");
     }
 }
 
 #[test]
 fn a_header_block_above_3_kib_is_an_event() {
-    let house = house();
+    let app = app();
     let mut bytes = Vec::new();
     for length in [0, 1000, 2000, 2900, 3000] {
-        let mut session = house
+        let mut session = app
             .sessions
-            .load_at(RequestFields::from_cookies([house.cookies.clone()]), after(60));
+            .load_at(RequestFields::from_cookies([app.cookies.clone()]), after(60));
         update(&mut session);
         let mut headers = vec![("X-Long".to_owned(), "x".repeat(length))];
         session.finish(200, &mut headers);
         let size: usize = headers.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
-        let large = house.seen.take().into_iter().find_map(|event| match event {
+        let large = app.seen.take().into_iter().find_map(|event| match event {
             Event::LargeHeaderBlock { bytes } => Some(bytes),
             _ => None,
         });
@@ -130,18 +123,18 @@ fn a_header_block_above_3_kib_is_an_event() {
 
 #[test]
 fn a_large_header_block_without_our_cookie_is_not_our_concern() {
-    let house = house();
-    let session = house
+    let app = app();
+    let session = app
         .sessions
-        .load_at(RequestFields::from_cookies([house.cookies.clone()]), after(60));
+        .load_at(RequestFields::from_cookies([app.cookies.clone()]), after(60));
     assert!(session.get().is_some());
     session.finish(200, &mut vec![("X-Long".to_owned(), "x".repeat(5000))]);
-    assert_eq!(house.seen.take(), []);
+    assert_eq!(app.seen.take(), []);
 }
 
 #[test]
 fn an_earlier_cookie_of_our_name_is_replaced_and_others_are_kept() {
-    let house = house();
+    let app = app();
     let before: Lines = &[
         ("Set-Cookie", "a=1"),
         ("set-cookie", "__Host-id=forged; Path=/; Secure"),
@@ -159,45 +152,43 @@ fn an_earlier_cookie_of_our_name_is_replaced_and_others_are_kept() {
         ("Set-Cookie", "x=__Host-id=c"),
         ("Set-Cookie", "__host-id=d"),
     ];
-    house.visit(60).over(before).gives(
+    app.visit(60).over(before).gives(
         |session| session.start(login(9)).unwrap(),
         kept,
         &[&NEW_SESSION.replace("43200", "43260"), &new_activity(1860)],
     );
-    house
-        .visit(60)
+    app.visit(60)
         .over(before)
         .gives(|session| session.end().unwrap(), kept, &[ACTIVITY_REMOVED, REMOVED]);
-    house.visit(60).over(before).gives(|_| {}, before, &[]);
+    app.visit(60).over(before).gives(|_| {}, before, &[]);
 }
 
 #[test]
 fn where_no_cookie_is_sent_all_that_are_there_stay() {
-    let house = house();
+    let app = app();
     let before: Lines = &[
         ("Set-Cookie", "__Host-id=1"),
         ("Set-Cookie", "__Host-id=2; Path=/"),
         ("Set-Cookie", "__Host-id-seen=3"),
     ];
     let private: Lines = &[("Cache-Control", "private, no-cache"), ("Vary", "Cookie")];
-    house.visit(60).over(before).gives(
+    app.visit(60).over(before).gives(
         |session| assert!(session.get().is_some()),
         &[private, before].concat(),
         &[],
     );
     let no_store: Lines = &[("Cache-Control", "private, no-store"), ("Vary", "Cookie")];
-    house
-        .visit(60)
+    app.visit(60)
         .over(before)
         .gives(update, &[no_store, &before[2..]].concat(), &[SESSION]);
 }
 
 #[test]
 fn a_patch_applied_twice_changes_nothing_more() {
-    let house = house();
-    let mut session = house
+    let app = app();
+    let mut session = app
         .sessions
-        .load_at(RequestFields::from_cookies([house.cookies.clone()]), after(600));
+        .load_at(RequestFields::from_cookies([app.cookies.clone()]), after(600));
     update(&mut session);
     let patch = session.finish_patch(200);
     let mut once = owned(BEFORE);
