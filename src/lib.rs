@@ -1,7 +1,7 @@
 //! Typed web sessions that live in the visitor's cookie.
 //!
 //! The session is a type of yours, written with serde and sealed with AES-256-GCM under keys that you rotate without
-//! signing anybody out. It expires by itself, and the server keeps no table of sessions.
+//! signing users out. It expires by itself, and the server keeps no table of sessions.
 //!
 //! Without your secret, an attacker cannot read, forge or prolong a session, move it to another cookie or application,
 //! or use it after its idle or absolute timeout. A bad cookie never fails a request. [SECURITY.md][security] has the
@@ -40,7 +40,7 @@
 //! | `http` 1 (`http`) | [`Sessions::load`] of a `HeaderMap`, [`Session::finish`] into one | |
 //! | any other | [`RequestFields::from_cookies`], [`Session::finish`] into [`ResponseHeaders`](headers::ResponseHeaders) | |
 //!
-//! [README.md][readme] has a whole axum program; [examples][examples] has the others, and Rocket, poem and salvo.
+//! [README.md][readme] has a whole axum program; [examples][examples] has more, and Rocket, poem and salvo.
 //!
 //! # Read, change, sign out
 //!
@@ -103,13 +103,14 @@
 //! open sealed1_b303b300_…                             # only opens
 //! ```
 //!
-//! Every cookie names its key, so no key is ever tried out, however many there are. A secret is rotated in four steps,
+//! Every cookie names its key, so keys are never tried one by one, however many there are. A secret is rotated in four steps,
 //! on as many servers as there are, in any order within a step:
 //!
 //! 1. Add the new secret as `open` and deploy to every server.
 //! 2. Swap the roles: the new one `seal`, the old one `open`. Deploy.
 //! 3. Wait until the last token under the old secret has expired: the longest absolute timeout and 5 minutes (for
-//!    clocks) after step 2 was complete, or after its `from` time if that is later.
+//!    the clocks of servers) after step 2 was complete, or after its `from` time if that is later. The command
+//!    [`sealed-session`][cli] counts from when you edited the ring, and so waits longer.
 //! 4. Remove the old secret, and the `from` of the one that stays. Deploy.
 //!
 //! No visitor is signed out. [`Sessions::replace_keys`] changes the ring while requests run, [`Sessions::reload_from`]
@@ -137,12 +138,12 @@
 //! `__Host-id` and `__Host-id-seen`, with `Path=/; Secure; HttpOnly; SameSite=Lax`. The `__Host-` prefix keeps a
 //! sibling subdomain from planting a session of its own; without it, a planted genuine token can win. Two applications
 //! on one host need two names ([`Builder::cookie_name`]). [`build`](Builder::build) refuses what a browser would
-//! refuse, but for a domain like `com`. With `Lax`, a provider that returns by a cross-site `form_post` arrives without
+//! refuse, except a domain such as `com`. With `Lax`, a provider that returns by a cross-site `form_post` arrives without
 //! a session ([`Builder::same_site`]).
 //!
 //! `Lax` is not the whole answer to forged requests (CSRF): [SECURITY.md][security] says what to add.
 //!
-//! On plain http of your own machine Chromium, Firefox and curl keep them all the same. Safari, or another host name,
+//! On `http://localhost` Chromium, Firefox and curl keep them anyway. Safari, or another host name,
 //! needs one explicit call: [`Builder::insecure_development_cookie`]: no prefix, no `Secure`.
 //!
 //! # Caches
@@ -158,11 +159,11 @@
 //! has every case. The session layer belongs inside a response cache and outside of compression, CORS, `ETag`, timeouts
 //! and caught panics: [`SessionLayer`] draws the order.
 //!
-//! A cache that is told to ignore `Cache-Control` cannot be helped from here; sign in by POST. Stock nginx passes 4 KiB
+//! No header field can stop a cache that is told to ignore `Cache-Control`; sign in by POST. Stock nginx passes 4 KiB
 //! of header block: 2,751 bytes of session data, 2,459 with `proxy_cache`; the largest session needs `proxy_buffer_size
 //! 8k`. Browsers keep whole pages for the Back button: send pages that must not be seen after a sign-out with
-//! `Cache-Control: no-store`, which the crate keeps. [lab/caches][caches] tries nginx, Varnish, Apache httpd, HAProxy
-//! and Squid.
+//! `Cache-Control: no-store`, which the crate keeps. [lab/caches][caches] measures this, and tries nginx,
+//! Varnish, Apache httpd, HAProxy and Squid.
 //!
 //! # Errors
 //!
@@ -349,7 +350,7 @@ mod adapters {
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
 
-/// What happens to sessions and keys, for logs and counters.
+/// Events of sessions and keys, for logs and counters.
 pub mod events {
     #[cfg(feature = "tracing")]
     #[cfg_attr(docsrs, doc(cfg(feature = "tracing")))]

@@ -24,7 +24,7 @@ use crate::time::{from_seconds, to_seconds, to_seconds_rounded_up};
 /// Use [`Revocations`], or a [`RevocationFile`], which survives a restart. Implement the trait for a store of your own.
 /// All methods but the last are called while a request is served: answer from memory, and fetch or publish elsewhere.
 ///
-/// The methods only get ids of genuine tokens: a made-up token is refused earlier.
+/// [`is_revoked`](Self::is_revoked) is asked only for ids of genuine tokens: a made-up token is refused earlier.
 #[doc(alias("denylist", "blocklist", "blacklist"))]
 pub trait RevocationList: Send + Sync {
     /// Whether sessions with this id must be refused.

@@ -3,6 +3,7 @@
 //! `VECTORS=other.json cargo test --test vectors` runs another file. Sealing, byte for byte, is in `src/token/vectors.rs`,
 //! since it needs a chosen salt.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -164,6 +165,12 @@ fn every_raw_secret_is_accepted_or_refused() {
 }
 
 #[test]
-fn the_vectors_are_of_format_v1() {
-    assert_eq!(vectors()["format"], "sealed-session v1");
+fn the_vectors_are_of_format_v1_and_each_has_its_number() {
+    let file = vectors();
+    assert_eq!(file["format"], "sealed-session v1");
+    let rows = rows(&file, "vectors");
+    let numbers: BTreeSet<_> = rows.iter().map(|row| number(row, "id")).collect();
+    assert_eq!(numbers.len(), rows.len(), "two rows have one number");
+    let valid = rows.iter().filter(|row| text(row, "expect") == "valid").count();
+    assert!(valid > 0 && valid < rows.len(), "some open, and some do not");
 }

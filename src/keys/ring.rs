@@ -257,8 +257,8 @@ impl KeyRing {
         Self::checked(parsed)
     }
 
-    /// Ids and roles without secrets: first the key that seals, then the keys that take over, by time, then the others,
-    /// by id.
+    /// Ids and roles without secrets: first the key that seals without a time, then the keys with one, by time, then the
+    /// keys that only open, by id.
     ///
     /// ```
     /// use sealed_session::{Key, KeyRing};

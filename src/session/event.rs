@@ -145,7 +145,7 @@ pub enum Event {
         /// sign-out has revoked the session, and the browser keeps its cookies.
         status: u16,
     },
-    /// The session ended while a request was being served that wrote to it or started another. What it wrote is not
+    /// The session ended while a request was being served that wrote to it or started another. Its writes are not
     /// sent.
     EndedMeanwhile {
         /// The session that came, or the one that started here if none did.

@@ -1,4 +1,4 @@
-//! What tests over real HTTP need: a kept connection, and browsers that use it.
+//! A client for tests over real HTTP: a kept connection, and browsers that use it.
 
 use std::net::SocketAddr;
 

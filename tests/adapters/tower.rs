@@ -244,6 +244,23 @@ async fn a_panicking_request_closes_its_session() {
     }
 }
 
+#[tokio::test]
+async fn a_service_that_panics_when_it_is_called_closes_its_session_too() {
+    let (sessions, _) = observed();
+    let kept = Arc::new(Mutex::new(None));
+    let keeping = Arc::clone(&kept);
+    let inner = service_fn(move |request: Request| -> Ready<Result<Response, &'static str>> {
+        let session = Session::<Login>::from_extensions(request.extensions()).expect("the layer is there");
+        *keeping.lock().expect("no panic before") = Some(session);
+        panic!("the service has a bug")
+    });
+    let mut service = SessionLayer::new(sessions).layer(inner);
+    let panicked = catch_unwind(AssertUnwindSafe(|| _ = service.call(request("/", ""))));
+    assert!(panicked.is_err());
+    let mut session = kept.lock().expect("no panic before").take().expect("it was called");
+    assert_eq!(session.start(Login { user: 7 }), Err(WriteError::TooLate));
+}
+
 // --- Handles of one request. ---
 
 #[tokio::test]

@@ -199,6 +199,6 @@ fn lines_of(lines: &BTreeSet<String>) -> String {
 const UPDATE: &str = "cargo run -p api -- --write";
 
 const HEADER: &str = "\
-# What users of sealed-session may rely on. Written by `cargo run -p api -- --write`.
+# The public API of sealed-session. Written by `cargo run -p api -- --write`.
 # A line that goes or changes breaks programs that use it: it needs a new minor version before 1.0, a new major version after.
 ";
