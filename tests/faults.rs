@@ -182,7 +182,7 @@ fn used_after_an_hour(sessions: &Sessions<Login>) -> String {
 }
 
 #[test]
-fn a_clock_that_jumps_between_requests_removes_no_cookie_and_everybody_is_back_when_it_is_right_again() {
+fn a_clock_that_jumps_between_requests_removes_no_cookie_and_all_visitors_are_back_when_it_is_right_again() {
     let (sessions, clock) = clocked();
     let cookies = used_after_an_hour(&sessions);
     for step in STEPS {
@@ -550,7 +550,7 @@ impl RevocationList for Panicking {
 }
 
 #[test]
-fn a_revocation_list_that_panics_lets_nobody_in_and_stops_nobody_later() {
+fn a_revocation_list_that_panics_lets_no_session_in_and_stops_no_later_request() {
     let list = Panicking::default();
     let sessions = builder().revocation_list(list.clone()).clock(|| after(1));
     let sessions = sessions.build().unwrap();

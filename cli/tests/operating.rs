@@ -248,7 +248,7 @@ fn follow(title: &str, mut after: impl FnMut(&mut Operator, &str)) -> Operator {
 /// Visitors come after every step; a visitor who came before a step is known after it, on servers that have the last ring and on
 /// those that have not got it yet.
 #[track_caller]
-fn nobody_is_logged_out(title: &str) {
+fn no_visitor_is_signed_out(title: &str) {
     let operator = follow(title, |operator, said| {
         assert!(!said.contains("FAILS"), "{said}");
         let (now, ring) = (operator.now(), operator.deployed().unwrap());
@@ -289,13 +289,13 @@ fn the_page_has_these_sections_to_follow() {
 }
 
 #[test]
-fn a_rotation_step_by_step_logs_nobody_out() {
-    nobody_is_logged_out("Rotation, step by step");
+fn a_rotation_step_by_step_signs_no_visitor_out() {
+    no_visitor_is_signed_out("Rotation, step by step");
 }
 
 #[test]
-fn a_rotation_in_one_deploy_logs_nobody_out() {
-    nobody_is_logged_out("Rotation in one deploy");
+fn a_rotation_in_one_deploy_signs_no_visitor_out() {
+    no_visitor_is_signed_out("Rotation in one deploy");
 }
 
 #[test]

@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn superseded_payloads_are_given_back_and_nobody_looks_for_the_last_version_from_the_beginning() {
+    fn superseded_payloads_are_given_back_and_the_last_version_is_not_searched_from_the_beginning() {
         let first = content(0);
         let versions = Versions::new(live(&first));
         let append = |current| {

@@ -299,7 +299,7 @@ mod tests {
 
     /// As when the file is on a server that is away. Only the reloader waits for a time to pass.
     #[test]
-    fn a_source_that_hangs_is_told_and_keeps_nobody_waiting() {
+    fn a_source_that_hangs_is_reported_and_no_request_waits_for_it() {
         for answers in [true, false] {
             let (sessions, events) = observed();
             let (go_on, hanging) = mpsc::channel::<()>();

@@ -140,7 +140,7 @@ fn without_randomness_no_session_starts_and_the_old_one_stays() {
 }
 
 #[test]
-fn a_write_that_lacks_randomness_fails_where_it_stands_and_nothing_is_sent() {
+fn a_write_that_lacks_randomness_fails_at_once_and_nothing_is_sent() {
     let (sessions, cookies, seen) = broken(fails);
     type Write = fn(&mut Session<Count>) -> Result<(), WriteError>;
     let writes: [Write; 5] = [

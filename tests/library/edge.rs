@@ -323,7 +323,7 @@ fn a_checker_verifies_eight_heads_of_a_request_and_no_more() {
 }
 
 #[test]
-fn activity_of_other_sessions_crowds_nobody_out() {
+fn activity_of_other_sessions_crowds_no_session_out() {
     let ring = ring();
     let sessions = sessions(&ring, "__Host-id", "");
     let cookie = || sessions.cookie_for_at(json!(7), at(0)).unwrap();

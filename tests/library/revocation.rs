@@ -497,7 +497,7 @@ fn signing_out_everywhere_else_keeps_the_session_that_did_it() {
 }
 
 #[test]
-fn an_instant_in_the_record_works_in_whole_seconds() {
+fn a_time_in_the_record_works_in_whole_seconds() {
     let valid_from = after(50);
     let sessions = server(|builder| builder.refuse_if(move |opened| opened.started < valid_from));
     assert_rejected(&sessions, &sign_in(&sessions, 0, 49), Reason::Refused);

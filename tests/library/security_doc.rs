@@ -219,7 +219,7 @@ fn a_stolen_session_ends_everywhere() {
 }
 
 #[test]
-fn all_sessions_of_one_user_end_by_an_instant_in_the_record() {
+fn all_sessions_of_one_user_end_by_a_time_in_the_record() {
     let sessions = server(&new_ring().unwrap());
     let cookie = sign_in(&sessions, 7, 0);
     let session = load(&sessions, &cookie, 10);
@@ -228,7 +228,7 @@ fn all_sessions_of_one_user_end_by_an_instant_in_the_record() {
 }
 
 #[test]
-fn everybody_is_signed_out_by_the_cut_off() {
+fn all_visitors_are_signed_out_by_the_cut_off() {
     let sessions = server(&new_ring().unwrap());
     let cookies = [sign_in(&sessions, 7, 0), sign_in(&sessions, 8, 5)];
     end_all_sessions(&sessions, at(10) + time::Duration::milliseconds(1));

@@ -75,7 +75,7 @@ fn a_remembered_session_outlives_the_browser() {
 }
 
 #[test]
-fn rotating_the_secret_signs_nobody_out() {
+fn rotating_the_secret_signs_no_visitor_out() {
     let ring = RingFile::new();
     let server = Server::start(&ring);
     let mut browser = server.browser();
@@ -146,7 +146,7 @@ fn an_altered_cookie_is_no_session_and_the_terminal_shows_why() {
 }
 
 #[test]
-fn the_cut_off_signs_everybody_out() {
+fn the_cut_off_signs_all_visitors_out() {
     let server = Server::start(&RingFile::new());
     let (mut ada, mut grace) = (server.browser(), server.browser());
     ada.sign_in("Ada");
@@ -184,7 +184,7 @@ fn signing_out_ends_copies_of_the_cookie_too() {
 }
 
 #[test]
-fn a_restart_keeps_everybody_signed_in() {
+fn a_restart_keeps_all_visitors_signed_in() {
     let ring = RingFile::new();
     let server = Server::start(&ring);
     let mut browser = server.browser();

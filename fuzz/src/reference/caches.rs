@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn caches_store_what_nobody_forbids() {
+    fn caches_store_a_response_that_no_directive_forbids() {
         assert_stored(&[], Some("a cache of RFC 9111"));
         assert_stored(&[("cache-control", "public, max-age=60")], Some("a cache of RFC 9111"));
         assert_stored(

@@ -26,37 +26,37 @@ fn assert_holds(procedure: Procedure, minutes: u32, least_states: usize) {
 }
 
 #[test]
-fn two_servers_that_promote_at_once_refuse_nobody() {
+fn two_servers_that_promote_at_once_refuse_no_visitor() {
     assert_holds(Procedure::at_once(TWO), 60, 200_000);
 }
 
 #[test]
-fn two_servers_that_promote_from_an_instant_refuse_nobody() {
+fn two_servers_that_promote_from_a_time_refuse_no_visitor() {
     assert_holds(Procedure::from_instant(TWO), 45, 200_000);
 }
 
 #[test]
-fn two_servers_that_rotate_in_one_deploy_refuse_nobody() {
+fn two_servers_that_rotate_in_one_deploy_refuse_no_visitor() {
     assert_holds(Procedure::one_deploy(TWO), 60, 200_000);
 }
 
 #[test]
-fn three_servers_that_promote_at_once_refuse_nobody() {
+fn three_servers_that_promote_at_once_refuse_no_visitor() {
     assert_holds(Procedure::at_once(THREE), 35, 200_000);
 }
 
 #[test]
-fn three_servers_that_rotate_in_one_deploy_refuse_nobody() {
+fn three_servers_that_rotate_in_one_deploy_refuse_no_visitor() {
     assert_holds(Procedure::one_deploy(THREE), 35, 50_000);
 }
 
 #[test]
-fn two_servers_that_rotate_by_the_command_refuse_nobody() {
+fn two_servers_that_rotate_by_the_command_refuse_no_visitor() {
     assert_holds(Procedure::by_command(TWO), 45, 200_000);
 }
 
 #[test]
-fn two_servers_that_rotate_in_one_deploy_by_the_command_refuse_nobody() {
+fn two_servers_that_rotate_in_one_deploy_by_the_command_refuse_no_visitor() {
     assert_holds(Procedure::by_command_in_one_deploy(TWO), 60, 100_000);
 }
 

@@ -19,7 +19,7 @@ fn run(year: &Year) -> Tally {
 }
 
 #[test]
-fn nobody_is_logged_out_by_a_year_of_rotations() {
+fn a_year_of_rotations_signs_no_visitor_out() {
     let tally = run(&Year::documented(SESSIONS, 2));
     assert_eq!(
         (tally.unwanted, tally.outlived, tally.resealed),

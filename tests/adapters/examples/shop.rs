@@ -149,7 +149,7 @@ async fn a_planted_guests_cookie_is_worthless_after_the_sign_in() {
 }
 
 #[tokio::test]
-async fn whoever_signs_in_next_does_not_get_the_cart_of_who_was_signed_in() {
+async fn the_next_visitor_does_not_get_the_cart_of_the_last_one() {
     let (shop, mut browser) = Shop::open();
     browser.sign_in(&shop, "name=ada").await;
     browser.post(&shop, "/cart/1", "").await.assert_sent_to("/");

@@ -351,7 +351,7 @@ async fn a_change_that_arrives_after_a_sign_out_does_not_bring_the_session_back(
 }
 
 #[tokio::test]
-async fn the_cut_off_ends_everybody_and_a_new_sign_in_works() {
+async fn the_cut_off_ends_all_sessions_and_a_new_sign_in_works() {
     let world = World::new().await;
     let mut users = vec![world.signed_in(7).await, world.signed_in(8).await];
     world.pass(MINUTE);

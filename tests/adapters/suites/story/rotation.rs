@@ -73,7 +73,7 @@ fn orders() -> Vec<Vec<usize>> {
 }
 
 #[tokio::test]
-async fn rotating_through_three_keys_on_two_servers_logs_nobody_out_in_any_order() {
+async fn rotating_through_three_keys_on_two_servers_signs_no_visitor_out_in_any_order() {
     let clock = Browser::at(START);
     let keys = Keys::generate();
     let servers = [
