@@ -28,6 +28,8 @@ pub(crate) use sealed_session::actix::SessionMiddleware as Middleware;
 pub(crate) const REMEDY: &str = ".wrap(SessionMiddleware::new(sessions))";
 /// In actix a failing service too gets a response, which carries what it wrote.
 pub(crate) const ERRORS_CARRY_COOKIES: bool = true;
+/// Of long lists of cases this framework tries every second one, from this one on, and the other framework the rest.
+pub(crate) const FIRST_OF_TWO: usize = 1;
 
 /// An application with this state, these routes and these middlewares, the innermost first.
 macro_rules! serve {

@@ -25,6 +25,8 @@ pub(crate) use sealed_session::SessionLayer as Middleware;
 pub(crate) const REMEDY: &str = ".layer(SessionLayer::new(sessions))";
 /// In tower a failing service has no response that could carry what it wrote.
 pub(crate) const ERRORS_CARRY_COOKIES: bool = false;
+/// Of long lists of cases this framework tries every second one, from this one on, and the other framework the rest.
+pub(crate) const FIRST_OF_TWO: usize = 0;
 
 /// An application with this state, these routes and these layers, the innermost first.
 macro_rules! serve {

@@ -4,6 +4,7 @@ use sealed_session::testing::Browser;
 use sealed_session::{Key, KeyRing};
 use testkit::http::Asks as _;
 
+use super::super::framework;
 use super::world::*;
 use super::{HOUR, MINUTE, START};
 use crate::visits::{ACTIVITY, SESSION};
@@ -82,7 +83,7 @@ async fn rotating_through_three_keys_on_two_servers_signs_no_visitor_out_in_any_
     ];
     let orders = orders();
     assert_eq!(orders.len(), 216);
-    for order in orders {
+    for order in orders.into_iter().skip(framework::FIRST_OF_TWO).step_by(2) {
         rotate(&keys, &servers, &order).await;
     }
 }
