@@ -8,6 +8,7 @@ use aes_gcm::aead::inout::InOutBuf;
 use aes_gcm::aes::Aes256Enc;
 use aes_gcm::aes::cipher::consts::U12;
 use aes_gcm::{AesGcm, KeyInit, Nonce, Tag};
+use ctutils::CtEq as _;
 use hkdf::Hkdf;
 use hkdf::hmac::{Hmac, Mac};
 use sha2::Sha256;
@@ -78,6 +79,11 @@ pub(crate) fn decrypt(key: &[u8; 32], text: &mut [u8], tag: &[u8; TAG]) -> bool 
     Aes256Gcm::new(key.into())
         .decrypt_inout_detached(&Nonce::default(), &[], InOutBuf::from(text), &Tag::from(*tag))
         .is_ok()
+}
+
+/// Whether two credentials are the same. The time it takes does not depend on where they differ, only on their lengths.
+pub(crate) fn equal(a: &[u8], b: &[u8]) -> bool {
+    a.ct_eq(b).to_bool()
 }
 
 /// The operating system gave no random bytes.

@@ -125,7 +125,7 @@ impl RequestFields {
     }
 
     /// The raw values of all cookies with this name.
-    pub(crate) fn cookies<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+    pub(crate) fn cookies<'a, 'n>(&'a self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
         let fields = self
             .cookies
             .iter()

@@ -5,6 +5,7 @@ pub(crate) mod builder;
 pub mod edge;
 mod finishing;
 mod handle;
+pub(crate) mod opened;
 mod opening;
 pub(crate) mod reload;
 pub mod sealer;
@@ -34,6 +35,7 @@ pub use self::handle::Session;
 
 use self::alarm::Alarm;
 use self::builder::{Builder, Checks, Clock, Config};
+use self::opened::OpenedCache;
 
 /// The sessions of an application: configuration, keys, cut-off and revoked ids. Cheap to clone, shared by all threads.
 ///
@@ -60,7 +62,7 @@ pub struct Sessions<T> {
 struct Shared<T> {
     config: Config,
     checks: Checks<T>,
-    keys: RwLock<Arc<Keys>>,
+    keys: RwLock<Arc<Keys<T>>>,
     /// Sessions that started before this Unix second are refused.
     cut_off: AtomicU64,
     revocations: Box<dyn RevocationList>,
@@ -70,13 +72,14 @@ struct Shared<T> {
     random: fn(&mut [u8]) -> Result<(), NoRandomness>,
 }
 
-/// The ring, placed for each of the two cookies.
-pub(crate) struct Keys {
+/// The ring, placed for each of the two cookies, and the sessions that it opened: they go with it.
+pub(crate) struct Keys<T> {
     pub(crate) session: PlacedRing,
     pub(crate) activity: PlacedRing,
+    pub(crate) opened: OpenedCache<T>,
 }
 
-impl Keys {
+impl<T> Keys<T> {
     fn new(config: &Config, ring: &Arc<KeyRing>) -> Result<Self, ConfigError> {
         let placed = |name: &str| {
             let place = Place::new(name, &config.audience);
@@ -90,7 +93,12 @@ impl Keys {
                 "cookie name and audience take at most 255 bytes each; shorten them",
             ));
         };
-        Ok(Self { session, activity })
+        let opened = OpenedCache::new(config.opened_cache);
+        Ok(Self {
+            session,
+            activity,
+            opened,
+        })
     }
 
     /// Another ring for the same two cookies.
@@ -98,6 +106,7 @@ impl Keys {
         Self {
             session: self.session.with_ring(Arc::clone(ring)),
             activity: self.activity.with_ring(Arc::clone(ring)),
+            opened: self.opened.another(),
         }
     }
 }
@@ -243,6 +252,7 @@ impl<T: SessionData> Sessions<T> {
     pub fn raise_cut_off(&self, instant: OffsetDateTime) {
         let to = to_seconds_rounded_up(instant);
         self.shared.revocations.raise_cut_off(instant);
+        self.keys().opened.forget_all();
         if self.shared.cut_off.fetch_max(to, Ordering::AcqRel) < to {
             self.observe(&Event::CutOffRaised { to });
         }
@@ -277,8 +287,10 @@ impl<T: SessionData> Sessions<T> {
         self.observe(&Event::Revoked { id });
     }
 
-    /// Revokes the sessions that came with a request and now end, if sign-outs revoke.
+    /// Forgets the sessions that came with a request. Revokes those that now end, if sign-outs revoke.
     fn end(&self, genuine: &[Genuine], ends: impl Fn(&Genuine) -> bool, now: u64) {
+        let keys = self.keys();
+        genuine.iter().for_each(|came| keys.opened.forget(came.id));
         if self.shared.config.revoke_on_end {
             let ended = || genuine.iter().filter(|came| ends(came));
             ended().for_each(|came| self.revoke_until(came.id, came.until, now));
@@ -293,6 +305,7 @@ impl<T: SessionData> Sessions<T> {
         self.shared
             .revocations
             .revoke_at(Revocation { id, until }, from_seconds(now));
+        self.keys().opened.forget(id);
     }
 
     /// From when on no server accepts a token of this session: neither the one that came, which `expires`, nor one that
@@ -379,7 +392,7 @@ impl<T: SessionData> Sessions<T> {
         &self.shared.config
     }
 
-    pub(crate) fn keys(&self) -> Arc<Keys> {
+    pub(crate) fn keys(&self) -> Arc<Keys<T>> {
         Arc::clone(&self.shared.keys.read().unwrap_or_else(PoisonError::into_inner))
     }
 

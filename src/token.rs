@@ -6,6 +6,7 @@ pub(crate) mod base64url;
 
 pub(crate) mod envelope;
 
+use std::mem;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -29,11 +30,18 @@ pub(crate) struct PlacedRing {
     lives_until: Box<[AtomicU32]>,
 }
 
-/// A token that passed the cheap checks (steps 1 to 4 of opening). Everything in it is still a claim.
-pub(crate) struct Screened<'a> {
+/// A token whose first twelve characters passed (steps 2 to 4 of opening). It is not decoded yet.
+pub(crate) struct Screened<'t, K> {
+    text: &'t [u8],
+    kind: Kind,
+    key: K,
+}
+
+/// A token that passed steps 1 to 4 of opening. Everything in it is still a claim.
+pub(crate) struct Decoded<K> {
     bytes: Buffer,
     pub(crate) head: Head,
-    key: KeyAt<'a>,
+    key: K,
 }
 
 /// A session token that opened (steps 1 to 6 and its flags). It is genuine, but its lifetime and revocation are not
@@ -49,14 +57,14 @@ impl OpenedToken {
         self.decrypted.get(self.payload_range()).unwrap_or_default()
     }
 
-    /// The buffer in which the token was decrypted, and the range of the payload in it.
-    pub(crate) fn into_payload(self) -> (Buffer, Range<usize>) {
+    /// Takes the buffer in which the token was decrypted, with the range of the payload in it.
+    pub(crate) fn take_payload(&mut self) -> (Buffer, Range<usize>) {
         let range = self.payload_range();
-        (self.decrypted, range)
+        (mem::take(&mut self.decrypted), range)
     }
 
     fn payload_range(&self) -> Range<usize> {
-        BODY + FRAME_HEAD..self.decrypted.len() - aead::TAG
+        BODY + FRAME_HEAD..self.decrypted.len().saturating_sub(aead::TAG)
     }
 }
 
@@ -105,21 +113,25 @@ impl PlacedRing {
         }
     }
 
-    /// Steps 1 to 4 for a session token of at most `longest` characters. No key is used.
-    pub(crate) fn screen_session(&self, text: &[u8], longest: usize, now: u64) -> Result<Screened<'_>, Reason> {
-        self.screen(text, longest, now, Kind::Session)
+    /// Steps 2 to 4 for a session token of at most `longest` characters. No key is used.
+    pub(crate) fn screen_session<'a, 't>(
+        &'a self,
+        text: &'t [u8],
+        longest: usize,
+        now: u64,
+    ) -> Result<Screened<'t, KeyAt<'a>>, Reason> {
+        screen(text, longest, now, Kind::Session, |id, _| self.ring.get(id))
     }
 
-    /// Steps 1 to 4 for an activity token.
-    pub(crate) fn screen_activity(&self, text: &[u8], now: u64) -> Result<Screened<'_>, Reason> {
-        const LONGEST: usize = base64url::encoded_len(envelope::ACTIVITY_LEN);
-        self.screen(text, LONGEST, now, Kind::Activity)
-    }
-
-    fn screen(&self, text: &[u8], longest: usize, now: u64, kind: Kind) -> Result<Screened<'_>, Reason> {
-        // 4. the key id names a secret of the ring
-        let (bytes, head, key) = screen(text, longest, now, kind, |id, _| self.ring.get(id))?;
-        Ok(Screened { bytes, head, key })
+    /// The same for an activity token.
+    pub(crate) fn screen_activity<'a, 't>(
+        &'a self,
+        text: &'t [u8],
+        now: u64,
+    ) -> Result<Screened<'t, KeyAt<'a>>, Reason> {
+        screen(text, envelope::ACTIVITY_TEXT, now, Kind::Activity, |id, _| {
+            self.ring.get(id)
+        })
     }
 
     pub(crate) fn ring(&self) -> &Arc<KeyRing> {
@@ -134,8 +146,8 @@ impl PlacedRing {
     }
 
     /// Steps 5 and 6, and the check of the flags in step 7.
-    pub(crate) fn open_session(&self, token: Screened<'_>, bind: &[u8]) -> Result<OpenedToken, Reason> {
-        let Screened {
+    pub(crate) fn open_session(&self, token: Decoded<KeyAt<'_>>, bind: &[u8]) -> Result<OpenedToken, Reason> {
+        let Decoded {
             mut bytes,
             head,
             key: key_at,
@@ -169,7 +181,7 @@ impl PlacedRing {
     }
 
     /// Step 5 for an activity token. Returns its head, which is then verified.
-    pub(crate) fn open_activity(&self, token: &Screened<'_>, bind: &[u8]) -> Result<Head, Reason> {
+    pub(crate) fn open_activity(&self, token: &Decoded<KeyAt<'_>>, bind: &[u8]) -> Result<Head, Reason> {
         let keys = self.day_keys.get(token.key, token.head.expires);
         let (Some(head_bytes), Some(check)) = (
             token.bytes.first_chunk::<ACTIVITY_HEAD>(),
@@ -197,7 +209,7 @@ impl PlacedRing {
         self.note_life(key_at, head.expires);
         let keys = self.day_keys.get(key_at, head.expires);
         let head_bytes = head.write_session(salt);
-        let mut token = Buffer::take();
+        let mut token = Buffer::with_capacity(envelope::OVERHEAD + state.payload.len() + state.padding);
         token.extend(&head_bytes);
         token.extend(&*keys.check.expand::<CHECK_LEN>(&[&head_bytes, bind]));
         token.extend(&state.frame.write());
@@ -252,28 +264,40 @@ impl PlacedRing {
     }
 }
 
-/// Steps 1 to 4 of opening. `find` does step 4 and gets the key id and the day. A token that fails is not stored
-/// anywhere.
+/// Steps 1 to 4 of opening, without the spelling of a token that passes the others: [`Screened::decode`] sees to that.
+/// `find` does step 4 and gets the key id and the day. A token that fails is not stored anywhere.
 fn screen<K>(
     text: &[u8],
     longest: usize,
     now: u64,
     kind: Kind,
     find: impl FnOnce(KeyId, u32) -> Option<K>,
-) -> Result<(Buffer, Head, K), Reason> {
+) -> Result<Screened<'_, K>, Reason> {
     // 1. at most the configured length, canonical unpadded base64url, not empty
     if text.len() > longest {
         return Err(Reason::Malformed);
     }
-    let key = match screen_claims(text, now, kind, find) {
-        Ok(key) => key,
-        Err(reason) if base64url::is_canonical(text) => return Err(reason),
-        Err(_) => return Err(Reason::Malformed),
-    };
-    let mut bytes = Buffer::take();
-    base64url::decode(text, &mut bytes).ok_or(Reason::Malformed)?;
-    let head = kind.parse(&bytes)?;
-    Ok((bytes, head, key))
+    match screen_claims(text, now, kind, find) {
+        Ok(key) => Ok(Screened { text, kind, key }),
+        Err(reason) if base64url::is_canonical(text) => Err(reason),
+        Err(_) => Err(Reason::Malformed),
+    }
+}
+
+impl<K> Screened<'_, K> {
+    /// The session to which the token claims to belong, if that part of the text can be read.
+    pub(crate) fn session_id(&self) -> Option<SessionId> {
+        let (bytes, _) = base64url::decode_short::<9>(self.text.get(12..24)?)?;
+        bytes.first_chunk().copied().map(SessionId)
+    }
+
+    /// The spelling of the whole token, and its head.
+    pub(crate) fn decode(self) -> Result<Decoded<K>, Reason> {
+        let Self { text, kind, key } = self;
+        let bytes = base64url::decode(text).ok_or(Reason::Malformed)?;
+        let head = kind.parse(&bytes)?;
+        Ok(Decoded { bytes, head, key })
+    }
 }
 
 /// Steps 2 to 4 on the first 12 characters, which spell version, key id and expiry. So a stranger's token or an
@@ -315,7 +339,7 @@ pub(crate) fn check_head<'a>(
     now: u64,
     check_key: impl FnOnce(KeyId, u32) -> Option<&'a Prk>,
 ) -> Result<Head, Reason> {
-    let (bytes, head, key) = screen(text, longest, now, kind, check_key)?;
+    let Decoded { bytes, head, key } = screen(text, longest, now, kind, check_key)?.decode()?;
     let (head_bytes, rest) = bytes.split_at(kind.head());
     let check = rest.first_chunk::<CHECK_LEN>().ok_or(Reason::Malformed)?;
     if !key.verify(&[head_bytes, bind], check) {
@@ -357,8 +381,7 @@ impl Claims {
     /// # Errors
     /// [`Reason::Malformed`] or [`Reason::UnknownVersion`].
     pub fn parse(token: &str) -> Result<Self, Reason> {
-        let mut bytes = Buffer::take();
-        base64url::decode(token.as_bytes(), &mut bytes).ok_or(Reason::Malformed)?;
+        let bytes = base64url::decode(token.as_bytes()).ok_or(Reason::Malformed)?;
         let is_activity = bytes.first() == Some(&envelope::ACTIVITY);
         let kind = if is_activity { Kind::Activity } else { Kind::Session };
         let head = kind.parse(&bytes)?;

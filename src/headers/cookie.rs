@@ -170,7 +170,7 @@ impl Default for Attributes {
 /// Nothing is decoded, only space and tab are trimmed, and quotes are part of the value. Servers that percent-decode
 /// names or trim Unicode white space let a sibling subdomain get past the `__Host-` prefix (CVE-2020-8184, "Cookie
 /// Chaos"). A bad pair does not affect the others, since any sibling subdomain can set a bad pair.
-pub(crate) fn values<'a>(field: &'a [u8], name: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+pub(crate) fn values<'a, 'n>(field: &'a [u8], name: &'n [u8]) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
     pairs(field)
         .filter_map(parse_pair)
         .filter_map(move |(found, value)| (found == name).then_some(value))

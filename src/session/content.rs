@@ -212,9 +212,14 @@ impl Payload {
         self.buffer.get(self.range.clone()).unwrap_or_default()
     }
 
+    /// The bytes of memory that the buffer has beside the payload.
+    pub(crate) fn room(&self) -> usize {
+        self.buffer.capacity() - self.as_bytes().len()
+    }
+
     /// The bytes in a buffer of their own; `None` if they were given back.
     pub(crate) fn copy(&self) -> Option<Buffer> {
-        let mut copy = Buffer::take();
+        let mut copy = Buffer::default();
         copy.extend(self.as_bytes());
         (!copy.is_empty()).then_some(copy)
     }

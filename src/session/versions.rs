@@ -217,7 +217,7 @@ mod tests {
     use crate::session::content::{Content, Facts, Live};
 
     fn content(number: u32) -> Arc<Content<u32>> {
-        let mut buffer = Buffer::take();
+        let mut buffer = Buffer::default();
         buffer.extend(b"1234");
         Arc::new(Content::new(number, Payload::new(buffer, 0..4)))
     }

@@ -9,7 +9,7 @@ use crate::session::event::Event;
 use crate::session::{Change, Current, Ending, Facts, Genuine, Live, SessionData, Touched};
 use crate::sessions::handle::Session;
 use crate::sessions::table::{CookieAction, Outcome, Row, takes_cookie};
-use crate::token::envelope::{ACTIVITY_LEN, Frame, OVERHEAD};
+use crate::token::envelope::{ACTIVITY_TEXT, Frame, OVERHEAD};
 use crate::token::{State, base64url};
 
 impl<T: SessionData> Session<T> {
@@ -240,10 +240,9 @@ impl<T: SessionData> Session<T> {
         if row.activity == CookieAction::Send
             && let Some(expires) = lifetime.active_until(now, expires)
         {
-            const LENGTH: usize = base64url::encoded_len(ACTIVITY_LEN);
             let line = config
                 .attributes
-                .write(&config.activity_name, LENGTH, max_age(expires), |line| {
+                .write(&config.activity_name, ACTIVITY_TEXT, max_age(expires), |line| {
                     keys.activity
                         .seal_activity(id, expires, self.shared.fields.bind(), now, line)
                 })

@@ -6,13 +6,15 @@ use std::sync::Arc;
 use crate::error::Reason;
 use crate::headers::RequestFields;
 use crate::ids::{KeyId, SessionId};
+use crate::keys::ring::KeyAt;
 use crate::session::event::Event;
 use crate::session::{
     Content, Current, Facts, Genuine, Live, Opening, Payload, SessionData, SessionState, from_payload,
 };
+use crate::sessions::opened::{Kept, OpenedCache};
 use crate::sessions::{Keys, Sessions};
-use crate::token::envelope::Head;
-use crate::token::{OpenedToken, claimed_key};
+use crate::token::envelope::{Frame, Head};
+use crate::token::{Decoded, OpenedToken, claimed_key};
 
 /// Most tokens of one request on which cryptography is spent.
 const MOST_OPENED: usize = 8;
@@ -22,41 +24,57 @@ const MOST_OPENED: usize = 8;
 pub(crate) fn open<T: SessionData>(sessions: &Sessions<T>, fields: &RequestFields, now: u64) -> Opening<T> {
     let mut attempt = Attempt::default();
     let keys = sessions.keys();
-    let mut opened = Vec::new();
-    if attempt.open_tokens(sessions, &keys, fields, now, &mut opened) == 0 {
+    keys.opened.sweep(now);
+    let mut tokens = Vec::new();
+    if attempt.open_tokens(sessions, &keys, fields, now, &mut tokens) == 0 {
         return Opening::none(SessionState::Absent);
     }
     // A stable sort: of equals the first one in the header stays first.
-    opened.sort_by_key(|token| Reverse((token.frame.started, token.frame.sealed)));
-    let activity = open_activity(sessions, &keys, fields, &opened, now);
-    let mut opened = opened.into_iter();
-    while let Some(token) = opened.next() {
+    tokens.sort_by_key(|token| Reverse((token.frame().started, token.frame().sealed)));
+    let activity = open_activity(sessions, &keys, fields, &tokens, now);
+    let mut tokens = tokens.into_iter();
+    while let Some(mut token) = tokens.next() {
+        let (head, frame) = (token.head(), token.frame());
         let Head {
             session_id: id, key_id, ..
-        } = token.head;
-        let lifetime = sessions.config().lifetimes.of(token.frame.remembered);
-        let active_until = lifetime.latest_activity(now).map(|latest| {
-            let of_this = activity.iter().flatten().filter(|head| head.session_id == id);
-            let expiries = of_this.map(|head| u64::from(head.expires));
-            expiries.filter(|&expires| expires <= latest).max()
+        } = head;
+        let lifetime = sessions.config().lifetimes.of(frame.remembered);
+        let active = lifetime.latest_activity(now).map(|latest| {
+            let of_this = activity.iter().flatten().filter(|(_, head)| head.session_id == id);
+            let in_time = of_this.filter(|(_, head)| u64::from(head.expires) <= latest);
+            in_time.max_by_key(|(_, head)| head.expires)
         });
-        if active_until == Some(None) {
-            attempt.judge(id, sessions.is_guest(token.payload()));
+        if active == Some(None) {
+            attempt.judge(id, token.is_guest(sessions));
             attempt.reject(Reason::Idle, Some(id), Some(key_id));
+            keys.opened.forget(id);
             continue;
         }
-        let Some(live) = live(sessions, token, active_until.flatten(), now) else {
+        let active = active.flatten().copied();
+        let Some(content) = token.content() else {
             attempt.judge(id, false);
             attempt.reject(Reason::Payload, Some(id), Some(key_id));
             continue;
         };
-        let data = &live.content.data;
-        attempt.judge(id, !sessions.counts_as_signed_in(data));
-        if sessions.refuses(data, id, live.facts.started) {
+        attempt.judge(id, !sessions.counts_as_signed_in(&content.data));
+        if sessions.refuses(&content.data, id, frame.started.into()) {
             attempt.reject(Reason::Refused, Some(id), Some(key_id));
+            keys.opened.forget(id);
             continue;
         }
-        opened.for_each(|other| attempt.judge(other.head.session_id, sessions.is_guest(other.payload())));
+        tokens.for_each(|other| attempt.judge(other.head().session_id, other.is_guest(sessions)));
+        token.keep(&keys.opened, fields.bind(), &content, active, now);
+        let started = u64::from(frame.started);
+        let facts = Facts {
+            id,
+            started,
+            opened: now,
+            // Configured limits only shorten what a token says.
+            expires: u64::from(head.expires).min(sessions.config().lifetimes.expires(started, frame.remembered)),
+            remembered: frame.remembered,
+            active_until: active.map(|(_, head)| head.expires.into()),
+        };
+        let live = Live { content, facts };
         return attempt.into_opening(Current::Live(live), None, sessions.looked(None, now));
     }
     let (reason, id, key_id) = attempt.rejected.unwrap_or((Reason::Malformed, None, None));
@@ -64,7 +82,6 @@ pub(crate) fn open<T: SessionData>(sessions: &Sessions<T>, fields: &RequestField
     let alarms = sessions.looked(Some((reason, key_id)), now);
     attempt.into_opening(Current::None(SessionState::Rejected(reason)), Some(rejection), alarms)
 }
-
 /// The findings while cookies are opened.
 #[derive(Default)]
 struct Attempt {
@@ -115,45 +132,64 @@ impl Attempt {
     }
 
     /// Steps 1 to 7 for every session cookie. Returns how many cookies there are; `opened` gets those that open.
-    fn open_tokens<T: SessionData>(
+    fn open_tokens<'t, T: SessionData>(
         &mut self,
         sessions: &Sessions<T>,
-        keys: &Keys,
-        fields: &RequestFields,
+        keys: &Keys<T>,
+        fields: &'t RequestFields,
         now: u64,
-        opened: &mut Vec<OpenedToken>,
+        opened: &mut Vec<Token<'t, T>>,
     ) -> usize {
         let config = sessions.config();
-        let (mut count, mut screened) = (0, 0);
-        for value in fields.cookies(&config.name) {
+        let (mut count, mut decoded) = (0, 0);
+        for text in fields.cookies(&config.name) {
             count += 1;
-            let token = match keys.session.screen_session(value, config.longest_value(), now) {
-                Ok(token) => token,
+            let screened = keys.session.screen_session(text, config.longest_value(), now);
+            let found = screened.and_then(|screened| {
+                let kept = screened
+                    .session_id()
+                    .and_then(|id| keys.opened.get(id, text, fields.bind(), now));
+                match kept {
+                    Some(kept) => Ok(Found::Kept(kept)),
+                    None => screened.decode().map(Found::New),
+                }
+            });
+            let found = match found {
+                Ok(found) => found,
                 Err(reason) => {
                     // A value that is no token names no key.
                     let names_key = reason > Reason::UnknownVersion;
-                    self.reject(reason, None, names_key.then(|| claimed_key(value)).flatten());
+                    self.reject(reason, None, names_key.then(|| claimed_key(text)).flatten());
                     continue;
                 }
             };
-            screened += 1;
-            if screened > MOST_OPENED {
+            decoded += 1;
+            if decoded > MOST_OPENED {
                 // It may be as good as the ones before it, but the work for one request is bounded.
                 continue;
             }
+            let (head, token) = match found {
+                Found::Kept(kept) => (kept.head, Ok(Token::Kept(kept))),
+                Found::New(token) => {
+                    let opened = |token| Token::Opened { text, token };
+                    (token.head, keys.session.open_session(token, fields.bind()).map(opened))
+                }
+            };
             let Head {
                 session_id: id,
                 expires,
                 key_id,
-            } = token.head;
-            match keys.session.open_session(token, fields.bind()) {
+            } = head;
+            match token {
                 Ok(token) => {
-                    self.note(id, sessions.end_of(expires, Some(&token.frame), now));
-                    match sessions.judge(&token.frame, id, now) {
+                    let frame = token.frame();
+                    self.note(id, sessions.end_of(expires, Some(&frame), now));
+                    match sessions.judge(&frame, id, now) {
                         Ok(()) => opened.push(token),
                         Err(reason) => {
-                            self.judge(id, sessions.is_guest(token.payload()));
+                            self.judge(id, token.is_guest(sessions));
                             self.reject(reason, Some(id), Some(key_id));
+                            keys.opened.forget(id);
                         }
                     }
                 }
@@ -175,59 +211,123 @@ impl Attempt {
     }
 }
 
-/// Step 8: the verified activity tokens that belong to one of the opened sessions, if any of those needs one.
-fn open_activity<T: SessionData>(
-    sessions: &Sessions<T>,
-    keys: &Keys,
-    fields: &RequestFields,
-    opened: &[OpenedToken],
-    now: u64,
-) -> [Option<Head>; MOST_OPENED] {
-    let lifetimes = sessions.config().lifetimes;
-    let mut heads = [None; MOST_OPENED];
-    if opened
-        .iter()
-        .all(|token| lifetimes.of(token.frame.remembered).idle.is_none())
-    {
-        return heads;
-    }
-    let tokens = fields
-        .cookies(&sessions.config().activity_name)
-        .filter_map(|value| keys.activity.screen_activity(value, now).ok())
-        .filter(|token| {
-            opened
-                .iter()
-                .any(|session| session.head.session_id == token.head.session_id)
-        });
-    for (place, token) in heads.iter_mut().zip(tokens) {
-        *place = keys.activity.open_activity(&token, fields.bind()).ok();
-    }
-    heads
+/// A token that passed the screening.
+enum Found<'k, T> {
+    New(Decoded<KeyAt<'k>>),
+    Kept(Arc<Kept<T>>),
 }
 
-/// Step 9: the payload deserialises.
-fn live<T: SessionData>(
+/// A session token that opened: in this request, or in an earlier one.
+enum Token<'t, T> {
+    Opened { text: &'t [u8], token: OpenedToken },
+    Kept(Arc<Kept<T>>),
+}
+
+impl<T: SessionData> Token<'_, T> {
+    fn head(&self) -> Head {
+        match self {
+            Self::Opened { token, .. } => token.head,
+            Self::Kept(kept) => kept.head,
+        }
+    }
+
+    fn frame(&self) -> Frame {
+        match self {
+            Self::Opened { token, .. } => token.frame,
+            Self::Kept(kept) => kept.frame,
+        }
+    }
+
+    /// Whether the session, which is not served, is certainly a guest's.
+    fn is_guest(&self, sessions: &Sessions<T>) -> bool {
+        match self {
+            Self::Opened { token, .. } => sessions.is_guest(token.payload()),
+            Self::Kept(kept) => !sessions.counts_as_signed_in(&kept.content.data),
+        }
+    }
+
+    /// Step 9: the payload deserialises. It is taken out of the token.
+    fn content(&mut self) -> Option<Arc<Content<T>>> {
+        match self {
+            Self::Opened { token, .. } => {
+                let (buffer, range) = token.take_payload();
+                let payload = Payload::new(buffer, range);
+                let data = from_payload(payload.as_bytes())?;
+                Some(Arc::new(Content::new(data, payload)))
+            }
+            Self::Kept(kept) => Some(Arc::clone(&kept.content)),
+        }
+    }
+
+    /// Keeps what was opened in this request, for the next one.
+    fn keep(
+        self,
+        cache: &OpenedCache<T>,
+        bind: &[u8],
+        content: &Arc<Content<T>>,
+        active: Option<Verified<'_>>,
+        now: u64,
+    ) {
+        if let Self::Opened { text, token } = self
+            && cache.is_on()
+        {
+            let kept = Kept::new(text, bind, (token.head, token.frame), Arc::clone(content), now);
+            if let Some((text, head)) = active {
+                kept.set_activity(text, head);
+            }
+            cache.keep(kept);
+        }
+    }
+}
+
+/// The text and the head of a verified activity token.
+type Verified<'t> = (&'t [u8], Head);
+
+/// Step 8: the verified activity tokens that belong to one of the opened sessions, if any of those needs one.
+fn open_activity<'t, T: SessionData>(
     sessions: &Sessions<T>,
-    token: OpenedToken,
-    active_until: Option<u64>,
+    keys: &Keys<T>,
+    fields: &'t RequestFields,
+    opened: &[Token<'_, T>],
     now: u64,
-) -> Option<Live<T>> {
-    let OpenedToken { head, frame, .. } = token;
-    let (buffer, range) = token.into_payload();
-    let payload = Payload::new(buffer, range);
-    let data = from_payload(payload.as_bytes())?;
-    let content = Arc::new(Content::new(data, payload));
-    let started = u64::from(frame.started);
-    let remembered = frame.remembered;
-    // Configured limits only shorten what a token says.
-    let expires = u64::from(head.expires).min(sessions.config().lifetimes.expires(started, remembered));
-    let facts = Facts {
-        id: head.session_id,
-        started,
-        opened: now,
-        expires,
-        remembered,
-        active_until,
-    };
-    Some(Live { content, facts })
+) -> [Option<Verified<'t>>; MOST_OPENED] {
+    let lifetimes = sessions.config().lifetimes;
+    let mut verified = [None; MOST_OPENED];
+    if opened
+        .iter()
+        .all(|token| lifetimes.of(token.frame().remembered).idle.is_none())
+    {
+        return verified;
+    }
+    let mut left = verified.iter_mut();
+    for text in fields.cookies(&sessions.config().activity_name) {
+        let Ok(screened) = keys.activity.screen_activity(text, now) else {
+            continue;
+        };
+        let kept = || {
+            opened.iter().filter_map(|token| match token {
+                Token::Kept(kept) => Some(kept),
+                Token::Opened { .. } => None,
+            })
+        };
+        if let Some(head) = kept().find_map(|kept| kept.activity(text)) {
+            let Some(place) = left.next() else { break };
+            *place = Some((text, head));
+            continue;
+        }
+        let Ok(token) = screened.decode() else { continue };
+        if opened
+            .iter()
+            .any(|session| session.head().session_id == token.head.session_id)
+        {
+            let Some(place) = left.next() else { break };
+            if let Ok(head) = keys.activity.open_activity(&token, fields.bind()) {
+                *place = Some((text, head));
+                kept()
+                    .filter(|kept| kept.head.session_id == head.session_id)
+                    .for_each(|kept| kept.set_activity(text, head));
+            }
+        }
+    }
+    verified
 }

@@ -14,7 +14,7 @@ use crate::keys::day_keys::Place;
 use crate::keys::ring::KeyRing;
 use crate::time::{LEEWAY, from_seconds, now, to_seconds};
 use crate::token::envelope::{Frame, OVERHEAD};
-use crate::token::{OpenedToken, PlacedRing, State, base64url};
+use crate::token::{OpenedToken, PlacedRing, Screened, State, base64url};
 
 /// Seals bytes for one purpose under one audience, and opens them again.
 ///
@@ -206,6 +206,7 @@ impl Sealer {
         let keys = self.keys();
         let token = keys
             .screen_session(text.as_bytes(), LONGEST, now)
+            .and_then(Screened::decode)
             .map_err(OpenError::new)?;
         let token = keys.open_session(token, bind).map_err(OpenError::new)?;
         if token.frame.remembered {

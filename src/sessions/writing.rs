@@ -361,7 +361,7 @@ impl<T: SessionData> Session<T> {
     /// Serialises the data at once and reads them back. Data that do not fit, or that the next request could not read,
     /// are refused here; and the data that are lent after a write are those that the next request will read.
     fn content(&self, data: &T) -> Result<Content<T>, WriteError> {
-        let mut buffer = Buffer::take();
+        let mut buffer = Buffer::with_capacity(USUAL_PAYLOAD);
         serde_json::to_writer(&mut buffer, data).map_err(|_| WriteError::NotSerializable)?;
         let length = buffer.len();
         let payload = Payload::new(buffer, 0..length);
@@ -406,6 +406,9 @@ impl<T: SessionData> Session<T> {
         aead::fresh_id_and_salt(self.sessions().shared.random).map_err(|NoRandomness| WriteError::RandomSource)
     }
 }
+
+/// Room for a usual payload: a larger one moves while it is written.
+const USUAL_PAYLOAD: usize = 512;
 
 /// A write, and the version that it follows.
 pub(super) struct Write<'a, T> {

@@ -16,6 +16,7 @@ use crate::error::Reason;
 use crate::ids::{KeyId, SessionId};
 
 use crate::aead::TAG;
+use crate::token::base64url;
 
 /// First byte of a session token.
 pub(crate) const SESSION: u8 = 1;
@@ -36,6 +37,8 @@ pub(crate) const FRAME_HEAD: usize = 4 + 4 + 1;
 pub(crate) const OVERHEAD: usize = BODY + FRAME_HEAD + TAG;
 /// Bytes of an activity token.
 pub(crate) const ACTIVITY_LEN: usize = ACTIVITY_HEAD + CHECK_LEN;
+/// The same in characters.
+pub(crate) const ACTIVITY_TEXT: usize = base64url::encoded_len(ACTIVITY_LEN);
 
 const _: () = assert!(SESSION_HEAD == 29 && BODY == 45 && OVERHEAD == 70 && ACTIVITY_LEN == 33);
 const _: () = assert!(EXPIRES == KEY_ID + 4 && ID == EXPIRES + 4 && SALT == ID + 8 && ACTIVITY_HEAD == SALT);

@@ -100,7 +100,7 @@ struct Opened {
 }
 
 fn open(ring: &PlacedRing, text: impl AsRef<[u8]>, bind: &[u8], at: u64) -> Result<Opened, Reason> {
-    let opened = ring.open_session(ring.screen_session(text.as_ref(), 8192, at)?, bind)?;
+    let opened = ring.open_session(ring.screen_session(text.as_ref(), 8192, at)?.decode()?, bind)?;
     Ok(Opened {
         head: opened.head,
         frame: opened.frame,
@@ -109,7 +109,7 @@ fn open(ring: &PlacedRing, text: impl AsRef<[u8]>, bind: &[u8], at: u64) -> Resu
 }
 
 fn open_activity(ring: &PlacedRing, text: impl AsRef<[u8]>, bind: &[u8], at: u64) -> Result<Head, Reason> {
-    ring.open_activity(&ring.screen_activity(text.as_ref(), at)?, bind)
+    ring.open_activity(&ring.screen_activity(text.as_ref(), at)?.decode()?, bind)
 }
 
 fn placed(ring: KeyRing, name: &str, audience: &str) -> PlacedRing {
@@ -248,8 +248,7 @@ fn encode(bytes: impl AsRef<[u8]>) -> String {
 }
 
 fn decode(text: impl AsRef<[u8]>) -> Option<Vec<u8>> {
-    let mut bytes = Buffer::take();
-    base64url::decode(text.as_ref(), &mut bytes).map(|()| bytes.to_vec())
+    base64url::decode(text.as_ref()).map(|bytes| bytes.to_vec())
 }
 
 fn flipped(bytes: &[u8], bit: usize) -> String {

@@ -15,7 +15,7 @@ fn live(payload: &[u8], remembered: bool) -> Current<()> {
         remembered,
         active_until: None,
     };
-    let mut buffer = Buffer::take();
+    let mut buffer = Buffer::default();
     buffer.extend(payload);
     let content = Arc::new(Content::new((), Payload::new(buffer, 0..payload.len())));
     Current::Live(Live { content, facts })

@@ -1,0 +1,249 @@
+//! Opened sessions are kept for a while: a returning visitor sends the same cookie again, and a sealed token never
+//! changes.
+//!
+//! Only the work that depends on nothing but the token is saved: decoding, the check, decrypting, deserialising. All
+//! that can change is judged anew on each request.
+
+use std::hash::RandomState;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use quick_cache::sync::Cache;
+use quick_cache::{Lifecycle, OptionsBuilder, Weighter};
+use zeroize::Zeroizing;
+
+use crate::aead;
+use crate::ids::SessionId;
+use crate::session::Content;
+use crate::token::envelope::{ACTIVITY_TEXT, Frame, Head};
+
+/// An entry that no request used for this many seconds goes.
+const UNUSED: u64 = 60;
+/// Most shards. A sweep goes through one of them for each second that passes.
+const MOST_SHARDS: usize = 64;
+/// A shard holds a few entries of any size.
+pub(crate) const SMALLEST: usize = 64 * 1024;
+/// Most shards that one request sweeps.
+const MOST_SWEPT: u64 = 4;
+
+/// The opened sessions of one ring, at most one for each session id: a newer token of a session takes the place of the
+/// one before.
+pub(crate) struct OpenedCache<T> {
+    shards: Box<[Shard<T>]>,
+    /// The second up to which shards were swept.
+    swept: AtomicU64,
+}
+
+type Shard<T> = Cache<SessionId, Arc<Kept<T>>, ByBytes, RandomState, DropUnlocked>;
+
+/// A session as it was opened from one token.
+pub(crate) struct Kept<T> {
+    /// The text of the token, and then the value that it is bound to.
+    credential: Zeroizing<Box<[u8]>>,
+    text_length: usize,
+    pub(crate) head: Head,
+    pub(crate) frame: Frame,
+    pub(crate) content: Arc<Content<T>>,
+    /// The activity token that was verified last.
+    activity: Mutex<Option<Activity>>,
+    /// The second of the last request with this token.
+    used: AtomicU64,
+    bytes: u64,
+}
+
+/// A verified activity token, bound to the same value as the session token.
+struct Activity {
+    text: Zeroizing<[u8; ACTIVITY_TEXT]>,
+    head: Head,
+}
+
+impl<T> OpenedCache<T> {
+    /// Keeps entries of at most `bytes` bytes, by their estimate; 0 keeps none.
+    pub(crate) fn new(bytes: usize) -> Self {
+        let shards = (bytes / SMALLEST).min(MOST_SHARDS);
+        let shard = || {
+            let mut options = OptionsBuilder::new();
+            options.shards(1).weight_capacity((bytes / shards) as u64);
+            // How many evicted ids a shard remembers. They tell who comes back soon.
+            options.estimated_items_capacity(bytes / shards / 1024);
+            let options = options.build().expect("both capacities are set");
+            Cache::with_options(options, ByBytes, RandomState::new(), DropUnlocked)
+        };
+        Self {
+            shards: (0..shards).map(|_| shard()).collect(),
+            swept: AtomicU64::new(0),
+        }
+    }
+
+    /// An empty cache of the same size.
+    pub(crate) fn another(&self) -> Self {
+        let bytes = self.shards.iter().map(|shard| shard.capacity() as usize).sum();
+        Self::new(bytes)
+    }
+
+    /// Ids are random, so that their last byte spreads them.
+    fn shard(&self, id: SessionId) -> Option<&Shard<T>> {
+        let [.., last] = id.to_bytes();
+        self.shards.get(usize::from(last).checked_rem(self.shards.len())?)
+    }
+
+    /// What this very token opened to, with this `bind`, if a request used it within a minute.
+    pub(crate) fn get(&self, id: SessionId, text: &[u8], bind: &[u8], now: u64) -> Option<Arc<Kept<T>>> {
+        let kept = self.shard(id)?.get(&id)?;
+        if !kept.is_of(text, bind) {
+            return None;
+        }
+        if kept.is_unused(now) {
+            self.forget(id);
+            return None;
+        }
+        if kept.used.load(Ordering::Relaxed) != now {
+            kept.used.store(now, Ordering::Relaxed);
+        }
+        Some(kept)
+    }
+
+    pub(crate) fn keep(&self, kept: Kept<T>) {
+        let id = kept.head.session_id;
+        if let Some(shard) = self.shard(id) {
+            let mut evicted = Vec::new();
+            shard.insert_with_lifecycle(id, Arc::new(kept), &mut evicted);
+        }
+    }
+
+    /// Whether anything is ever kept.
+    pub(crate) fn is_on(&self) -> bool {
+        !self.shards.is_empty()
+    }
+
+    pub(crate) fn forget(&self, id: SessionId) {
+        if let Some(shard) = self.shard(id) {
+            shard.remove(&id);
+        }
+    }
+
+    pub(crate) fn forget_all(&self) {
+        self.shards.iter().for_each(|shard| drop_if(shard, |_| true));
+    }
+
+    /// Drops what no request used for a minute: of one shard for each second that passed since the last sweep. One
+    /// request does a little of it, so that none is slow.
+    pub(crate) fn sweep(&self, now: u64) {
+        let Some(shards) = (self.shards.len() as u64).checked_sub(1) else {
+            return;
+        };
+        let swept = self.swept.load(Ordering::Relaxed);
+        if swept == now {
+            return;
+        }
+        // A clock that was set back starts anew.
+        let from = if swept > now {
+            now
+        } else {
+            swept.max(now.saturating_sub(shards + 1))
+        };
+        let to = now.min(from + MOST_SWEPT);
+        if self
+            .swept
+            .compare_exchange(swept, to, Ordering::Relaxed, Ordering::Relaxed)
+            .is_err()
+        {
+            return;
+        }
+        for second in from..to {
+            let at = second % (shards + 1);
+            drop_if(&self.shards[at as usize], |kept| kept.is_unused(now));
+        }
+    }
+}
+
+impl<T> Kept<T> {
+    pub(crate) fn new(
+        text: &[u8],
+        bind: &[u8],
+        (head, frame): (Head, Frame),
+        content: Arc<Content<T>>,
+        now: u64,
+    ) -> Self {
+        let credential: Box<[u8]> = [text, bind].concat().into();
+        let payload = content.payload();
+        // The payload, and data that take twice as much: see docs/operating.md.
+        let bytes = ENTRY + size_of::<T>() + credential.len() + payload.room() + 3 * payload.as_bytes().len();
+        drop(payload);
+        Self {
+            credential: Zeroizing::new(credential),
+            text_length: text.len(),
+            head,
+            frame,
+            content,
+            activity: Mutex::new(None),
+            used: AtomicU64::new(now),
+            bytes: bytes as u64,
+        }
+    }
+
+    /// The time that it takes depends on the lengths alone.
+    fn is_of(&self, text: &[u8], bind: &[u8]) -> bool {
+        let (kept_text, kept_bind) = self.credential.split_at(self.text_length);
+        aead::equal(kept_text, text) & aead::equal(kept_bind, bind)
+    }
+
+    fn is_unused(&self, now: u64) -> bool {
+        now.saturating_sub(self.used.load(Ordering::Relaxed)) >= UNUSED
+    }
+
+    /// The head of this activity token, if it is the one that was verified last.
+    pub(crate) fn activity(&self, text: &[u8]) -> Option<Head> {
+        let last = self.activity.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = last.as_ref()?;
+        aead::equal(&*last.text, text).then_some(last.head)
+    }
+
+    /// Remembers a verified activity token of this session.
+    pub(crate) fn set_activity(&self, text: &[u8], head: Head) {
+        if let Ok(text) = text.try_into() {
+            let text = Zeroizing::new(text);
+            *self.activity.lock().unwrap_or_else(PoisonError::into_inner) = Some(Activity { text, head });
+        }
+    }
+}
+
+/// An estimate of the bytes of an entry beside text, payload and data: of the cache, of its parts, and of the allocator.
+const ENTRY: usize = 448;
+
+/// Removes the entries that `is_to_go` names. They are dropped once the shard is unlocked, since data may do anything
+/// when they are dropped.
+fn drop_if<T>(shard: &Shard<T>, is_to_go: impl Fn(&Kept<T>) -> bool) {
+    let gone = Mutex::new(Vec::new());
+    shard.retain(|_, kept| {
+        let goes = is_to_go(kept);
+        if goes {
+            gone.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(Arc::clone(kept));
+        }
+        !goes
+    });
+}
+
+/// Entries weigh what they take.
+#[derive(Clone)]
+struct ByBytes;
+
+impl<T> Weighter<SessionId, Arc<Kept<T>>> for ByBytes {
+    fn weight(&self, _id: &SessionId, kept: &Arc<Kept<T>>) -> u64 {
+        kept.bytes
+    }
+}
+
+/// Evicted entries are handed out, and dropped when the shard is unlocked.
+#[derive(Clone)]
+struct DropUnlocked;
+
+impl<T> Lifecycle<SessionId, Arc<Kept<T>>> for DropUnlocked {
+    type RequestState = Vec<Arc<Kept<T>>>;
+
+    fn on_evict(&self, evicted: &mut Self::RequestState, _id: SessionId, kept: Arc<Kept<T>>) {
+        evicted.push(kept);
+    }
+}
