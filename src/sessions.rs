@@ -102,11 +102,11 @@ impl<T> Keys<T> {
     }
 
     /// Another ring for the same two cookies.
-    fn with_ring(&self, ring: &Arc<KeyRing>) -> Self {
+    fn with_ring(&self, config: &Config, ring: &Arc<KeyRing>) -> Self {
         Self {
             session: self.session.with_ring(Arc::clone(ring)),
             activity: self.activity.with_ring(Arc::clone(ring)),
-            opened: self.opened.another(),
+            opened: OpenedCache::new(config.opened_cache),
         }
     }
 }
@@ -199,7 +199,7 @@ impl<T: SessionData> Sessions<T> {
         let ring = keys.into();
         let old = {
             let mut keys = self.shared.keys.write().unwrap_or_else(PoisonError::into_inner);
-            let new = Arc::new(keys.with_ring(&ring));
+            let new = Arc::new(keys.with_ring(&self.shared.config, &ring));
             std::mem::replace(&mut *keys, new)
         };
         let now = self.now();

@@ -4,6 +4,7 @@
 //! Only the work that depends on nothing but the token is saved: decoding, the check, decrypting, deserialising. All
 //! that can change is judged anew on each request.
 
+use std::cell::RefCell;
 use std::hash::RandomState;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -73,12 +74,6 @@ impl<T> OpenedCache<T> {
             shards: (0..shards).map(|_| shard()).collect(),
             swept: AtomicU64::new(0),
         }
-    }
-
-    /// An empty cache of the same size.
-    pub(crate) fn another(&self) -> Self {
-        let bytes = self.shards.iter().map(|shard| shard.capacity() as usize).sum();
-        Self::new(bytes)
     }
 
     /// Ids are random, so that their last byte spreads them.
@@ -214,13 +209,11 @@ const ENTRY: usize = 448;
 /// Removes the entries that `is_to_go` names. They are dropped once the shard is unlocked, since data may do anything
 /// when they are dropped.
 fn drop_if<T>(shard: &Shard<T>, is_to_go: impl Fn(&Kept<T>) -> bool) {
-    let gone = Mutex::new(Vec::new());
+    let gone = RefCell::new(Vec::new());
     shard.retain(|_, kept| {
         let goes = is_to_go(kept);
         if goes {
-            gone.lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(Arc::clone(kept));
+            gone.borrow_mut().push(Arc::clone(kept));
         }
         !goes
     });
