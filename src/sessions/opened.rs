@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::hash::RandomState;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -89,6 +90,7 @@ impl<T> OpenedCache<T> {
             return None;
         }
         if kept.is_unused(now) {
+            drop(kept);
             self.forget(id);
             return None;
         }
@@ -103,6 +105,7 @@ impl<T> OpenedCache<T> {
         if let Some(shard) = self.shard(id) {
             let mut evicted = Vec::new();
             shard.insert_with_lifecycle(id, Arc::new(kept), &mut evicted);
+            drop_each(evicted);
         }
     }
 
@@ -113,7 +116,7 @@ impl<T> OpenedCache<T> {
 
     pub(crate) fn forget(&self, id: SessionId) {
         if let Some(shard) = self.shard(id) {
-            shard.remove(&id);
+            drop_each(shard.remove(&id).map(|(_, kept)| kept));
         }
     }
 
@@ -124,18 +127,17 @@ impl<T> OpenedCache<T> {
     /// Drops what no request used for a minute: of one shard for each second that passed since the last sweep. One
     /// request does a little of it, so that none is slow.
     pub(crate) fn sweep(&self, now: u64) {
-        let Some(shards) = (self.shards.len() as u64).checked_sub(1) else {
-            return;
-        };
+        let shards = self.shards.len() as u64;
         let swept = self.swept.load(Ordering::Relaxed);
-        if swept == now {
+        if swept == now || shards == 0 {
             return;
         }
-        // A clock that was set back starts anew.
-        let from = if swept > now {
-            now
-        } else {
-            swept.max(now.saturating_sub(shards + 1))
+        let from = match now.checked_sub(swept) {
+            // Whole rounds that were missed are left out. The next one begins where the last one stopped, so that
+            // requests at even intervals pass over no shard.
+            Some(missed) => swept + missed.saturating_sub(shards) / shards * shards,
+            // A clock that was set back starts anew.
+            None => now,
         };
         let to = now.min(from + MOST_SWEPT);
         if self
@@ -146,9 +148,15 @@ impl<T> OpenedCache<T> {
             return;
         }
         for second in from..to {
-            let at = second % (shards + 1);
+            let at = second % shards;
             drop_if(&self.shards[at as usize], |kept| kept.is_unused(now));
         }
+    }
+}
+
+impl<T> Drop for OpenedCache<T> {
+    fn drop(&mut self) {
+        self.forget_all();
     }
 }
 
@@ -183,8 +191,9 @@ impl<T> Kept<T> {
         aead::equal(kept_text, text) & aead::equal(kept_bind, bind)
     }
 
+    /// By a clock that was set back, too.
     fn is_unused(&self, now: u64) -> bool {
-        now.saturating_sub(self.used.load(Ordering::Relaxed)) >= UNUSED
+        now.abs_diff(self.used.load(Ordering::Relaxed)) >= UNUSED
     }
 
     /// The head of this activity token, if it is the one that was verified last.
@@ -217,6 +226,15 @@ fn drop_if<T>(shard: &Shard<T>, is_to_go: impl Fn(&Kept<T>) -> bool) {
         }
         !goes
     });
+    drop_each(gone.into_inner());
+}
+
+/// Drops entries of any visitors. Data that panic when they are dropped fail no other visitor's request, and two of
+/// them do not end the process.
+fn drop_each<T>(entries: impl IntoIterator<Item = Arc<Kept<T>>>) {
+    for kept in entries {
+        _ = catch_unwind(AssertUnwindSafe(|| drop(kept)));
+    }
 }
 
 /// Entries weigh what they take.
