@@ -258,3 +258,6 @@ impl<T> Lifecycle<SessionId, Arc<Kept<T>>> for DropUnlocked {
         evicted.push(kept);
     }
 }
+
+#[cfg(test)]
+mod tests;
