@@ -7,6 +7,7 @@ pub mod http;
 
 pub use self::directory::Directory;
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::{env, fs};
@@ -60,6 +61,9 @@ impl Seen {
                 assert_eq!(event.name(), "KeysInUse", "it is the first");
                 return;
             }
+            if UNSEEN.get() {
+                return;
+            }
             events
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
@@ -71,6 +75,18 @@ impl Seen {
     pub fn take(&self) -> Vec<Event> {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+thread_local! {
+    static UNSEEN: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Does something on this thread whose events no `Seen` gets.
+pub fn unseen<R>(act: impl FnOnce() -> R) -> R {
+    UNSEEN.set(true);
+    let result = act();
+    UNSEEN.set(false);
+    result
 }
 
 /// The `Cookie` field that a browser with these cookies sends after a response with this patch.

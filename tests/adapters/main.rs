@@ -1,6 +1,9 @@
 //! The crate in its frameworks, mostly over real HTTP, and the examples.
 
-#![allow(clippy::duplicate_mod, reason = "each suite is run by both frameworks")]
+#![allow(
+    clippy::duplicate_mod,
+    reason = "each suite is run by both frameworks, the story with the cache of opened sessions and without"
+)]
 
 mod examples;
 #[cfg(any(feature = "axum", feature = "actix"))]
@@ -19,8 +22,20 @@ mod visits;
 mod on_axum {
     use crate::frameworks::axum as framework;
 
+    const OPENED_CACHE: bool = true;
+
     mod guards;
     mod middlewares;
+    mod story;
+}
+
+#[cfg(feature = "axum")]
+#[path = "suites"]
+mod on_axum_without_cache {
+    use crate::frameworks::axum as framework;
+
+    const OPENED_CACHE: bool = false;
+
     mod story;
 }
 
@@ -29,7 +44,19 @@ mod on_axum {
 mod on_actix {
     use crate::frameworks::actix as framework;
 
+    const OPENED_CACHE: bool = true;
+
     mod guards;
     mod middlewares;
+    mod story;
+}
+
+#[cfg(feature = "actix")]
+#[path = "suites"]
+mod on_actix_without_cache {
+    use crate::frameworks::actix as framework;
+
+    const OPENED_CACHE: bool = false;
+
     mod story;
 }

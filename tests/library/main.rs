@@ -1,19 +1,53 @@
 //! What the library promises, without a framework.
 
 #![allow(clippy::unwrap_used, reason = "all of this is tests")]
+#![allow(
+    clippy::duplicate_mod,
+    reason = "some suites run with the cache of opened sessions and without"
+)]
 
 mod auto_traits;
 mod config;
 mod edge;
 mod floors;
-mod guests;
 mod reload;
 mod revocation;
 mod revocation_file;
 mod security_doc;
-mod session_laws;
 mod spec;
-mod table;
 #[cfg(feature = "tracing")]
 mod tracing;
-mod weaknesses;
+
+use std::sync::Arc;
+
+use sealed_session::{Builder, KeyRing, SessionData, Sessions};
+
+/// The cache of opened sessions is as by default.
+#[path = "."]
+mod with_cache {
+    use super::*;
+
+    pub(crate) fn builder<T: SessionData>(keys: impl Into<Arc<KeyRing>>) -> Builder<T> {
+        Sessions::builder(keys)
+    }
+
+    mod guests;
+    mod session_laws;
+    mod table;
+    mod weaknesses;
+}
+
+/// Each request opens its session anew.
+#[path = "."]
+mod without_cache {
+    use super::*;
+
+    pub(crate) fn builder<T: SessionData>(keys: impl Into<Arc<KeyRing>>) -> Builder<T> {
+        Sessions::builder(keys).opened_cache(0)
+    }
+
+    mod guests;
+    mod session_laws;
+    mod table;
+    mod weaknesses;
+}

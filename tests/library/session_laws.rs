@@ -10,6 +10,7 @@ use sealed_session::testing;
 use sealed_session::{KeyRing, Lifetime, RequestFields, Session, SessionState, Sessions, WriteError};
 use serde::{Deserialize, Serialize};
 
+use super::builder;
 use testkit::{START, at, keep, key};
 
 const IDLE: u64 = 1500;
@@ -256,7 +257,7 @@ fn ring_text(keys: &[(u8, u64)], sealing: u8) -> String {
 }
 
 fn built(ring: &str) -> Sessions<Data> {
-    Sessions::builder(KeyRing::parse(ring).unwrap())
+    builder(KeyRing::parse(ring).unwrap())
         .lifetime(Lifetime::absolute(Duration::from_secs(ABSOLUTE)).idle(Duration::from_secs(IDLE)))
         .remembered(
             Lifetime::absolute(Duration::from_secs(REMEMBERED_ABSOLUTE)).idle(Duration::from_secs(REMEMBERED_IDLE)),
@@ -516,7 +517,7 @@ fn life(steps: &[(Act, u64)]) -> Vec<End> {
 }
 
 proptest! {
-    #![proptest_config(Config { failure_persistence: None, cases: 200, ..Config::default() })]
+    #![proptest_config(Config { failure_persistence: None, cases: 100, ..Config::default() })]
 
     #[test]
     fn one_browser_sees_what_the_model_says(steps in vec(steps(), 1..100)) {

@@ -15,7 +15,8 @@ use sealed_session::{
 };
 use serde::{Deserialize, Serialize};
 
-use testkit::{DAY, START, Seen, after, answered, key, ring};
+use super::builder;
+use testkit::{DAY, START, Seen, after, answered, key, ring, unseen};
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Login {
@@ -94,7 +95,7 @@ struct App {
 
 fn app_with(configure: impl FnOnce(Builder<Login>) -> Builder<Login>) -> App {
     let seen = Seen::default();
-    let builder = Sessions::builder(ring())
+    let builder = builder(ring())
         .remembered(Lifetime::absolute(days(90)).idle(days(14)))
         .clock(|| after(0))
         .observer(seen.observer());
@@ -116,10 +117,10 @@ fn days(days: u64) -> Duration {
     Duration::from_secs(days * DAY)
 }
 
-/// One request and its response.
+/// One request and its response. Another request with the same fields came just before.
 struct Visit<'a> {
     app: &'a App,
-    fields: RequestFields,
+    fields: [RequestFields; 2],
     after: u64,
     status: u16,
     before: Lines<'a>,
@@ -132,9 +133,10 @@ impl App {
     }
 
     fn visit_with(&self, cookies: impl Into<String>, after: u64) -> Visit<'_> {
+        let cookies = cookies.into();
         Visit {
             app: self,
-            fields: RequestFields::from_cookies([cookies.into()]),
+            fields: [(); 2].map(|()| RequestFields::from_cookies([cookies.clone()])),
             after,
             status: 200,
             before: BEFORE,
@@ -151,9 +153,9 @@ impl<'a> Visit<'a> {
         Self { before, ..self }
     }
 
-    fn with(self, change: impl FnOnce(RequestFields) -> RequestFields) -> Self {
+    fn with(self, change: impl Fn(RequestFields) -> RequestFields) -> Self {
         Self {
-            fields: change(self.fields),
+            fields: self.fields.map(change),
             ..self
         }
     }
@@ -161,7 +163,10 @@ impl<'a> Visit<'a> {
     /// Serves the request, and compares the header block with these lines and cookies.
     #[track_caller]
     fn gives(self, act: impl FnOnce(&mut Session<Login>), lines: Lines, cookies: &[&str]) {
-        let mut session = self.app.sessions.load_at(self.fields, after(self.after));
+        let [before, mut session] = self
+            .fields
+            .map(|fields| self.app.sessions.load_at(fields, after(self.after)));
+        unseen(|| _ = before.peek());
         act(&mut session);
         let mut headers = owned(self.before);
         session.finish(self.status, &mut headers);
@@ -286,10 +291,10 @@ fn a_read_of_a_dead_session_makes_the_response_private() {
     let altered = if session.ends_with('A') { "Q" } else { "A" };
     let altered = format!("{}{altered}; {activity}", &session[..session.len() - 1]);
     assert_dead(&app, &altered, 0, Reason::Damaged);
-    let stranger = Sessions::builder(KeyRing::new(key(2))).build().unwrap();
+    let stranger = builder(KeyRing::new(key(2))).build().unwrap();
     let strange = stranger.cookie_for_at(login(7), after(0)).unwrap();
     assert_dead(&app, &strange, 0, Reason::UnknownKey);
-    let neighbour = Sessions::builder(ring()).audience("blog").build().unwrap();
+    let neighbour = builder(ring()).audience("blog").build().unwrap();
     let strange = neighbour.cookie_for_at(login(7), after(0)).unwrap();
     assert_dead(&app, &strange, 0, Reason::NotOurs);
 }
@@ -309,9 +314,9 @@ fn of_several_refused_cookies_the_reason_is_that_of_the_one_that_got_furthest() 
             .load_at(RequestFields::from_cookies([cookies.to_owned()]), after(now));
         session.id().unwrap()
     };
-    let stranger = Sessions::builder(KeyRing::new(key(2))).build().unwrap();
-    let neighbour = Sessions::builder(ring()).audience("blog").build().unwrap();
-    let other_type = Sessions::builder(ring()).build().unwrap();
+    let stranger = builder(KeyRing::new(key(2))).build().unwrap();
+    let neighbour = builder(ring()).audience("blog").build().unwrap();
+    let other_type = builder(ring()).build().unwrap();
     let whole = at_now(&app.sessions, 7);
     let (session, _activity) = whole.split_once("; ").unwrap();
     let damaged = format!("{}AAAAAAAA", &session[..session.len() - 8]);

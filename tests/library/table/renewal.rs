@@ -5,8 +5,7 @@ use super::*;
 /// A read renews from so many seconds after the start on, and not one second earlier.
 #[track_caller]
 fn assert_renews_from(idle: u64, threshold: u64) {
-    let app =
-        app_with(|_| Sessions::builder(ring()).lifetime(Lifetime::absolute(days(400)).idle(Duration::from_secs(idle))));
+    let app = app_with(|_| builder(ring()).lifetime(Lifetime::absolute(days(400)).idle(Duration::from_secs(idle))));
     let read = |session: &mut Session<Login>| assert!(session.get().is_some());
     app.visit(threshold - 1).gives(read, PRIVATE, &[]);
     app.visit(threshold)
@@ -30,16 +29,16 @@ fn renewal_is_due_after_a_tenth_of_the_idle_timeout_within_bounds() {
 
 #[test]
 fn renewal_does_not_go_beyond_the_absolute_timeout() {
-    let app = app_with(|_| Sessions::builder(ring()).lifetime(Lifetime::absolute(Duration::from_secs(2000))));
+    let app = app_with(|_| builder(ring()).lifetime(Lifetime::absolute(Duration::from_secs(2000))));
     let read = |session: &mut Session<Login>| assert!(session.get().is_some());
     app.visit(179).gives(read, PRIVATE, &[]);
     app.visit(1000).gives(read, PRIVATE, &[&activity(2000)]);
     // The last renewal is due however short its step is: a session in use lasts until its absolute timeout.
-    let app = app_with(|_| Sessions::builder(ring()).lifetime(Lifetime::absolute(Duration::from_secs(1979))));
+    let app = app_with(|_| builder(ring()).lifetime(Lifetime::absolute(Duration::from_secs(1979))));
     app.visit(178).gives(read, PRIVATE, &[]);
     app.visit(179).gives(read, PRIVATE, &[&activity(1979)]);
     app.visit(1799).gives(read, PRIVATE, &[&activity(1979)]);
-    let app = app_with(|_| Sessions::builder(ring()).lifetime(Lifetime::absolute(Duration::from_secs(1800))));
+    let app = app_with(|_| builder(ring()).lifetime(Lifetime::absolute(Duration::from_secs(1800))));
     app.visit(1799).gives(read, PRIVATE, &[]);
 }
 

@@ -80,7 +80,7 @@ fn a_refused_write_counts_as_a_read() {
     };
     app.visit_with("__Host-id=x", 60).gives(refused, PRIVATE, &[]);
     app.visit_with("", 60).gives(refused, VARIED, &[]);
-    let plain = app_with(|_| Sessions::builder(ring()));
+    let plain = app_with(|_| builder(ring()));
     plain.visit(60).gives(
         |session| assert_eq!(session.remember(true), Err(WriteError::RememberOff)),
         PRIVATE,
@@ -230,7 +230,7 @@ fn a_started_session_sends_both_cookies() {
 
 #[test]
 fn without_an_idle_timeout_there_is_no_second_cookie() {
-    let app = app_with(|_| Sessions::builder(ring()).lifetime(Lifetime::default().without_idle()));
+    let app = app_with(|_| builder(ring()).lifetime(Lifetime::default().without_idle()));
     assert!(!app.cookies.contains("-seen"));
     app.visit_with("", 0)
         .gives(|session| session.start(login(9)).unwrap(), NO_STORE, &[NEW_SESSION]);

@@ -24,7 +24,7 @@ const FITS: usize = 2995 - r#"{"items":"","note":"short"}"#.len();
 
 #[test]
 fn the_largest_session_fills_name_and_value_to_4096_bytes() {
-    let sessions = Sessions::<Basket>::builder(ring()).build().unwrap();
+    let sessions = builder::<Basket>(ring()).build().unwrap();
     let mut session = sessions.load_at(RequestFields::default(), after(0));
     session.start(Basket::of(FITS)).unwrap();
     let cookies = answered("", &session.finish_patch(200));
@@ -39,10 +39,7 @@ fn the_largest_session_fills_name_and_value_to_4096_bytes() {
 #[test]
 fn a_silent_drop_above_4096_bytes_cannot_happen_one_byte_more_is_refused_with_both_numbers() {
     let seen = Seen::default();
-    let sessions = Sessions::<Basket>::builder(ring())
-        .observer(seen.observer())
-        .build()
-        .unwrap();
+    let sessions = builder::<Basket>(ring()).observer(seen.observer()).build().unwrap();
     let mut session = sessions.load_at(RequestFields::default(), after(0));
     session.start(Basket::of(3)).unwrap();
     let id = session.id();
@@ -81,7 +78,7 @@ fn a_silent_drop_above_4096_bytes_cannot_happen_one_byte_more_is_refused_with_bo
 
 #[test]
 fn padding_counts() {
-    let sessions = Sessions::<Basket>::builder(ring()).pad_to(1000).build().unwrap();
+    let sessions = builder::<Basket>(ring()).pad_to(1000).build().unwrap();
     let mut session = sessions.load_at(RequestFields::default(), after(0));
     let frame = r#"{"items":"","note":"short"}"#.len();
     session.start(Basket::of(2000 - frame)).unwrap();
@@ -123,7 +120,7 @@ struct Roles {
 
 #[test]
 fn data_that_the_next_request_could_not_read_is_refused_whatever_its_size() {
-    let sessions = Sessions::<Roles>::builder(ring()).build().unwrap();
+    let sessions = builder::<Roles>(ring()).build().unwrap();
     let mut session = sessions.load_at(RequestFields::default(), after(0));
     for user in [0, u64::MAX] {
         let roles = Vec::new();
@@ -146,7 +143,7 @@ fn data_that_the_next_request_could_not_read_is_refused_whatever_its_size() {
 
 #[test]
 fn after_a_write_the_session_is_what_the_next_request_reads() {
-    let sessions = Sessions::<Roles>::builder(ring()).build().unwrap();
+    let sessions = builder::<Roles>(ring()).build().unwrap();
     let mut session = sessions.load_at(RequestFields::default(), after(0));
     let roles = || vec!["admin".to_owned()];
     session
@@ -188,7 +185,7 @@ fn a_hundred_thousand_writes_in_one_request_are_as_cheap_each_as_one() {
 
 #[test]
 fn a_number_that_would_be_null_is_refused_at_the_write() {
-    let sessions = Sessions::<Position>::builder(ring()).build().unwrap();
+    let sessions = builder::<Position>(ring()).build().unwrap();
     let mut session = sessions.load_at(RequestFields::default(), after(0));
     session.start(Position { height: 1.5 }).unwrap();
     for height in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
@@ -222,7 +219,7 @@ impl Serialize for Fragile {
 
 #[test]
 fn a_serialiser_that_fails_halfway_leaves_the_session_as_it_was() {
-    let sessions = Sessions::<Fragile>::builder(ring()).build().unwrap();
+    let sessions = builder::<Fragile>(ring()).build().unwrap();
     let whole = |first| Fragile { first, breaks: false };
     let cookies = sessions.cookie_for_at(whole(1), after(0)).unwrap();
     let mut session = sessions.load_at(RequestFields::from_cookies([cookies.clone()]), after(0));

@@ -65,7 +65,7 @@ fn the_key_with_the_role_seal_seals_whatever_the_order() {
     ];
     for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
         let text = order.map(|index| entries[index].clone()).join("\n");
-        let sessions = Sessions::builder(KeyRing::parse(&text).unwrap()).build().unwrap();
+        let sessions = builder(KeyRing::parse(&text).unwrap()).build().unwrap();
         let cookies = sessions.cookie_for_at(SEVEN, after(0)).unwrap();
         let (token, activity) = tokens(&cookies);
         for token in [token, activity] {
@@ -73,7 +73,7 @@ fn the_key_with_the_role_seal_seals_whatever_the_order() {
         }
         assert_state(&sessions, &cookies, 0, SessionState::Valid);
         for other in [1, 3] {
-            let elsewhere = Sessions::builder(KeyRing::new(key(other))).build().unwrap();
+            let elsewhere = builder(KeyRing::new(key(other))).build().unwrap();
             let cookies = elsewhere.cookie_for_at(SEVEN, after(0)).unwrap();
             assert_state(&sessions, &cookies, 0, SessionState::Valid);
             let mut session = load(&sessions, &cookies, 0);
@@ -93,7 +93,7 @@ fn the_key_with_the_role_seal_seals_whatever_the_order() {
 // ---- time
 
 fn with_absolute(seconds: u64) -> Sessions<Login> {
-    Sessions::builder(ring())
+    builder(ring())
         .lifetime(Lifetime::absolute(Duration::from_secs(seconds)).without_idle())
         .build()
         .unwrap()
@@ -132,7 +132,7 @@ fn a_shorter_configured_timeout_shortens_what_is_sealed() {
 #[test]
 fn a_shorter_configured_idle_timeout_shortens_what_is_sealed() {
     let idle = |seconds| {
-        let builder = Sessions::builder(ring()).lifetime(Lifetime::default().idle(Duration::from_secs(seconds)));
+        let builder = builder(ring()).lifetime(Lifetime::default().idle(Duration::from_secs(seconds)));
         builder.build().unwrap()
     };
     let cookies = idle(10_000).cookie_for_at(SEVEN, after(0)).unwrap();
@@ -219,7 +219,7 @@ fn a_magic_link_is_no_session() {
     let link = links
         .seal_at(br#"{"user":7}"#, Duration::from_secs(1000), after(0))
         .unwrap();
-    let sessions = Sessions::<Login>::builder(ring())
+    let sessions = builder::<Login>(ring())
         .lifetime(Lifetime::default().without_idle())
         .build()
         .unwrap();

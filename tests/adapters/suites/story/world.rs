@@ -10,6 +10,7 @@ use testkit::Seen;
 use testkit::http::{Answer, Asks as _, Wire};
 use tokio::sync::{mpsc, oneshot};
 
+use super::super::OPENED_CACHE;
 use super::super::framework::{self, Middleware, Server};
 use super::{DAY, START};
 use crate::frameworks::{Broken, Reply, State, Word};
@@ -251,7 +252,11 @@ impl World {
     pub(super) async fn with(clock: &Browser, keys: KeyRing) -> Self {
         let seen = Seen::default();
         let key_id = keys.sealing_key_at(clock.now());
-        let sessions = Sessions::builder(keys)
+        let mut builder = Sessions::builder(keys);
+        if !OPENED_CACHE {
+            builder = builder.opened_cache(0);
+        }
+        let sessions = builder
             .audience("story")
             .remembered(Lifetime::absolute(seconds(90 * DAY)).idle(seconds(14 * DAY)))
             .clock(clock.clock())
