@@ -11,7 +11,6 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::*;
-use crate::buffer::Buffer;
 use crate::keys::key::Key;
 use crate::session::lifetime::Lifetime;
 use crate::session::{SessionState, Updated};

@@ -478,3 +478,22 @@ fn the_name_of_the_session_cookie_is_known() {
     assert_eq!(builder().build().unwrap().cookie_name(), "__Host-id");
     assert_eq!(builder().cookie_name("shop").build().unwrap().cookie_name(), "shop");
 }
+
+#[test]
+fn the_cache_of_opened_sessions_takes_64_kib_or_more_or_nothing() {
+    for bytes in [1, 8, 65_535] {
+        refused(
+            builder().opened_cache(bytes),
+            &["`opened_cache` takes at least 65536 bytes", "or 0"],
+        );
+    }
+    for bytes in [0, 65_536, 65_537, 1 << 40, usize::MAX] {
+        let sessions = builder().opened_cache(bytes).build().unwrap();
+        let cookies = sessions.cookie_for_at(Login { user: 7 }, after(0)).unwrap();
+        for _ in 0..2 {
+            let fields = RequestFields::from_cookies([cookies.clone()]);
+            let session = sessions.load_at(fields, after(1));
+            assert_eq!(session.get().map(|login| login.user), Some(7));
+        }
+    }
+}

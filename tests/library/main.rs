@@ -10,6 +10,7 @@ mod auto_traits;
 mod config;
 mod edge;
 mod floors;
+mod opened_cache;
 mod reload;
 mod revocation;
 mod revocation_file;
