@@ -25,8 +25,10 @@ fn at(seconds: i64) -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp(NOW + seconds).expect("a time")
 }
 
-fn sessions(with_idle: bool) -> Sessions<Visit> {
-    let builder = Sessions::builder(KeyRing::new(Key::parse(KEY).expect("a key"))).audience("bench");
+fn sessions(with_idle: bool, opened_cache: usize) -> Sessions<Visit> {
+    let builder = Sessions::builder(KeyRing::new(Key::parse(KEY).expect("a key")))
+        .audience("bench")
+        .opened_cache(opened_cache);
     let builder = if with_idle {
         builder
     } else {
@@ -48,8 +50,9 @@ fn main() {
     let count: u32 = count.parse().expect("a number");
     let (operation, size) = operation.split_once('/').expect("OPERATION/SIZE");
     let size: usize = size.parse().expect("a number");
-    let with_idle = sessions(true);
-    let without_idle = sessions(false);
+    let with_idle = sessions(true, 0);
+    let without_idle = sessions(false, 0);
+    let with_cache = sessions(true, 1 << 20);
     let data = visit(size);
     let cookie = with_idle.cookie_for_at(data.clone(), at(0)).expect("it fits");
     let token = cookie.split("; ").next().expect("a session cookie").to_owned();
@@ -69,6 +72,7 @@ fn main() {
         let found = match operation {
             "open" => read(&without_idle, &token, 60),
             "open-with-activity" => read(&with_idle, &cookie, 60),
+            "open-seen" => read(&with_cache, &cookie, 60),
             "reject-flipped-bit" => !read(&without_idle, &altered(80), 60),
             "reject-expired" => !read(&without_idle, &token, 13 * 3600),
             "reject-unknown-key" => !read(&without_idle, &altered(3), 60),
@@ -90,7 +94,7 @@ fn main() {
             "bare-reject-flipped-bit" => bare.decodes(altered(80)) && bare.hmacs(2) && !bare.decrypts(),
             "bare-reject-expired" => bare.decodes(token.clone()),
             "bare-reject-unknown-key" => bare.decodes(altered(3)),
-            "bare-untouched" => !black_box(cookie.clone()).is_empty(),
+            "bare-untouched" | "bare-open-seen" => !black_box(cookie.clone()).is_empty(),
             "bare-start" => bare.seals(&data.clone(), true),
             "bare-update" => bare.opens(cookie.clone(), true) && bare.reads() && bare.seals(&data, false),
             other => panic!("no operation {other}"),

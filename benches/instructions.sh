@@ -16,8 +16,8 @@ budget=benches/instructions.budget
 short=100 long=300
 operations=()
 for size in 60 250 1024 2980; do # a cookie holds at most 2995 bytes
-  operations+=("open/$size" "open-with-activity/$size" "reject-flipped-bit/$size" "reject-unknown-key/$size")
-  operations+=("reject-expired/$size" "untouched/$size" "start/$size" "update/$size")
+  operations+=("open/$size" "open-with-activity/$size" "open-seen/$size" "reject-flipped-bit/$size")
+  operations+=("reject-unknown-key/$size" "reject-expired/$size" "untouched/$size" "start/$size" "update/$size")
 done
 
 command -v valgrind >/dev/null || { echo "valgrind is missing; install it (Debian: apt-get install valgrind)" >&2; exit 2; }

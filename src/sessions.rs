@@ -457,6 +457,10 @@ impl<T: SessionData> Sessions<T> {
 }
 
 impl<T> Sessions<T> {
+    fn has_observer(&self) -> bool {
+        self.shared.observer.is_some()
+    }
+
     pub(crate) fn observe(&self, event: &Event) {
         if let Some(observer) = &self.shared.observer {
             observer.event(event);

@@ -30,10 +30,10 @@ pub(crate) struct PlacedRing {
     lives_until: Box<[AtomicU32]>,
 }
 
-/// A token whose first twelve characters passed (steps 2 to 4 of opening). It is not decoded yet.
+/// A token whose head passed (steps 2 to 4 of opening). It is not decoded yet.
 pub(crate) struct Screened<'t, K> {
     text: &'t [u8],
-    kind: Kind,
+    pub(crate) head: Head,
     key: K,
 }
 
@@ -278,55 +278,47 @@ fn screen<K>(
         return Err(Reason::Malformed);
     }
     match screen_claims(text, now, kind, find) {
-        Ok(key) => Ok(Screened { text, kind, key }),
+        Ok((head, key)) => Ok(Screened { text, head, key }),
         Err(reason) if base64url::is_canonical(text) => Err(reason),
         Err(_) => Err(Reason::Malformed),
     }
 }
 
 impl<K> Screened<'_, K> {
-    /// The session to which the token claims to belong, if that part of the text can be read.
-    pub(crate) fn session_id(&self) -> Option<SessionId> {
-        let (bytes, _) = base64url::decode_short::<9>(self.text.get(12..24)?)?;
-        bytes.first_chunk().copied().map(SessionId)
-    }
-
-    /// The spelling of the whole token, and its head.
+    /// The spelling of the whole token.
     pub(crate) fn decode(self) -> Result<Decoded<K>, Reason> {
-        let Self { text, kind, key } = self;
+        let Self { text, head, key } = self;
         let bytes = base64url::decode(text).ok_or(Reason::Malformed)?;
-        let head = kind.parse(&bytes)?;
         Ok(Decoded { bytes, head, key })
     }
 }
 
-/// Steps 2 to 4 on the first 12 characters, which spell version, key id and expiry. So a stranger's token or an
-/// expired token is told apart from ours at the same cost, however long it is.
+/// Steps 2 to 4 on the first characters, which spell the head. So a stranger's token or an expired token is told apart
+/// from ours at the same cost, however long it is.
 fn screen_claims<K>(
     text: &[u8],
     now: u64,
     kind: Kind,
     find: impl FnOnce(KeyId, u32) -> Option<K>,
-) -> Result<K, Reason> {
-    let start = text.get(..12).unwrap_or(text);
-    let (start, length) = base64url::decode_short::<9>(start).ok_or(Reason::Malformed)?;
+) -> Result<(Head, K), Reason> {
     // 2. the first byte, the length
-    kind.check_length(&start[..length], base64url::decoded_len(text.len()))?;
-    let (key_id, expires) = Head::parse_start(&start);
+    let head = claimed_head(text, kind)?;
+    let expires = u64::from(head.expires);
     // 3. now < expires <= now + 400 days + 5 minutes
-    if u64::from(expires) <= now {
+    if expires <= now {
         return Err(Reason::Expired);
     }
-    if u64::from(expires) > now.saturating_add(LONGEST_LIFE + LEEWAY) {
+    if expires > now.saturating_add(LONGEST_LIFE + LEEWAY) {
         return Err(Reason::ExpiresTooFar);
     }
-    find(key_id, day_of(expires)).ok_or(Reason::UnknownKey)
+    let key = find(head.key_id, day_of(head.expires)).ok_or(Reason::UnknownKey)?;
+    Ok((head, key))
 }
 
-/// The key that a session token names. Nothing is checked.
-pub(crate) fn claimed_key(text: &[u8]) -> Option<KeyId> {
-    let (start, _) = base64url::decode_short::<9>(text.get(..12)?)?;
-    Some(Head::parse_start(&start).0)
+/// The head that a token of this kind claims to have. The rest of its text is not looked at.
+pub(crate) fn claimed_head(text: &[u8], kind: Kind) -> Result<Head, Reason> {
+    let start = base64url::decode_start(text).ok_or(Reason::Malformed)?;
+    kind.parse(&start, base64url::decoded_len(text.len()))
 }
 
 /// Steps 1 to 5 with the check keys of single days: returns the head of a session or activity token that a key holder
@@ -381,10 +373,12 @@ impl Claims {
     /// # Errors
     /// [`Reason::Malformed`] or [`Reason::UnknownVersion`].
     pub fn parse(token: &str) -> Result<Self, Reason> {
-        let bytes = base64url::decode(token.as_bytes()).ok_or(Reason::Malformed)?;
-        let is_activity = bytes.first() == Some(&envelope::ACTIVITY);
+        let text = token.as_bytes();
+        let start = base64url::decode_start(text).filter(|_| base64url::is_canonical(text));
+        let start = start.ok_or(Reason::Malformed)?;
+        let is_activity = start[0] == envelope::ACTIVITY;
         let kind = if is_activity { Kind::Activity } else { Kind::Session };
-        let head = kind.parse(&bytes)?;
+        let head = kind.parse(&start, base64url::decoded_len(text.len()))?;
         Ok(Self {
             is_activity,
             key_id: head.key_id,

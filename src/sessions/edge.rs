@@ -18,9 +18,9 @@ use crate::session::SessionData;
 use crate::session::lifetime::Timeouts;
 use crate::sessions::Sessions;
 use crate::time::{DAY, from_seconds, to_seconds};
+use crate::token;
 pub use crate::token::Claims;
-use crate::token::envelope::{self, Kind};
-use crate::token::{self, base64url};
+use crate::token::envelope::{ACTIVITY_TEXT, Kind};
 
 /// The rights that day keys give to an edge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -271,14 +271,14 @@ impl Checker {
         if !self.needs_activity {
             return None;
         }
-        let longest = base64url::encoded_len(envelope::ACTIVITY_LEN);
+        let claimed = |text| token::claimed_head(text, Kind::Activity);
         let activity_key = |id, day| self.keys.get(&(id, day)).and_then(|keys| keys.activity.as_ref());
         fields
             .cookies(&self.activity_name)
             // As on a server: tokens that claim to be of another session are skipped, or eight of them would hide the
             // right one.
-            .filter(|value| value.len() == longest && claims(value, id))
-            .map(|value| token::check_head(value, Kind::Activity, longest, fields.bind(), now, activity_key))
+            .filter(|value| claimed(value).is_ok_and(|head| head.session_id == id))
+            .map(|value| token::check_head(value, Kind::Activity, ACTIVITY_TEXT, fields.bind(), now, activity_key))
             .filter(|head| !head.is_err_and(Reason::is_claim))
             .take(MOST_CHECKED as usize)
             .filter_map(Result::ok)
@@ -320,13 +320,6 @@ fn parse_entry(entry: &Value) -> Option<((KeyId, u32), CheckKeys)> {
 /// Whether these timeouts have no idle one.
 fn lacks_idle(timeouts: &Value) -> bool {
     timeouts.get("idle").is_some_and(Value::is_null)
-}
-
-/// Whether this text claims to be an activity token of this session.
-fn claims(text: &[u8], id: SessionId) -> bool {
-    base64url::decode_short::<{ envelope::ACTIVITY_LEN }>(text)
-        .and_then(|(bytes, length)| Kind::Activity.parse(&bytes[..length]).ok())
-        .is_some_and(|head| head.session_id == id)
 }
 
 /// JSON with keys in it: its texts are cleared when it is dropped.

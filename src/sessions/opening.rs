@@ -13,8 +13,8 @@ use crate::session::{
 };
 use crate::sessions::opened::{Kept, OpenedCache};
 use crate::sessions::{Keys, Sessions};
-use crate::token::envelope::{Frame, Head};
-use crate::token::{Decoded, OpenedToken, claimed_key};
+use crate::token::envelope::{Frame, Head, Kind};
+use crate::token::{Decoded, OpenedToken, claimed_head};
 
 /// Most tokens of one request on which cryptography is spent.
 const MOST_OPENED: usize = 8;
@@ -146,10 +146,7 @@ impl Attempt {
             count += 1;
             let screened = keys.session.screen_session(text, config.longest_value(), now);
             let found = screened.and_then(|screened| {
-                let kept = screened
-                    .session_id()
-                    .and_then(|id| keys.opened.get(id, text, fields.bind(), now));
-                match kept {
+                match keys.opened.get(screened.head.session_id, text, fields.bind(), now) {
                     Some(kept) => Ok(Found::Kept(kept)),
                     None => screened.decode().map(Found::New),
                 }
@@ -158,8 +155,9 @@ impl Attempt {
                 Ok(found) => found,
                 Err(reason) => {
                     // A value that is no token names no key.
-                    let names_key = reason > Reason::UnknownVersion;
-                    self.reject(reason, None, names_key.then(|| claimed_key(text)).flatten());
+                    let names_key = reason > Reason::UnknownVersion && sessions.has_observer();
+                    let claimed = names_key.then(|| claimed_head(text, Kind::Session).ok()).flatten();
+                    self.reject(reason, None, claimed.map(|head| head.key_id));
                     continue;
                 }
             };

@@ -16,7 +16,7 @@ use crate::error::Reason;
 use crate::ids::{KeyId, SessionId};
 
 use crate::aead::TAG;
-use crate::token::base64url;
+use crate::token::base64url::{self, START};
 
 /// First byte of a session token.
 pub(crate) const SESSION: u8 = 1;
@@ -55,19 +55,14 @@ pub(crate) struct Head {
 }
 
 impl Head {
-    /// Reads the head; `bytes` has at least the length of an activity head.
-    fn parse(bytes: &[u8]) -> Option<Self> {
-        Some(Self {
-            key_id: KeyId(array(bytes, KEY_ID)?),
-            expires: u32::from_be_bytes(array(bytes, EXPIRES)?),
-            session_id: SessionId(array(bytes, ID)?),
-        })
-    }
-
-    /// Key id and expiry, which are in the first nine bytes.
-    pub(crate) fn parse_start(bytes: &[u8; ID]) -> (KeyId, u32) {
-        let [_, key_id @ .., a, b, c, d] = *bytes;
-        (KeyId(key_id), u32::from_be_bytes([a, b, c, d]))
+    /// Reads the head of a token that starts with these bytes.
+    fn parse(start: &[u8; START]) -> Self {
+        let [_, k0, k1, k2, k3, e0, e1, e2, e3, id @ .., _] = *start;
+        Self {
+            key_id: KeyId([k0, k1, k2, k3]),
+            expires: u32::from_be_bytes([e0, e1, e2, e3]),
+            session_id: SessionId(id),
+        }
     }
 
     fn write(&self, version: u8) -> [u8; ACTIVITY_HEAD] {
@@ -107,24 +102,20 @@ impl Kind {
         }
     }
 
-    /// Step 2 of opening, for a token of `length` bytes that starts with `start`. A session token has the first byte 1
-    /// and at least 70 bytes; an activity token has the first byte 2 and exactly 33 bytes.
-    pub(crate) fn check_length(self, start: &[u8], length: usize) -> Result<(), Reason> {
+    /// Step 2 of opening, for a token of `length` bytes that starts with `start`, and its head. A session token has the
+    /// first byte 1 and at least 70 bytes; an activity token has the first byte 2 and exactly 33 bytes.
+    pub(crate) fn parse(self, start: &[u8; START], length: usize) -> Result<Head, Reason> {
         let (version, fits) = match self {
             Self::Session => (SESSION, length >= OVERHEAD),
             Self::Activity => (ACTIVITY, length == ACTIVITY_LEN),
         };
-        match start.first() {
-            Some(&first) if first != version => Err(Reason::UnknownVersion),
-            Some(_) if fits => Ok(()),
-            _ => Err(Reason::Malformed),
+        if fits && start[0] == version {
+            Ok(Head::parse(start))
+        } else if length == 0 || start[0] == version {
+            Err(Reason::Malformed)
+        } else {
+            Err(Reason::UnknownVersion)
         }
-    }
-
-    /// Step 2 for a whole token, and its head.
-    pub(crate) fn parse(self, bytes: &[u8]) -> Result<Head, Reason> {
-        self.check_length(bytes, bytes.len())?;
-        Head::parse(bytes).ok_or(Reason::Malformed)
     }
 }
 
@@ -181,22 +172,29 @@ mod tests {
         let mut session = HEAD.write_session(&[7; 12]).to_vec();
         assert_eq!(&session[..17], &[1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 9, 9, 9, 9, 9]);
         session.resize(OVERHEAD, 0);
-        assert_eq!(Kind::Session.parse(&session), Ok(HEAD));
+        assert_eq!(parse(Kind::Session, &session), Ok(HEAD));
         let mut activity = HEAD.write_activity().to_vec();
         activity.resize(ACTIVITY_LEN, 0);
-        assert_eq!(Kind::Activity.parse(&activity), Ok(HEAD));
+        assert_eq!(parse(Kind::Activity, &activity), Ok(HEAD));
+    }
+
+    /// As `decode_start` gives it: zeros follow a short token.
+    fn parse(kind: Kind, bytes: &[u8]) -> Result<Head, Reason> {
+        let mut start = [0; START];
+        start.iter_mut().zip(bytes).for_each(|(start, byte)| *start = *byte);
+        kind.parse(&start, bytes.len())
     }
 
     #[test]
     fn short_and_foreign_heads_are_refused_by_name() {
-        assert_eq!(Kind::Session.parse(&[]), Err(Reason::Malformed));
-        assert_eq!(Kind::Session.parse(&[1; 69]), Err(Reason::Malformed));
-        assert_eq!(Kind::Session.parse(&[2; 70]), Err(Reason::UnknownVersion));
-        assert_eq!(Kind::Session.parse(&[9]), Err(Reason::UnknownVersion));
-        assert_eq!(Kind::Activity.parse(&[]), Err(Reason::Malformed));
-        assert_eq!(Kind::Activity.parse(&[2; 32]), Err(Reason::Malformed));
-        assert_eq!(Kind::Activity.parse(&[2; 34]), Err(Reason::Malformed));
-        assert_eq!(Kind::Activity.parse(&[1; 33]), Err(Reason::UnknownVersion));
+        assert_eq!(parse(Kind::Session, &[]), Err(Reason::Malformed));
+        assert_eq!(parse(Kind::Session, &[1; 69]), Err(Reason::Malformed));
+        assert_eq!(parse(Kind::Session, &[2; 70]), Err(Reason::UnknownVersion));
+        assert_eq!(parse(Kind::Session, &[9]), Err(Reason::UnknownVersion));
+        assert_eq!(parse(Kind::Activity, &[]), Err(Reason::Malformed));
+        assert_eq!(parse(Kind::Activity, &[2; 32]), Err(Reason::Malformed));
+        assert_eq!(parse(Kind::Activity, &[2; 34]), Err(Reason::Malformed));
+        assert_eq!(parse(Kind::Activity, &[1; 33]), Err(Reason::UnknownVersion));
     }
 
     #[test]
