@@ -3,9 +3,12 @@
 pub(crate) mod cache;
 pub(crate) mod cookie;
 
-use crate::session::event::{Event, Observer};
 use std::fmt;
+use std::iter;
 use std::sync::Arc;
+
+use crate::few::Few;
+use crate::session::event::{Event, Observer};
 
 /// The parts of a request that a session needs: its `Cookie` header fields, a few other fields, and `bind` if one is
 /// used.
@@ -28,18 +31,9 @@ trait CookieFields: Send + Sync {
     fn field(&self, index: usize) -> Option<&[u8]>;
 }
 
-/// The first field is outside of the vector, so that one allocation is enough for a request with one field or none.
-struct Fields<V> {
-    first: Option<V>,
-    others: Vec<V>,
-}
-
-impl<V: AsRef<[u8]> + Send + Sync> CookieFields for Fields<V> {
+impl<V: AsRef<[u8]> + Send + Sync> CookieFields for Few<V> {
     fn field(&self, index: usize) -> Option<&[u8]> {
-        match index.checked_sub(1) {
-            None => self.first.as_ref().map(AsRef::as_ref),
-            Some(index) => self.others.get(index).map(AsRef::as_ref),
-        }
+        self.get(index).map(AsRef::as_ref)
     }
 }
 
@@ -47,11 +41,10 @@ impl RequestFields {
     /// The values of all `Cookie` header fields, as bytes and in order (HTTP/2 clients split the field).
     #[must_use]
     pub fn from_cookies<V: AsRef<[u8]> + Send + Sync + 'static>(cookie_fields: impl IntoIterator<Item = V>) -> Self {
-        let mut fields = cookie_fields.into_iter();
-        let first = fields.next();
-        let others = fields.collect();
+        let mut fields = Few::default();
+        fields.extend(cookie_fields);
         Self {
-            cookies: Some(Box::new(Fields { first, others })),
+            cookies: Some(Box::new(fields)),
             ..Self::default()
         }
     }
@@ -126,11 +119,16 @@ impl RequestFields {
 
     /// The raw values of all cookies with this name.
     pub(crate) fn cookies<'a, 'n>(&'a self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
-        let fields = self
-            .cookies
-            .iter()
-            .flat_map(|fields| (0..).map_while(|index| fields.field(index)));
-        fields.flat_map(|field| cookie::values(field, name.as_bytes()))
+        let mut values = cookie::values(b"", name.as_bytes());
+        let mut fields = (0..).map_while(|index| self.cookies.as_ref()?.field(index));
+        iter::from_fn(move || {
+            loop {
+                match values.next() {
+                    Some(value) => return Some(value),
+                    None => values = cookie::values(fields.next()?, name.as_bytes()),
+                }
+            }
+        })
     }
 }
 

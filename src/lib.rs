@@ -291,6 +291,7 @@ mod pages {
 mod aead;
 mod buffer;
 mod error;
+mod few;
 mod files;
 mod ids;
 mod time;

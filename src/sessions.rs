@@ -20,6 +20,7 @@ use time::OffsetDateTime;
 
 use crate::aead::NoRandomness;
 use crate::error::{ConfigError, Reason, WriteError};
+use crate::few::Few;
 use crate::headers::RequestFields;
 use crate::ids::{KeyId, SessionId};
 use crate::keys::day_keys::Place;
@@ -288,7 +289,7 @@ impl<T: SessionData> Sessions<T> {
     }
 
     /// Forgets the sessions that came with a request. Revokes those that now end, if sign-outs revoke.
-    fn end(&self, genuine: &[Genuine], ends: impl Fn(&Genuine) -> bool, now: u64) {
+    fn end(&self, genuine: &Few<Genuine>, ends: impl Fn(&Genuine) -> bool, now: u64) {
         let keys = self.keys();
         genuine.iter().for_each(|came| keys.opened.forget(came.id));
         if self.shared.config.revoke_on_end {
@@ -403,10 +404,7 @@ impl<T: SessionData> Sessions<T> {
 
     /// Counts the result of a look at the cookies of a request, and returns the warnings that are due.
     fn looked(&self, refused: Option<(Reason, Option<KeyId>)>, now: u64) -> Vec<Event> {
-        match self.shared.observer {
-            Some(_) => self.shared.alarm.looked(refused, now),
-            None => Vec::new(),
-        }
+        self.shared.alarm.looked(refused, now)
     }
 
     /// Step 7 of opening, without the flags.

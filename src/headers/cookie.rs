@@ -170,14 +170,12 @@ impl Default for Attributes {
 /// Nothing is decoded, only space and tab are trimmed, and quotes are part of the value. Servers that percent-decode
 /// names or trim Unicode white space let a sibling subdomain get past the `__Host-` prefix (CVE-2020-8184, "Cookie
 /// Chaos"). A bad pair does not affect the others, since any sibling subdomain can set a bad pair.
-pub(crate) fn values<'a, 'n>(field: &'a [u8], name: &'n [u8]) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
-    pairs(field)
-        .filter_map(parse_pair)
-        .filter_map(move |(found, value)| (found == name).then_some(value))
+pub(crate) fn values<'a>(field: &'a [u8], name: &[u8]) -> impl Iterator<Item = &'a [u8]> {
+    parts(field).filter_map(move |part| value_of(part, name))
 }
 
 /// The field split at every `;`.
-fn pairs(field: &[u8]) -> impl Iterator<Item = &[u8]> {
+fn parts(field: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(field);
     iter::from_fn(move || {
         let field = rest?;
@@ -189,10 +187,7 @@ fn pairs(field: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// Whether a `Set-Cookie` line sets the cookie called `name`.
 pub(crate) fn sets(line: &[u8], name: &[u8]) -> bool {
-    pairs(line)
-        .next()
-        .and_then(parse_pair)
-        .is_some_and(|(found, _)| found == name)
+    parts(line).next().is_some_and(|part| value_of(part, name).is_some())
 }
 
 /// Whether `text` is a token (RFC 9110, section 5.6.2).
@@ -274,11 +269,10 @@ fn is_label(label: &str) -> bool {
     label.len() <= LONGEST_LABEL && !label.starts_with('-') && !label.ends_with('-')
 }
 
-/// Name and value. A part without `=` or without a name is not a pair.
-fn parse_pair(part: &[u8]) -> Option<(&[u8], &[u8])> {
-    let equals = part.iter().position(|&byte| byte == b'=')?;
-    let (name, value) = (trim(&part[..equals]), trim(&part[equals + 1..]));
-    (!name.is_empty()).then_some((name, value))
+/// The value in this part of a field, if the part is a pair with this name, which is a token.
+fn value_of<'a>(part: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let rest = trim(part).strip_prefix(name).filter(|_| !name.is_empty())?;
+    Some(trim(trim(rest).strip_prefix(b"=")?))
 }
 
 /// Without space and tab at both ends. Other white space of Unicode stays.

@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 
 use crate::buffer::Buffer;
 use crate::error::Reason;
+use crate::few::Few;
 use crate::ids::SessionId;
 use crate::session::event::Event;
 use crate::session::lifetime::Lifetimes;
@@ -106,11 +107,9 @@ impl<T> fmt::Debug for Opened<'_, T> {
 pub(crate) struct Opening<T> {
     pub(crate) current: Current<T>,
     /// Every token that is genuine, whether its session is valid or not.
-    pub(crate) genuine: Vec<Genuine>,
-    pub(crate) duplicates: Option<Event>,
-    pub(crate) rejection: Option<Event>,
-    /// Mostly empty: then nothing is allocated.
-    pub(crate) alarms: Vec<Event>,
+    pub(crate) genuine: Few<Genuine>,
+    /// Empty without an observer.
+    pub(crate) events: Vec<Event>,
 }
 
 impl<T> Opening<T> {
@@ -118,10 +117,8 @@ impl<T> Opening<T> {
     pub(crate) fn none(state: SessionState) -> Self {
         Self {
             current: Current::None(state),
-            genuine: Vec::new(),
-            duplicates: None,
-            rejection: None,
-            alarms: Vec::new(),
+            genuine: Few::default(),
+            events: Vec::new(),
         }
     }
 }

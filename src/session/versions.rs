@@ -7,6 +7,7 @@ use std::array;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use crate::few::Few;
 use crate::session::content::{Current, Genuine, Payload};
 
 /// All versions of a session in this request. The `first` is the session that came.
@@ -75,7 +76,7 @@ pub(crate) struct Touched<'a, T> {
     pub(crate) last: &'a Current<T>,
     pub(crate) done: Done,
     /// The genuine tokens that came with the request.
-    pub(crate) genuine: &'a [Genuine],
+    pub(crate) genuine: &'a Few<Genuine>,
 }
 
 impl Done {
@@ -108,11 +109,14 @@ impl<T> Versions<T> {
     }
 
     pub(crate) fn last(&self) -> &Version<T> {
-        let mut last = self.get(self.known.load(Ordering::Acquire)).unwrap_or(&self.first);
+        let known = self.known.load(Ordering::Acquire);
+        let mut last = self.get(known).unwrap_or(&self.first);
         while let Some(next) = self.get(last.number + 1) {
             last = next;
         }
-        self.known.fetch_max(last.number, Ordering::AcqRel);
+        if last.number > known {
+            self.known.fetch_max(last.number, Ordering::AcqRel);
+        }
         last
     }
 

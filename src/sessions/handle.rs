@@ -1,13 +1,14 @@
 //! `Session<T>`: the handle that a request has, its reads, and how it is closed.
 
-use std::cell::RefCell;
 use std::fmt;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::ptr;
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use time::OffsetDateTime;
 
 use crate::error::{Reason, WriteError};
+use crate::few::Few;
 use crate::headers::RequestFields;
 use crate::ids::SessionId;
 #[cfg(any(feature = "axum", feature = "actix"))]
@@ -53,11 +54,13 @@ pub(super) struct Request<T> {
     /// The bits `READ` and `FINISHED`, in one atomic: all threads see reads and the finish in the same order.
     phase: AtomicU8,
     came: OnceLock<Came<T>>,
+    /// The thread that is opening the session, by [`this_thread`]; 0 for none.
+    opener: AtomicUsize,
 }
 
 /// The sessions that came with the request, and the versions made of one.
 pub(super) struct Came<T> {
-    pub(super) genuine: Vec<Genuine>,
+    pub(super) genuine: Few<Genuine>,
     pub(super) versions: Versions<T>,
 }
 
@@ -74,6 +77,7 @@ impl<T: SessionData> Session<T> {
                 salt: OnceLock::new(),
                 phase: AtomicU8::new(0),
                 came: OnceLock::new(),
+                opener: AtomicUsize::new(0),
             }),
         }
     }
@@ -298,6 +302,10 @@ impl<T: SessionData> Session<T> {
 
     /// Marks the session as read, if its phase is right.
     fn mark(&self, is_right: impl Fn(u8) -> bool) -> bool {
+        let phase = self.shared.phase.load(Ordering::Acquire);
+        if phase & READ != 0 {
+            return is_right(phase);
+        }
         let mark = |phase| is_right(phase).then_some(phase | READ);
         self.shared
             .phase
@@ -323,22 +331,27 @@ impl<T: SessionData> Session<T> {
         if let Some(came) = self.shared.came.get() {
             return Some(came);
         }
-        let mark = OpeningHere::mark(Arc::as_ptr(&self.shared).addr())?;
-        let mut news = None;
+        if self.is_opening_here() {
+            return None;
+        }
+        let mut events = Vec::new();
         let came = self.shared.came.get_or_init(|| {
+            let _mark = Opener::mark(&self.shared.opener);
             let opening = open();
-            news = Some((opening.duplicates, opening.rejection, opening.alarms));
+            events = opening.events;
             Came {
                 genuine: opening.genuine,
                 versions: Versions::new(opening.current),
             }
         });
-        drop(mark);
-        if let Some((duplicates, rejection, alarms)) = news {
-            let events = duplicates.iter().chain(&rejection).chain(&alarms);
-            events.for_each(|event| self.sessions().observe(event));
-        }
+        events.iter().for_each(|event| self.sessions().observe(event));
         Some(came)
+    }
+
+    /// Whether this thread is opening the session: then a callback of the opening asks. Of other threads' marks it is
+    /// enough that they are not this one's.
+    fn is_opening_here(&self) -> bool {
+        self.shared.opener.load(Ordering::Relaxed) == this_thread()
     }
 
     /// The version that a write follows, or why there can be no write.
@@ -370,7 +383,7 @@ impl<T: SessionData> Session<T> {
     }
 
     fn close_by(&self, open: impl FnOnce() -> Opening<T>) -> Option<Ending<'_, T>> {
-        if self.shared.came.get().is_none() && OpeningHere::is_marked(Arc::as_ptr(&self.shared).addr()) {
+        if self.is_opening_here() {
             return None;
         }
         let before = self.shared.phase.fetch_or(FINISHED, Ordering::AcqRel);
@@ -403,36 +416,29 @@ impl<T> Drop for Request<T> {
     }
 }
 
-thread_local! {
-    /// The sessions that this thread is opening, by their addresses.
-    static OPENING_HERE: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
-}
-
 /// Until it is dropped, this thread is opening a session. A callback of the opening that looked at the same session
 /// would wait for its own end.
-struct OpeningHere;
+struct Opener<'a>(&'a AtomicUsize);
 
-impl OpeningHere {
-    /// `None` if this thread is opening it already.
-    fn mark(session: usize) -> Option<Self> {
-        if Self::is_marked(session) {
-            return None;
-        }
-        // An error means that the thread is ending. Dropping then finds nothing either.
-        let _ = OPENING_HERE.try_with(|opening| opening.borrow_mut().push(session));
-        Some(Self)
-    }
-
-    fn is_marked(session: usize) -> bool {
-        let is_marked = OPENING_HERE.try_with(|opening| opening.borrow().contains(&session));
-        is_marked.unwrap_or(false)
+impl<'a> Opener<'a> {
+    fn mark(opener: &'a AtomicUsize) -> Self {
+        opener.store(this_thread(), Ordering::Relaxed);
+        Self(opener)
     }
 }
 
-impl Drop for OpeningHere {
+impl Drop for Opener<'_> {
     fn drop(&mut self) {
-        let _ = OPENING_HERE.try_with(|opening| opening.borrow_mut().pop());
+        self.0.store(0, Ordering::Relaxed);
     }
+}
+
+/// A number that no other living thread has.
+fn this_thread() -> usize {
+    thread_local! {
+        static HERE: u8 = const { 0 };
+    }
+    HERE.with(|here| ptr::from_ref(here).addr())
 }
 
 impl<T> Clone for Session<T> {

@@ -1,9 +1,9 @@
 //! From the cookies of a request to its session: screening, opening, choosing.
 
-use std::cmp::Reverse;
 use std::sync::Arc;
 
 use crate::error::Reason;
+use crate::few::Few;
 use crate::headers::RequestFields;
 use crate::ids::{KeyId, SessionId};
 use crate::keys::ring::KeyAt;
@@ -25,15 +25,13 @@ pub(crate) fn open<T: SessionData>(sessions: &Sessions<T>, fields: &RequestField
     let mut attempt = Attempt::default();
     let keys = sessions.keys();
     keys.opened.sweep(now);
-    let mut tokens = Vec::new();
-    if attempt.open_tokens(sessions, &keys, fields, now, &mut tokens) == 0 {
+    let mut tokens = Few::default();
+    attempt.open_tokens(sessions, &keys, fields, now, &mut tokens);
+    if attempt.count == 0 {
         return Opening::none(SessionState::Absent);
     }
-    // A stable sort: of equals the first one in the header stays first.
-    tokens.sort_by_key(|token| Reverse((token.frame().started, token.frame().sealed)));
     let activity = open_activity(sessions, &keys, fields, &tokens, now);
-    let mut tokens = tokens.into_iter();
-    while let Some(mut token) = tokens.next() {
+    while let Some(mut token) = tokens.take_max(|token| (token.frame().started, token.frame().sealed)) {
         let (head, frame) = (token.head(), token.frame());
         let Head {
             session_id: id, key_id, ..
@@ -62,7 +60,9 @@ pub(crate) fn open<T: SessionData>(sessions: &Sessions<T>, fields: &RequestField
             keys.opened.forget(id);
             continue;
         }
-        tokens.for_each(|other| attempt.judge(other.head().session_id, other.is_guest(sessions)));
+        tokens
+            .iter()
+            .for_each(|other| attempt.judge(other.head().session_id, other.is_guest(sessions)));
         token.keep(&keys.opened, fields.bind(), &content, active, now);
         let started = u64::from(frame.started);
         let facts = Facts {
@@ -75,31 +75,49 @@ pub(crate) fn open<T: SessionData>(sessions: &Sessions<T>, fields: &RequestField
             active_until: active.map(|(_, head)| head.expires.into()),
         };
         let live = Live { content, facts };
-        return attempt.into_opening(Current::Live(live), None, sessions.looked(None, now));
+        return attempt.into_opening(sessions, Ok(live), now);
     }
-    let (reason, id, key_id) = attempt.rejected.unwrap_or((Reason::Malformed, None, None));
-    let rejection = Event::Rejected { reason, id, key_id };
-    let alarms = sessions.looked(Some((reason, key_id)), now);
-    attempt.into_opening(Current::None(SessionState::Rejected(reason)), Some(rejection), alarms)
+    let rejected = attempt.rejected.unwrap_or((Reason::Malformed, None, None));
+    attempt.into_opening(sessions, Err(rejected), now)
 }
+
 /// The findings while cookies are opened.
 #[derive(Default)]
 struct Attempt {
-    /// Of several rejected tokens, the reason of the one that got furthest, its id if it is genuine, and the key that
-    /// it names.
-    rejected: Option<(Reason, Option<SessionId>, Option<KeyId>)>,
-    genuine: Vec<Genuine>,
-    duplicates: Option<Event>,
+    /// How many cookies there are.
+    count: usize,
+    /// Of several rejected tokens, the one that got furthest.
+    rejected: Option<Rejected>,
+    genuine: Few<Genuine>,
 }
 
+/// The reason, the id of a genuine token, and the key that the token names.
+type Rejected = (Reason, Option<SessionId>, Option<KeyId>);
+
 impl Attempt {
-    fn into_opening<T>(self, current: Current<T>, rejection: Option<Event>, alarms: Vec<Event>) -> Opening<T> {
+    fn into_opening<T: SessionData>(
+        self,
+        sessions: &Sessions<T>,
+        result: Result<Live<T>, Rejected>,
+        now: u64,
+    ) -> Opening<T> {
+        let mut events = Vec::new();
+        if sessions.has_observer() {
+            let rejected = result.as_ref().err();
+            if self.count > 1 {
+                events.push(Event::DuplicatesSeen { count: self.count });
+            }
+            events.extend(rejected.map(|&(reason, id, key_id)| Event::Rejected { reason, id, key_id }));
+            events.extend(sessions.looked(rejected.map(|&(reason, _, key_id)| (reason, key_id)), now));
+        }
+        let current = match result {
+            Ok(live) => Current::Live(live),
+            Err((reason, ..)) => Current::None(SessionState::Rejected(reason)),
+        };
         Opening {
             current,
             genuine: self.genuine,
-            duplicates: self.duplicates,
-            rejection,
-            alarms,
+            events,
         }
     }
 
@@ -131,19 +149,19 @@ impl Attempt {
         self.genuine.iter_mut().find(|genuine| genuine.id == id)
     }
 
-    /// Steps 1 to 7 for every session cookie. Returns how many cookies there are; `opened` gets those that open.
+    /// Steps 1 to 7 for every session cookie. `opened` gets those that open.
     fn open_tokens<'t, T: SessionData>(
         &mut self,
         sessions: &Sessions<T>,
         keys: &Keys<T>,
         fields: &'t RequestFields,
         now: u64,
-        opened: &mut Vec<Token<'t, T>>,
-    ) -> usize {
+        opened: &mut Few<Token<'t, T>>,
+    ) {
         let config = sessions.config();
-        let (mut count, mut decoded) = (0, 0);
+        let mut decoded = 0;
         for text in fields.cookies(&config.name) {
-            count += 1;
+            self.count += 1;
             let screened = keys.session.screen_session(text, config.longest_value(), now);
             let found = screened.and_then(|screened| {
                 match keys.opened.get(screened.head.session_id, text, fields.bind(), now) {
@@ -202,10 +220,6 @@ impl Attempt {
                 }
             }
         }
-        if count > 1 {
-            self.duplicates = Some(Event::DuplicatesSeen { count });
-        }
-        count
     }
 }
 
@@ -286,7 +300,7 @@ fn open_activity<'t, T: SessionData>(
     sessions: &Sessions<T>,
     keys: &Keys<T>,
     fields: &'t RequestFields,
-    opened: &[Token<'_, T>],
+    opened: &Few<Token<'_, T>>,
     now: u64,
 ) -> [Option<Verified<'t>>; MOST_OPENED] {
     let lifetimes = sessions.config().lifetimes;

@@ -49,18 +49,24 @@ pub(crate) const START: usize = 18;
 
 /// The bytes that the first 24 characters of `text` spell; a shorter text is continued with `A`, which spells zeros.
 pub(crate) fn decode_start(text: &[u8]) -> Option<[u8; START]> {
-    let start = text.first_chunk::<24>().copied().unwrap_or_else(|| {
-        let mut start = [b'A'; 24];
-        start[..text.len()].copy_from_slice(text);
-        start
+    let mut padded = [b'A'; 24];
+    let start = text.first_chunk().unwrap_or_else(|| {
+        padded[..text.len()].copy_from_slice(text);
+        &padded
     });
-    let (mut bytes, mut seen) = ([0; START], 0);
-    for (group, characters) in bytes.as_chunks_mut::<3>().0.iter_mut().zip(start.as_chunks::<4>().0) {
-        let [a, b, c, d] = characters.map(|character| VALUES[usize::from(character)]);
-        seen |= a | b | c | d;
-        *group = [a << 2 | b >> 4, b << 4 | c >> 2, c << 6 | d];
+    let mut bytes = [0; START];
+    for (bytes, characters) in bytes.as_chunks_mut::<6>().0.iter_mut().zip(start.as_chunks::<8>().0) {
+        let mut bits = 0;
+        for &character in characters {
+            let value = VALUES[usize::from(character)];
+            if value == NO_CHARACTER {
+                return None;
+            }
+            bits = bits << 6 | u64::from(value);
+        }
+        bytes.copy_from_slice(&bits.to_be_bytes()[2..]);
     }
-    (seen < 64).then_some(bytes)
+    Some(bytes)
 }
 
 /// Whether `text` is the one spelling of some bytes. They are not made.
@@ -73,18 +79,23 @@ pub(crate) fn is_canonical(text: &[u8]) -> bool {
         _ => 0x03,
     };
     let has_spare_bits = |&last: &u8| VALUES[usize::from(last)] & spare != 0;
-    text.iter().fold(true, |all, &byte| all & is_character(byte)) && !text.last().is_some_and(has_spare_bits)
+    // Without branches inside, so that the compiler checks many characters at once.
+    let are_characters = |chunk: &[u8; 32]| chunk.iter().fold(true, |all, &byte| all & is_character(byte));
+    let (chunks, rest) = text.as_chunks();
+    chunks.iter().all(are_characters)
+        && rest.iter().all(|&byte| VALUES[usize::from(byte)] != NO_CHARACTER)
+        && !text.last().is_some_and(has_spare_bits)
 }
 
-// Without branches, so that the compiler checks many characters at once.
 const fn is_character(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() | (byte == b'-') | (byte == b'_')
 }
 
-/// The six bits of every character; 255 for all other bytes.
+const NO_CHARACTER: u8 = 255;
+/// The six bits of every character.
 const VALUES: [u8; 256] = {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let mut values = [255; 256];
+    let mut values = [NO_CHARACTER; 256];
     let mut value = 0;
     while value < 64 {
         values[ALPHABET[value as usize] as usize] = value;

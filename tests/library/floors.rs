@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// The lowest floor first. A name is a file, or a folder with its parent file. Names of one floor may import each other.
 const FLOORS: &[&[&str]] = &[
-    &["aead", "buffer", "error", "files", "ids", "time"],
+    &["aead", "buffer", "error", "few", "files", "ids", "time"],
     &["keys"],
     &["token"],
     &["session"],

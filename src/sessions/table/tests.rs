@@ -3,6 +3,7 @@
 use super::*;
 use crate::buffer::Buffer;
 use crate::error::Reason;
+use crate::few::Few;
 use crate::ids::SessionId;
 use crate::session::{Content, Done, Facts, Payload};
 
@@ -33,7 +34,7 @@ fn assert_outcome(first: &Current<()>, last: &Current<()>, change: Change, statu
             change,
             ..Done::default()
         },
-        genuine: &[],
+        genuine: &Few::default(),
     };
     assert_eq!(Outcome::of(&touched, status, false), expected);
 }
@@ -68,7 +69,7 @@ fn a_response_that_takes_no_cookie_discards_writes_but_never_a_sign_out() {
             change: Change::Written,
             ..Done::default()
         },
-        genuine: &[],
+        genuine: &Few::default(),
     };
     for status in [100, 101, 199, 304, 500, 503, 599, 999] {
         assert!(!takes_cookie(status));
@@ -111,7 +112,7 @@ fn a_sign_out_is_sent_even_if_what_was_started_after_it_is_not() {
         first: &was,
         last: &is,
         done,
-        genuine: &[],
+        genuine: &Few::default(),
     };
     assert_eq!(Outcome::of(&touched, 500, false), Outcome::Ended);
     assert_eq!(Outcome::of(&touched, 200, false), Outcome::Started);
