@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use crate::aead;
 use crate::ids::SessionId;
 use crate::session::Content;
-use crate::token::envelope::{ACTIVITY_TEXT, Frame, Head};
+use crate::token::envelope::{ACTIVITY_TEXT, BODY, Frame, Head, SESSION_HEAD};
 
 /// An entry that no request used for this many seconds goes.
 const UNUSED: u64 = 60;
@@ -28,15 +28,31 @@ pub(crate) const SMALLEST: usize = 64 * 1024;
 /// Most shards that one request sweeps.
 const MOST_SWEPT: u64 = 4;
 
-/// The opened sessions of one ring, at most one for each session id: a newer token of a session takes the place of the
-/// one before.
+/// The opened sessions of one ring.
 pub(crate) struct OpenedCache<T> {
+    /// A session is in the shard of its id, under the mark of its token.
     shards: Box<[Shard<T>]>,
     /// The second up to which shards were swept.
     swept: AtomicU64,
 }
 
-type Shard<T> = Cache<SessionId, Arc<Kept<T>>, ByBytes, RandomState, DropUnlocked>;
+type Shard<T> = Cache<Mark, Arc<Kept<T>>, ByBytes, RandomState, DropUnlocked>;
+
+/// Characters of a token that spell a part of its check: 96 bits that only holders of this very token know. So whoever
+/// knows less, such as the session id, cannot tell by a time whether the session is kept.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Mark([u8; 16]);
+
+impl Mark {
+    const AT: usize = 40;
+
+    fn of(text: &[u8]) -> Option<Self> {
+        text.get(Self::AT..)?.first_chunk().copied().map(Self)
+    }
+}
+
+// The first and the last character are of the check alone.
+const _: () = assert!(Mark::AT * 3 / 4 >= SESSION_HEAD && (Mark::AT + 16).div_ceil(4) * 3 <= BODY);
 
 /// A session as it was opened from one token.
 pub(crate) struct Kept<T> {
@@ -85,13 +101,12 @@ impl<T> OpenedCache<T> {
 
     /// What this very token opened to, with this `bind`, if a request used it within a minute.
     pub(crate) fn get(&self, id: SessionId, text: &[u8], bind: &[u8], now: u64) -> Option<Arc<Kept<T>>> {
-        let kept = self.shard(id)?.get(&id)?;
+        let kept = self.shard(id)?.get(&Mark::of(text)?)?;
         if !kept.is_of(text, bind) {
             return None;
         }
         if kept.is_unused(now) {
-            drop(kept);
-            self.forget(id);
+            self.drop_entry(kept);
             return None;
         }
         if kept.used.load(Ordering::Relaxed) != now {
@@ -101,10 +116,11 @@ impl<T> OpenedCache<T> {
     }
 
     pub(crate) fn keep(&self, kept: Kept<T>) {
-        let id = kept.head.session_id;
-        if let Some(shard) = self.shard(id) {
+        if let Some(shard) = self.shard(kept.head.session_id)
+            && let Some(mark) = Mark::of(kept.text())
+        {
             let mut evicted = Vec::new();
-            shard.insert_with_lifecycle(id, Arc::new(kept), &mut evicted);
+            shard.insert_with_lifecycle(mark, Arc::new(kept), &mut evicted);
             drop_each(evicted);
         }
     }
@@ -114,9 +130,19 @@ impl<T> OpenedCache<T> {
         !self.shards.is_empty()
     }
 
+    /// Drops this very entry.
+    pub(crate) fn drop_entry(&self, kept: Arc<Kept<T>>) {
+        let shard = self.shard(kept.head.session_id);
+        let removed = shard
+            .zip(Mark::of(kept.text()))
+            .and_then(|(shard, mark)| shard.remove(&mark));
+        drop_each(removed.map(|(_, kept)| kept).into_iter().chain([kept]));
+    }
+
+    /// Drops what every token of this session opened to.
     pub(crate) fn forget(&self, id: SessionId) {
         if let Some(shard) = self.shard(id) {
-            drop_each(shard.remove(&id).map(|(_, kept)| kept));
+            drop_if(shard, |kept| kept.head.session_id == id);
         }
     }
 
@@ -185,6 +211,10 @@ impl<T> Kept<T> {
         }
     }
 
+    fn text(&self) -> &[u8] {
+        self.credential.split_at(self.text_length).0
+    }
+
     /// The time that it takes depends on the lengths alone.
     fn is_of(&self, text: &[u8], bind: &[u8]) -> bool {
         let (kept_text, kept_bind) = self.credential.split_at(self.text_length);
@@ -241,8 +271,8 @@ fn drop_each<T>(entries: impl IntoIterator<Item = Arc<Kept<T>>>) {
 #[derive(Clone)]
 struct ByBytes;
 
-impl<T> Weighter<SessionId, Arc<Kept<T>>> for ByBytes {
-    fn weight(&self, _id: &SessionId, kept: &Arc<Kept<T>>) -> u64 {
+impl<T> Weighter<Mark, Arc<Kept<T>>> for ByBytes {
+    fn weight(&self, _mark: &Mark, kept: &Arc<Kept<T>>) -> u64 {
         kept.bytes
     }
 }
@@ -251,10 +281,10 @@ impl<T> Weighter<SessionId, Arc<Kept<T>>> for ByBytes {
 #[derive(Clone)]
 struct DropUnlocked;
 
-impl<T> Lifecycle<SessionId, Arc<Kept<T>>> for DropUnlocked {
+impl<T> Lifecycle<Mark, Arc<Kept<T>>> for DropUnlocked {
     type RequestState = Vec<Arc<Kept<T>>>;
 
-    fn on_evict(&self, evicted: &mut Self::RequestState, _id: SessionId, kept: Arc<Kept<T>>) {
+    fn on_evict(&self, evicted: &mut Self::RequestState, _mark: Mark, kept: Arc<Kept<T>>) {
         evicted.push(kept);
     }
 }

@@ -45,7 +45,7 @@ pub(crate) fn open<T: SessionData>(sessions: &Sessions<T>, fields: &RequestField
         if active == Some(None) {
             attempt.judge(id, token.is_guest(sessions));
             attempt.reject(Reason::Idle, Some(id), Some(key_id));
-            keys.opened.forget(id);
+            token.forget(&keys.opened);
             continue;
         }
         let active = active.flatten().copied();
@@ -57,7 +57,7 @@ pub(crate) fn open<T: SessionData>(sessions: &Sessions<T>, fields: &RequestField
         attempt.judge(id, !sessions.counts_as_signed_in(&content.data));
         if sessions.refuses(&content.data, id, frame.started.into()) {
             attempt.reject(Reason::Refused, Some(id), Some(key_id));
-            keys.opened.forget(id);
+            token.forget(&keys.opened);
             continue;
         }
         tokens
@@ -205,7 +205,7 @@ impl Attempt {
                         Err(reason) => {
                             self.judge(id, token.is_guest(sessions));
                             self.reject(reason, Some(id), Some(key_id));
-                            keys.opened.forget(id);
+                            token.forget(&keys.opened);
                         }
                     }
                 }
@@ -268,6 +268,13 @@ impl<T: SessionData> Token<'_, T> {
                 Some(Arc::new(Content::new(data, payload)))
             }
             Self::Kept(kept) => Some(Arc::clone(&kept.content)),
+        }
+    }
+
+    /// A session that is not served is not kept.
+    fn forget(self, cache: &OpenedCache<T>) {
+        if let Self::Kept(kept) = self {
+            cache.drop_entry(kept);
         }
     }
 
