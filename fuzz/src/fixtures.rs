@@ -7,6 +7,9 @@ use sealed_session::{Builder, Key, KeyRing, Lifetime, SessionData, SessionId, Se
 use serde_json::Value;
 pub use testkit::{at, key, unhex};
 
+/// The smallest cache of opened sessions.
+pub const SMALL_CACHE: usize = 64 * 1024;
+
 /// `tests/data/v1.json`.
 pub static VECTORS: LazyLock<Value> = LazyLock::new(testkit::vectors);
 
@@ -63,8 +66,14 @@ pub fn row_builder<T: SessionData>(row: &Value) -> Builder<T> {
     }
 }
 
-pub fn row_sessions(row: &Value) -> Sessions<Value> {
-    let sessions = row_builder(row).build().expect("the vectors are configured well");
+/// Sessions that keep so many bytes of what they opened.
+pub fn row_sessions(row: &Value, opened_cache: usize) -> Sessions<Value> {
+    let builder = row_builder(row).opened_cache(opened_cache);
+    ended(row, builder.build().expect("the vectors are configured well"))
+}
+
+/// These sessions after the cut-off and the revocations of a row.
+pub fn ended<T: SessionData>(row: &Value, sessions: Sessions<T>) -> Sessions<T> {
     sessions.raise_cut_off(at(number(row, "cut_off")));
     for id in texts(row, "revoked") {
         sessions.revoke(SessionId::from_bytes(unhex(id).try_into().expect("8 bytes")));

@@ -9,7 +9,7 @@ use std::time::Duration;
 use sealed_session::edge::Claims;
 use sealed_session::{Event, KeyRing, Lifetime, Reason, RequestFields, SessionId, SessionState, Sessions};
 
-use crate::fixtures::{at, key, rows, text, texts};
+use crate::fixtures::{SMALL_CACHE, at, key, rows, text, texts};
 use crate::input::Input;
 use crate::reference::cookie_field;
 use crate::reference::token::{self, Kind};
@@ -21,7 +21,8 @@ const IDLE: u64 = 1800;
 const AGES: [u64; 3] = [60, 30, 30];
 
 struct Known {
-    sessions: Sessions<u32>,
+    /// The first keep what they open, the second do not.
+    sessions: [Sessions<u32>; 2],
     events: Arc<Mutex<Vec<Event>>>,
     key_id: [u8; 4],
     /// Session and activity tokens of three sessions in turn, then a damaged one.
@@ -30,16 +31,19 @@ struct Known {
 
 static KNOWN: LazyLock<Known> = LazyLock::new(|| {
     let events = Arc::new(Mutex::new(Vec::new()));
-    let seen = Arc::clone(&events);
-    let sessions = Sessions::<u32>::builder(KeyRing::new(key(200)))
-        .cookie_name(NAME)
-        .lifetime(Lifetime::default().idle(Duration::from_secs(IDLE)))
-        .observer(move |event: &Event| seen.lock().unwrap_or_else(PoisonError::into_inner).push(event.clone()))
-        .build()
-        .expect("a configuration");
+    let sessions = [SMALL_CACHE, 0].map(|cache| {
+        let seen = Arc::clone(&events);
+        Sessions::<u32>::builder(KeyRing::new(key(200)))
+            .cookie_name(NAME)
+            .opened_cache(cache)
+            .lifetime(Lifetime::default().idle(Duration::from_secs(IDLE)))
+            .observer(move |event: &Event| seen.lock().unwrap_or_else(PoisonError::into_inner).push(event.clone()))
+            .build()
+            .expect("a configuration")
+    });
     let mut tokens = Vec::new();
     for (data, age) in AGES.into_iter().enumerate() {
-        let pair = sessions
+        let pair = sessions[0]
             .cookie_for_at(data as u32, at(NOW - age))
             .expect("a small session");
         tokens.extend(
@@ -72,24 +76,29 @@ fn encode(bytes: &[u8]) -> String {
 
 pub fn run(data: &[u8]) {
     let fields: Vec<Vec<u8>> = Input::new(data).lines().into_iter().map(expanded).collect();
-    let known = &*KNOWN;
-    known.events.lock().unwrap_or_else(PoisonError::into_inner).clear();
-    let session = known
-        .sessions
-        .load_at(RequestFields::from_cookies(fields.clone()), at(NOW));
-    let state = session.state();
-    let events = std::mem::take(&mut *known.events.lock().unwrap_or_else(PoisonError::into_inner));
     let slices: Vec<&[u8]> = fields.iter().map(Vec::as_slice).collect();
     let values = cookie_field::values(&slices, NAME.as_bytes());
     let activity = cookie_field::values(&slices, format!("{NAME}-seen").as_bytes());
     let (expected, chosen) = judged(&values, &activity);
-    assert_eq!(state, expected);
-    assert_eq!(session.get(), chosen.map(|data| data as u32).as_ref());
+    let chosen = chosen.map(|data| data as u32);
+    // The first ones kept the known sessions long ago, in an earlier input.
+    for sessions in &KNOWN.sessions {
+        let taken = || std::mem::take(&mut *KNOWN.events.lock().unwrap_or_else(PoisonError::into_inner));
+        taken();
+        let session = sessions.load_at(RequestFields::from_cookies(fields.clone()), at(NOW));
+        assert_eq!(session.state(), expected);
+        assert_eq!(session.get(), chosen.as_ref());
+        are_told(&taken(), values.len(), expected);
+    }
+}
+
+/// The events say how many session cookies came, and whether they were rejected.
+fn are_told(events: &[Event], count: usize, expected: SessionState) {
     let seen = events.iter().find_map(|event| match event {
         Event::DuplicatesSeen { count } => Some(*count),
         _ => None,
     });
-    assert_eq!(seen, Some(values.len()).filter(|&count| count > 1));
+    assert_eq!(seen, Some(count).filter(|&count| count > 1));
     let rejected = events.iter().any(|event| matches!(event, Event::Rejected { .. }));
     assert_eq!(rejected, matches!(expected, SessionState::Rejected(_)));
 }

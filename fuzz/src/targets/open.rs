@@ -12,13 +12,16 @@ use sealed_session::{Reason, RequestFields, Sealer, SessionState, Sessions};
 use serde_json::Value;
 
 use crate::allocation::counted;
-use crate::fixtures::{at, number, row_ring, row_sessions, rows, text, texts, unhex};
+use crate::fixtures::{SMALL_CACHE, at, number, row_ring, row_sessions, rows, text, texts, unhex};
 use crate::input::Input;
 use crate::reference::cookie_field::trimmed;
 use crate::reference::token::{self, Kind};
 
 struct Place {
+    /// They keep nothing.
     sessions: Sessions<Value>,
+    /// They keep what they open.
+    keeping: Sessions<Value>,
     sealer: Sealer,
     checker: Checker,
     ring: Vec<[u8; 4]>,
@@ -49,7 +52,7 @@ static CHECKED: LazyLock<HashSet<Vec<u8>>> = LazyLock::new(|| {
 });
 
 fn place(row: &'static Value) -> Place {
-    let sessions = row_sessions(row);
+    let sessions = row_sessions(row, 0);
     let now = number(row, "now");
     let days = sessions.edge_keys_at(3, EdgeRights::Check, at(now));
     Place {
@@ -61,6 +64,7 @@ fn place(row: &'static Value) -> Place {
             .expect("what was written")
             .without_activity(),
         sessions,
+        keeping: row_sessions(row, SMALL_CACHE),
         ring: row_ring(row).describe().iter().map(|key| key.id.to_bytes()).collect(),
         name: text(row, "name"),
         bind: unhex(text(row, "bind")),
@@ -107,14 +111,31 @@ fn only_what_was_sealed_opens(place: &Place, sent: &[u8], seen: &[&[u8]]) {
         }
         (state, screened) => panic!("{state:?} of {screened:?}"),
     }
-    // Again, now that the day's keys are derived and kept.
-    let again = place.sessions.load_at(fields(place, sent, seen), at(place.now));
+    let again = |sessions: &Sessions<Value>| {
+        let again = sessions.load_at(fields(place, sent, seen), at(place.now));
+        let (outcome, allocated) = counted(|| again.state());
+        assert_eq!((outcome, again.get()), (state, session.get()), "the second time");
+        assert_eq!((again.id(), again.expires()), (session.id(), session.expires()));
+        allocated
+    };
     let length = sent.len() + seen.iter().map(|seen| seen.len()).sum::<usize>();
-    let (outcome, allocated) = counted(|| again.state());
-    assert_eq!(outcome, state, "the second time");
     // A payload becomes a tree of JSON values, which are larger than their text; a refusal makes no such tree.
-    let allowed = if genuine { 64 * length + 16 * 1024 } else { length + 256 };
+    let (tree, none) = (64 * length + 16 * 1024, length + 256);
+    let allowed = if genuine { tree } else { none };
+    // Again, now that the day's keys are derived.
+    let allocated = again(&place.sessions);
     assert!(allocated <= allowed, "{allocated} bytes for {length}");
+    // Keeping a session takes a copy of its text and a place in the cache. The day's keys are derived here as well.
+    let allocated = again(&place.keeping);
+    assert!(!genuine || allocated <= tree, "{allocated} bytes to keep {length}");
+    // A kept session is served as it is: there is one list with it and one with its id.
+    let allowed = if state == SessionState::Valid {
+        none + 256
+    } else {
+        allowed
+    };
+    let allocated = again(&place.keeping);
+    assert!(allocated <= allowed, "{allocated} bytes for {length}, which were kept");
     let checked = place.checker.check_at(&fields(place, sent, &[]), at(place.now));
     assert!(
         checked.is_err() || genuine,

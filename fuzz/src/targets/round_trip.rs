@@ -9,7 +9,7 @@ use sealed_session::sealer::{SealError, SealOptions};
 use sealed_session::{KeyRing, Reason, RequestFields, Sealer, Session, SessionState, Sessions};
 use serde_json::Value;
 
-use crate::fixtures::{at, key, number, rows, text, unhex};
+use crate::fixtures::{SMALL_CACHE, at, key, number, rows, text, unhex};
 use crate::input::Input;
 use crate::reference::token;
 
@@ -43,6 +43,7 @@ static HOUSES: LazyLock<Houses> = LazyLock::new(|| {
         other_ring: sealer(stranger, PURPOSE, AUDIENCE),
         sessions: Sessions::builder(ring())
             .cookie_name("id")
+            .opened_cache(SMALL_CACHE)
             .build()
             .expect("a configuration"),
     }
@@ -214,14 +215,19 @@ fn session(change: u8, place: usize, with: u8, now: u64, payload: &[u8]) {
         .set_cookies()
         .map(|line| line.split(';').next().unwrap_or_default().to_owned())
         .collect();
-    let opened = bound(cookies.clone(), BIND);
-    assert_eq!(
-        (opened.state(), opened.get(), opened.id()),
-        (SessionState::Valid, Some(&data), started.id())
-    );
-    assert_eq!(opened.started(), Some(at(now)));
+    let opens = || {
+        let opened = bound(cookies.clone(), BIND);
+        assert_eq!(
+            (opened.state(), opened.get(), opened.id()),
+            (SessionState::Valid, Some(&data), started.id())
+        );
+        assert_eq!(opened.started(), Some(at(now)));
+    };
+    opens();
+    // The session is kept now.
+    opens();
     let [session, seen] = [&cookies[0], &cookies[1]].map(|cookie| cookie.split_once('=').expect("a pair").1);
-    let (cookies, reason) = match change % 5 {
+    let (altered, reason) = match change % 5 {
         0 => (cookies.clone(), Reason::NotOurs),
         1 => (vec![cookies[0].clone()], Reason::Idle),
         2 => (
@@ -248,8 +254,11 @@ fn session(change: u8, place: usize, with: u8, now: u64, payload: &[u8]) {
     } else {
         BIND
     };
-    let refused = bound(cookies, bind);
-    assert_eq!((refused.state(), refused.get()), (SessionState::Rejected(reason), None));
+    for _ in 0..2 {
+        let refused = bound(altered.clone(), bind);
+        assert_eq!((refused.state(), refused.get()), (SessionState::Rejected(reason), None));
+    }
+    opens();
 }
 
 /// Each row's payload and times, with the change that its number means.
