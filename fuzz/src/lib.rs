@@ -5,6 +5,7 @@
 pub mod allocation;
 pub mod fixtures;
 pub mod input;
+pub mod kept;
 pub mod reference;
 pub mod seeds;
 pub mod targets;

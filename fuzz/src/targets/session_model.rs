@@ -1,25 +1,31 @@
 //! Random sequences of operations and times: the crate, which keeps everything in cookies, acts as a server with a
-//! session table would.
+//! session table would, whether the servers keep opened sessions or not.
 //!
-//! Input: the configuration in two bytes, then operations of one byte with their arguments.
+//! Input: the configuration in two bytes, then operations of one byte with their arguments. They are done twice: by
+//! servers that keep nothing, and by servers that keep opened sessions. Before each request its cookies are looked at
+//! once, so that the request itself often finds a kept session.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use sealed_session::edge::Claims;
+use sealed_session::revocation::{Revocation, RevocationList, Revocations};
 use sealed_session::{
     Builder, Event, KeyRing, Lifetime, RequestFields, Session, SessionData, SessionId, SessionState, Sessions, Updated,
     WriteError,
 };
 
-use crate::fixtures::{at, key, number, rows, text};
+use crate::fixtures::{SMALL_CACHE, at, key, number, rows, text};
 use crate::input::Input;
+use crate::kept::{Counted, Tally};
 use crate::reference::caches::all;
 use crate::reference::table::{self, Caches, Request, Seen, Sent, Server, Token};
 
 const START: u64 = 1_893_369_600;
 const DAY: u64 = 86_400;
+/// The servers that keep opened sessions, in both of their worlds: how many opened, and how many were kept.
+pub static TALLY: Tally = Tally::new();
 /// Most operations of one input.
 const MOST: usize = 400;
 /// Operations of a request that look at its session: the first of them only peeks.
@@ -34,7 +40,11 @@ struct Browser {
 }
 
 struct World {
-    sessions: Sessions<u8>,
+    /// Two servers of one application, with one revocation list.
+    servers: [Sessions<Counted<u8>>; 2],
+    revocations: Revocations,
+    /// How many bytes of opened sessions each server keeps.
+    cache: usize,
     /// Another version of the application, which writes data that this one cannot read.
     other: Sessions<String>,
     /// How many ignored calls of `finish` the observer reported.
@@ -47,8 +57,14 @@ struct World {
 }
 
 pub fn run(data: &[u8]) {
-    let mut input = Input::new(data);
-    let mut world = World::new(input.byte(), input.byte());
+    for cache in [0, SMALL_CACHE] {
+        live(Input::new(data), cache);
+    }
+}
+
+/// All operations, by servers that keep so many bytes of opened sessions.
+fn live(mut input: Input<'_>, cache: usize) {
+    let mut world = World::new(input.byte(), input.byte(), cache);
     for _ in 0..MOST {
         if input.is_empty() {
             break;
@@ -59,17 +75,12 @@ pub fn run(data: &[u8]) {
             5 => {
                 let ids = world.ids.len();
                 if ids > 0 {
-                    let id = world.ids[input.below(ids)];
-                    world.revoke(id);
+                    world.revoke(input.byte());
                 }
             }
             6 => world.change_keys(input.byte()),
             _ => match input.below(5) {
-                0 => {
-                    let instant = world.now().saturating_sub(u64::from(input.byte()));
-                    world.sessions.raise_cut_off(at(instant));
-                    world.server.cut_off = world.server.cut_off.max(instant);
-                }
+                0 => world.raise_cut_off(input.byte()),
                 1 => world.browsers[1] = world.browsers[0].clone(),
                 2 => world.browsers.swap(0, 1),
                 // The activity cookie of the one with the session of the other.
@@ -81,7 +92,7 @@ pub fn run(data: &[u8]) {
 }
 
 impl World {
-    fn new(limits: u8, switches: u8) -> Self {
+    fn new(limits: u8, switches: u8, cache: usize) -> Self {
         let pick = |shift: u8, choices: [u64; 4]| choices[usize::from(limits >> shift & 3)];
         let absolute = pick(0, [43_200, 60, 400 * DAY, 3600]);
         let idle = Some(pick(2, [1800, 0, 50, 3600]).min(absolute)).filter(|&idle| idle > 0);
@@ -98,17 +109,26 @@ impl World {
                 count.fetch_add(1, Ordering::Relaxed);
             }
         };
-        let builder = configured::<u8>(&hand, ordinary, remembered)
-            .revoke_on_end(revokes_on_end)
-            .observer(observer);
-        let builder = if has_guests {
-            builder.signed_in_if(|data| data % 2 == 1)
-        } else {
-            builder
-        };
+        let revocations = Revocations::new();
+        let servers = [(); 2].map(|()| {
+            let builder = configured::<Counted<u8>>(&hand, ordinary, remembered)
+                .opened_cache(cache)
+                .revocation_list(revocations.clone())
+                .revoke_on_end(revokes_on_end)
+                .observer(observer.clone());
+            let builder = if has_guests {
+                builder.signed_in_if(|data| data.0 % 2 == 1)
+            } else {
+                builder
+            };
+            builder.build().expect("a configuration")
+        });
         Self {
-            sessions: builder.build().expect("a configuration"),
+            servers,
+            revocations,
+            cache,
             other: configured(&hand, ordinary, remembered)
+                .opened_cache(0)
                 .build()
                 .expect("a configuration"),
             ignored,
@@ -146,9 +166,27 @@ impl World {
             .store(now.clamp(START / 2, u64::from(u32::MAX) - 500 * DAY), Ordering::Relaxed);
     }
 
-    fn revoke(&mut self, id: SessionId) {
-        self.sessions.revoke(id);
+    /// One of the ids is revoked: at one of the servers, or elsewhere, which only their list knows.
+    fn revoke(&mut self, which: u8) {
+        let id = self.ids[usize::from(which) % self.ids.len()];
+        match self.servers.get(usize::from(which >> 6)) {
+            Some(sessions) => sessions.revoke(id),
+            None => {
+                let until = at(self.now() + 801 * DAY);
+                self.revocations.revoke_at(Revocation { id, until }, at(self.now()));
+            }
+        }
         self.server.revoked.push(id);
+    }
+
+    /// In the same places.
+    fn raise_cut_off(&mut self, ago: u8) {
+        let instant = self.now().saturating_sub(ago.into());
+        match self.servers.get(usize::from(ago & 3)) {
+            Some(sessions) => sessions.raise_cut_off(at(instant)),
+            None => self.revocations.raise_cut_off(at(instant)),
+        }
+        self.server.cut_off = self.server.cut_off.max(instant);
     }
 
     fn change_keys(&mut self, to: u8) {
@@ -163,7 +201,9 @@ impl World {
             ring.also_opening(key(other)).expect("another key")
         });
         let ring = Arc::new(ring);
-        self.sessions.replace_keys(Arc::clone(&ring));
+        self.servers
+            .iter()
+            .for_each(|sessions| sessions.replace_keys(Arc::clone(&ring)));
         self.other.replace_keys(ring);
     }
 
@@ -201,6 +241,7 @@ impl World {
         let who = input.byte();
         let (mine, other) = (usize::from(who & 1), usize::from(who & 1 ^ 1));
         let is_prefetch = who & 2 != 0;
+        let sessions = self.servers[usize::from(who >> 3 & 1)].clone();
         // Perhaps with the cookies of the other browser, as a sibling subdomain can set them.
         let come: Vec<Browser> = if who & 4 == 0 {
             vec![self.browsers[mine].clone()]
@@ -211,13 +252,26 @@ impl World {
             come.iter().filter_map(|browser| browser.session.clone()).unzip();
         let (activity, seen): (Vec<String>, Vec<Seen>) =
             come.into_iter().filter_map(|browser| browser.activity).unzip();
-        let texts = texts.iter().map(|text| format!("id={text}"));
-        let cookies = texts.chain(activity.iter().map(|text| format!("id-seen={text}")));
-        let mut fields = RequestFields::from_cookies(cookies);
-        if is_prefetch {
-            fields = fields.with_sec_purpose("prefetch;anonymous-client-ip");
+        let fields = || {
+            let texts = texts.iter().map(|text| format!("id={text}"));
+            let cookies = texts.chain(activity.iter().map(|text| format!("id-seen={text}")));
+            let fields = RequestFields::from_cookies(cookies);
+            if is_prefetch {
+                fields.with_sec_purpose("prefetch;anonymous-client-ip")
+            } else {
+                fields
+            }
+        };
+        if who & 16 == 0 {
+            // The same cookies came a moment ago.
+            let before = sessions.load(fields());
+            agree(
+                &before,
+                &self.opened(&before, &tokens, &seen, is_prefetch),
+                &self.server,
+            );
         }
-        let mut session = self.sessions.load(fields);
+        let mut session = sessions.load(fields());
         let mut request: Option<Request> = None;
         let mut is_read = false;
         while !input.is_empty() {
@@ -225,32 +279,34 @@ impl World {
             let looks = LOOKS.contains(&operation);
             // The first access opens the session, at its own time.
             if looks && request.is_none() {
-                let opened = self.server.open(&tokens, &seen, self.now());
-                let genuine = self.server.genuine(&tokens, self.now());
-                request = Some(Request::new(opened, genuine, is_prefetch));
+                request = Some(self.opened(&session, &tokens, &seen, is_prefetch));
             }
             is_read |= looks && operation != PEEK;
             match (operation, &mut request) {
                 (0, _) => self.pass(input),
-                (1, _) if !self.ids.is_empty() => {
-                    let id = self.ids[input.below(self.ids.len())];
-                    self.revoke(id);
-                }
+                (1, _) if !self.ids.is_empty() => self.revoke(input.byte()),
                 (1, _) => {}
+                (17, _) => match input.byte() {
+                    ago @ 0..128 => self.raise_cut_off(ago),
+                    to => self.change_keys(to),
+                },
                 (PEEK, Some(request)) => {
-                    assert_eq!(session.peek(), request.last.as_ref().ok().map(|live| &live.data));
+                    let data = session.peek().map(|data| &data.0);
+                    assert_eq!(data, request.last.as_ref().ok().map(|live| &live.data));
                 }
                 (3..=5, Some(request)) => agree(&session, request, &self.server),
                 (6 | 7, Some(request)) => {
                     let data = input.byte();
-                    session.start(data).expect("a small session");
+                    session.start(Counted(data)).expect("a small session");
                     let id = session.id().expect("started");
                     self.is_new(id);
                     request.start(&self.server, id, data, self.now());
                 }
                 (8, Some(request)) => {
                     let (data, id) = (input.byte(), session.id());
-                    let before = session.update(|value| std::mem::replace(value, data)).expect("small");
+                    let before = session
+                        .update(|value| std::mem::replace(&mut value.0, data))
+                        .expect("small");
                     let expected = request.last.map_or(Updated::NoSession, |live| Updated::Done(live.data));
                     assert_eq!(before, expected);
                     self.is_same_or_new(id, session.id());
@@ -285,9 +341,10 @@ impl World {
                     let next = |old: Option<u8>| old.map_or(step, |old| old.wrapping_add(step));
                     let expected = request.last.ok().map(|live| live.data);
                     let mut old = None;
-                    let new = |data| {
+                    let new = |data: Option<Counted<u8>>| {
+                        let data = data.map(|data| data.0);
                         old = Some(data);
-                        next(data)
+                        Counted(next(data))
                     };
                     session.start_with(new).expect("a small session");
                     assert_eq!(old, Some(expected));
@@ -297,11 +354,11 @@ impl World {
                 }
                 (16, Some(request)) => {
                     let (new, step, id) = (input.byte(), input.byte(), session.id());
-                    let change = |data: &mut u8| {
-                        *data = data.wrapping_add(step);
-                        *data
+                    let change = |data: &mut Counted<u8>| {
+                        data.0 = data.0.wrapping_add(step);
+                        data.0
                     };
-                    let data = session.update_or_start(|| new, change).expect("small");
+                    let data = session.update_or_start(|| Counted(new), change).expect("small");
                     let before = request.last.map_or(new, |live| live.data);
                     assert_eq!(data, before.wrapping_add(step));
                     self.is_same_or_new(id, session.id());
@@ -328,8 +385,17 @@ impl World {
         self.is_closed(&mut session, status);
     }
 
+    /// Opens the session of a request without reading it: the server's answer, for the rest of the request.
+    fn opened(&self, session: &Session<Counted<u8>>, tokens: &[Token], seen: &[Seen], is_prefetch: bool) -> Request {
+        if self.cache > 0 {
+            TALLY.is_kept(|| session.peek().is_some());
+        }
+        let opened = self.server.open(tokens, seen, self.now());
+        Request::new(opened, self.server.genuine(tokens, self.now()), is_prefetch)
+    }
+
     /// Nothing follows the end of a request: a second finish is ignored and reports it.
-    fn is_closed(&self, session: &mut Session<u8>, status: u16) {
+    fn is_closed(&self, session: &mut Session<Counted<u8>>, status: u16) {
         let ignored = self.ignored.swap(0, Ordering::Relaxed);
         assert_eq!(ignored, 0, "the first finish counts");
         let mut headers = vec![("Cache-Control".to_owned(), "public, max-age=60".to_owned())];
@@ -353,7 +419,7 @@ impl World {
     }
 
     /// The response is that of the table, and the browser keeps its cookies.
-    fn receive(&mut self, who: usize, session: &Session<u8>, status: u16, sent: Sent) {
+    fn receive(&mut self, who: usize, session: &Session<Counted<u8>>, status: u16, sent: Sent) {
         let mut headers = vec![("Cache-Control".to_owned(), "public, max-age=60".to_owned())];
         session.finish(status, &mut headers);
         let lines = all(&headers, "Set-Cookie");
@@ -441,14 +507,14 @@ fn configured<T: SessionData>(
 }
 
 #[track_caller]
-fn agree(session: &Session<u8>, request: &Request, server: &Server) {
+fn agree(session: &Session<Counted<u8>>, request: &Request, server: &Server) {
     let live = request.last.as_ref();
     assert_eq!(
         session.state(),
         live.map_or_else(|state| *state, |_| SessionState::Valid)
     );
     let live = live.ok();
-    assert_eq!(session.get(), live.map(|live| &live.data));
+    assert_eq!(session.get().map(|data| &data.0), live.map(|live| &live.data));
     assert_eq!(session.id(), live.map(|live| live.id));
     assert_eq!(session.started(), live.map(|live| at(live.started)));
     assert_eq!(session.expires(), live.map(|live| at(live.expires)));
