@@ -3,7 +3,7 @@
 use crate::targets;
 
 /// The seeds of every target by name.
-pub fn all() -> [(&'static str, Vec<Vec<u8>>); 8] {
+pub fn all() -> [(&'static str, Vec<Vec<u8>>); 9] {
     [
         ("open", targets::open::seeds()),
         ("cookie_header", targets::cookie_header::seeds()),
@@ -13,12 +13,14 @@ pub fn all() -> [(&'static str, Vec<Vec<u8>>); 8] {
         ("cache_merge", targets::cache_merge::seeds()),
         ("edge", targets::edge::seeds()),
         ("session_model", targets::session_model::seeds()),
+        ("opened_cache", targets::opened_cache::seeds()),
     ]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kept::Tally;
 
     #[track_caller]
     fn assert_holds(name: &str, run: fn(&[u8])) {
@@ -31,6 +33,13 @@ mod tests {
             run(seed);
             run(&seed[..seed.len() / 2]);
         }
+    }
+
+    /// Of the sessions that opened, a third at least were kept ones.
+    #[track_caller]
+    fn assert_kept(tally: &Tally) {
+        let (opened, kept) = tally.counts();
+        assert!(kept > 100 && 3 * kept > opened, "{kept} of {opened}");
     }
 
     #[test]
@@ -71,5 +80,12 @@ mod tests {
     #[test]
     fn session_model_holds_on_its_seeds() {
         assert_holds("session_model", targets::session_model::run);
+        assert_kept(&targets::session_model::TALLY);
+    }
+
+    #[test]
+    fn opened_cache_holds_on_its_seeds() {
+        assert_holds("opened_cache", targets::opened_cache::run);
+        assert_kept(&targets::opened_cache::TALLY);
     }
 }

@@ -4,6 +4,7 @@ pub mod cache_merge;
 pub mod cookie_header;
 pub mod edge;
 pub mod open;
+pub mod opened_cache;
 pub mod ring_text;
 pub mod round_trip;
 pub mod session_model;
