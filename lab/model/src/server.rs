@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sealed_session::{Builder, KeyRing, Lifetime, RequestFields, SessionState, Sessions};
+use sealed_session::{Builder, KeyRing, Lifetime, RequestFields, Session, SessionState, Sessions};
 use time::OffsetDateTime;
 
 /// Second 0 of the model: half an hour before a midnight (UTC), so that tokens of one run expire on two days.
@@ -75,11 +75,15 @@ pub struct Answer {
     pub activity: Option<String>,
 }
 
-/// A request at `now` by the server's clock, answered with 200.
+/// A request at `now` by the server's clock, answered with 200. The server has just opened the same cookies for another
+/// request, which only looked: so it serves a kept session, as to most visitors.
 pub fn visit(server: &Server, jar: Option<&Jar>, visit: Visit, now: u32) -> Answer {
     let name = server.cookie_name();
-    let fields = jar.map(|jar| format!("{name}={}; {name}-seen={}", jar.session, jar.activity));
-    let mut session = server.load_at(RequestFields::from_cookies(fields), at(now));
+    let cookies = jar.map(|jar| format!("{name}={}; {name}-seen={}", jar.session, jar.activity));
+    let load = || server.load_at(RequestFields::from_cookies(cookies.clone()), at(now));
+    let (before, mut session) = (load(), load());
+    let facts = |session: &Session<u8>| (session.state(), session.get().copied(), session.id(), session.expires());
+    assert_eq!(facts(&before), facts(&session), "opened anew, and kept");
     let state = session.state();
     match visit {
         Visit::SignIn => session.start(0),
