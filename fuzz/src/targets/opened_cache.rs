@@ -84,8 +84,8 @@ impl World {
     fn new(row: &'static Value, configuration: u8) -> Self {
         let hand = Arc::new(AtomicU64::new(number(row, "now")));
         let refused = Arc::new(AtomicUsize::new(usize::MAX));
-        // The smallest cache holds a few of the longest sessions.
-        let cache = SMALL_CACHE * if configuration & 1 == 0 { 1 } else { 4 };
+        // The small cache holds a few of the longest sessions. In the larger one, requests sweep only a part of it.
+        let cache = SMALL_CACHE * if configuration & 1 == 0 { 1 } else { 16 };
         let side = |cache| {
             let (clock, refused) = (Arc::clone(&hand), Arc::clone(&refused));
             let events = Arc::new(Mutex::new(Vec::new()));
@@ -226,7 +226,8 @@ impl World {
             6 => format!("{{{size}"),
             _ => String::from_utf8_lossy(&unhex(text(self.row, "payload"))).into_owned(),
         };
-        let token = if kind & 8 == 0 {
+        // With the longest names there is no activity.
+        let token = if kind & 8 == 0 || sealing.name.len() > 250 {
             sealing.session(&Content {
                 expires,
                 id,
@@ -267,8 +268,9 @@ impl World {
                     _ => bind = [value.split_off(place), bind].concat(),
                 }
             }
-            // An activity token starts with the byte 2.
-            let is_activity = value.starts_with(b"Ag") != (alter & 0xe0 == 0xa0);
+            // An activity token starts with the byte 2. Some tokens come under the other name.
+            let starts_with_2 = matches!(value[..], [b'A', b'g'..=b'v', ..]);
+            let is_activity = starts_with_2 != (alter & 0xe0 == 0xa0);
             values.push((is_activity, value));
         }
         let name = text(self.row, "name");
@@ -443,19 +445,32 @@ pub fn seeds() -> Vec<Vec<u8>> {
         let tokens: Vec<u8> = tokens.iter().flat_map(|&token| [token, 0]).collect();
         [&[0, 2 + 0x10, tokens.len() as u8 / 2 - 1], &tokens[..], &[2, 5, 11, 0]].concat()
     };
+    // Twelve sessions are kept and then come together: the newest one comes last, beyond the eight that are opened.
+    let many = (0..12).flat_map(|id| [4, 0, id | 0x80, 1, 0, 12 - id, id]);
+    let apart = (1..=12).flat_map(|token| [0, 2, 0, token, 0, 2, 11, 0]);
+    let all: Vec<u8> = (1..=12).collect();
     let idle = rows("vectors").iter().position(|row| !row["limits"]["idle"].is_null());
     let idle = u8::try_from(idle.expect("some row has an idle timeout")).expect("a byte");
     // The row's own tokens come first in the list.
     let own = 1 + texts(&rows("vectors")[usize::from(idle)], "seen").len() as u8;
     let lives = [
         [0, 0].into_iter().chain(sealed).chain(each).collect(),
+        [0, 1]
+            .into_iter()
+            .chain(many)
+            .chain(apart)
+            .chain(together(&all))
+            .collect(),
         [
             &[idle, 0][..],
             &pair,
             &together(&[own, own + 1, own + 2, own + 3]),
             &together(&[own, own + 3]),
+            // With an altered activity token.
+            &[0, 2, 1, own, 0, own + 2, 0xc1, 200, 2, 11, 0],
             &together(&[own + 1, own + 3]),
             &together(&[own, own + 1, own + 2]),
+            &together(&[own, own + 1, own + 3]),
         ]
         .concat(),
     ];

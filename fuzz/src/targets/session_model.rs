@@ -557,7 +557,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
     // Operations: 0 a request, 4 time passes (unit and steps), 7 and 1 the second browser copies the first. In a request:
     // 3 reads, 6 starts, 8 updates, 12 touches, 13 ends, 14 starts with the old data, 16 updates or starts; 15 and the
     // status end it.
-    let lives: [&[&[u8]]; 12] = [
+    let lives: [&[&[u8]]; 17] = [
         // A guest's basket, which the visitor keeps at a sign-in; then an end.
         &[
             &[0, 1],
@@ -653,7 +653,53 @@ pub fn seeds() -> Vec<Vec<u8>> {
             &[0, 0, 12, 15, 0],
             &[0, 0, 3, 12, 15, 6],
         ],
+        // Two browsers' cookies come together, the newer one a guest's, who starts again: the other one ends.
+        &[
+            &[0, 1],
+            &[0, 1, 6, 3, 15, 0],
+            &[4, 0, 1],
+            &[0, 0, 6, 2, 15, 0],
+            &[0, 4, 3, 6, 4, 15, 0],
+            &[0, 1, 3, 15, 0],
+        ],
+        // A session is revoked elsewhere, and another one is revoked while it is served.
+        &[
+            &[0, 0],
+            &[0, 0, 6, 3, 15, 0],
+            &[5, 0xc0],
+            &[0, 0, 3, 15, 0],
+            &[0, 1, 6, 3, 15, 0],
+            &[0, 1, 3, 1, 0xc1, 8, 5, 15, 0],
+        ],
+        // A minute passes, almost, and the idle timeout is shorter.
+        &[&[8, 0], &[0, 0, 6, 3, 15, 0], &[4, 0, 55], &[0, 0, 3, 15, 0]],
+        // The activity cookie is lost.
+        &[&[0, 1], &[0, 0, 6, 3, 15, 0], &[7, 3], &[0, 0, 3, 15, 0]],
+        // The newer one of two sessions comes with the activity of the other.
+        &[
+            &[0, 1],
+            &[0, 1, 6, 3, 15, 0],
+            &[4, 0, 1],
+            &[0, 0, 6, 5, 15, 0],
+            &[7, 3],
+            &[0, 4, 3, 15, 0],
+        ],
     ];
+    // The same with a read by each browser after every request, so that the servers keep both sessions.
+    let kept = |life: &[&[u8]]| {
+        let (configuration, steps) = life.split_first().expect("the configuration comes first");
+        let step = |step: &&[u8]| {
+            let reads: &[u8] = if step[0] == 0 {
+                &[0, 0, 3, 15, 0, 0, 1, 3, 15, 0]
+            } else {
+                &[]
+            };
+            [step, reads].concat()
+        };
+        [configuration.to_vec(), steps.iter().flat_map(step).collect()].concat()
+    };
     let rows = rows("vectors").iter().enumerate().map(seed);
-    rows.chain(lives.map(<[&[u8]]>::concat)).collect()
+    rows.chain(lives.map(kept))
+        .chain(lives.map(<[&[u8]]>::concat))
+        .collect()
 }
