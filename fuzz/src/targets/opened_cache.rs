@@ -329,7 +329,7 @@ impl World {
         let expected = one.peek();
         if TALLY.is_kept(|| kept.peek().is_some()) {
             let is_known = |(text, of, when): &(Vec<u8>, Vec<u8>, u64)| {
-                of == bind && now.saturating_sub(*when) < UNUSED && values.iter().any(|(_, value)| value == text)
+                of == bind && now.abs_diff(*when) < UNUSED && values.iter().any(|(_, value)| value == text)
             };
             assert!(self.came.iter().any(is_known), "kept for too long");
         }
