@@ -2,8 +2,8 @@
 //! session table would, whether the servers keep opened sessions or not.
 //!
 //! Input: the configuration in two bytes, then operations of one byte with their arguments. They are done twice: by
-//! servers that keep nothing, and by servers that keep opened sessions. Before each request its cookies are looked at
-//! once, so that the request itself often finds a kept session.
+//! servers that keep nothing, and by servers that keep opened sessions. The cookies of most requests came a moment
+//! before, so that the request itself often finds a kept session.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
