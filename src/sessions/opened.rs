@@ -243,6 +243,7 @@ impl<T> Kept<T> {
 }
 
 /// An estimate of the bytes of an entry beside text, payload and data: of the cache, of its parts, and of the allocator.
+/// `lab/peers/src/bin/kept.rs` measures at most 364, and in a full cache the ids of evicted entries.
 const ENTRY: usize = 448;
 
 /// Removes the entries that `is_to_go` names. They are dropped once the shard is unlocked, since data may do anything
