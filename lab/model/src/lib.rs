@@ -4,8 +4,10 @@
 //! - [`explore`] tries every order of deploys, visits and time of one [`rotation`] by a [`procedure`].
 //! - [`command`] is the rule of the command `sealed-session`, which two of the procedures follow.
 //! - [`year`] runs twelve rotations and many sessions along one [`schedule`].
+//! - [`day`] is a day of traffic at servers that keep opened sessions.
 
 pub mod command;
+pub mod day;
 pub mod explore;
 pub mod fleet;
 pub mod habits;
