@@ -147,6 +147,17 @@ impl Twins {
         self.answer(cookies, bind, |_| ()).state
     }
 
+    /// What both answer to a read at this time.
+    #[track_caller]
+    fn ask_at(&self, cookies: &str, now: OffsetDateTime) -> SessionState {
+        let [with, without] = [&self.with, &self.without].map(|server| {
+            let fields = RequestFields::from_cookies([cookies.to_owned()]);
+            server.sessions.load_at(fields, now).state()
+        });
+        assert_eq!(with, without, "with the cache, and without, at {now}: {cookies}");
+        with
+    }
+
     /// What both answer to a request that does this: nothing whose result is random.
     #[track_caller]
     fn answer(&self, cookies: &str, bind: &[u8], act: impl Fn(&mut Session<Data>)) -> Answer {
@@ -436,18 +447,27 @@ fn a_kept_session_ends_at_its_absolute_timeout() {
 fn a_kept_session_from_a_clock_ahead_is_judged_by_the_clock_of_now() {
     let twins = Twins::new();
     let (cookies, _) = twins.kept(7);
-    let ask = |seconds: u64| {
-        let [with, without] = [&twins.with, &twins.without].map(|server| {
-            let fields = RequestFields::from_cookies([cookies.clone()]);
-            server.sessions.load_at(fields, at(START - seconds)).state()
-        });
-        assert_eq!(with, without, "{seconds} s before");
-        with
-    };
+    let ask = |seconds| twins.ask_at(&cookies, at(START - seconds));
     assert_eq!(ask(59), SessionState::Valid);
     let states: Vec<_> = [60, 299, 300, 301, 4000].map(ask).into();
     assert!(states.contains(&SessionState::Valid) && states.iter().any(|&state| state != SessionState::Valid));
     assert_eq!(twins.ask(&cookies), SessionState::Valid);
+}
+
+#[test]
+fn a_kept_session_needs_activity_that_this_server_could_have_noted() {
+    let twins = Twins::new();
+    let lifetime = Lifetime::absolute(Duration::from_secs(ABSOLUTE)).idle(Duration::from_secs(2000));
+    let other = Sessions::builder(ring()).lifetime(lifetime).build().unwrap();
+    let cookies = other.cookie_for_at(Data { user: 7 }, after(0)).unwrap();
+    // The idle timeout and five minutes before the activity ends.
+    let first = 2000 - IDLE - 300;
+    for _ in 0..2 {
+        assert_eq!(twins.ask_at(&cookies, after(first)), SessionState::Valid);
+        assert_eq!(twins.ask_at(&cookies, after(first)), SessionState::Valid);
+        let idle = SessionState::Rejected(Reason::Idle);
+        assert_eq!(twins.ask_at(&cookies, after(first - 1)), idle);
+    }
 }
 
 #[test]
