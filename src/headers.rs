@@ -180,8 +180,8 @@ pub(crate) enum CacheRule {
 /// The changes to a response that keep the session and prevent caches from mixing up visitors.
 #[must_use = "without the patch the response neither keeps the session nor protects it from caches"]
 pub struct Patch {
-    /// The name of each cookie with its `Set-Cookie` line.
-    pub(crate) cookies: Vec<(Arc<str>, String)>,
+    /// The `Set-Cookie` lines.
+    pub(crate) cookies: Few<String>,
     pub(crate) cache: CacheRule,
     pub(crate) vary_field: Arc<str>,
     pub(crate) clear_site_data: bool,
@@ -197,8 +197,9 @@ impl Patch {
     /// the reasons.
     pub fn apply(&self, headers: &mut (impl ResponseHeaders + ?Sized)) {
         self.apply_cache_rule(headers);
-        for (name, line) in &self.cookies {
-            headers.retain_lines(SET_COOKIE, &mut |other| !cookie::sets(other, name.as_bytes()));
+        for line in self.cookies.iter() {
+            let name = cookie::name_of(line).as_bytes();
+            headers.retain_lines(SET_COOKIE, &mut |other| !cookie::sets(other, name));
             headers.append_line(SET_COOKIE, line.clone(), true);
         }
         if self.clear_site_data {
@@ -206,7 +207,7 @@ impl Patch {
             headers.retain_lines(CLEAR_SITE_DATA, &mut |line| line != CLEARED.as_bytes());
             headers.append_line(CLEAR_SITE_DATA, CLEARED.to_owned(), false);
         }
-        if !self.cookies.is_empty() {
+        if self.set_cookies().next().is_some() {
             let mut bytes = 0;
             headers.for_each_line(&mut |name, value| bytes += name.len() + value.len() + ": \r\n".len());
             if bytes > LARGE_HEADER_BLOCK {
@@ -217,7 +218,7 @@ impl Patch {
 
     /// The `Set-Cookie` values, for frameworks with cookie types of their own.
     pub fn set_cookies(&self) -> impl Iterator<Item = &str> {
-        self.cookies.iter().map(|(_, line)| line.as_str())
+        self.cookies.iter().map(String::as_str)
     }
 
     fn apply_cache_rule(&self, headers: &mut (impl ResponseHeaders + ?Sized)) {
@@ -269,7 +270,7 @@ impl Patch {
 
 impl fmt::Debug for Patch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<_> = self.cookies.iter().map(|(name, _)| name).collect();
+        let names: Vec<_> = self.set_cookies().map(cookie::name_of).collect();
         f.debug_struct("Patch")
             .field("cookies", &names)
             .field("cache", &self.cache)

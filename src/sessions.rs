@@ -290,8 +290,7 @@ impl<T: SessionData> Sessions<T> {
 
     /// Forgets the sessions that came with a request. Revokes those that now end, if sign-outs revoke.
     fn end(&self, genuine: &Few<Genuine>, ends: impl Fn(&Genuine) -> bool, now: u64) {
-        let keys = self.keys();
-        genuine.iter().for_each(|came| keys.opened.forget(came.id));
+        genuine.iter().for_each(|came| self.keys().opened.forget(came.id));
         if self.shared.config.revoke_on_end {
             let ended = || genuine.iter().filter(|came| ends(came));
             ended().for_each(|came| self.revoke_until(came.id, came.until, now));

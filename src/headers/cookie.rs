@@ -185,6 +185,11 @@ fn parts(field: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
+/// The name in a line that [`Attributes::write`] has written.
+pub(crate) fn name_of(line: &str) -> &str {
+    line.split_once('=').map_or(line, |(name, _)| name)
+}
+
 /// Whether a `Set-Cookie` line sets the cookie called `name`.
 pub(crate) fn sets(line: &[u8], name: &[u8]) -> bool {
     parts(line).next().is_some_and(|part| value_of(part, name).is_some())

@@ -3,7 +3,6 @@
 //! A version is never changed once it is there, so it can be lent without a lock; a write appends one, and finishing
 //! the session closes the row.
 
-use std::array;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -13,9 +12,15 @@ use crate::session::content::{Current, Genuine, Payload};
 /// All versions of a session in this request. The `first` is the session that came.
 pub(crate) struct Versions<T> {
     first: Version<T>,
-    appended: OnceLock<Box<Pages<T>>>,
+    appended: OnceLock<Box<Appended<T>>>,
     /// The number of the last version or of one before it: the search for the last one begins there.
     known: AtomicUsize,
+}
+
+/// Most requests that write append one version and then close the row: they need no pages.
+struct Appended<T> {
+    near: [OnceLock<Next<T>>; NEAR],
+    pages: OnceLock<Box<Pages<T>>>,
 }
 
 /// Pages never move once they are there, and each is sixteen times as long as the one before it.
@@ -181,24 +186,44 @@ impl<T> Versions<T> {
         if number == 0 {
             return Some(&self.first);
         }
-        let (page, at) = place(number);
-        match self.appended.get()?[page].get()?[at].get()? {
+        let appended = self.appended.get()?;
+        let slot = match appended.near.get(number - 1) {
+            Some(near) => near,
+            None => {
+                let (page, at) = place(number);
+                &appended.pages.get()?[page].get()?[at]
+            }
+        };
+        match slot.get()? {
             Next::Version(version) => Some(version),
             Next::Closed => None,
         }
     }
 
     fn slot(&self, number: usize) -> &OnceLock<Next<T>> {
+        let appended = self.appended.get_or_init(Box::default);
+        if let Some(near) = appended.near.get(number - 1) {
+            return near;
+        }
         let (page, at) = place(number);
-        let pages = || Box::new(array::from_fn(|_| OnceLock::new()));
+        let pages = || Box::new([const { OnceLock::new() }; PAGES]);
         let slots = || (0..length(page)).map(|_| OnceLock::new()).collect();
-        &self.appended.get_or_init(pages)[page].get_or_init(slots)[at]
+        &appended.pages.get_or_init(pages)[page].get_or_init(slots)[at]
     }
 }
 
-/// The page of a version that was appended, and its place there.
+impl<T> Default for Appended<T> {
+    fn default() -> Self {
+        Self {
+            near: [const { OnceLock::new() }; NEAR],
+            pages: OnceLock::new(),
+        }
+    }
+}
+
+/// The page of a version that is not near, and its place there.
 fn place(number: usize) -> (usize, usize) {
-    let (mut page, mut at) = (0, number - 1);
+    let (mut page, mut at) = (0, number - 1 - NEAR);
     while at >= length(page) {
         at -= length(page);
         page += 1;
@@ -206,12 +231,14 @@ fn place(number: usize) -> (usize, usize) {
     (page, at)
 }
 
+const NEAR: usize = 2;
+
 const fn length(page: usize) -> usize {
-    1 << (4 * page)
+    16 << (4 * page)
 }
 
 /// Together they have room for more versions than any memory holds: 7 * 10^10.
-const PAGES: usize = 10;
+const PAGES: usize = 9;
 
 #[cfg(test)]
 mod tests {
@@ -273,7 +300,7 @@ mod tests {
     #[test]
     fn every_version_has_a_place_of_its_own() {
         let mut expected = (0, 0);
-        for number in 1..70_000 {
+        for number in 1 + NEAR..70_000 {
             assert_eq!(place(number), expected);
             expected = match expected {
                 (page, at) if at + 1 == length(page) => (page + 1, 0),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 #[cfg(any(feature = "tower", feature = "actix"))]
 use std::thread;
 
+use crate::few::Few;
 use crate::headers::{CacheRule, Patch, ResponseHeaders};
 use crate::session::event::Event;
 use crate::session::{Change, Current, Ending, Facts, Genuine, Live, SessionData, Touched};
@@ -88,7 +89,7 @@ impl<T: SessionData> Session<T> {
 
     fn patch(&self, cache: CacheRule) -> Patch {
         Patch {
-            cookies: Vec::new(),
+            cookies: Few::default(),
             cache,
             vary_field: Arc::clone(&self.sessions().config().vary_field),
             clear_site_data: false,
@@ -150,9 +151,7 @@ impl<T: SessionData> Session<T> {
         // removes.
         for (action, name) in [(row.activity, &config.activity_name), (row.session, &config.name)] {
             if action == CookieAction::Remove {
-                patch
-                    .cookies
-                    .push((Arc::clone(name), config.attributes.write_removal(name)));
+                patch.cookies.push(config.attributes.write_removal(name));
             }
         }
         self.report(touched, outcome, row);
@@ -234,7 +233,7 @@ impl<T: SessionData> Session<T> {
                         .seal_session(&state, self.shared.fields.bind(), now, salt, line)
                 })
                 .ok()?;
-            patch.cookies.push((Arc::clone(&config.name), line));
+            patch.cookies.push(line);
         }
         let lifetime = config.lifetimes.of(remembered);
         if row.activity == CookieAction::Send
@@ -247,7 +246,7 @@ impl<T: SessionData> Session<T> {
                         .seal_activity(id, expires, self.shared.fields.bind(), now, line)
                 })
                 .ok()?;
-            patch.cookies.push((Arc::clone(&config.activity_name), line));
+            patch.cookies.push(line);
         }
         Some(())
     }
