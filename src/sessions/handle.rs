@@ -53,7 +53,8 @@ pub(super) struct Request<T> {
     pub(super) salt: OnceLock<[u8; SALT_LEN]>,
     /// The bits `READ` and `FINISHED`, in one atomic: all threads see reads and the finish in the same order.
     phase: AtomicU8,
-    came: OnceLock<Came<T>>,
+    /// In a box: most requests move only the rest of this, and are not touched.
+    came: OnceLock<Box<Came<T>>>,
     /// The thread that is opening the session, by [`this_thread`]; 0 for none.
     opener: AtomicUsize,
 }
@@ -125,7 +126,7 @@ impl<T: SessionData> Session<T> {
     pub fn peek(&self) -> Option<&T> {
         let came = match self.shared.phase.load(Ordering::Acquire) & FINISHED {
             0 => self.came(),
-            _ => self.shared.came.get(),
+            _ => self.shared.came.get().map(Box::as_ref),
         };
         came?.versions.last().current.live().map(|live| &live.content.data)
     }
@@ -339,10 +340,10 @@ impl<T: SessionData> Session<T> {
             let _mark = Opener::mark(&self.shared.opener);
             let opening = open();
             events = opening.events;
-            Came {
+            Box::new(Came {
                 genuine: opening.genuine,
                 versions: Versions::new(opening.current),
-            }
+            })
         });
         events.iter().for_each(|event| self.sessions().observe(event));
         Some(came)
@@ -408,7 +409,7 @@ impl<T: SessionData> Session<T> {
 impl<T> Drop for Request<T> {
     fn drop(&mut self) {
         let is_open = self.phase.load(Ordering::Acquire) & FINISHED == 0;
-        let is_written = |came: &Came<T>| came.versions.last().done.change != Change::None;
+        let is_written = |came: &Box<Came<T>>| came.versions.last().done.change != Change::None;
         // An observer that panics while a panic unwinds would end the process.
         if is_open && !std::thread::panicking() && self.came.get().is_some_and(is_written) {
             self.sessions.observe(&Event::WriteDiscarded { status: 500 });
