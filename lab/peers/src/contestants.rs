@@ -34,6 +34,7 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
@@ -41,8 +42,8 @@ use sealed_session::{Key, KeyRing, Lifetime, RequestFields, Sealer, SessionState
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::measure::{Operation, operation, prepared};
 use crate::payload::{Visit, visit};
+use sealed_session_peers::measure::{Operation, fresh, operation, prepared};
 
 /// The operations that are compared, in the order of the columns.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -51,7 +52,9 @@ pub enum What {
     Seal,
     SealWithActivity,
     Open,
-    OpenWithActivity,
+    OpenSeen,
+    OpenFirst,
+    OpenUncached,
     FlippedBit,
     UnknownKey,
     Expired,
@@ -59,13 +62,29 @@ pub enum What {
 }
 
 impl What {
+    pub const ALL: [Self; 11] = [
+        Self::Untouched,
+        Self::Seal,
+        Self::SealWithActivity,
+        Self::Open,
+        Self::OpenSeen,
+        Self::OpenFirst,
+        Self::OpenUncached,
+        Self::FlippedBit,
+        Self::UnknownKey,
+        Self::Expired,
+        Self::Garbage,
+    ];
+
     pub fn name(self) -> &'static str {
         match self {
             Self::Untouched => "untouched",
             Self::Seal => "seal",
             Self::SealWithActivity => "seal, with activity token",
             Self::Open => "open",
-            Self::OpenWithActivity => "open, with activity token",
+            Self::OpenSeen => "open, seen before",
+            Self::OpenFirst => "open, first time",
+            Self::OpenUncached => "open, cache off",
             Self::FlippedBit => "reject: bit flipped",
             Self::UnknownKey => "reject: unknown key",
             Self::Expired => "reject: expired",
@@ -75,6 +94,20 @@ impl What {
 
     pub fn is_seal(self) -> bool {
         matches!(self, Self::Seal | Self::SealWithActivity)
+    }
+
+    /// The peer's operation that ours is compared with, if the peer has not the same one.
+    pub fn nearest(self) -> Option<Self> {
+        match self {
+            // No peer has an activity token or keeps what it opened.
+            Self::SealWithActivity => Some(Self::Seal),
+            Self::OpenSeen => Some(Self::Open),
+            Self::OpenFirst => Some(Self::Open),
+            Self::OpenUncached => Some(Self::OpenFirst),
+            // `PrivateJar` and biscotti have no expiry.
+            Self::Expired => Some(Self::UnknownKey),
+            _ => None,
+        }
     }
 }
 
@@ -128,6 +161,19 @@ fn opens_not(open: &Rc<impl Fn(&'static str) -> bool + 'static>, text: String) -
     operation(move || !open(text))
 }
 
+/// Takes these texts in turns, which stand for as many visitors.
+fn in_turns(texts: Vec<String>) -> impl Fn() -> &'static str {
+    let texts: Vec<&'static str> = texts.into_iter().map(|text| &*text.leak()).collect();
+    let at = std::cell::Cell::new(0);
+    move || {
+        at.set((at.get() + 1) % texts.len());
+        texts[at.get()]
+    }
+}
+
+/// How many visitors a peer sees in turns where each of ours is new: their cookies take as much of the processor's caches.
+const VISITORS: usize = 128;
+
 /// One bit flipped in the middle of the sealed bytes (for every format here, three fifths of the text are within them).
 fn flipped(token: &str) -> String {
     let mut bytes = token.as_bytes().to_vec();
@@ -172,6 +218,20 @@ fn reads(json: &[u8]) -> bool {
     std::str::from_utf8(json).is_ok_and(|text| serde_json::from_str::<Visit>(text).is_ok())
 }
 
+/// The random call of one of our seals: 8 bytes of id and 12 of salt at once.
+pub fn random() -> Operation {
+    operation(|| {
+        let mut bytes = [0u8; 20];
+        getrandom::fill(&mut bytes).is_ok() && std::hint::black_box(bytes) != [0; 20]
+    })
+}
+
+/// What `Sessions` does to data that it sealed: it deserialises them again.
+pub fn reading(size: usize) -> Operation {
+    let json = json(size);
+    operation(move || reads(std::hint::black_box(&json)))
+}
+
 pub fn secret(index: u8) -> [u8; 64] {
     std::array::from_fn(|at| (at as u8).wrapping_mul(37) ^ index.wrapping_mul(91).wrapping_add(129))
 }
@@ -181,7 +241,7 @@ pub fn key(index: u8) -> Key {
     Key::from_raw_secret(&secret).expect("32 different bytes")
 }
 
-const OURS: u8 = 1;
+pub const OURS: u8 = 1;
 const STRANGER: u8 = 2;
 
 /// Drives a future that never waits.

@@ -3,17 +3,20 @@
 //!     sealed-session-peers                    everything (some minutes)
 //!     sealed-session-peers --quick            a tenth of the batches: to see that it works
 //!     sealed-session-peers --only PrivateJar  ours against the peers of that name
+//!     sealed-session-peers --floors NAME      the primitives alone, for a build with another `aes` of that name
 
 mod contestants;
-mod measure;
+mod floors;
+
 #[path = "../../../benches/payload.rs"]
 mod payload;
 mod report;
+mod targets;
 mod threads;
 
 use std::time::Duration;
 
-use measure::Effort;
+use sealed_session_peers::measure::Effort;
 
 /// The largest represents "3 KiB": a cookie holds at most 2995 bytes of payload.
 pub const SIZES: [usize; 4] = [60, 250, 1024, 2980];
@@ -24,16 +27,23 @@ fn main() {
         threads::child();
         return;
     }
-    let is_quick = arguments.iter().any(|argument| argument == "--quick");
-    let only = arguments.iter().position(|argument| argument == "--only");
-    let only = only.and_then(|at| arguments.get(at + 1)).map_or("", String::as_str);
+    let has = |name: &str| arguments.iter().any(|argument| argument == name);
+    let is_quick = has("--quick");
+    let value = |name: &str| {
+        let at = arguments.iter().position(|argument| argument == name)?;
+        arguments.get(at + 1).map(String::as_str)
+    };
     let effort = Effort {
         batch: Duration::from_micros(250),
         pairs: if is_quick { 15 } else { 151 },
     };
-    let table = report::levels(effort, only);
-    report::print_targets(&table);
-    report::print_levels(&table);
-    report::print_further(effort);
+    if let Some(variant) = value("--floors") {
+        floors::print(effort, Some(variant));
+        return;
+    }
+    let table = report::levels(effort, value("--only").unwrap_or_default());
+    targets::print(&table);
     threads::print(if is_quick { 3 } else { 15 });
+    floors::print(effort, None);
+    report::print(&table);
 }

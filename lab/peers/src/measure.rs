@@ -15,6 +15,21 @@ pub fn operation(run: impl Fn() -> bool + 'static) -> Operation {
     prepared(|| (), move |()| run())
 }
 
+/// An operation on a value that is new each time. The value is made and dropped outside the measured time.
+pub fn fresh<S: 'static>(prepare: impl Fn() -> S + 'static, run: impl Fn(&S) -> bool + 'static) -> Operation {
+    Box::new(move |count| {
+        let prepared: Vec<S> = (0..count).map(|_| prepare()).collect();
+        let start = Instant::now();
+        let mut as_expected = true;
+        for input in &prepared {
+            as_expected &= black_box(run(black_box(input)));
+        }
+        let elapsed = start.elapsed();
+        assert!(as_expected, "an operation did not do what its name says");
+        elapsed
+    })
+}
+
 /// An operation that consumes a value, which is made outside the measured time.
 pub fn prepared<S: 'static>(prepare: impl Fn() -> S + 'static, run: impl Fn(S) -> bool + 'static) -> Operation {
     Box::new(move |count| {
@@ -37,34 +52,24 @@ pub struct Effort {
     pub pairs: usize,
 }
 
-/// The batches of one contestant in one comparison.
-pub struct Series {
-    count: usize,
-    /// Nanoseconds per operation of every batch.
-    pub batches: Vec<f64>,
-}
-
-/// Runs the contestants in turns: A, B, …, A, B, …
-pub fn interleave<const N: usize>(contestants: [&Operation; N], effort: Effort) -> [Series; N] {
-    let mut series = contestants.map(|run| {
-        // The number of operations that fill a batch; finding it also warms caches and day keys.
+/// Runs the contestants in turns: A, B, …, A, B, … Returns the nanoseconds per operation of every batch of each.
+pub fn interleave<const N: usize>(contestants: [&Operation; N], effort: Effort) -> [Vec<f64>; N] {
+    // The number of operations that fill a batch; finding it also warms caches and day keys.
+    let counts = contestants.map(|run| {
         let mut count = 1;
         loop {
             let elapsed = run(count);
             if elapsed >= effort.batch || count >= 1 << 20 {
                 let count = count as f64 * effort.batch.as_secs_f64() / elapsed.as_secs_f64();
-                break Series {
-                    count: (count as usize).max(1),
-                    batches: Vec::new(),
-                };
+                return (count as usize).max(1);
             }
             count *= 2;
         }
     });
+    let mut series = [const { Vec::new() }; N];
     for _ in 0..effort.pairs {
-        for (run, series) in contestants.iter().zip(&mut series) {
-            let elapsed = run(series.count);
-            series.batches.push(elapsed.as_secs_f64() * 1e9 / series.count as f64);
+        for ((run, count), series) in contestants.iter().zip(counts).zip(&mut series) {
+            series.push(run(count).as_secs_f64() * 1e9 / count as f64);
         }
     }
     series
@@ -79,4 +84,9 @@ pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
 /// The median of the ratios of adjacent batches, `above / below`.
 pub fn ratio(above: &[f64], below: &[f64]) -> f64 {
     median(above.iter().zip(below).map(|(above, below)| above / below))
+}
+
+/// The time of every batch minus that of its neighbour.
+pub fn without(all: &[f64], part: &[f64]) -> Vec<f64> {
+    all.iter().zip(part).map(|(all, part)| (all - part).max(1.0)).collect()
 }

@@ -27,31 +27,19 @@ mod biscotti_cookies {
     }
 }
 
-fn biscotti(size: usize, name: &'static str, is_typed: bool) -> Contestant {
+pub fn biscotti_typed(size: usize) -> Contestant {
     use biscotti_cookies::*;
-    let (sealing, opening) = (processor(OURS), processor(OURS));
-    let (data, text) = (visit(size), to_text(&visit(size)));
-    let foreign = value(&processor(STRANGER), &text);
+    let (sealing, opening, data) = (processor(OURS), processor(OURS), visit(size));
+    let foreign = value(&processor(STRANGER), &to_text(&data));
     Contestant::text(
-        name,
-        move || {
-            let serialised = is_typed.then(|| to_text(&data));
-            value(&sealing, serialised.as_deref().unwrap_or(&text))
-        },
+        "biscotti + serde_json",
+        move || value(&sealing, &to_text(&data)),
         foreign,
         move |text| {
             let cookie = opening.process_incoming("id", text);
-            cookie.is_ok_and(|cookie| !is_typed || serde_json::from_str::<Visit>(cookie.value()).is_ok())
+            cookie.is_ok_and(|cookie| serde_json::from_str::<Visit>(cookie.value()).is_ok())
         },
     )
-}
-
-pub fn biscotti_typed(size: usize) -> Contestant {
-    biscotti(size, "biscotti + serde_json", true)
-}
-
-pub fn biscotti_bytes(size: usize) -> Contestant {
-    biscotti(size, "biscotti (UTF-8 only)", false)
 }
 
 pub fn biscotti_request(size: usize) -> Contestant {
@@ -74,10 +62,11 @@ pub fn biscotti_request(size: usize) -> Contestant {
     };
     let ours = Rc::new(processor(OURS));
     let (genuine, foreign) = (header(&ours), header(&processor(STRANGER)));
-    let opens = |text: &str, outcome: bool| {
-        let (ours, text): (_, &'static str) = (Rc::clone(&ours), text.to_owned().leak());
+    let visitors = (0..VISITORS).map(|_| header(&ours)).collect();
+    let opens = |texts: Vec<String>, outcome: bool| {
+        let (ours, next) = (Rc::clone(&ours), in_turns(texts));
         operation(move || {
-            let cookies = RequestCookies::parse_header(text, &ours);
+            let cookies = RequestCookies::parse_header(next(), &ours);
             let cookie = cookies.ok().and_then(|cookies| cookies.get("__Host-id"));
             cookie.is_some_and(|cookie| serde_json::from_str::<Visit>(cookie.value()).is_ok()) == outcome
         })
@@ -91,8 +80,9 @@ pub fn biscotti_request(size: usize) -> Contestant {
                 move |data| !set_cookie(&sealing, &data).is_empty(),
             ),
         )
-        .with(What::Open, opens(&genuine, true))
-        .with(What::FlippedBit, opens(&flipped_cookie(&genuine), false))
-        .with(What::UnknownKey, opens(&foreign, false))
-        .with(What::Garbage, opens(&garbage_cookie(&genuine), false))
+        .with(What::Open, opens(vec![genuine.clone()], true))
+        .with(What::OpenFirst, opens(visitors, true))
+        .with(What::FlippedBit, opens(vec![flipped_cookie(&genuine)], false))
+        .with(What::UnknownKey, opens(vec![foreign], false))
+        .with(What::Garbage, opens(vec![garbage_cookie(&genuine)], false))
 }

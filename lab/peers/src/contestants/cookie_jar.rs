@@ -46,29 +46,6 @@ pub fn private_jar_typed(size: usize) -> Contestant {
     it
 }
 
-pub fn private_jar_bytes(size: usize) -> Contestant {
-    use private_jar::*;
-    let (ours, data) = (key(OURS), to_text(&visit(size)));
-    let foreign = value(&key(STRANGER), data.clone());
-    let of_open = ours.clone();
-    let it = Contestant::text(
-        "cookie `PrivateJar` (UTF-8 only)",
-        move || value(&ours, data.clone()),
-        foreign,
-        move |text| opened(&of_open, text).is_some(),
-    );
-    let ours = key(OURS);
-    let data: &'static str = to_text(&visit(size)).leak();
-    it.with(
-        What::Seal,
-        operation(move || {
-            let mut jar = CookieJar::new();
-            jar.private_mut(&ours).add(Cookie::new("id", data));
-            jar.get("id").is_some()
-        }),
-    )
-}
-
 /// From the Cookie header to the data, and from the data to `Set-Cookie`.
 pub fn private_jar_request(size: usize) -> Contestant {
     use private_jar::*;
@@ -95,10 +72,11 @@ pub fn private_jar_request(size: usize) -> Contestant {
         line.split(';').next().expect("a cookie").to_owned()
     };
     let (genuine, foreign) = (header(&ours), header(&key(STRANGER)));
-    let opens = |text: &str, outcome: bool| {
-        let (ours, text): (_, &'static str) = (ours.clone(), text.to_owned().leak());
+    let visitors = (0..VISITORS).map(|_| header(&ours)).collect();
+    let opens = |texts: Vec<String>, outcome: bool| {
+        let (ours, next) = (ours.clone(), in_turns(texts));
         operation(move || {
-            let cookie = jar_of(text).private(&ours).get("__Host-id");
+            let cookie = jar_of(next()).private(&ours).get("__Host-id");
             cookie.is_some_and(|cookie| serde_json::from_str::<Visit>(cookie.value()).is_ok()) == outcome
         })
     };
@@ -111,8 +89,9 @@ pub fn private_jar_request(size: usize) -> Contestant {
                 move |data| !set_cookie(&sealing, &data).is_empty(),
             ),
         )
-        .with(What::Open, opens(&genuine, true))
-        .with(What::FlippedBit, opens(&flipped_cookie(&genuine), false))
-        .with(What::UnknownKey, opens(&foreign, false))
-        .with(What::Garbage, opens(&garbage_cookie(&genuine), false))
+        .with(What::Open, opens(vec![genuine.clone()], true))
+        .with(What::OpenFirst, opens(visitors, true))
+        .with(What::FlippedBit, opens(vec![flipped_cookie(&genuine)], false))
+        .with(What::UnknownKey, opens(vec![foreign], false))
+        .with(What::Garbage, opens(vec![garbage_cookie(&genuine)], false))
 }

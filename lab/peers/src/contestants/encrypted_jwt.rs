@@ -4,7 +4,7 @@ use super::*;
 
 mod jose {
     pub use josekit::jwe::alg::direct::{DirectJweDecrypter, DirectJweEncrypter};
-    pub use josekit::jwe::{Dir, JweHeader, deserialize_compact, serialize_compact};
+    pub use josekit::jwe::{Dir, JweHeader};
     pub use josekit::jwt::{self, JwtPayload, JwtPayloadValidator};
 
     pub fn encrypter(index: u8) -> DirectJweEncrypter {
@@ -61,16 +61,4 @@ pub fn josekit_typed(size: usize) -> Contestant {
         move |text| open(text),
     )
     .with(What::Expired, operation(move || !of_expired(expired)))
-}
-
-pub fn josekit_bytes(size: usize) -> Contestant {
-    use jose::*;
-    let (sealing, opening, header, raw) = (encrypter(OURS), decrypter(OURS), header(), json(size));
-    let foreign = serialize_compact(&raw, &header, &encrypter(STRANGER)).expect("it encrypts");
-    Contestant::text(
-        "josekit dir/A256GCM",
-        move || serialize_compact(&raw, &header, &sealing).expect("it encrypts"),
-        foreign,
-        move |text| deserialize_compact(text, &opening).is_ok(),
-    )
 }

@@ -8,10 +8,10 @@ mod through_layer {
     pub use std::convert::Infallible;
     pub use tower::{Layer, Service, service_fn};
 
-    pub fn request(cookie: Option<&HeaderValue>) -> Request<()> {
+    pub fn request(cookie: Option<HeaderValue>) -> Request<()> {
         let mut request = Request::new(());
         if let Some(cookie) = cookie {
-            request.headers_mut().insert(COOKIE, cookie.clone());
+            request.headers_mut().insert(COOKIE, cookie);
         }
         request
     }
@@ -34,9 +34,17 @@ fn served<S>(service: S, cookie: Option<http::HeaderValue>) -> Operation
 where
     S: tower::Service<http::Request<()>, Response = http::Response<()>, Error = std::convert::Infallible> + 'static,
 {
+    served_each(service, move || cookie.clone())
+}
+
+/// As [`served`], with a cookie for each request.
+fn served_each<S>(service: S, cookie: impl Fn() -> Option<http::HeaderValue> + 'static) -> Operation
+where
+    S: tower::Service<http::Request<()>, Response = http::Response<()>, Error = std::convert::Infallible> + 'static,
+{
     let service = std::cell::RefCell::new(service);
     prepared(
-        move || through_layer::request(cookie.as_ref()),
+        move || through_layer::request(cookie()),
         move |request| ready(service.borrow_mut().call(request)).is_ok_and(|response| response.status().is_success()),
     )
 }
@@ -46,6 +54,7 @@ pub fn ours_layer(size: usize) -> Contestant {
     use through_layer::*;
 
     type Done = std::future::Ready<Result<Response<()>, Infallible>>;
+    type Handler = fn(Request<()>) -> Done;
     fn answer() -> Done {
         std::future::ready(Ok(Response::new(())))
     }
@@ -65,14 +74,15 @@ pub fn ours_layer(size: usize) -> Contestant {
         answer()
     }
     let data = visit(size);
-    let through = |sessions: &Sessions<Visit>, handler: fn(Request<()>) -> Done, cookie: HeaderValue| {
+    let through = |sessions: &Sessions<Visit>, handler: Handler, cookie: HeaderValue| {
         served(
             SessionLayer::new(sessions.clone()).layer(service_fn(handler)),
             Some(cookie),
         )
     };
-    let (alone, with_idle, stranger) = (sessions(OURS, false), sessions(OURS, true), sessions(STRANGER, false));
-    let cookie = |sessions: &Sessions<Visit>, at| {
+    let (usual, alone) = (sessions(OURS), sessions_without_idle(OURS));
+    let (elsewhere, stranger) = (sessions_without_cache(OURS), sessions_without_idle(STRANGER));
+    let cookie = move |sessions: &Sessions<Visit>, at| {
         HeaderValue::try_from(sessions.cookie_for_at(visit(size), at).expect("it fits")).expect("ASCII")
     };
     let genuine = cookie(&alone, now());
@@ -87,10 +97,13 @@ pub fn ours_layer(size: usize) -> Contestant {
             What::Seal,
             served(SessionLayer::new(alone.clone()).layer(service_fn(start)), None),
         )
-        .with(What::Open, through(&alone, finds, genuine.clone()))
+        .with(What::OpenSeen, through(&usual, finds, cookie(&usual, now())))
         .with(
-            What::OpenWithActivity,
-            through(&with_idle, finds, cookie(&with_idle, now())),
+            What::OpenFirst,
+            served_each(
+                SessionLayer::new(usual).layer(service_fn(finds as Handler)),
+                move || Some(cookie(&elsewhere, now())),
+            ),
         )
         .with(
             What::FlippedBit,

@@ -9,14 +9,55 @@ fn sealer(index: u8) -> Sealer {
         .expect("a configuration")
 }
 
-pub fn sessions(index: u8, with_idle: bool) -> Sessions<Visit> {
-    let builder = Sessions::builder(KeyRing::new(key(index))).audience("bench");
-    let builder = if with_idle {
-        builder
-    } else {
-        builder.lifetime(Lifetime::default().without_idle())
-    };
-    builder.build().expect("a configuration")
+/// As an application builds it: with an idle timeout, and it keeps what it opened.
+pub fn sessions(index: u8) -> Sessions<Visit> {
+    builder(index).build().expect("a configuration")
+}
+
+pub fn sessions_without_idle(index: u8) -> Sessions<Visit> {
+    let lifetime = Lifetime::default().without_idle();
+    builder(index).lifetime(lifetime).build().expect("a configuration")
+}
+
+pub fn sessions_without_cache(index: u8) -> Sessions<Visit> {
+    builder(index).opened_cache(0).build().expect("a configuration")
+}
+
+fn builder(index: u8) -> sealed_session::Builder<Visit> {
+    Sessions::builder(KeyRing::new(key(index))).audience("bench")
+}
+
+/// Opens a session that this `Sessions` never saw, with its activity cookie. Another `Sessions` seals it beforehand.
+/// If this one keeps what it opened, it is full: each session takes the place of another.
+pub fn opens_first(sessions: Sessions<Visit>, size: usize) -> Operation {
+    let (elsewhere, data, now) = (sessions_without_cache(OURS), visit(size), now());
+    let it = fresh(
+        move || -> Arc<[u8]> {
+            let cookie = elsewhere.cookie_for_at(data.clone(), now).expect("it fits");
+            cookie.into_bytes().into()
+        },
+        move |cookie| {
+            let fields = RequestFields::from_cookies([Arc::clone(cookie)]);
+            sessions.load_at(fields, now).get().is_some()
+        },
+    );
+    // The default has room for some 6,000 small sessions.
+    for _ in 0..64 {
+        it(128);
+    }
+    it
+}
+
+/// A new session and its `Set-Cookie` lines.
+pub fn seals(sessions: Sessions<Visit>, size: usize) -> Operation {
+    let (data, now) = (visit(size), now());
+    prepared(
+        move || data.clone(),
+        move |data| {
+            let mut session = sessions.load_at(RequestFields::default(), now);
+            session.start(data).is_ok() && session.finish_patch(200).set_cookies().next().is_some()
+        },
+    )
 }
 
 fn seal(sealer: &Sealer, bytes: &[u8], now: OffsetDateTime) -> String {
@@ -37,35 +78,19 @@ pub fn ours_typed(size: usize) -> Contestant {
         .with(What::Expired, operation(move || !of_expired(expired)))
 }
 
-pub fn ours_bytes(size: usize) -> Contestant {
-    let (sealer, now, data) = (Rc::new(sealer(OURS)), now(), json(size));
-    let seal_it = {
-        let sealer = Rc::clone(&sealer);
-        move || seal(&sealer, &data, now)
-    };
-    let foreign = seal(&self::sealer(STRANGER), &json(size), now);
-    let expired: &'static str = seal(&sealer, &json(size), now - DAY).leak();
-    let open = move |text: &'static str| sealer.open_at(text, b"", now).is_ok();
-    let of_expired = open.clone();
-    Contestant::text("sealed-session `Sealer`", seal_it, foreign, open)
-        .with(What::Expired, operation(move || !of_expired(expired)))
-}
-
 /// From the Cookie header to the data, and from the data to `Set-Cookie`.
 pub fn ours_request(size: usize) -> Contestant {
     let now = now();
     let cookie = |sessions: &Sessions<Visit>, at| -> &'static str {
         sessions.cookie_for_at(visit(size), at).expect("it fits").leak()
     };
-    let (with_idle, without_idle) = (sessions(OURS, true), sessions(OURS, false));
-    let (both, alone) = (cookie(&with_idle, now), cookie(&without_idle, now));
-    let opens = |sessions: &Sessions<Visit>, cookie: &'static str| {
-        let sessions = sessions.clone();
+    let (usual, without_idle) = (sessions(OURS), sessions_without_idle(OURS));
+    let (both, alone) = (cookie(&usual, now), cookie(&without_idle, now));
+    let seen = {
+        let usual = usual.clone();
         operation(move || {
-            sessions
-                .load_at(RequestFields::from_cookies([cookie]), now)
-                .get()
-                .is_some()
+            let session = usual.load_at(RequestFields::from_cookies([both]), now);
+            session.get().is_some()
         })
     };
     let rejects = |text: &str| {
@@ -75,23 +100,14 @@ pub fn ours_request(size: usize) -> Contestant {
             matches!(session.state(), SessionState::Rejected(_))
         })
     };
-    let seals = |sessions: &Sessions<Visit>| {
-        let (sessions, data) = (sessions.clone(), visit(size));
-        prepared(
-            move || data.clone(),
-            move |data| {
-                let mut session = sessions.load_at(RequestFields::default(), now);
-                session.start(data).is_ok() && session.finish_patch(200).set_cookies().next().is_some()
-            },
-        )
-    };
     Contestant::new("sealed-session `Sessions`")
-        .with(What::Seal, seals(&without_idle))
-        .with(What::SealWithActivity, seals(&with_idle))
-        .with(What::Open, opens(&without_idle, alone))
-        .with(What::OpenWithActivity, opens(&with_idle, both))
+        .with(What::Seal, seals(without_idle.clone(), size))
+        .with(What::SealWithActivity, seals(usual.clone(), size))
+        .with(What::OpenSeen, seen)
+        .with(What::OpenFirst, opens_first(usual, size))
+        .with(What::OpenUncached, opens_first(sessions_without_cache(OURS), size))
         .with(What::FlippedBit, rejects(&flipped_cookie(alone)))
-        .with(What::UnknownKey, rejects(cookie(&sessions(STRANGER, false), now)))
+        .with(What::UnknownKey, rejects(cookie(&sessions_without_idle(STRANGER), now)))
         .with(What::Expired, rejects(cookie(&without_idle, now - DAY)))
         .with(What::Garbage, rejects(&garbage_cookie(alone)))
 }

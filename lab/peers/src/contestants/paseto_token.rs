@@ -6,7 +6,7 @@ mod paseto {
     pub use pasetors::claims::{Claims, ClaimsValidationRules};
     pub use pasetors::keys::SymmetricKey;
     pub use pasetors::token::UntrustedToken;
-    pub use pasetors::version4::{LocalToken, V4};
+    pub use pasetors::version4::V4;
     pub use pasetors::{Local, local};
 
     pub fn key(index: u8) -> SymmetricKey<V4> {
@@ -49,19 +49,4 @@ pub fn paseto_typed(size: usize) -> Contestant {
         move |text| open(text),
     )
     .with(What::Expired, operation(move || !of_expired(expired)))
-}
-
-pub fn paseto_bytes(size: usize) -> Contestant {
-    use paseto::*;
-    let (sealing, opening, raw) = (key(OURS), key(OURS), json(size));
-    let foreign = LocalToken::encrypt(&key(STRANGER), &raw, None, None).expect("it encrypts");
-    Contestant::text(
-        "pasetors v4.local",
-        move || LocalToken::encrypt(&sealing, &raw, None, None).expect("it encrypts"),
-        foreign,
-        move |text| {
-            UntrustedToken::<Local, V4>::try_from(text)
-                .is_ok_and(|token| LocalToken::decrypt(&opening, &token, None, None).is_ok())
-        },
-    )
 }
