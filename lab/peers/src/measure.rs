@@ -76,9 +76,20 @@ pub fn interleave<const N: usize>(contestants: [&Operation; N], effort: Effort) 
 }
 
 pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
+    let values = sorted(values);
+    values[values.len() / 2]
+}
+
+/// A quarter of the values are smaller. Times that are added and subtracted need it: no disturbance is common to them.
+pub fn lower_quartile(values: impl IntoIterator<Item = f64>) -> f64 {
+    let values = sorted(values);
+    values[values.len() / 4]
+}
+
+fn sorted(values: impl IntoIterator<Item = f64>) -> Vec<f64> {
     let mut values: Vec<f64> = values.into_iter().collect();
     values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+    values
 }
 
 /// The median of the ratios of adjacent batches, `above / below`.
