@@ -22,15 +22,16 @@ pub const REQUESTS: usize = 0;
 const LEVELS: [Level; 3] = [
     Level {
         title: "Typed JSON, from the Cookie header to the data and from the data to `Set-Cookie`",
-        note: "These are the calls of an application. `PrivateJar` and biscotti parse the header too. `Sessions` opens with \
-               the activity cookie, and reads back the data that it seals. All of them own the data that they seal, and drop it.",
+        note: "These are the calls of an application. `PrivateJar` and biscotti parse the header too. `Sessions` opens with\n\
+               the activity cookie, and reads back the data that it seals. All of them own the data that they seal, and\n\
+               drop it.",
         sizes: &SIZES,
         ours: all::ours_request,
         peers: &[all::private_jar_request, all::biscotti_request],
     },
     Level {
         title: "Typed JSON, token to data and back",
-        note: "Without a cookie around it, and nothing is kept. Garbage is text with the alphabet and length of the peer's \
+        note: "Without a cookie around it, and nothing is kept. Garbage is text with the alphabet and length of the peer's\n\
                token: pasetors stops at its prefix; biscotti, fernet and JWT stop at spelling or header.",
         sizes: &SIZES,
         ours: all::ours_typed,
