@@ -97,6 +97,7 @@ fn app_with(configure: impl FnOnce(Builder<Data>) -> Builder<Data>) -> App {
     let moved = Arc::clone(&clock);
     let builder = Sessions::builder(ring())
         .lifetime(Lifetime::absolute(SECOND * 3600).idle(SECOND * 300))
+        .opened_cache(MOST_SHARDS * SMALLEST)
         .clock(move || from_seconds(moved.load(Ordering::SeqCst)));
     let sessions = configure(builder).build().unwrap();
     App { sessions, clock }
