@@ -22,6 +22,7 @@ const GROUPS: [(&str, &[Bar]); 3] = [
         "a page that reads the session",
         &[
             ("sealed-session", Server::Sealed, Action::Read),
+            ("on the first request", Server::SealedUncached, Action::Read),
             ("PrivateCookieJar", Server::PrivateJar, Action::Read),
             ("tower-sessions, in memory", Server::TowerMemory, Action::Read),
             ("tower-sessions, in Redis", Server::TowerRedis, Action::Read),
@@ -63,7 +64,11 @@ fn svg(per_second: &dyn Fn(Variant) -> f64) -> String {
         for &(label, server, action) in bars {
             let value = per_second(Variant { server, action });
             let (length, middle) = (value / most * LONGEST, y + 15.0);
-            let class = if label == "sealed-session" { "ours" } else { "other" };
+            let class = match server {
+                Server::Sealed => "ours",
+                Server::SealedUncached => "first",
+                _ => "other",
+            };
             line(
                 &mut body,
                 format_args!(
@@ -88,10 +93,10 @@ fn svg(per_second: &dyn Fn(Variant) -> f64) -> String {
 text{{font:14px ui-sans-serif,system-ui,sans-serif;fill:#1f2328}}
 .paper{{fill:#faf8f4;stroke:#e4dfd5}} .title{{font-size:16px;font-weight:600}} .label{{text-anchor:end}}
 .heading{{font-size:13px;fill:#5d6470}} .value{{font-variant-numeric:tabular-nums}}
-.other rect{{fill:#b9b4aa}} .ours rect{{fill:#0b6b57}} .ours text{{font-weight:600}}
+.other rect{{fill:#b9b4aa}} .ours rect{{fill:#0b6b57}} .ours text{{font-weight:600}} .first rect{{fill:#7fb3a6}}
 @media (prefers-color-scheme:dark){{
   text{{fill:#e8e6e1}} .paper{{fill:#14171a;stroke:#30363c}} .heading{{fill:#a0a6ad}}
-  .other rect{{fill:#59606a}} .ours rect{{fill:#5ccdb0}}
+  .other rect{{fill:#59606a}} .ours rect{{fill:#5ccdb0}} .first rect{{fill:#3a7565}}
 }}
 </style>
 <rect class="paper" x=".5" y=".5" width="{}" height="{}" rx="14"/>

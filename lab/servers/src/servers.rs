@@ -17,6 +17,8 @@ pub enum Server {
     Axum,
     /// axum with this crate's layer.
     Sealed,
+    /// The same without its cache of opened sessions: each request is a visitor's first one.
+    SealedUncached,
     /// axum-extra's `PrivateCookieJar` with serde_json.
     PrivateJar,
     /// tower-sessions with its store in memory.
@@ -29,9 +31,10 @@ pub enum Server {
     ActixSealed,
 }
 
-pub const ALL: [Server; 7] = [
+pub const ALL: [Server; 8] = [
     Server::Axum,
     Server::Sealed,
+    Server::SealedUncached,
     Server::PrivateJar,
     Server::TowerMemory,
     Server::TowerRedis,
@@ -44,6 +47,7 @@ impl Server {
         match self {
             Self::Axum => "axum",
             Self::Sealed => "sealed",
+            Self::SealedUncached => "sealed-uncached",
             Self::PrivateJar => "private-jar",
             Self::TowerMemory => "tower-memory",
             Self::TowerRedis => "tower-redis",
@@ -67,7 +71,8 @@ pub fn serve(name: &str, redis: &str) -> Result<()> {
     let server = ALL.into_iter().find(|server| server.argument() == name);
     match server.ok_or_else(|| format!("there is no server `{name}`"))? {
         Server::Axum => axum::serve(async || Ok(axum::plain())),
-        Server::Sealed => axum::serve(async || sealed::app()),
+        Server::Sealed => axum::serve(async || Ok(sealed::app(sealed::sessions()?))),
+        Server::SealedUncached => axum::serve(async || Ok(sealed::app(sealed::sessions_without_cache()?))),
         Server::PrivateJar => axum::serve(async || private_jar::app()),
         Server::TowerMemory => axum::serve(async || Ok(tower::in_memory())),
         Server::TowerRedis => axum::serve(async || tower::in_redis(redis).await),

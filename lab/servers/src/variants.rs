@@ -21,7 +21,7 @@ pub enum Action {
     Written,
 }
 
-pub const ALL: [Variant; 15] = {
+pub const ALL: [Variant; 17] = {
     use Action::{Public, Read, Touched, Written};
     const fn of(server: Server, action: Action) -> Variant {
         Variant { server, action }
@@ -32,6 +32,8 @@ pub const ALL: [Variant; 15] = {
         of(Server::Sealed, Read),
         of(Server::Sealed, Touched),
         of(Server::Sealed, Written),
+        of(Server::SealedUncached, Read),
+        of(Server::SealedUncached, Written),
         of(Server::PrivateJar, Read),
         of(Server::PrivateJar, Written),
         of(Server::TowerMemory, Read),
@@ -78,8 +80,11 @@ impl Variant {
     /// What each answer tells caches.
     pub fn cache_control(self) -> Option<&'static str> {
         match (self.server, self.action) {
-            (Server::Sealed | Server::ActixSealed, Action::Read | Action::Touched) => Some("private, no-cache"),
-            (Server::Sealed | Server::ActixSealed, Action::Written) => Some("private, no-store"),
+            (Server::Sealed | Server::SealedUncached | Server::ActixSealed, action) => match action {
+                Action::Public => None,
+                Action::Read | Action::Touched => Some("private, no-cache"),
+                Action::Written => Some("private, no-store"),
+            },
             _ => None,
         }
     }
@@ -88,6 +93,7 @@ impl Variant {
         match self.server {
             Server::Axum => "axum",
             Server::Sealed => "**sealed-session** on axum",
+            Server::SealedUncached => "**sealed-session** on axum, `opened_cache(0)`",
             Server::PrivateJar => "`PrivateCookieJar` on axum",
             Server::TowerMemory => "tower-sessions on axum, in memory",
             Server::TowerRedis => "tower-sessions on axum, in Redis",
