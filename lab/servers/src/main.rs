@@ -50,7 +50,7 @@ fn main() -> Result<()> {
 const FULL: Effort = Effort {
     rounds: 15,
     seconds: 1,
-    visitors: 1000,
+    visitors: 250,
 };
 
 const QUICK: Effort = Effort {

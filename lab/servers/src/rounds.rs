@@ -23,9 +23,6 @@ pub struct Effort {
 /// Connections of the load, all kept alive.
 pub const CONNECTIONS: u32 = 32;
 
-/// The checks of all visitors are done in the first round, later ones check so many.
-const SAMPLE: usize = 20;
-
 /// The slices of each variant, in the order of [`variants::ALL`]: one for each round.
 pub fn run(effort: Effort) -> Result<Vec<Vec<Slice>>> {
     let scratch = tempfile::tempdir()?;
@@ -56,14 +53,9 @@ pub fn run(effort: Effort) -> Result<Vec<Vec<Slice>>> {
             let client = Client::new(variant.server, process.address);
             let of = |(server, _): &&(Server, _)| *server == variant.server.cookies_of();
             let (_, visitors) = visitors.iter().find(of).ok_or("the visitors signed in")?;
-            let checked = if round == 0 { visitors.len() } else { SAMPLE };
-            let check = || {
-                visitors
-                    .iter()
-                    .take(checked)
-                    .try_for_each(|visitor| client.check(variant, visitor))
-            };
+            let check = || visitors.iter().try_for_each(|visitor| client.check(variant, visitor));
             client.check_guest(variant)?;
+            // So the visitors of the load are known to the server, as those who come back are.
             check()?;
             slices[index].push(slice(variant, process, &redis, effort, &scratch)?);
             check()?;
