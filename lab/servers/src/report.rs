@@ -38,12 +38,13 @@ pub fn print(results: &Results, effort: Effort) {
         "all on one core"
     };
     println!(
-        "- load: wrk with {CONNECTIONS} kept connections and the cookies of {visitors} visitors in turn, {place}; rounds: \
-         {rounds}, of {seconds} s for each line\n"
+        "- load: wrk with {CONNECTIONS} kept connections and the cookies of {visitors} visitors in turn\n\
+         - cores: {place}\n\
+         - rounds: {rounds}, of {seconds} s for each line\n"
     );
     println!("## Servers\n");
     println!(
-        "Medians over the rounds. *Of plain* is the median of the ratios, within a round, to the same framework without \
+        "Medians over the rounds. *Of plain* is the median of the ratios, within a round, to the same framework without\n\
          sessions: above 1 is better. For *CPU* it compares requests for the same processor time.\n"
     );
     println!("| server | session | requests/s | of plain | CPU per request | of plain | p99 |");
@@ -79,7 +80,7 @@ fn print_further(results: &Results) {
     let idlest = variants::ALL.into_iter().min_by(|a, b| busy(*a).total_cmp(&busy(*b)));
     let idlest = idlest.expect("there are variants");
     println!(
-        "- the server used its core for {:.0} % of the time or more, the least for: {}, {}",
+        "- the server used its core for {:.0} % of the time or more; the least for: {}, {}",
         busy(idlest) * 100.0,
         idlest.server_name(),
         idlest.action_name()
