@@ -86,7 +86,8 @@ fn svg(per_second: &dyn Fn(Variant) -> f64) -> String {
     }
     let height = y + 4.0;
     format!(
-        r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img" aria-labelledby="title">
+        r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}"
+  role="img" aria-labelledby="title">
 <title id="title">Requests per second of axum servers with and without sessions</title>
 <!-- Drawn by lab/servers/run. -->
 <style>

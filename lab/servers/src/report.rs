@@ -44,8 +44,8 @@ pub fn print(results: &Results, effort: Effort) {
     );
     println!("## Servers\n");
     println!(
-        "Medians over the rounds. *Of plain* is the median of the ratios, within a round, to the same framework without\n\
-         sessions: above 1 is better. For *CPU* it compares requests for the same processor time.\n"
+        "Medians over the rounds. *Of plain* is the median of the ratios, within a round, to the same framework\n\
+         without sessions: above 1 is better. For *CPU* it compares requests for the same processor time.\n"
     );
     println!("| server | session | requests/s | of plain | CPU per request | of plain | p99 |");
     println!("|---|---|---|---|---|---|---|");

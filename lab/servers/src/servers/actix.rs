@@ -1,4 +1,4 @@
-//! actix-web with its defaults (one worker for every core that the process may use), without sessions and with this crate.
+//! actix-web without sessions and with this crate. By default it has one worker for every core it may use.
 
 use actix_web::http::header::ContentType;
 use actix_web::{App, HttpResponse, HttpServer, rt, web};
