@@ -409,9 +409,12 @@ impl<T: SessionData> Session<T> {
 impl<T> Drop for Request<T> {
     fn drop(&mut self) {
         let is_open = self.phase.load(Ordering::Acquire) & FINISHED == 0;
-        let is_written = |came: &Box<Came<T>>| came.versions.last().done.change != Change::None;
+        let is_written = || {
+            let came = self.came.get();
+            came.is_some_and(|came| came.versions.last().done.change != Change::None)
+        };
         // An observer that panics while a panic unwinds would end the process.
-        if is_open && !std::thread::panicking() && self.came.get().is_some_and(is_written) {
+        if is_open && !std::thread::panicking() && is_written() {
             self.sessions.observe(&Event::WriteDiscarded { status: 500 });
         }
     }

@@ -38,7 +38,7 @@ pub(crate) fn open<T: SessionData>(sessions: &Sessions<T>, fields: &RequestField
         } = head;
         let lifetime = sessions.config().lifetimes.of(frame.remembered);
         let active = lifetime.latest_activity(now).map(|latest| {
-            let of_this = activity.iter().flatten().filter(|(_, head)| head.session_id == id);
+            let of_this = activity.iter().filter(|(_, head)| head.session_id == id);
             let in_time = of_this.filter(|(_, head)| u64::from(head.expires) <= latest);
             in_time.max_by_key(|(_, head)| head.expires)
         });
@@ -309,16 +309,16 @@ fn open_activity<'t, T: SessionData>(
     fields: &'t RequestFields,
     opened: &Few<Token<'_, T>>,
     now: u64,
-) -> [Option<Verified<'t>>; MOST_OPENED] {
+) -> Few<Verified<'t>> {
     let lifetimes = sessions.config().lifetimes;
-    let mut verified = [None; MOST_OPENED];
+    let mut verified = Few::default();
     if opened
         .iter()
         .all(|token| lifetimes.of(token.frame().remembered).idle.is_none())
     {
         return verified;
     }
-    let mut left = verified.iter_mut();
+    let mut left = 0..MOST_OPENED;
     for text in fields.cookies(&sessions.config().activity_name) {
         let Ok(screened) = keys.activity.screen_activity(text, now) else {
             continue;
@@ -330,18 +330,21 @@ fn open_activity<'t, T: SessionData>(
             })
         };
         if let Some(head) = kept().find_map(|kept| kept.activity(text)) {
-            let Some(place) = left.next() else { break };
-            *place = Some((text, head));
+            if left.next().is_none() {
+                break;
+            }
+            verified.push((text, head));
             continue;
         }
-        let Ok(token) = screened.decode() else { continue };
-        if opened
-            .iter()
-            .any(|session| session.head().session_id == token.head.session_id)
+        let id = screened.head.session_id;
+        if opened.iter().any(|session| session.head().session_id == id)
+            && let Ok(token) = screened.decode()
         {
-            let Some(place) = left.next() else { break };
+            if left.next().is_none() {
+                break;
+            }
             if let Ok(head) = keys.activity.open_activity(&token, fields.bind()) {
-                *place = Some((text, head));
+                verified.push((text, head));
                 kept()
                     .filter(|kept| kept.head.session_id == head.session_id)
                     .for_each(|kept| kept.set_activity(text, head));
