@@ -27,6 +27,10 @@ pub struct RequestFields {
     bind: Vec<u8>,
 }
 
+/// The other fields that a session may need. A framework's adapter makes its own kind of names of them once.
+#[cfg(any(feature = "http", feature = "actix"))]
+pub(crate) const NAMES: [&str; 3] = ["sec-fetch-dest", "sec-fetch-site", "sec-purpose"];
+
 trait CookieFields: Send + Sync {
     fn field(&self, index: usize) -> Option<&[u8]>;
 }
@@ -49,16 +53,16 @@ impl RequestFields {
         }
     }
 
-    /// The fields of a framework's header map: its cookie fields, and others by their names.
+    /// The fields of a framework's header map: its cookie fields, and the values of [`NAMES`].
     #[cfg(any(feature = "http", feature = "actix"))]
     pub(crate) fn from_map<'a, V: AsRef<[u8]> + Send + Sync + 'static>(
         cookie_fields: impl IntoIterator<Item = V>,
-        text: impl Fn(&'static str) -> Option<&'a str>,
+        [dest, site, purpose]: [Option<&'a str>; NAMES.len()],
     ) -> Self {
         let mut fields = Self::from_cookies(cookie_fields);
-        fields.sec_fetch_dest = text("sec-fetch-dest").map(str::to_owned);
-        fields.sec_fetch_site = text("sec-fetch-site").map(str::to_owned);
-        match text("sec-purpose") {
+        fields.sec_fetch_dest = dest.map(str::to_owned);
+        fields.sec_fetch_site = site.map(str::to_owned);
+        match purpose {
             Some(value) => fields.with_sec_purpose(value),
             None => fields,
         }

@@ -388,10 +388,6 @@ impl<T: SessionData> Sessions<T> {
         &self.shared.config.name
     }
 
-    pub(crate) fn config(&self) -> &Config {
-        &self.shared.config
-    }
-
     pub(crate) fn keys(&self) -> Arc<Keys<T>> {
         Arc::clone(&self.shared.keys.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -454,6 +450,10 @@ impl<T: SessionData> Sessions<T> {
 }
 
 impl<T> Sessions<T> {
+    pub(crate) fn config(&self) -> &Config {
+        &self.shared.config
+    }
+
     fn has_observer(&self) -> bool {
         self.shared.observer.is_some()
     }

@@ -18,7 +18,7 @@ use pin_project_lite::pin_project;
 use crate::adapters::guard::{RequireSession, SIGN_IN_FIRST};
 use crate::adapters::layers::{self, LayerError, NOT_KEPT, Options, Running};
 use crate::adapters::next_page::is_navigation;
-use crate::headers::ResponseHeaders;
+use crate::headers::{NAMES, ResponseHeaders};
 use crate::{RequestFields, Session, SessionData, Sessions, WriteError};
 
 /// Gives every request its [`Session<T>`] and every response its cookies and cache header fields.
@@ -330,7 +330,8 @@ impl From<&HeaderMap> for RequestFields {
     /// Takes what a session needs; the cookies themselves are not copied.
     fn from(headers: &HeaderMap) -> Self {
         let cookies: Vec<HeaderValue> = headers.get_all(header::COOKIE).cloned().collect();
-        Self::from_map(cookies, |name| headers.get(name).and_then(|value| value.to_str().ok()))
+        let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        Self::from_map(cookies, NAMES.map(text))
     }
 }
 

@@ -2,13 +2,30 @@
 
 use ::http::header::{self, Entry, HeaderMap, HeaderName, HeaderValue};
 
-use crate::headers::{RequestFields, ResponseHeaders};
+use crate::headers::{NAMES, RequestFields, ResponseHeaders};
 
 impl From<&HeaderMap> for RequestFields {
     /// Takes what a session needs; the cookies themselves are not copied.
     fn from(headers: &HeaderMap) -> Self {
         let cookies = headers.get_all(header::COOKIE).iter().cloned();
-        Self::from_map(cookies, |name| headers.get(name).and_then(|value| value.to_str().ok()))
+        let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        Self::from_map(cookies, OTHERS.each_ref().map(text))
+    }
+}
+
+static OTHERS: [HeaderName; 3] = [
+    HeaderName::from_static(NAMES[0]),
+    HeaderName::from_static(NAMES[1]),
+    HeaderName::from_static(NAMES[2]),
+];
+
+/// The name of a field. The crate's own are known without reading them.
+fn name_of(name: &str) -> Option<HeaderName> {
+    match name {
+        "Set-Cookie" => Some(header::SET_COOKIE),
+        "Cache-Control" => Some(header::CACHE_CONTROL),
+        "Vary" => Some(header::VARY),
+        _ => HeaderName::try_from(name).ok(),
     }
 }
 
@@ -19,7 +36,7 @@ impl ResponseHeaders for HeaderMap {
     }
 
     fn retain_lines(&mut self, name: &str, keep: &mut dyn FnMut(&[u8]) -> bool) {
-        let Ok(name) = HeaderName::try_from(name) else {
+        let Some(name) = name_of(name) else {
             return;
         };
         if let Entry::Occupied(entry) = self.entry(&name) {
@@ -35,7 +52,7 @@ impl ResponseHeaders for HeaderMap {
         let mut value = HeaderValue::try_from(value)
             .expect("names, attributes and merged directives are checked to be visible ASCII, tokens are base64url");
         value.set_sensitive(is_sensitive);
-        let name = HeaderName::try_from(name).expect("the names are constants of this crate");
+        let name = name_of(name).expect("the names are constants of this crate");
         Self::append(self, name, value);
     }
 }

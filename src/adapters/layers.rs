@@ -15,11 +15,14 @@ pub(crate) struct Options<T, B: ?Sized> {
     /// The page, or the error that says what is wrong with it.
     sign_in: Option<Result<Arc<SignInPage>, LayerError>>,
     pub(crate) bind: Option<Arc<B>>,
+    /// This middleware with none around it.
+    alone: Layers,
 }
 
 impl<T, B: ?Sized> Options<T, B> {
     pub(crate) fn new(sessions: Sessions<T>) -> Self {
         Self {
+            alone: Layers::default().with(&sessions),
             sessions,
             sign_in: None,
             bind: None,
@@ -48,6 +51,9 @@ impl<T: SessionData, B: ?Sized> Options<T, B> {
         page: Option<&P>,
         fields: impl FnOnce() -> RequestFields,
     ) -> (Layers, Slot<T, P>) {
+        let layers = outside
+            .as_ref()
+            .map_or_else(|| self.alone.clone(), |outside| outside.with(&self.sessions));
         let outside = outside.unwrap_or_default();
         let session = match (outside.conflict(&self.sessions, has_slot), &self.sign_in) {
             (Some(problem), _) => Err(LayerError { problem }),
@@ -58,8 +64,7 @@ impl<T: SessionData, B: ?Sized> Options<T, B> {
             Some(Ok(sign_in)) => Some((Arc::clone(sign_in), page.cloned())),
             _ => None,
         };
-        let name = Arc::clone(&self.sessions.config().name);
-        (Layers(Some(Arc::new((name, outside)))), Slot { session, sign_in })
+        (layers, Slot { session, sign_in })
     }
 }
 
@@ -69,6 +74,7 @@ impl<T, B: ?Sized> Clone for Options<T, B> {
             sessions: self.sessions.clone(),
             sign_in: self.sign_in.clone(),
             bind: self.bind.clone(),
+            alone: self.alone.clone(),
         }
     }
 }
@@ -117,6 +123,12 @@ impl<T: SessionData> Drop for Running<T> {
 pub(crate) struct Layers(Option<Arc<(Arc<str>, Layers)>>);
 
 impl Layers {
+    /// These, and one for `sessions` inside them.
+    fn with<T>(&self, sessions: &Sessions<T>) -> Self {
+        let name = Arc::clone(&sessions.config().name);
+        Self(Some(Arc::new((name, self.clone()))))
+    }
+
     /// Why sessions cannot be loaded inside these.
     fn conflict<T: SessionData>(&self, sessions: &Sessions<T>, has_slot: bool) -> Option<String> {
         let data = type_name::<T>();
