@@ -3,12 +3,13 @@
 //! HMAC-SHA-256 (RFC 2104), HKDF-SHA-256 (RFC 5869), AES-256-GCM (NIST SP 800-38D), and the operating system's
 //! generator. Every derived value here is at most 32 bytes, so HKDF-Expand is a single HMAC.
 
+use std::hint::black_box;
+
 use aes_gcm::aead::AeadInOut;
 use aes_gcm::aead::inout::InOutBuf;
 use aes_gcm::aes::Aes256Enc;
 use aes_gcm::aes::cipher::consts::U12;
 use aes_gcm::{AesGcm, KeyInit, Nonce, Tag};
-use ctutils::CtEq as _;
 use hkdf::Hkdf;
 use hkdf::hmac::{Hmac, Mac};
 use sha2::Sha256;
@@ -81,9 +82,11 @@ pub(crate) fn decrypt(key: &[u8; 32], text: &mut [u8], tag: &[u8; TAG]) -> bool 
         .is_ok()
 }
 
-/// Whether two credentials are the same. The time it takes does not depend on where they differ, only on their lengths.
+/// Whether two credentials are the same. The time it takes does not depend on where they differ, only on their lengths:
+/// nothing is decided before the end, and the compiler does not know what the end is for.
 pub(crate) fn equal(a: &[u8], b: &[u8]) -> bool {
-    a.ct_eq(b).to_bool()
+    let differences = a.iter().zip(b).fold(0, |found, (a, b)| found | (a ^ b));
+    a.len() == b.len() && black_box(differences) == 0
 }
 
 /// The operating system gave no random bytes.
@@ -136,6 +139,17 @@ mod tests {
             mac[bit / 8] ^= 1 << (bit % 8);
             assert!(!prk.verify(&[b"head"], &mac), "bit {bit}");
             mac[bit / 8] ^= 1 << (bit % 8);
+        }
+    }
+
+    #[test]
+    fn equal_finds_every_difference() {
+        let text = [b'x'; 100];
+        assert!(equal(&text, &text) && equal(b"", b""));
+        for at in 0..text.len() {
+            let mut other = text;
+            other[at] ^= 1 << (at % 8);
+            assert!(!equal(&text, &other) && !equal(&text, &text[..at]) && !equal(&text[..at], &text));
         }
     }
 

@@ -55,9 +55,9 @@ impl RequestFields {
 
     /// The fields of a framework's header map: its cookie fields, and the values of [`NAMES`].
     #[cfg(any(feature = "http", feature = "actix"))]
-    pub(crate) fn from_map<'a, V: AsRef<[u8]> + Send + Sync + 'static>(
+    pub(crate) fn from_map<V: AsRef<[u8]> + Send + Sync + 'static>(
         cookie_fields: impl IntoIterator<Item = V>,
-        [dest, site, purpose]: [Option<&'a str>; NAMES.len()],
+        [dest, site, purpose]: [Option<&str>; NAMES.len()],
     ) -> Self {
         let mut fields = Self::from_cookies(cookie_fields);
         fields.sec_fetch_dest = dest.map(str::to_owned);

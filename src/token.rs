@@ -15,7 +15,7 @@ use crate::error::{Reason, SealError};
 use crate::ids::{KeyId, SessionId};
 use crate::keys::day_keys::{DayKeyCache, Place, RawDayKeys, day_of};
 use crate::keys::ring::{KeyAt, KeyRing};
-use crate::time::{LEEWAY, LONGEST_LIFE};
+use crate::time::LONGEST_LIFE;
 
 use self::envelope::{ACTIVITY_HEAD, BODY, CHECK_LEN, FRAME_HEAD, Frame, Head, Kind, SALT_LEN, SESSION_HEAD};
 use crate::aead::{self, Prk};
@@ -303,14 +303,7 @@ fn screen_claims<K>(
 ) -> Result<(Head, K), Reason> {
     // 2. the first byte, the length
     let head = claimed_head(text, kind)?;
-    let expires = u64::from(head.expires);
-    // 3. now < expires <= now + 400 days + 5 minutes
-    if expires <= now {
-        return Err(Reason::Expired);
-    }
-    if expires > now.saturating_add(LONGEST_LIFE + LEEWAY) {
-        return Err(Reason::ExpiresTooFar);
-    }
+    head.check_time(now)?;
     let key = find(head.key_id, day_of(head.expires)).ok_or(Reason::UnknownKey)?;
     Ok((head, key))
 }

@@ -5,13 +5,12 @@
 //! that can change is judged anew on each request.
 
 use std::cell::RefCell;
-use std::hash::RandomState;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use quick_cache::sync::Cache;
-use quick_cache::{Lifecycle, OptionsBuilder, Weighter};
+use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
 use zeroize::Zeroizing;
 
 use crate::aead;
@@ -23,8 +22,10 @@ use crate::token::envelope::{ACTIVITY_TEXT, BODY, Frame, Head, SESSION_HEAD};
 const UNUSED: u64 = 60;
 /// Most shards. A sweep goes through one of them for each second that passes.
 const MOST_SHARDS: usize = 64;
-/// A shard holds a few entries of any size.
+/// The smallest cache: room for a few entries of any size.
 pub(crate) const SMALLEST: usize = 64 * 1024;
+/// A shard of a larger cache has at least this size, so that all of them fill alike.
+const SHARD: usize = 256 * 1024;
 /// Most shards that one request sweeps.
 const MOST_SWEPT: u64 = 4;
 
@@ -36,7 +37,7 @@ pub(crate) struct OpenedCache<T> {
     swept: AtomicU64,
 }
 
-type Shard<T> = Cache<Mark, Arc<Kept<T>>, ByBytes, RandomState, DropUnlocked>;
+type Shard<T> = Cache<Mark, Arc<Kept<T>>, ByBytes, DefaultHashBuilder, DropUnlocked>;
 
 /// Characters of a token that spell a part of its check: 96 bits that only holders of this very token know. So whoever
 /// knows less, such as the session id, cannot tell by a time whether the session is kept.
@@ -78,14 +79,14 @@ struct Activity {
 impl<T> OpenedCache<T> {
     /// Keeps entries of at most `bytes` bytes, by their estimate; 0 keeps none.
     pub(crate) fn new(bytes: usize) -> Self {
-        let shards = (bytes / SMALLEST).min(MOST_SHARDS);
+        let shards = bytes.min(1).max(bytes / SHARD).min(MOST_SHARDS);
         let shard = || {
             let mut options = OptionsBuilder::new();
             options.shards(1).weight_capacity((bytes / shards) as u64);
             // How many evicted ids a shard remembers. They tell who comes back soon.
             options.estimated_items_capacity(bytes / shards / 1024);
             let options = options.build().expect("both capacities are set");
-            Cache::with_options(options, ByBytes, RandomState::new(), DropUnlocked)
+            Cache::with_options(options, ByBytes, DefaultHashBuilder::default(), DropUnlocked)
         };
         Self {
             shards: (0..shards).map(|_| shard()).collect(),

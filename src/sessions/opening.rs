@@ -320,9 +320,6 @@ fn open_activity<'t, T: SessionData>(
     }
     let mut left = 0..MOST_OPENED;
     for text in fields.cookies(&sessions.config().activity_name) {
-        let Ok(screened) = keys.activity.screen_activity(text, now) else {
-            continue;
-        };
         let kept = || {
             opened.iter().filter_map(|token| match token {
                 Token::Kept(kept) => Some(kept),
@@ -330,12 +327,18 @@ fn open_activity<'t, T: SessionData>(
             })
         };
         if let Some(head) = kept().find_map(|kept| kept.activity(text)) {
+            if head.check_time(now).is_err() {
+                continue;
+            }
             if left.next().is_none() {
                 break;
             }
             verified.push((text, head));
             continue;
         }
+        let Ok(screened) = keys.activity.screen_activity(text, now) else {
+            continue;
+        };
         let id = screened.head.session_id;
         if opened.iter().any(|session| session.head().session_id == id)
             && let Ok(token) = screened.decode()

@@ -14,6 +14,7 @@
 
 use crate::error::Reason;
 use crate::ids::{KeyId, SessionId};
+use crate::time::{LEEWAY, LONGEST_LIFE};
 
 use crate::aead::TAG;
 use crate::token::base64url::{self, START};
@@ -63,6 +64,18 @@ impl Head {
             expires: u32::from_be_bytes([e0, e1, e2, e3]),
             session_id: SessionId(id),
         }
+    }
+
+    /// Step 3 of opening: `now < expires <= now + 400 days + 5 minutes`.
+    pub(crate) fn check_time(&self, now: u64) -> Result<(), Reason> {
+        let expires = u64::from(self.expires);
+        if expires <= now {
+            return Err(Reason::Expired);
+        }
+        if expires > now.saturating_add(LONGEST_LIFE + LEEWAY) {
+            return Err(Reason::ExpiresTooFar);
+        }
+        Ok(())
     }
 
     fn write(&self, version: u8) -> [u8; ACTIVITY_HEAD] {

@@ -97,7 +97,7 @@ fn app_with(configure: impl FnOnce(Builder<Data>) -> Builder<Data>) -> App {
     let moved = Arc::clone(&clock);
     let builder = Sessions::builder(ring())
         .lifetime(Lifetime::absolute(SECOND * 3600).idle(SECOND * 300))
-        .opened_cache(MOST_SHARDS * SMALLEST)
+        .opened_cache(MOST_SHARDS * SHARD)
         .clock(move || from_seconds(moved.load(Ordering::SeqCst)));
     let sessions = configure(builder).build().unwrap();
     App { sessions, clock }
@@ -489,7 +489,7 @@ fn weight(app: &App) -> u64 {
 
 #[test]
 fn entries_take_no_more_than_configured_and_every_session_opens_all_the_same() {
-    for bytes in [SMALLEST, 2 * SMALLEST + 1, 5 * SMALLEST] {
+    for bytes in [SMALLEST, 5 * SMALLEST, 2 * SHARD + 1] {
         let app = app_with(|builder| builder.opened_cache(bytes));
         let note = |user: u32| user as usize % 7 * 300;
         let cookies: Vec<_> = (0..150)
