@@ -3,7 +3,7 @@
 //! Time and randomness are parameters: the callers read the clock and draw the salts.
 
 pub(crate) mod base64url;
-
+mod claims;
 pub(crate) mod envelope;
 
 use std::mem;
@@ -17,7 +17,9 @@ use crate::keys::day_keys::{DayKeyCache, Place, RawDayKeys, day_of};
 use crate::keys::ring::{KeyAt, KeyRing};
 use crate::time::LONGEST_LIFE;
 
+pub use self::claims::Claims;
 use self::envelope::{ACTIVITY_HEAD, BODY, CHECK_LEN, FRAME_HEAD, Frame, Head, Kind, SALT_LEN, SESSION_HEAD};
+
 use crate::aead::{self, Prk};
 use crate::buffer::Buffer;
 
@@ -341,44 +343,6 @@ pub(crate) struct State<'a> {
     pub(crate) payload: &'a [u8],
     /// The number of spaces after the payload.
     pub(crate) padding: usize,
-}
-
-/// The claims of a token: its head says them, anyone can read them without a key, and nothing has verified them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Claims {
-    /// Whether the token is an activity token (version byte 2) and not a session token (1).
-    pub is_activity: bool,
-    /// The key with which the token claims to be sealed.
-    pub key_id: KeyId,
-    /// The Unix second at which the token claims to expire.
-    pub expires: u32,
-    /// The session to which the token claims to belong.
-    pub session_id: SessionId,
-}
-
-impl Claims {
-    /// Reads the head of a session or activity token, for a log or an inspection page.
-    ///
-    /// Checked: canonical base64url, a known version byte, and the length for that version. **Nothing is verified**:
-    /// only a session that was opened proves anything.
-    ///
-    /// # Errors
-    /// [`Reason::Malformed`] or [`Reason::UnknownVersion`].
-    pub fn parse(token: &str) -> Result<Self, Reason> {
-        let text = token.as_bytes();
-        let start = base64url::decode_start(text).filter(|_| base64url::is_canonical(text));
-        let start = start.ok_or(Reason::Malformed)?;
-        let is_activity = start[0] == envelope::ACTIVITY;
-        let kind = if is_activity { Kind::Activity } else { Kind::Session };
-        let head = kind.parse(&start, base64url::decoded_len(text.len()))?;
-        Ok(Self {
-            is_activity,
-            key_id: head.key_id,
-            expires: head.expires,
-            session_id: head.session_id,
-        })
-    }
 }
 
 #[cfg(test)]

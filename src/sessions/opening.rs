@@ -1,5 +1,7 @@
 //! From the cookies of a request to its session: screening, opening, choosing.
 
+mod token;
+
 use std::sync::Arc;
 
 use crate::error::Reason;
@@ -8,13 +10,13 @@ use crate::headers::RequestFields;
 use crate::ids::{KeyId, SessionId};
 use crate::keys::ring::KeyAt;
 use crate::session::event::Event;
-use crate::session::{
-    Content, Current, Facts, Genuine, Live, Opening, Payload, SessionData, SessionState, from_payload,
-};
-use crate::sessions::opened::{Kept, OpenedCache};
+use crate::session::{Current, Facts, Genuine, Live, Opening, SessionData, SessionState};
+use crate::sessions::opened::Kept;
 use crate::sessions::{Keys, Sessions};
-use crate::token::envelope::{Frame, Head, Kind};
-use crate::token::{Decoded, OpenedToken, claimed_head};
+use crate::token::envelope::{Head, Kind};
+use crate::token::{Decoded, claimed_head};
+
+use self::token::{Token, Verified};
 
 /// Most tokens of one request on which cryptography is spent.
 const MOST_OPENED: usize = 8;
@@ -228,79 +230,6 @@ enum Found<'k, T> {
     New(Decoded<KeyAt<'k>>),
     Kept(Arc<Kept<T>>),
 }
-
-/// A session token that opened: in this request, or in an earlier one.
-enum Token<'t, T> {
-    Opened { text: &'t [u8], token: OpenedToken },
-    Kept(Arc<Kept<T>>),
-}
-
-impl<T: SessionData> Token<'_, T> {
-    fn head(&self) -> Head {
-        match self {
-            Self::Opened { token, .. } => token.head,
-            Self::Kept(kept) => kept.head,
-        }
-    }
-
-    fn frame(&self) -> Frame {
-        match self {
-            Self::Opened { token, .. } => token.frame,
-            Self::Kept(kept) => kept.frame,
-        }
-    }
-
-    /// Whether the session, which is not served, is certainly a guest's.
-    fn is_guest(&self, sessions: &Sessions<T>) -> bool {
-        match self {
-            Self::Opened { token, .. } => sessions.is_guest(token.payload()),
-            Self::Kept(kept) => !sessions.counts_as_signed_in(&kept.content.data),
-        }
-    }
-
-    /// Step 9: the payload deserialises. It is taken out of the token.
-    fn content(&mut self) -> Option<Arc<Content<T>>> {
-        match self {
-            Self::Opened { token, .. } => {
-                let (buffer, range) = token.take_payload();
-                let payload = Payload::new(buffer, range);
-                let data = from_payload(payload.as_bytes())?;
-                Some(Arc::new(Content::new(data, payload)))
-            }
-            Self::Kept(kept) => Some(Arc::clone(&kept.content)),
-        }
-    }
-
-    /// A session that is not served is not kept.
-    fn forget(self, cache: &OpenedCache<T>) {
-        if let Self::Kept(kept) = self {
-            cache.drop_entry(kept);
-        }
-    }
-
-    /// Keeps what was opened in this request, for the next one.
-    fn keep(
-        self,
-        cache: &OpenedCache<T>,
-        bind: &[u8],
-        content: &Arc<Content<T>>,
-        active: Option<Verified<'_>>,
-        now: u64,
-    ) {
-        if let Self::Opened { text, token } = self
-            && cache.is_on()
-        {
-            let kept = Kept::new(text, bind, (token.head, token.frame), Arc::clone(content), now);
-            if let Some((text, head)) = active {
-                kept.set_activity(text, head);
-            }
-            cache.keep(kept);
-        }
-    }
-}
-
-/// The text and the head of a verified activity token.
-type Verified<'t> = (&'t [u8], Head);
 
 /// Step 8: the verified activity tokens that belong to one of the opened sessions, if any of those needs one.
 fn open_activity<'t, T: SessionData>(

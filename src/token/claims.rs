@@ -1,0 +1,44 @@
+//! What a token says of itself, for logs.
+
+use crate::error::Reason;
+use crate::ids::{KeyId, SessionId};
+use crate::token::base64url;
+use crate::token::envelope::{self, Kind};
+
+/// The claims of a token: its head says them, anyone can read them without a key, and nothing has verified them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Claims {
+    /// Whether the token is an activity token (version byte 2) and not a session token (1).
+    pub is_activity: bool,
+    /// The key with which the token claims to be sealed.
+    pub key_id: KeyId,
+    /// The Unix second at which the token claims to expire.
+    pub expires: u32,
+    /// The session to which the token claims to belong.
+    pub session_id: SessionId,
+}
+
+impl Claims {
+    /// Reads the head of a session or activity token, for a log or an inspection page.
+    ///
+    /// Checked: canonical base64url, a known version byte, and the length for that version. **Nothing is verified**:
+    /// only a session that was opened proves anything.
+    ///
+    /// # Errors
+    /// [`Reason::Malformed`] or [`Reason::UnknownVersion`].
+    pub fn parse(token: &str) -> Result<Self, Reason> {
+        let text = token.as_bytes();
+        let start = base64url::decode_start(text).filter(|_| base64url::is_canonical(text));
+        let start = start.ok_or(Reason::Malformed)?;
+        let is_activity = start[0] == envelope::ACTIVITY;
+        let kind = if is_activity { Kind::Activity } else { Kind::Session };
+        let head = kind.parse(&start, base64url::decoded_len(text.len()))?;
+        Ok(Self {
+            is_activity,
+            key_id: head.key_id,
+            expires: head.expires,
+            session_id: head.session_id,
+        })
+    }
+}
