@@ -86,7 +86,7 @@ pub(crate) fn decrypt(key: &[u8; 32], text: &mut [u8], tag: &[u8; TAG]) -> bool 
 /// nothing is decided before the end, and the compiler does not know what the end is for.
 pub(crate) fn equal(a: &[u8], b: &[u8]) -> bool {
     let differences = a.iter().zip(b).fold(0, |found, (a, b)| found | (a ^ b));
-    a.len() == b.len() && black_box(differences) == 0
+    matches!((a.len().abs_diff(b.len()), black_box(differences)), (0, 0))
 }
 
 /// The operating system gave no random bytes.
