@@ -19,22 +19,42 @@ struct Sealed {
 }
 
 const TEXT: &str = "token text";
+const MARK: &str = "mark in the token text";
 const ACTIVITY: &str = "activity text";
 const HEAD: &str = "token, decoded";
 const PAYLOAD: &str = "payload";
 const CLEARED: &str = "data that clear themselves";
 const PLAIN: &str = "data that do not";
-const KINDS: [&str; 6] = [TEXT, ACTIVITY, HEAD, PAYLOAD, CLEARED, PLAIN];
+/// What may be left of a session that is no longer kept.
+const REPORTED: [&str; 2] = [MARK, PLAIN];
+const KINDS: [&str; 7] = [TEXT, MARK, ACTIVITY, HEAD, PAYLOAD, CLEARED, PLAIN];
 
 impl Sealed {
     fn new(sessions: &Sessions<Data>, fate: &'static str, now: OffsetDateTime) -> Outcome<Self> {
         let words = [random_word(64), random_word(64)];
-        let data = Data {
-            cleared: Zeroizing::new(backwards(&words[0])),
-            plain: backwards(&words[1]),
-        };
-        let cookies = sessions.cookie_for_at(data, now)?;
+        let cookies = sessions.cookie_for_at(data(&words), now)?;
         Ok(Self { fate, cookies, words })
+    }
+
+    /// A later state of this session, with other data and another activity token.
+    fn update(&self, sessions: &Sessions<Data>, fate: &'static str, now: OffsetDateTime) -> Outcome<Self> {
+        let words = [random_word(64), random_word(64)];
+        let fields = RequestFields::from_cookies([self.cookies.clone()]);
+        let mut session = sessions.load_at(fields, now + Duration::minutes(4));
+        session
+            .update(|old| *old = data(&words))?
+            .option()
+            .ok_or("no session")?;
+        let patch = session.finish_patch(200);
+        let pairs: Vec<_> = patch.set_cookies().filter_map(|line| line.split(';').next()).collect();
+        if pairs.len() != 2 {
+            return Err("an update after four minutes sends two cookies".into());
+        }
+        Ok(Self {
+            fate,
+            cookies: pairs.join("; "),
+            words,
+        })
     }
 
     fn needles(&self) -> Outcome<Vec<Needle>> {
@@ -42,12 +62,21 @@ impl Sealed {
         let (token, activity) = tokens(&self.cookies)?;
         let mut add = |kind: &str, bytes: &[u8]| add(&mut needles, &format!("{}: {kind}", self.fate), bytes);
         add(TEXT, secret_text(token));
+        // The library finds the session by these characters, and its table does not clear them.
+        add(MARK, token.as_bytes().get(40..56).ok_or("a short token")?);
         add(ACTIVITY, secret_text(activity));
         add(HEAD, &secret_head(token)?);
         self.words.iter().for_each(|word| add(PAYLOAD, word.as_bytes()));
         add(CLEARED, &backwards(&self.words[0]).0);
         add(PLAIN, &backwards(&self.words[1]).0);
         Ok(needles)
+    }
+}
+
+fn data(words: &[String; 2]) -> Data {
+    Data {
+        cleared: Zeroizing::new(backwards(&words[0])),
+        plain: backwards(&words[1]),
     }
 }
 
@@ -99,9 +128,24 @@ impl Server {
         Ok(())
     }
 
+    /// A session that came is updated, and comes with its newer token.
+    fn update(&mut self, older: &str, fate: &'static str) -> Outcome<()> {
+        let sealed = self.of(older)?.update(&self.sessions, fate, self.now)?;
+        self.tell(Order::Open, sealed.cookies.as_bytes())?;
+        self.came.push(sealed);
+        Ok(())
+    }
+
+    fn of(&self, fate: &str) -> Outcome<&Sealed> {
+        Ok(self
+            .came
+            .iter()
+            .find(|sealed| sealed.fate == fate)
+            .ok_or("no such session")?)
+    }
+
     fn cookies(&self, fate: &str) -> Outcome<String> {
-        let of_fate = self.came.iter().find(|sealed| sealed.fate == fate);
-        Ok(of_fate.ok_or("no such session")?.cookies.clone())
+        Ok(self.of(fate)?.cookies.clone())
     }
 
     /// Searches, and compares with what should be there.
@@ -115,8 +159,8 @@ impl Server {
     }
 }
 
-/// Everything of a kept session must be on the heap, and nothing of the others, except data that do not clear
-/// themselves: these are the application's.
+/// Everything of a kept session must be on the heap, and nothing of the others. Two kinds are reported only: data that
+/// do not clear themselves are the application's, and a mark opens nothing.
 fn judge(found: &Found, fates: &[&str], kept: &[&str]) -> Outcome<()> {
     let mut wrong = Vec::new();
     for &fate in fates {
@@ -134,7 +178,7 @@ fn judge(found: &Found, fates: &[&str], kept: &[&str]) -> Outcome<()> {
                 }
             } else if heap + stack > 0 {
                 println!("  left of {name:<38} {heap:>4} pieces on the heap, {stack} on the stack");
-                if heap > 0 && kind != PLAIN {
+                if heap > 0 && !REPORTED.contains(&kind) {
                     wrong.push(format!("left outside the stack: {name}"));
                 }
             }
@@ -153,11 +197,17 @@ fn judge(found: &Found, fates: &[&str], kept: &[&str]) -> Outcome<()> {
 
 pub(crate) fn search() -> Outcome<()> {
     let server = &mut Server::start(8 * 1024 * 1024)?;
-    let all = ["stays", "ended", "started over", "revoked", "written", "idle", "unused"];
+    let all = ["unused", "ended", "started over", "revoked", "idle"];
     for fate in all {
         server.come(fate)?;
     }
-    server.expect("\ncontrol: all sessions that came are kept", &all)?;
+    server.update("unused", "stays")?;
+    server.update("revoked", "revoked, newer")?;
+    let all = [&all[..], &["stays", "revoked, newer"]].concat();
+    server.expect(
+        "\ncontrol: all that came are kept, and an older token stays beside a newer one",
+        &all,
+    )?;
 
     server.tell(Order::End, server.cookies("ended")?.as_bytes())?;
     server.tell(Order::Start, server.cookies("started over")?.as_bytes())?;
@@ -166,13 +216,11 @@ pub(crate) fn search() -> Outcome<()> {
         .sessions
         .load_at(RequestFields::from_cookies([revoked]), server.now);
     server.tell(Order::Revoke, &revoked.id().ok_or("no session")?.to_bytes())?;
-    let written = newer(server)?;
-    server.tell(Order::Open, written.as_bytes())?;
     let idle = server.cookies("idle")?;
     server.tell(Order::Refuse, idle.split_once(';').ok_or("two cookies")?.0.as_bytes())?;
     server.expect(
-        "one was ended, started over, revoked, written or came idle",
-        &["stays", "unused"],
+        "one was ended, started over, revoked with both tokens, or came idle",
+        &["unused", "stays"],
     )?;
 
     let later = server.now + Duration::seconds(70);
@@ -185,7 +233,7 @@ pub(crate) fn search() -> Outcome<()> {
     for _ in 0..40 {
         server.tell_at(Order::Refuse, later, b"")?;
     }
-    server.expect("one was not used for more than a minute", &["stays"])?;
+    server.expect("an older token was not used for more than a minute", &["stays"])?;
 
     server.now = later;
     server.tell(Order::ReplaceKeys, b"")?;
@@ -207,26 +255,6 @@ pub(crate) fn search() -> Outcome<()> {
     server.expect("all was dropped", &[])?;
     search_evicted()?;
     search_string()
-}
-
-/// A later state of the session that will be *written*, with other data and another activity token.
-fn newer(server: &Server) -> Outcome<String> {
-    let cookies = RequestFields::from_cookies([server.cookies("written")?]);
-    let mut session = server.sessions.load_at(cookies, server.now + Duration::minutes(4));
-    session
-        .update(|data| data.plain = backwards("newer"))?
-        .option()
-        .ok_or("no session")?;
-    session
-        .update(|data| data.cleared = Zeroizing::default())?
-        .option()
-        .ok_or("no session")?;
-    let patch = session.finish_patch(200);
-    let pairs: Vec<_> = patch.set_cookies().filter_map(|line| line.split(';').next()).collect();
-    match pairs.len() {
-        2 => Ok(pairs.join("; ")),
-        _ => Err("an update after four minutes sends two cookies".into()),
-    }
 }
 
 /// A cache with room for a few sessions, and more of them than that.
@@ -287,12 +315,12 @@ mod tests {
     }
 
     #[test]
-    fn of_what_went_only_data_that_do_not_clear_themselves_may_be_left() {
+    fn of_what_went_only_a_mark_and_data_that_do_not_clear_themselves_may_be_left() {
         assert!(judge(&found(&[]), &["one"], &[]).is_ok());
         for kind in KINDS {
             for region in ["heap", "anonymous memory"] {
                 let left = judge(&found(&[("one", kind, region)]), &["one"], &[]);
-                assert_eq!(left.is_ok(), kind == PLAIN, "{kind} on the {region}");
+                assert_eq!(left.is_ok(), [MARK, PLAIN].contains(&kind), "{kind} on the {region}");
             }
             assert!(judge(&found(&[("one", kind, STACK)]), &["one"], &[]).is_ok());
         }

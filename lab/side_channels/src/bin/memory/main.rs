@@ -7,7 +7,8 @@
 //!
 //! It fails if a control finds nothing, or if anything is left on the heap. Copies on the stack are reported only: a
 //! compiler copies a value there wherever it is moved, and such a copy has no owner that could clear it. Reported only
-//! are two things more, which are the application's: header fields, and session data that do not clear themselves.
+//! are three things more: header fields and session data that do not clear themselves, which are the application's, and
+//! the part of a token's check by which the library finds a kept session.
 
 mod everything;
 mod kept;

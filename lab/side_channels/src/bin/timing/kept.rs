@@ -1,5 +1,9 @@
 //! The opened sessions that are kept: near misses of the token of one, hits and misses.
+//!
+//! The library finds a kept session by its id and by a part of the check in its token: the *mark*. Holders of the token
+//! know the mark, and nobody else.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use base64::Engine;
@@ -9,9 +13,13 @@ use time::OffsetDateTime;
 
 use crate::Table;
 use crate::statistics::{Classes, timed};
-use crate::tokens::{BODY, CHECK, CHECK_LEN, ID, POOL, SALT, decoded, flipped, random};
+use crate::tokens::{BODY, CHECK, CHECK_LEN, ID, POOL, SALT, decoded, flipped};
 
 const NAME: &str = "__Host-id=";
+/// The characters of a token by which the library finds it: all of them are of the check.
+const MARK: Range<usize> = 40..56;
+/// Characters of the salt, as many.
+const SALT_TEXT: Range<usize> = 23..39;
 /// Of the session data. Long, so that a comparison that stops early shows.
 const LENGTH: usize = 1000;
 /// Room for all pools at once.
@@ -25,9 +33,9 @@ struct Cookies {
 }
 
 impl Cookies {
-    fn new(sessions: &Sessions<String>, length: usize, now: OffsetDateTime) -> Self {
+    fn new(sessions: &Sessions<String>, now: OffsetDateTime) -> Self {
         let cookies = sessions
-            .cookie_for_at("x".repeat(length), now)
+            .cookie_for_at("x".repeat(LENGTH), now)
             .expect("a short session");
         let (session, activity) = cookies.split_once("; ").expect("two cookies");
         Self {
@@ -38,12 +46,21 @@ impl Cookies {
 
     /// The field value with these cookies.
     fn field(&self) -> String {
-        self.with(&URL_SAFE_NO_PAD.encode(&self.token))
+        self.with_bytes(&self.token)
     }
 
     /// The same with another session token.
     fn with(&self, token: &str) -> String {
         format!("{NAME}{token}; {}", self.activity)
+    }
+
+    fn with_bytes(&self, token: &[u8]) -> String {
+        self.with(&URL_SAFE_NO_PAD.encode(token))
+    }
+
+    /// The last byte of the id chooses one of 64 shards.
+    fn shard(&self) -> u8 {
+        self.token[SALT - 1] % 64
     }
 
     fn with_each(&self, tokens: Vec<String>) -> Vec<String> {
@@ -98,32 +115,109 @@ impl Place {
         }
     }
 
-    fn pool(&self, length: usize) -> Vec<Cookies> {
-        (0..POOL)
-            .map(|_| Cookies::new(&self.sessions, length, self.now))
-            .collect()
+    /// A row whose tokens have other marks at each call: all else may be right.
+    fn strange(&self, table: &mut Table, name: &str, classes: &Classes) {
+        for class in classes {
+            let state = self.state(anew(&class[0], &MARK));
+            assert_eq!(state, SessionState::Rejected(Reason::NotOurs));
+        }
+        // Copied in turn, so that the texts of both classes lie alike in memory.
+        let [a, b] = classes;
+        let (a, b) = a.iter().zip(b).map(|(a, b)| (a.clone(), b.clone())).unzip();
+        table.row(name, &[a, b], &|_, field| self.time(anew(field, &MARK)));
     }
+
+    fn pool(&self) -> Vec<Cookies> {
+        (0..POOL).map(|_| Cookies::new(&self.sessions, self.now)).collect()
+    }
+}
+
+/// The field value with other random characters in this part of its session token. The library's table orders marks by
+/// a hash, so a mark that came twice would be measured with its place.
+fn anew(field: &str, part: &Range<usize>) -> RequestFields {
+    let mut field = field.as_bytes().to_vec();
+    // As much is written whatever the part is.
+    for at in SALT_TEXT.start..MARK.end {
+        let (random, old) = (fastrand::alphanumeric() as u8, field[NAME.len() + at]);
+        field[NAME.len() + at] = if part.contains(&at) { random } else { old };
+    }
+    RequestFields::from_cookies([field])
 }
 
 /// Every row about kept sessions.
 pub(crate) fn rows(table: &mut Table, ring: &Arc<KeyRing>, now: OffsetDateTime) {
     let place = Place::new(ring, ROOM, now);
-    let [kept, others, longer, shorter] = [LENGTH, LENGTH, LENGTH + 1, LENGTH - 1].map(|length| place.pool(length));
-    // In turn, so that their entries lie alike in memory.
-    for at in 0..POOL {
-        for pool in [&kept, &longer, &shorter] {
-            place.open(&pool[at].field());
-        }
-    }
-    unknown_ids(table, &place);
+    let [kept, others] = [(); 2].map(|()| place.pool());
+    kept.iter().for_each(|cookies| place.open(&cookies.field()));
+    strangers(table, &place, &kept);
+    empty_shards(table, ring, &kept, now);
+    marks(table, &place, &kept[0]);
     near_misses(table, &place, &kept[0]);
     other_credentials(table, &place, &kept[0], ring);
-    presence(table, &place, [&kept, &others, &longer, &shorter]);
     hits(table, &place, &kept, &others);
-    evicted(table, ring, now);
 }
 
-/// The places in which a near miss can differ. Both classes fail at the same step.
+/// Mark wrong, and all else right: what somebody sees who knows a session id, or even all of a token but its mark.
+fn strangers(table: &mut Table, place: &Place, kept: &[Cookies]) {
+    // Both classes have the same shards, since shards differ by where they lie.
+    let mut with_other_id = |cookies: &Cookies| {
+        let mut token = cookies.token.clone();
+        table.rng.fill(&mut token[ID..SALT - 1]);
+        cookies.with_bytes(&token)
+    };
+    let fields: Vec<_> = kept.iter().map(Cookies::field).collect();
+    let others: Vec<_> = kept.iter().map(&mut with_other_id).collect();
+    // An entry that was used just now is in the processor's caches. The texts lie in many places, as above.
+    let of_one = [&fields, &others].map(|class| vec![class[0].clone(); POOL]);
+    place.strange(table, "mark wrong: session id kept, or not", &[fields, others]);
+    place.strange(table, "mark wrong: always the same two ids, kept or not", &of_one);
+}
+
+/// Servers with few sessions: a shard has one, or none. Shards differ by where they lie, so there are many servers, and
+/// each shard has a session on every second one.
+fn empty_shards(table: &mut Table, ring: &Arc<KeyRing>, pool: &[Cookies], now: OffsetDateTime) {
+    let places: [_; 64] = std::array::from_fn(|_| Place::new(ring, ROOM, now));
+    let of_shard = |shard| pool.iter().find(|cookies| cookies.shard() == shard);
+    let fields: Vec<_> = (0..64).filter_map(of_shard).map(Cookies::field).collect();
+    let is_kept = |server: usize, at: usize| (server + at).is_multiple_of(2);
+    for (server, place) in places.iter().enumerate() {
+        for (at, field) in fields.iter().enumerate() {
+            if is_kept(server, at) {
+                place.open(field);
+            }
+        }
+    }
+    let numbered: Vec<_> = fields
+        .iter()
+        .enumerate()
+        .map(|(at, field)| format!("{at:02}{field}"))
+        .collect();
+    let classes = [numbered.clone(), numbered];
+    table.by_design(
+        "mark wrong: in a shard of one session, or of none",
+        &classes,
+        &|class, input| {
+            let (at, field) = input.split_at(2);
+            let at: usize = at.parse().expect("two digits");
+            let server = 2 * fastrand::usize(..32) + (at + class) % 2;
+            places[server].time(anew(field, &MARK))
+        },
+    );
+}
+
+/// The mark itself: by parts, and all of it.
+fn marks(table: &mut Table, place: &Place, kept: &Cookies) {
+    let classes = [(); 2].map(|()| vec![kept.field(); POOL]);
+    let ends = [MARK.start..MARK.start + 4, MARK.end - 4..MARK.end];
+    table.row("mark wrong: at its start or at its end", &classes, &|class, field| {
+        place.time(anew(field, &ends[class]))
+    });
+    table.by_design("mark right and salt wrong, or mark wrong", &classes, &|class, field| {
+        place.time(anew(field, &[SALT_TEXT, MARK][class]))
+    });
+}
+
+/// The places in which a near miss can differ whose mark is right. Both classes fail at the same step.
 fn near_misses(table: &mut Table, place: &Place, kept: &Cookies) {
     let token = &kept.token;
     let last = token.len() - 1;
@@ -161,7 +255,6 @@ fn near_misses(table: &mut Table, place: &Place, kept: &Cookies) {
             classes([BODY, last]),
         ),
     ];
-    let random_checks = [false, true].map(|each| kept.with_each(random(&mut table.rng, token, CHECK, each)));
     table.quiet("control: kept, the same class twice", &same, &load);
     table.loud(
         "control: kept, with `==` of the texts, body or tag wrong",
@@ -172,39 +265,10 @@ fn near_misses(table: &mut Table, place: &Place, kept: &Cookies) {
         place.refuses(&classes, Reason::NotOurs);
         table.row(name, &classes, &load);
     }
-    table.row("kept: check fixed or random, both wrong", &random_checks, &load);
     for (name, classes) in bodies {
         place.refuses(&classes, Reason::Damaged);
         table.row(name, &classes, &load);
     }
-}
-
-/// The table of the cache: ids near that of a kept session, and far from it. The table orders them by a hash, so each
-/// id has a place of its own, and many are needed.
-fn unknown_ids(table: &mut Table, place: &Place) {
-    let load = |_: usize, field: &str| place.time(RequestFields::from_cookies([field.to_owned()]));
-    let kept = Cookies::new(&place.sessions, 1, place.now);
-    place.open(&kept.field());
-    let mut wrong = |start: usize, end: usize| -> Vec<String> {
-        let mut change = || {
-            let mut token = kept.token.clone();
-            table.rng.fill(&mut token[start..end]);
-            kept.with(&URL_SAFE_NO_PAD.encode(token))
-        };
-        (0..64 * POOL).map(|_| change()).collect()
-    };
-    // The last byte of the id chooses the shard.
-    let [start, end, shard] =
-        [(ID, ID + 3), (SALT - 4, SALT - 1), (SALT - 3, SALT)].map(|(start, end)| wrong(start, end));
-    let classes = [start, end];
-    place.refuses(&classes, Reason::NotOurs);
-    table.row("kept: session id wrong at its start or at its end", &classes, &load);
-    let [_, end] = classes;
-    table.by_design(
-        "session id of none, in the shard of a kept one or any",
-        &[end, shard],
-        &load,
-    );
 }
 
 /// The right token with another bind or another activity token.
@@ -289,41 +353,6 @@ fn other_credentials(table: &mut Table, place: &Place, kept: &Cookies, ring: &Ar
     );
 }
 
-/// What an attacker can see who knows a session id and no more. All texts are equally long.
-fn presence(table: &mut Table, place: &Place, [kept, others, longer, shorter]: [&[Cookies]; 4]) {
-    let load = |_: usize, field: &str| place.time(RequestFields::from_cookies([field.to_owned()]));
-    let mut wrong = |cookies: &[Cookies]| -> Vec<String> {
-        let near = |cookies: &Cookies| {
-            let mut token = cookies.token.clone();
-            token.resize(kept[0].token.len(), 0);
-            table.rng.fill(&mut token[SALT..]);
-            cookies.with(&URL_SAFE_NO_PAD.encode(token))
-        };
-        cookies.iter().map(near).collect()
-    };
-    let [kept, others, longer, shorter] = [kept, others, longer, shorter].map(&mut wrong);
-    let lengths = [longer.clone(), shorter];
-    let presence = [kept, others];
-    for classes in [&lengths, &presence] {
-        place.refuses(classes, Reason::NotOurs);
-    }
-    table.by_design("only the id known: of a kept session, or of none", &presence, &load);
-    // An entry that was used just now is in the processor's caches.
-    let of_one = presence.each_ref().map(|class| vec![class[0].clone()]);
-    table.by_design("the same, with always the same two ids", &of_one, &load);
-    table.by_design(
-        "only the id known: the kept token a byte longer, or shorter",
-        &lengths,
-        &load,
-    );
-    let [kept, _] = presence;
-    table.by_design(
-        "only the id known: the kept token as long as this one, or not",
-        &[kept, longer],
-        &load,
-    );
-}
-
 /// Genuine tokens. Before each call the session is kept or forgotten, by the same two requests.
 fn hits(table: &mut Table, place: &Place, kept: &[Cookies], others: &[Cookies]) {
     let classes: Classes = [kept, others].map(|pool| pool.iter().map(Cookies::field).collect());
@@ -337,33 +366,4 @@ fn hits(table: &mut Table, place: &Place, kept: &[Cookies], others: &[Cookies]) 
         }
         place.time(RequestFields::from_cookies([field.to_owned()]))
     });
-}
-
-/// The cache remembers hashes of ids that it evicted.
-fn evicted(table: &mut Table, ring: &Arc<KeyRing>, now: OffsetDateTime) {
-    /// One shard, a few entries, and as many hashes.
-    const SMALL: usize = 64 * 1024;
-    let small = Place::new(ring, SMALL, now);
-    let came: Vec<_> = (0..64).map(|_| Cookies::new(&small.sessions, LENGTH, now)).collect();
-    came.iter().for_each(|cookies| small.open(&cookies.field()));
-    // A full cache keeps the first ones and a newcomer, and has hashes of the ones before that.
-    let evicted = &came[came.len() - 24..came.len() - 4];
-    let never: Vec<_> = evicted
-        .iter()
-        .map(|_| Cookies::new(&small.sessions, LENGTH, now))
-        .collect();
-    let mut wrong = |cookies: &[Cookies]| -> Vec<String> {
-        let near = |cookies: &Cookies| {
-            let mut token = cookies.token.clone();
-            table.rng.fill(&mut token[SALT..]);
-            cookies.with(&URL_SAFE_NO_PAD.encode(token))
-        };
-        cookies.iter().map(near).collect()
-    };
-    let classes = [wrong(evicted), wrong(&never)];
-    table.by_design(
-        "only the id known: it was evicted, or never seen",
-        &classes,
-        &|_, field| small.time(RequestFields::from_cookies([field.to_owned()])),
-    );
 }
