@@ -253,8 +253,9 @@ impl<T: SessionData> Sessions<T> {
     pub fn raise_cut_off(&self, instant: OffsetDateTime) {
         let to = to_seconds_rounded_up(instant);
         self.shared.revocations.raise_cut_off(instant);
+        let is_raised = self.shared.cut_off.fetch_max(to, Ordering::AcqRel) < to;
         self.keys().opened.forget_all();
-        if self.shared.cut_off.fetch_max(to, Ordering::AcqRel) < to {
+        if is_raised {
             self.observe(&Event::CutOffRaised { to });
         }
     }
@@ -285,18 +286,18 @@ impl<T: SessionData> Sessions<T> {
     pub fn revoke(&self, id: SessionId) {
         let now = self.now();
         self.revoke_until(id, self.end_of_any(now), now);
+        self.keys().opened.forget(id);
         self.observe(&Event::Revoked { id });
     }
 
     /// Forgets the sessions that came with a request. Revokes those that now end, if sign-outs revoke.
     fn end(&self, genuine: &Few<Genuine>, ends: impl Fn(&Genuine) -> bool, now: u64) {
+        let revokes = |came: &&Genuine| self.shared.config.revoke_on_end && ends(came);
+        let ended = || genuine.iter().filter(revokes);
+        ended().for_each(|came| self.revoke_until(came.id, came.until, now));
+        // Once all of them are revoked: an observer may panic, and dropped data may do anything.
         genuine.iter().for_each(|came| self.keys().opened.forget(came.id));
-        if self.shared.config.revoke_on_end {
-            let ended = || genuine.iter().filter(|came| ends(came));
-            ended().for_each(|came| self.revoke_until(came.id, came.until, now));
-            // Once all of them are revoked: an observer may panic.
-            ended().for_each(|came| self.observe(&Event::Revoked { id: came.id }));
-        }
+        ended().for_each(|came| self.observe(&Event::Revoked { id: came.id }));
     }
 
     fn revoke_until(&self, id: SessionId, until: u64, now: u64) {
@@ -305,7 +306,6 @@ impl<T: SessionData> Sessions<T> {
         self.shared
             .revocations
             .revoke_at(Revocation { id, until }, from_seconds(now));
-        self.keys().opened.forget(id);
     }
 
     /// From when on no server accepts a token of this session: neither the one that came, which `expires`, nor one that

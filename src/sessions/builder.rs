@@ -581,8 +581,9 @@ impl<T: SessionData> Builder<T> {
     /// minute, when its session ends, starts anew or is revoked here, and with the key ring. SECURITY.md says what
     /// stays in memory for how long; docs/operating.md has hit rates.
     ///
-    /// Requests with the same token share the same data. A type with interior mutability, or one that looks at a clock
-    /// or at global state when it is deserialised, sees the difference: switch the cache off for it.
+    /// Requests with the same token share the same data, which are dropped later and while another request is served.
+    /// A type sees the difference if it has interior mutability, looks at a clock or at global state when it is
+    /// deserialised, or does more than free memory when it is dropped: switch the cache off for it.
     ///
     /// ```
     /// # use sealed_session::{Key, KeyRing, Sessions};

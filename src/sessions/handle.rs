@@ -442,7 +442,7 @@ fn this_thread() -> usize {
     thread_local! {
         static HERE: u8 = const { 0 };
     }
-    HERE.with(|here| ptr::from_ref(here).addr())
+    HERE.try_with(|here| ptr::from_ref(here).addr()).unwrap_or(usize::MAX)
 }
 
 impl<T> Clone for Session<T> {

@@ -5,7 +5,10 @@
 //! that can change is judged anew on each request.
 
 use std::cell::RefCell;
+use std::mem;
+use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,7 +19,7 @@ use zeroize::Zeroizing;
 use crate::aead;
 use crate::ids::SessionId;
 use crate::session::Content;
-use crate::token::envelope::{ACTIVITY_TEXT, BODY, Frame, Head, SESSION_HEAD};
+use crate::token::envelope::{BODY, Frame, Head, SESSION_HEAD};
 
 /// An entry that no request used for this many seconds goes.
 const UNUSED: u64 = 60;
@@ -26,8 +29,6 @@ const MOST_SHARDS: usize = 64;
 pub(crate) const SMALLEST: usize = 64 * 1024;
 /// A shard of a larger cache has at least this size, so that all of them fill alike.
 const SHARD: usize = 256 * 1024;
-/// Most shards that one request sweeps.
-const MOST_SWEPT: u64 = 4;
 
 /// The opened sessions of one ring.
 pub(crate) struct OpenedCache<T> {
@@ -72,8 +73,25 @@ pub(crate) struct Kept<T> {
 
 /// A verified activity token, bound to the same value as the session token.
 struct Activity {
-    text: Zeroizing<[u8; ACTIVITY_TEXT]>,
+    text: Zeroizing<Box<[u8]>>,
     head: Head,
+}
+
+/// An entry that a request holds. It may be the last holder, if the entry went meanwhile: see [`drop_each`].
+pub(crate) struct Held<T>(Option<Arc<Kept<T>>>);
+
+impl<T> Deref for Held<T> {
+    type Target = Kept<T>;
+
+    fn deref(&self) -> &Kept<T> {
+        self.0.as_ref().expect("dropping alone takes it")
+    }
+}
+
+impl<T> Drop for Held<T> {
+    fn drop(&mut self) {
+        drop_each(self.0.take());
+    }
 }
 
 impl<T> OpenedCache<T> {
@@ -101,13 +119,13 @@ impl<T> OpenedCache<T> {
     }
 
     /// What this very token opened to, with this `bind`, if a request used it within a minute.
-    pub(crate) fn get(&self, id: SessionId, text: &[u8], bind: &[u8], now: u64) -> Option<Arc<Kept<T>>> {
-        let kept = self.shard(id)?.get(&Mark::of(text)?)?;
+    pub(crate) fn get(&self, id: SessionId, text: &[u8], bind: &[u8], now: u64) -> Option<Held<T>> {
+        let kept = Held(Some(self.shard(id)?.get(&Mark::of(text)?)?));
         if !kept.is_of(text, bind) {
             return None;
         }
         if kept.is_unused(now) {
-            self.drop_entry(kept);
+            self.drop_entry(&kept);
             return None;
         }
         if kept.used.load(Ordering::Relaxed) != now {
@@ -131,13 +149,14 @@ impl<T> OpenedCache<T> {
         !self.shards.is_empty()
     }
 
-    /// Drops this very entry.
-    pub(crate) fn drop_entry(&self, kept: Arc<Kept<T>>) {
-        let shard = self.shard(kept.head.session_id);
-        let removed = shard
-            .zip(Mark::of(kept.text()))
-            .and_then(|(shard, mark)| shard.remove(&mark));
-        drop_each(removed.map(|(_, kept)| kept).into_iter().chain([kept]));
+    /// Drops this very entry, if it is still there.
+    pub(crate) fn drop_entry(&self, kept: &Held<T>) {
+        if let Some(shard) = self.shard(kept.head.session_id)
+            && let Some(mark) = Mark::of(kept.text())
+        {
+            let is_this = |other: &Arc<Kept<T>>| ptr::eq(&raw const **other, &raw const **kept);
+            drop_each(shard.remove_if(&mark, is_this).map(|(_, kept)| kept));
+        }
     }
 
     /// Drops what every token of this session opened to.
@@ -151,8 +170,8 @@ impl<T> OpenedCache<T> {
         self.shards.iter().for_each(|shard| drop_if(shard, |_| true));
     }
 
-    /// Drops what no request used for a minute: of one shard for each second that passed since the last sweep. One
-    /// request does a little of it, so that none is slow.
+    /// Drops what no request used for a minute: of one shard for each second that passed since the last sweep. A
+    /// request sweeps one shard at most, so that none is slow.
     pub(crate) fn sweep(&self, now: u64) {
         let shards = self.shards.len() as u64;
         let swept = self.swept.load(Ordering::Relaxed);
@@ -166,16 +185,12 @@ impl<T> OpenedCache<T> {
             // A clock that was set back starts anew.
             None => now,
         };
-        let to = now.min(from + MOST_SWEPT);
-        if self
+        let to = now.min(from + 1);
+        let is_mine = self
             .swept
-            .compare_exchange(swept, to, Ordering::Relaxed, Ordering::Relaxed)
-            .is_err()
-        {
-            return;
-        }
-        for second in from..to {
-            let at = second % shards;
+            .compare_exchange(swept, to, Ordering::Relaxed, Ordering::Relaxed);
+        if is_mine.is_ok() && from < to {
+            let at = from % shards;
             drop_if(&self.shards[at as usize], |kept| kept.is_unused(now));
         }
     }
@@ -231,15 +246,13 @@ impl<T> Kept<T> {
     pub(crate) fn activity(&self, text: &[u8]) -> Option<Head> {
         let last = self.activity.lock().unwrap_or_else(PoisonError::into_inner);
         let last = last.as_ref()?;
-        aead::equal(&*last.text, text).then_some(last.head)
+        aead::equal(&last.text, text).then_some(last.head)
     }
 
     /// Remembers a verified activity token of this session.
     pub(crate) fn set_activity(&self, text: &[u8], head: Head) {
-        if let Ok(text) = text.try_into() {
-            let text = Zeroizing::new(text);
-            *self.activity.lock().unwrap_or_else(PoisonError::into_inner) = Some(Activity { text, head });
-        }
+        let text = Zeroizing::new(text.into());
+        *self.activity.lock().unwrap_or_else(PoisonError::into_inner) = Some(Activity { text, head });
     }
 }
 
@@ -265,7 +278,10 @@ fn drop_if<T>(shard: &Shard<T>, is_to_go: impl Fn(&Kept<T>) -> bool) {
 /// them do not end the process.
 fn drop_each<T>(entries: impl IntoIterator<Item = Arc<Kept<T>>>) {
     for kept in entries {
-        _ = catch_unwind(AssertUnwindSafe(|| drop(kept)));
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(kept))) {
+            // It may panic when it is dropped, too.
+            mem::forget(panic);
+        }
     }
 }
 

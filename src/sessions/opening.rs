@@ -2,8 +2,6 @@
 
 mod token;
 
-use std::sync::Arc;
-
 use crate::error::Reason;
 use crate::few::Few;
 use crate::headers::RequestFields;
@@ -11,7 +9,7 @@ use crate::ids::{KeyId, SessionId};
 use crate::keys::ring::KeyAt;
 use crate::session::event::Event;
 use crate::session::{Current, Facts, Genuine, Live, Opening, SessionData, SessionState};
-use crate::sessions::opened::Kept;
+use crate::sessions::opened::Held;
 use crate::sessions::{Keys, Sessions};
 use crate::token::envelope::{Head, Kind};
 use crate::token::{Decoded, claimed_head};
@@ -65,7 +63,12 @@ pub(crate) fn open<T: SessionData>(sessions: &Sessions<T>, fields: &RequestField
         tokens
             .iter()
             .for_each(|other| attempt.judge(other.head().session_id, other.is_guest(sessions)));
-        token.keep(&keys.opened, fields.bind(), &content, active, now);
+        if token.keep(&keys.opened, fields.bind(), &content, active, now)
+            && sessions.is_revoked(id, frame.started.into())
+        {
+            // Since it was judged, by another thread or by the application's check.
+            keys.opened.forget(id);
+        }
         let started = u64::from(frame.started);
         let facts = Facts {
             id,
@@ -228,7 +231,7 @@ impl Attempt {
 /// A token that passed the screening.
 enum Found<'k, T> {
     New(Decoded<KeyAt<'k>>),
-    Kept(Arc<Kept<T>>),
+    Kept(Held<T>),
 }
 
 /// Step 8: the verified activity tokens that belong to one of the opened sessions, if any of those needs one.

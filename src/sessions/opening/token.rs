@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::session::{Content, Payload, SessionData, from_payload};
 use crate::sessions::Sessions;
-use crate::sessions::opened::{Kept, OpenedCache};
+use crate::sessions::opened::{Held, Kept, OpenedCache};
 use crate::token::OpenedToken;
 use crate::token::envelope::{Frame, Head};
 
@@ -14,7 +14,7 @@ pub(super) type Verified<'t> = (&'t [u8], Head);
 /// A token, and where what it opened to comes from.
 pub(super) enum Token<'t, T> {
     Opened { text: &'t [u8], token: OpenedToken },
-    Kept(Arc<Kept<T>>),
+    Kept(Held<T>),
 }
 
 impl<T: SessionData> Token<'_, T> {
@@ -56,11 +56,11 @@ impl<T: SessionData> Token<'_, T> {
     /// A session that is not served is not kept.
     pub(super) fn forget(self, cache: &OpenedCache<T>) {
         if let Self::Kept(kept) = self {
-            cache.drop_entry(kept);
+            cache.drop_entry(&kept);
         }
     }
 
-    /// Keeps what was opened in this request, for the next one.
+    /// Keeps what was opened in this request, for the next one, and says whether it did.
     pub(super) fn keep(
         self,
         cache: &OpenedCache<T>,
@@ -68,15 +68,17 @@ impl<T: SessionData> Token<'_, T> {
         content: &Arc<Content<T>>,
         active: Option<Verified<'_>>,
         now: u64,
-    ) {
-        if let Self::Opened { text, token } = self
-            && cache.is_on()
-        {
-            let kept = Kept::new(text, bind, (token.head, token.frame), Arc::clone(content), now);
-            if let Some((text, head)) = active {
-                kept.set_activity(text, head);
+    ) -> bool {
+        match self {
+            Self::Opened { text, token } if cache.is_on() => {
+                let kept = Kept::new(text, bind, (token.head, token.frame), Arc::clone(content), now);
+                if let Some((text, head)) = active {
+                    kept.set_activity(text, head);
+                }
+                cache.keep(kept);
+                true
             }
-            cache.keep(kept);
+            _ => false,
         }
     }
 }
