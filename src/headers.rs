@@ -3,6 +3,7 @@
 pub(crate) mod cache;
 pub(crate) mod cookie;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::iter;
 use std::sync::Arc;
@@ -187,7 +188,7 @@ pub struct Patch {
     /// The `Set-Cookie` lines.
     pub(crate) cookies: Few<String>,
     pub(crate) cache: CacheRule,
-    pub(crate) vary_field: Arc<str>,
+    pub(crate) vary_field: Cow<'static, str>,
     pub(crate) clear_site_data: bool,
     pub(crate) observer: Option<Arc<dyn Observer>>,
 }

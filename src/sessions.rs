@@ -13,9 +13,10 @@ mod table;
 mod writing;
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use arc_swap::{ArcSwap, Guard};
 use time::OffsetDateTime;
 
 use crate::aead::NoRandomness;
@@ -58,12 +59,22 @@ use self::opened::OpenedCache;
 /// ```
 pub struct Sessions<T> {
     shared: Arc<Shared<T>>,
+    /// `None` in the handle of a lane itself.
+    lanes: Option<Arc<[Arc<Lane<T>>]>>,
 }
+
+/// A handle for the requests of some threads. It has a reference count of its own: threads that count on one place for
+/// each request wait for each other.
+#[repr(align(128))]
+pub(crate) struct Lane<T>(Sessions<T>);
+
+/// More threads than this share lanes.
+const LANES: usize = 16;
 
 struct Shared<T> {
     config: Config,
     checks: Checks<T>,
-    keys: RwLock<Arc<Keys<T>>>,
+    keys: ArcSwap<Keys<T>>,
     /// Sessions that started before this Unix second are refused.
     cut_off: AtomicU64,
     revocations: Box<dyn RevocationList>,
@@ -154,7 +165,7 @@ impl<T: SessionData> Sessions<T> {
     /// ```
     #[must_use]
     pub fn load(&self, fields: RequestFields) -> Session<T> {
-        Session::new(self.clone(), fields, None)
+        Session::new(self.lane(), fields, None)
     }
 
     /// The session of a request at `now`, for tests and simulations: its clock does not move. Fractions of a second are
@@ -175,7 +186,7 @@ impl<T: SessionData> Sessions<T> {
     /// ```
     #[must_use]
     pub fn load_at(&self, fields: RequestFields, now: OffsetDateTime) -> Session<T> {
-        Session::new(self.clone(), fields, Some(to_seconds(now)))
+        Session::new(self.lane(), fields, Some(to_seconds(now)))
     }
 
     /// Replaces the key ring while requests run: every later opening and sealing uses the new one.
@@ -198,11 +209,7 @@ impl<T: SessionData> Sessions<T> {
     /// ```
     pub fn replace_keys(&self, keys: impl Into<Arc<KeyRing>>) {
         let ring = keys.into();
-        let old = {
-            let mut keys = self.shared.keys.write().unwrap_or_else(PoisonError::into_inner);
-            let new = Arc::new(keys.with_ring(&self.shared.config, &ring));
-            std::mem::replace(&mut *keys, new)
-        };
+        let old = self.shared.keys.rcu(|keys| keys.with_ring(&self.shared.config, &ring));
         let now = self.now();
         self.observe_ring(&ring, now);
         for (key_id, in_use) in old.session.dropped_by(&ring, now) {
@@ -388,8 +395,8 @@ impl<T: SessionData> Sessions<T> {
         &self.shared.config.name
     }
 
-    pub(crate) fn keys(&self) -> Arc<Keys<T>> {
-        Arc::clone(&self.shared.keys.read().unwrap_or_else(PoisonError::into_inner))
+    pub(crate) fn keys(&self) -> Guard<Arc<Keys<T>>> {
+        self.shared.keys.load()
     }
 
     /// The time by the sessions' clock.
@@ -444,12 +451,31 @@ impl<T: SessionData> Sessions<T> {
 
     #[cfg(test)]
     fn with_random(mut self, random: fn(&mut [u8]) -> Result<(), NoRandomness>) -> Self {
+        self.lanes = None;
         Arc::get_mut(&mut self.shared).expect("not shared yet").random = random;
         self
     }
 }
 
 impl<T> Sessions<T> {
+    fn new(shared: Shared<T>) -> Self {
+        let shared = Arc::new(shared);
+        let lane = |_| {
+            let shared = Arc::clone(&shared);
+            Arc::new(Lane(Self { shared, lanes: None }))
+        };
+        let lanes = Some((0..LANES).map(lane).collect());
+        Self { shared, lanes }
+    }
+
+    /// The handle for a request of this thread.
+    fn lane(&self) -> Arc<Lane<T>> {
+        match &self.lanes {
+            Some(lanes) => Arc::clone(&lanes[this_thread() % LANES]),
+            None => Arc::new(Lane(self.clone())),
+        }
+    }
+
     pub(crate) fn config(&self) -> &Config {
         &self.shared.config
     }
@@ -469,8 +495,19 @@ impl<T> Clone for Sessions<T> {
     fn clone(&self) -> Self {
         Self {
             shared: Arc::clone(&self.shared),
+            lanes: self.lanes.clone(),
         }
     }
+}
+
+/// A number that no other thread has, from 1 on.
+fn this_thread() -> usize {
+    static LAST: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static HERE: usize = LAST.fetch_add(1, Ordering::Relaxed) + 1;
+    }
+    // An error means that the thread is ending.
+    HERE.try_with(|&here| here).unwrap_or(usize::MAX)
 }
 
 impl<T> fmt::Debug for Sessions<T> {

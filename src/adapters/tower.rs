@@ -211,7 +211,7 @@ impl<S, T> Layer<S> for SessionLayer<T> {
     fn layer(&self, inner: S) -> Self::Service {
         SessionService {
             inner,
-            options: self.options.clone(),
+            options: Arc::new(self.options.clone()),
         }
     }
 }
@@ -219,14 +219,15 @@ impl<S, T> Layer<S> for SessionLayer<T> {
 /// A service with a [`SessionLayer`] around it.
 pub struct SessionService<S, T> {
     inner: S,
-    options: Options<T, Bind>,
+    /// Servers clone the service for each request.
+    options: Arc<Options<T, Bind>>,
 }
 
 impl<S: Clone, T> Clone for SessionService<S, T> {
     fn clone(&self) -> Self {
         Self {
             inner: self.inner.clone(),
-            options: self.options.clone(),
+            options: Arc::clone(&self.options),
         }
     }
 }

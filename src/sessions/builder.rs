@@ -1,9 +1,11 @@
 //! How sessions are configured. `build` refuses options that cannot work, with a sentence that says what to change.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, RwLock};
 
+use arc_swap::ArcSwap;
 use time::OffsetDateTime;
 
 use crate::aead;
@@ -67,7 +69,7 @@ pub(crate) struct Config {
     pub(crate) audience: String,
     pub(crate) lifetimes: Lifetimes,
     pub(crate) pad_to: usize,
-    pub(crate) vary_field: Arc<str>,
+    pub(crate) vary_field: Cow<'static, str>,
     pub(crate) write_on_server_error: bool,
     pub(crate) clear_site_data: bool,
     pub(crate) revoke_on_end: bool,
@@ -659,7 +661,7 @@ impl<T: SessionData> Builder<T> {
         }
         debug_assert!(base64url::encoded_len(OVERHEAD + largest_payload) <= cookie::LARGEST);
         let shared = Shared {
-            keys: RwLock::new(Arc::new(Keys::new(&config, &self.keys)?)),
+            keys: ArcSwap::from_pointee(Keys::new(&config, &self.keys)?),
             config,
             checks: self.checks,
             cut_off: AtomicU64::new(0),
@@ -669,9 +671,7 @@ impl<T: SessionData> Builder<T> {
             clock: self.clock,
             random: aead::os_random,
         };
-        let sessions = Sessions {
-            shared: Arc::new(shared),
-        };
+        let sessions = Sessions::new(shared);
         sessions.observe_ring(&self.keys, sessions.now());
         if let Some(observer) = &sessions.shared.observer {
             sessions.shared.revocations.report_to(observer);

@@ -1,6 +1,5 @@
 //! How a request's session ends: its row of the table, the cookies that are sealed, the header fields of the response.
 
-use std::sync::Arc;
 #[cfg(any(feature = "tower", feature = "actix"))]
 use std::thread;
 
@@ -91,7 +90,7 @@ impl<T: SessionData> Session<T> {
         Patch {
             cookies: Few::default(),
             cache,
-            vary_field: Arc::clone(&self.sessions().config().vary_field),
+            vary_field: self.sessions().config().vary_field.clone(),
             clear_site_data: false,
             observer: self.sessions().shared.observer.clone(),
         }

@@ -1,7 +1,6 @@
 //! `Session<T>`: the handle that a request has, its reads, and how it is closed.
 
 use std::fmt;
-use std::ptr;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -16,7 +15,7 @@ use crate::session::Content;
 use crate::session::event::Event;
 use crate::session::{Change, Ending, Facts, Genuine, Live, Opening, SessionData, SessionState, Touched, Versions};
 use crate::sessions::writing::Write;
-use crate::sessions::{Sessions, opening};
+use crate::sessions::{Lane, Sessions, opening, this_thread};
 use crate::time::from_seconds;
 use crate::token::envelope::SALT_LEN;
 
@@ -45,7 +44,7 @@ pub struct Session<T> {
 
 /// One request's way through the sessions.
 pub(super) struct Request<T> {
-    pub(super) sessions: Sessions<T>,
+    pub(super) lane: Arc<Lane<T>>,
     pub(super) fields: RequestFields,
     /// The time of this request; `None` for the sessions' clock.
     now: Option<u64>,
@@ -69,10 +68,10 @@ const READ: u8 = 1;
 const FINISHED: u8 = 2;
 
 impl<T: SessionData> Session<T> {
-    pub(super) fn new(sessions: Sessions<T>, fields: RequestFields, now: Option<u64>) -> Self {
+    pub(super) fn new(lane: Arc<Lane<T>>, fields: RequestFields, now: Option<u64>) -> Self {
         Self {
             shared: Arc::new(Request {
-                sessions,
+                lane,
                 fields,
                 now,
                 salt: OnceLock::new(),
@@ -282,7 +281,7 @@ impl<T: SessionData> Session<T> {
     /// ```
     #[must_use]
     pub fn sessions(&self) -> &Sessions<T> {
-        &self.shared.sessions
+        &self.shared.lane.0
     }
 
     fn facts(&self) -> Option<&Facts> {
@@ -415,7 +414,7 @@ impl<T> Drop for Request<T> {
         };
         // An observer that panics while a panic unwinds would end the process.
         if is_open && !std::thread::panicking() && is_written() {
-            self.sessions.observe(&Event::WriteDiscarded { status: 500 });
+            self.lane.0.observe(&Event::WriteDiscarded { status: 500 });
         }
     }
 }
@@ -435,14 +434,6 @@ impl Drop for Opener<'_> {
     fn drop(&mut self) {
         self.0.store(0, Ordering::Relaxed);
     }
-}
-
-/// A number that no other living thread has.
-fn this_thread() -> usize {
-    thread_local! {
-        static HERE: u8 = const { 0 };
-    }
-    HERE.try_with(|here| ptr::from_ref(here).addr()).unwrap_or(usize::MAX)
 }
 
 impl<T> Clone for Session<T> {

@@ -315,34 +315,6 @@ fn a_clock_that_leaves_the_range_after_the_write_sends_nothing_and_is_told() {
     }
 }
 
-// ---- locks
-
-#[test]
-fn a_poisoned_lock_stops_no_request_and_no_rotation() {
-    let ring = ring();
-    let (sessions, ..) = app(&ring);
-    let cookies = sessions.cookie_for_at(Count::of(7), from_seconds(START)).unwrap();
-    thread::scope(|scope| {
-        let holder = scope.spawn(|| {
-            let _held = sessions.shared.keys.write();
-            std::panic::resume_unwind(Box::new("with the lock in hand"));
-        });
-        assert!(holder.join().is_err());
-    });
-    assert!(sessions.shared.keys.is_poisoned());
-    let mut session = sessions.load(fields(&cookies));
-    assert_eq!(session.get(), Some(&Count::of(7)));
-    let _ = session.update(|count| *count = Count::of(8)).unwrap();
-    assert_eq!(session.finish_patch(200).set_cookies().count(), 1);
-    sessions.replace_keys(KeyRing::new(Key::generate().unwrap()));
-    let session = sessions.load(fields(&cookies));
-    assert_eq!(
-        session.state(),
-        SessionState::Rejected(Reason::UnknownKey),
-        "the ring was replaced"
-    );
-}
-
 // ---- several handles
 
 #[test]
