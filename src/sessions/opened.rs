@@ -36,7 +36,13 @@ pub(crate) struct OpenedCache<T> {
     shards: Box<[Shard<T>]>,
     /// The second up to which shards were swept.
     swept: AtomicU64,
+    /// How often something was forgotten.
+    forgotten: AtomicU64,
 }
+
+/// How often a cache had forgotten something when an opening began.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) struct Count(u64);
 
 type Shard<T> = Cache<Mark, Arc<Kept<T>>, ByBytes, DefaultHashBuilder, DropUnlocked>;
 
@@ -109,7 +115,12 @@ impl<T> OpenedCache<T> {
         Self {
             shards: (0..shards).map(|_| shard()).collect(),
             swept: AtomicU64::new(0),
+            forgotten: AtomicU64::new(0),
         }
+    }
+
+    pub(crate) fn count(&self) -> Count {
+        Count(self.forgotten.load(Ordering::Acquire))
     }
 
     /// Ids are random, so that their last byte spreads them.
@@ -134,13 +145,19 @@ impl<T> OpenedCache<T> {
         Some(kept)
     }
 
-    pub(crate) fn keep(&self, kept: Kept<T>) {
+    /// Keeps an entry, unless something was forgotten since its opening `began`: it may be of the same session.
+    pub(crate) fn keep(&self, kept: Kept<T>, began: Count) {
+        let id = kept.head.session_id;
         if let Some(shard) = self.shard(kept.head.session_id)
             && let Some(mark) = Mark::of(kept.text())
         {
             let mut evicted = Vec::new();
             shard.insert_with_lifecycle(mark, Arc::new(kept), &mut evicted);
             drop_each(evicted);
+        }
+        // Last: who forgets counts first, and then looks into the shard.
+        if self.count() != began {
+            self.forget(id);
         }
     }
 
@@ -161,12 +178,14 @@ impl<T> OpenedCache<T> {
 
     /// Drops what every token of this session opened to.
     pub(crate) fn forget(&self, id: SessionId) {
+        self.forgotten.fetch_add(1, Ordering::AcqRel);
         if let Some(shard) = self.shard(id) {
             drop_if(shard, |kept| kept.head.session_id == id);
         }
     }
 
     pub(crate) fn forget_all(&self) {
+        self.forgotten.fetch_add(1, Ordering::AcqRel);
         self.shards.iter().for_each(|shard| drop_if(shard, |_| true));
     }
 

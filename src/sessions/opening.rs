@@ -25,6 +25,7 @@ pub(crate) fn open<T: SessionData>(sessions: &Sessions<T>, fields: &RequestField
     let mut attempt = Attempt::default();
     let keys = sessions.keys();
     keys.opened.sweep(now);
+    let began = keys.opened.count();
     let mut tokens = Few::default();
     attempt.open_tokens(sessions, &keys, fields, now, &mut tokens);
     if attempt.count == 0 {
@@ -63,12 +64,7 @@ pub(crate) fn open<T: SessionData>(sessions: &Sessions<T>, fields: &RequestField
         tokens
             .iter()
             .for_each(|other| attempt.judge(other.head().session_id, other.is_guest(sessions)));
-        if token.keep(&keys.opened, fields.bind(), &content, active, now)
-            && sessions.is_revoked(id, frame.started.into())
-        {
-            // Since it was judged, by another thread or by the application's check.
-            keys.opened.forget(id);
-        }
+        token.keep(&keys.opened, began, fields.bind(), &content, active, now);
         let started = u64::from(frame.started);
         let facts = Facts {
             id,

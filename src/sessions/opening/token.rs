@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::session::{Content, Payload, SessionData, from_payload};
 use crate::sessions::Sessions;
-use crate::sessions::opened::{Held, Kept, OpenedCache};
+use crate::sessions::opened::{Count, Held, Kept, OpenedCache};
 use crate::token::OpenedToken;
 use crate::token::envelope::{Frame, Head};
 
@@ -60,25 +60,24 @@ impl<T: SessionData> Token<'_, T> {
         }
     }
 
-    /// Keeps what was opened in this request, for the next one, and says whether it did.
+    /// Keeps what was opened in this request, for the next one.
     pub(super) fn keep(
         self,
         cache: &OpenedCache<T>,
+        began: Count,
         bind: &[u8],
         content: &Arc<Content<T>>,
         active: Option<Verified<'_>>,
         now: u64,
-    ) -> bool {
-        match self {
-            Self::Opened { text, token } if cache.is_on() => {
-                let kept = Kept::new(text, bind, (token.head, token.frame), Arc::clone(content), now);
-                if let Some((text, head)) = active {
-                    kept.set_activity(text, head);
-                }
-                cache.keep(kept);
-                true
+    ) {
+        if let Self::Opened { text, token } = self
+            && cache.is_on()
+        {
+            let kept = Kept::new(text, bind, (token.head, token.frame), Arc::clone(content), now);
+            if let Some((text, head)) = active {
+                kept.set_activity(text, head);
             }
-            _ => false,
+            cache.keep(kept, began);
         }
     }
 }
