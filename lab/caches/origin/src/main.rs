@@ -24,7 +24,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use sealed_session::{Event, Key, KeyRing, Session, SessionLayer, SessionState, Sessions, WriteError};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::json;
 use time::OffsetDateTime;
 
@@ -46,15 +46,9 @@ struct Data {
     fill: String,
 }
 
-/// The session's data, counted: a token is deserialised after it was opened and serialised before it is sealed.
+/// The session's data. They are serialised before they are sealed, which is counted.
+#[derive(Deserialize)]
 struct Visitor(Data);
-
-impl<'de> Deserialize<'de> for Visitor {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        OPENED.fetch_add(1, Relaxed);
-        Data::deserialize(deserializer).map(Self)
-    }
-}
 
 impl Serialize for Visitor {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -232,6 +226,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let sessions = sessions
         .clock(|| OffsetDateTime::from_unix_timestamp(NOW.load(Relaxed)).unwrap_or(OffsetDateTime::UNIX_EPOCH))
+        // It is asked about each session that opens, kept or not.
+        .refuse_if(|_| {
+            OPENED.fetch_add(1, Relaxed);
+            false
+        })
         .observer(|event: &Event| {
             if !matches!(
                 event,
