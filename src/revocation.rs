@@ -4,7 +4,7 @@ pub(crate) mod file;
 pub(crate) mod shards;
 pub(crate) mod snapshot;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -84,6 +84,13 @@ pub struct Revocation {
     pub until: OffsetDateTime,
 }
 
+impl From<Revocation> for Entry {
+    fn from(Revocation { id, until }: Revocation) -> Self {
+        let until = seconds_on_the_wire(to_seconds_rounded_up(until));
+        Self { id, until }
+    }
+}
+
 /// Revoked session ids and the cut-off, in memory. The list is small and fast to query, and it is the same on every
 /// server that has merged the same bytes, in any order and any number of times.
 ///
@@ -155,13 +162,8 @@ struct Log {
     changes: VecDeque<Change>,
 }
 
-#[derive(Clone, Copy)]
-struct Change {
-    /// `None`: the cut-off was raised.
-    entry: Option<Entry>,
-    /// The change was made here, not merged.
-    own: bool,
-}
+/// `None`: the cut-off was raised.
+type Change = Option<Entry>;
 
 /// How far a reader has followed one [`Revocations`] in this process. The default is the beginning of the list.
 ///
@@ -215,14 +217,23 @@ impl Revocations {
     /// If more than 65,536 changes came since the cursor, the bytes are a whole snapshot.
     #[must_use]
     pub fn delta_since_at(&self, cursor: &mut RevocationCursor, now: OffsetDateTime) -> Option<Vec<u8>> {
-        self.changes_since(cursor, now, |_| true)
-    }
-
-    /// As [`delta_since_at`](Self::delta_since_at), but only with changes that were made on this list itself: for a
-    /// channel on which every server hears every other, so that no server repeats what all have heard.
-    #[must_use]
-    pub fn own_delta_since_at(&self, cursor: &mut RevocationCursor, now: OffsetDateTime) -> Option<Vec<u8>> {
-        self.changes_since(cursor, now, |change| change.own)
+        let from = cursor.0;
+        let changes = self.log(|log| {
+            cursor.0 = log.end();
+            log.since(from).map(|changes| changes.copied().collect::<Vec<_>>())
+        });
+        let Some(changes) = changes else {
+            return Some(self.snapshot_at(now));
+        };
+        if changes.is_empty() {
+            return None;
+        }
+        let mut entries: Vec<Entry> = changes.into_iter().flatten().collect();
+        entries.retain(|entry| u64::from(entry.until) > to_seconds(now));
+        Some(snapshot::of_entries(
+            self.shared.cut_off.load(Ordering::Acquire),
+            entries,
+        ))
     }
 
     /// The present end of the list: a delta since this cursor has all later changes. If you also take a snapshot, take
@@ -277,13 +288,13 @@ impl Revocations {
 
     fn merge_all(&self, lists: &[Snapshot<'_>], now: OffsetDateTime) -> usize {
         let cut_off = lists.iter().map(|list| list.cut_off).max().unwrap_or(0);
-        let is_raised = self.raise_to(cut_off, false);
+        let is_raised = self.raise_to(cut_off);
         if is_raised {
             self.report(Event::CutOffRaised { to: cut_off.into() });
         }
         let (mut news, mut dropped) = (usize::from(is_raised), 0);
         for (first, entries) in lists.iter().flat_map(Snapshot::by_first_byte) {
-            let joined = self.join(first, entries, to_seconds(now), false);
+            let joined = self.join(first, entries, to_seconds(now));
             news += joined.news;
             dropped += joined.dropped;
         }
@@ -291,20 +302,17 @@ impl Revocations {
         news
     }
 
-    fn join(&self, first: u8, entries: impl Iterator<Item = Entry>, now: u64, own: bool) -> Joined {
+    fn join(&self, first: u8, entries: impl Iterator<Item = Entry>, now: u64) -> Joined {
         self.shared.ids.join(first, entries, now, |news| {
-            self.log(|log| {
-                let entries = news.iter().map(|&entry| Some(entry));
-                entries.for_each(|entry| log.push(Change { entry, own }));
-            });
+            self.log(|log| news.iter().for_each(|&entry| log.push(Some(entry))));
         })
     }
 
-    fn raise_to(&self, to: u32, own: bool) -> bool {
+    fn raise_to(&self, to: u32) -> bool {
         self.log(|log| {
             let raised = self.shared.cut_off.fetch_max(to, Ordering::AcqRel) < to;
             if raised {
-                log.push(Change { entry: None, own });
+                log.push(None);
             }
             raised
         })
@@ -325,8 +333,11 @@ impl Revocations {
         }
     }
 
-    /// Called without holding a lock: the observer may read the list.
-    pub(crate) fn report(&self, event: Event) {
+    /// Reports an event to the observer of the sessions that use this list, or keeps it until there is one (at most 16
+    /// events): for a store that fills the list.
+    ///
+    /// Call it without holding a lock that the observer may need.
+    pub fn report(&self, event: Event) {
         let observer = self.reports(|reports| {
             let observer = reports.observer.as_ref().and_then(Weak::upgrade);
             if observer.is_none() && reports.waiting.len() < MOST_WAITING {
@@ -343,37 +354,6 @@ impl Revocations {
         act(&mut self.shared.reports.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn changes_since(
-        &self,
-        cursor: &mut RevocationCursor,
-        now: OffsetDateTime,
-        wanted: impl Fn(&Change) -> bool,
-    ) -> Option<Vec<u8>> {
-        let from = cursor.0;
-        let changes = self.log(|log| {
-            cursor.0 = log.end();
-            log.since(from)
-                .map(|changes| changes.copied().filter(wanted).collect::<Vec<_>>())
-        });
-        let Some(changes) = changes else {
-            return Some(self.snapshot_at(now));
-        };
-        if changes.is_empty() {
-            return None;
-        }
-        let mut latest = BTreeMap::new();
-        for entry in changes.iter().filter_map(|change| change.entry) {
-            let until = latest.entry(entry.id).or_insert(entry.until);
-            *until = entry.until.max(*until);
-        }
-        latest.retain(|_, until| u64::from(*until) > to_seconds(now));
-        let mut writer = Writer::new(self.shared.cut_off.load(Ordering::Acquire), latest.len());
-        latest
-            .into_iter()
-            .for_each(|(id, until)| writer.push(Entry { id, until }));
-        Some(writer.finish())
-    }
-
     fn log<R>(&self, act: impl FnOnce(&mut Log) -> R) -> R {
         act(&mut self.shared.log.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -384,21 +364,17 @@ impl RevocationList for Revocations {
         self.shared.ids.contains(id)
     }
 
-    fn revoke_at(&self, Revocation { id, until }: Revocation, now: OffsetDateTime) {
-        let until = seconds_on_the_wire(to_seconds_rounded_up(until));
-        let joined = self.join(id.0[0], [Entry { id, until }].into_iter(), to_seconds(now), true);
+    fn revoke_at(&self, revoked: Revocation, now: OffsetDateTime) {
+        let joined = self.join(revoked.id.0[0], [revoked.into()].into_iter(), to_seconds(now));
         self.report_room(joined.dropped);
     }
 
     fn cut_off(&self) -> Option<OffsetDateTime> {
-        match self.shared.cut_off.load(Ordering::Acquire) {
-            0 => None,
-            seconds => Some(from_seconds(seconds.into())),
-        }
+        cut_off_from(self.shared.cut_off.load(Ordering::Acquire))
     }
 
     fn raise_cut_off(&self, instant: OffsetDateTime) {
-        self.raise_to(seconds_on_the_wire(to_seconds_rounded_up(instant)), true);
+        self.raise_to(seconds_on_the_wire(to_seconds_rounded_up(instant)));
     }
 
     fn report_to(&self, observer: &Arc<dyn Observer>) {
@@ -445,6 +421,50 @@ impl fmt::Debug for Revocations {
 /// No token lives longer than 32 bits can say, so neither an entry nor a cut-off needs to.
 fn seconds_on_the_wire(seconds: u64) -> u32 {
     u32::try_from(seconds).unwrap_or(u32::MAX)
+}
+
+/// `0` is no cut-off.
+fn cut_off_from(seconds: u32) -> Option<OffsetDateTime> {
+    (seconds > 0).then(|| from_seconds(seconds.into()))
+}
+
+/// A revocation list as bytes, made of single entries in any order: for a store that keeps entries, such as a database.
+///
+/// If an id occurs twice, its later end holds. [`Revocations::merge_at`] and [`read_list`] read the bytes.
+///
+/// ```
+/// use sealed_session::SessionId;
+/// use sealed_session::revocation::{Revocation, RevocationList, Revocations, read_list, write_list};
+/// # use time::{Duration, OffsetDateTime};
+/// # let now = OffsetDateTime::now_utc().replace_nanosecond(0)?;
+///
+/// let revoked = Revocation { id: SessionId::from_bytes([7; 8]), until: now + Duration::hours(12) };
+/// let bytes = write_list(None, [revoked]);
+///
+/// let list = Revocations::new();
+/// assert_eq!(list.merge_at(&bytes, now)?, 1);
+/// assert!(list.is_revoked(revoked.id));
+/// let (cut_off, entries) = read_list(&bytes)?;
+/// assert_eq!((cut_off, entries.collect::<Vec<_>>()), (None, vec![revoked]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use]
+pub fn write_list(cut_off: Option<OffsetDateTime>, entries: impl IntoIterator<Item = Revocation>) -> Vec<u8> {
+    let cut_off = cut_off.map_or(0, |instant| seconds_on_the_wire(to_seconds_rounded_up(instant)));
+    snapshot::of_entries(cut_off, entries.into_iter().map(Entry::from).collect())
+}
+
+/// The cut-off and the entries of a revocation list, in ascending order of the ids.
+///
+/// # Errors
+/// As [`Revocations::merge_at`].
+pub fn read_list(bytes: &[u8]) -> Result<(Option<OffsetDateTime>, impl Iterator<Item = Revocation>), RevocationsError> {
+    let list = Snapshot::parse(bytes)?;
+    let entries = list.entries().map(|Entry { id, until }| Revocation {
+        id,
+        until: from_seconds(until.into()),
+    });
+    Ok((cut_off_from(list.cut_off), entries))
 }
 
 const LONGEST_LOG: usize = 65_536;

@@ -4,6 +4,8 @@
 //! "SSRL" | u8 version = 1 | u32 cut-off | u64 count | count times: 8 bytes session id | u32 until
 //! ```
 
+use std::cmp::Reverse;
+
 use crate::error::RevocationsError;
 use crate::ids::SessionId;
 
@@ -68,6 +70,10 @@ impl<'a> Snapshot<'a> {
         }
     }
 
+    pub(crate) fn entries(&self) -> impl Iterator<Item = Entry> + use<'a> {
+        self.entries.iter().map(read)
+    }
+
     /// The entries in groups that share the first byte of their ids; no group is empty.
     pub(crate) fn by_first_byte(&self) -> impl Iterator<Item = (u8, impl Iterator<Item = Entry> + 'a)> + 'a {
         let groups = self.entries.chunk_by(|one, next| one[0] == next[0]);
@@ -101,6 +107,15 @@ impl Writer {
         self.bytes[COUNT..HEAD].copy_from_slice(&(count as u64).to_be_bytes());
         self.bytes
     }
+}
+
+/// A list of these entries, in any order. Of two ends for one id the later one holds.
+pub(crate) fn of_entries(cut_off: u32, mut entries: Vec<Entry>) -> Vec<u8> {
+    entries.sort_unstable_by_key(|entry| (entry.id, Reverse(entry.until)));
+    entries.dedup_by_key(|entry| entry.id);
+    let mut writer = Writer::new(cut_off, entries.len());
+    entries.into_iter().for_each(|entry| writer.push(entry));
+    writer.finish()
 }
 
 /// Whether these may be the first bytes of a longer list.

@@ -1,5 +1,8 @@
 //! The list against a model of it: a map from id to the end of its entry, and one cut-off.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -96,41 +99,60 @@ fn an_end_beyond_32_bits_is_the_last_one() {
 }
 
 #[test]
-fn a_delta_has_what_is_new_and_an_own_delta_what_is_new_from_here() {
-    let (one, other) = (Revocations::new(), Revocations::new());
-    let (mut all, mut own) = (RevocationCursor::default(), RevocationCursor::default());
-    assert_eq!(one.delta_since_at(&mut all, at(0)), None);
+fn a_delta_has_what_is_new() {
+    let (one, other, mut cursor) = (Revocations::new(), Revocations::new(), RevocationCursor::default());
+    assert_eq!(one.delta_since_at(&mut cursor, at(0)), None);
     revoke(&one, 1, 100, 0);
-    let first = one.delta_since_at(&mut all, at(0)).unwrap();
+    let first = one.delta_since_at(&mut cursor, at(0)).unwrap();
     assert_eq!(merge(&other, &first, 0), 1);
     revoke(&one, 1, 100, 0);
-    assert_eq!(one.delta_since_at(&mut all, at(0)), None, "known already");
+    assert_eq!(one.delta_since_at(&mut cursor, at(0)), None, "known already");
 
     revoke(&other, 2, 100, 0);
     other.raise_cut_off(at(40));
     let theirs = other.delta_since_at(&mut RevocationCursor::default(), at(0)).unwrap();
     assert_eq!(merge(&one, &theirs, 0), 2);
     assert_eq!(one.cut_off(), Some(at(40)));
-    assert_eq!(
-        one.own_delta_since_at(&mut own.clone(), at(0)).map(|delta| delta.len()),
-        Some(17 + 12)
-    );
-    let before = all;
-    assert_eq!(
-        one.delta_since_at(&mut all, at(0)).map(|delta| delta.len()),
-        Some(17 + 12)
-    );
-    assert_eq!((all, own == all), (one.cursor(), false));
-    _ = one.own_delta_since_at(&mut own, at(0));
-    assert_eq!(own, all, "it also moves past changes that are not sent");
-    assert_eq!(one.own_delta_since_at(&mut before.clone(), at(0)), None);
+    let merged = one.delta_since_at(&mut cursor, at(0)).unwrap();
+    assert_eq!((merged.len(), cursor), (17 + 12, one.cursor()));
 
     one.raise_cut_off(at(50));
-    let cut = one.own_delta_since_at(&mut own, at(0)).unwrap();
+    let cut = one.delta_since_at(&mut cursor, at(0)).unwrap();
     assert_eq!(
         (cut.len(), merge(&other, &cut, 0), other.cut_off()),
         (17, 1, Some(at(50)))
     );
+}
+
+#[test]
+fn a_list_is_written_from_entries_in_any_order_and_read_back() {
+    let entry = |number, until| Revocation {
+        id: id(number),
+        until: at(until),
+    };
+    let list = Revocations::new();
+    for (number, until) in [(3, 30), (1, 10), (3, 20)] {
+        revoke(&list, number, until, 0);
+    }
+    list.raise_cut_off(at(5));
+    let bytes = write_list(Some(at(5)), [entry(3, 20), entry(1, 10), entry(3, 30)]);
+    assert_eq!(bytes, list.snapshot_at(at(0)));
+    let (cut_off, entries) = read_list(&bytes).unwrap();
+    assert_eq!(
+        (cut_off, entries.collect::<Vec<_>>()),
+        (Some(at(5)), vec![entry(1, 10), entry(3, 30)])
+    );
+    // Rounded up, and into 32 bits.
+    let late = Revocation {
+        id: id(1),
+        until: at(10) + Duration::from_nanos(1),
+    };
+    for (given, written) in [(late, 11), (entry(1, 1 << 40), u32::MAX.into())] {
+        let bytes = write_list(None, [given]);
+        let (cut_off, entries) = read_list(&bytes).unwrap();
+        assert_eq!((cut_off, entries.collect::<Vec<_>>()), (None, vec![entry(1, written)]));
+    }
+    assert_eq!(read_list(&bytes[1..]).err(), Some(RevocationsError::NotAList));
 }
 
 #[test]
@@ -145,7 +167,7 @@ fn a_cursor_that_is_too_old_or_foreign_gets_the_whole_list() {
     assert_eq!(list.delta_since_at(&mut behind, at(0)).as_ref(), Some(&whole));
     assert_eq!(behind, list.cursor());
     let mut foreign = RevocationCursor(u64::MAX);
-    assert_eq!(list.own_delta_since_at(&mut foreign, at(0)).as_ref(), Some(&whole));
+    assert_eq!(list.delta_since_at(&mut foreign, at(0)).as_ref(), Some(&whole));
     assert_eq!(foreign, list.cursor());
 }
 
@@ -336,10 +358,9 @@ enum Act {
     Snapshot {
         server: usize,
     },
-    /// One sends its next delta, of all changes or its own, as a letter.
+    /// One sends its next delta as a letter.
     Delta {
         server: usize,
-        own: bool,
     },
     /// One of the letters arrives: late, twice or never, by chance.
     Deliver {
@@ -357,7 +378,7 @@ fn act() -> impl Strategy<Value = Act> {
         4 => (server.clone(), 0..12u8, any::<u8>()).prop_map(|(server, id, valid_for)| Act::Revoke { server, id, valid_for }),
         1 => (server.clone(), any::<u8>()).prop_map(|(server, to)| Act::CutOff { server, to }),
         1 => server.clone().prop_map(|server| Act::Snapshot { server }),
-        3 => (server.clone(), any::<bool>()).prop_map(|(server, own)| Act::Delta { server, own }),
+        3 => server.clone().prop_map(|server| Act::Delta { server }),
         4 => (any::<usize>(), server).prop_map(|(letter, server)| Act::Deliver { letter, server }),
         1 => any::<u8>().prop_map(|seconds| Act::Wait { seconds }),
     ]
@@ -376,7 +397,7 @@ proptest! {
     #[test]
     fn any_interleaving_comes_to_the_same_list(acts in prop::collection::vec(act(), 0..80)) {
         let servers = [(); 3].map(|()| Revocations::new());
-        let mut cursors = [[RevocationCursor::default(); 2]; 3];
+        let mut cursors = [RevocationCursor::default(); 3];
         let mut post: Vec<Vec<u8>> = Vec::new();
         let (mut model, mut cut_off, mut now) = (BTreeMap::new(), 0, 1000);
         for act in acts {
@@ -392,13 +413,7 @@ proptest! {
                     cut_off = cut_off.max(u32::from(to));
                 }
                 Act::Snapshot { server } => post.push(servers[server].snapshot_at(at(now))),
-                Act::Delta { server, own } => {
-                    let cursor = &mut cursors[server][usize::from(own)];
-                    post.extend(match own {
-                        true => servers[server].own_delta_since_at(cursor, at(now)),
-                        false => servers[server].delta_since_at(cursor, at(now)),
-                    });
-                }
+                Act::Delta { server } => post.extend(servers[server].delta_since_at(&mut cursors[server], at(now))),
                 Act::Deliver { letter, server } if !post.is_empty() => {
                     merge(&servers[server], &post[letter % post.len()], now);
                 }

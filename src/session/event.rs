@@ -197,6 +197,34 @@ pub enum Event {
         /// Why.
         kind: io::ErrorKind,
     },
+    /// The store that servers share their revocations through did not answer. Revocations hold on this server, and reach
+    /// the others when the store is back; those of the others are not heard meanwhile. Reported at once, and every 10
+    /// minutes while it lasts.
+    RevocationStoreLost {
+        /// Why.
+        error: String,
+    },
+    /// The store answers again, after `RevocationStoreLost`.
+    RevocationStoreRecovered,
+    /// This server serves requests although it has not read the store since its start: what was revoked earlier opens
+    /// here until it has.
+    RevocationStoreNotRead,
+    /// The store had lost revocations, and this server has written those that it knows again.
+    RevocationStoreRestored {
+        /// How many were missing.
+        entries: usize,
+    },
+    /// The clocks of this server and of the store are more than 5 minutes apart: this server removes nothing from the
+    /// store. Reported at once, and every 10 minutes while it lasts.
+    RevocationStoreClock {
+        /// Seconds by which this server's clock is ahead; negative if it is behind.
+        ahead: i64,
+    },
+    /// The store has something that is no revocation: it was left out. Find out who writes there.
+    RevocationStoreRefused {
+        /// What, and where.
+        error: String,
+    },
     /// The key ring with which this server works from now on: at the start, and whenever the ring is replaced.
     KeysInUse {
         /// The key that seals now.
@@ -277,6 +305,12 @@ impl Event {
             Self::RevocationsFull { .. } => ("RevocationsFull", Level::Error),
             Self::RevocationFilePutAside { .. } => ("RevocationFilePutAside", Level::Warn),
             Self::RevocationFileNotWritten { .. } => ("RevocationFileNotWritten", Level::Error),
+            Self::RevocationStoreLost { .. } => ("RevocationStoreLost", Level::Warn),
+            Self::RevocationStoreRecovered => ("RevocationStoreRecovered", Level::Info),
+            Self::RevocationStoreNotRead => ("RevocationStoreNotRead", Level::Error),
+            Self::RevocationStoreRestored { .. } => ("RevocationStoreRestored", Level::Warn),
+            Self::RevocationStoreClock { .. } => ("RevocationStoreClock", Level::Warn),
+            Self::RevocationStoreRefused { .. } => ("RevocationStoreRefused", Level::Warn),
             Self::KeysInUse { .. } => ("KeysInUse", Level::Info),
             Self::KeyDropped { in_use: true, .. } => ("KeyDropped", Level::Warn),
             Self::KeyDropped { in_use: false, .. } => ("KeyDropped", Level::Info),

@@ -158,7 +158,17 @@ impl<T: SessionData> KeyReloader<T> {
 impl<T: SessionData> Follower<T> {
     /// Looks at the source until a letter says to stop.
     fn run(mut self, interval: Duration, patience: Duration, ask: &Sender<()>, letters: &Receiver<Letter>) {
-        while let Err(RecvTimeoutError::Timeout) = letters.recv_timeout(interval) {
+        let mut asked = false;
+        loop {
+            // A question that came while the source was being read is about a later ring.
+            let at_once = std::mem::take(&mut asked)
+                || match letters.recv_timeout(interval) {
+                    Err(RecvTimeoutError::Timeout) => false,
+                    Ok(Letter::LookNow) => true,
+                    // No answer is due.
+                    Ok(Letter::Answer(_)) => continue,
+                    Ok(Letter::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                };
             if ask.send(()).is_err() {
                 return;
             }
@@ -166,9 +176,10 @@ impl<T: SessionData> Follower<T> {
                 match letters.recv_timeout(patience) {
                     Ok(Letter::Answer(answer)) => {
                         // An error is reported as an event.
-                        let _ = self.settle(answer, false);
+                        let _ = self.settle(answer, at_once);
                         break;
                     }
+                    Ok(Letter::LookNow) => asked = true,
                     Err(RecvTimeoutError::Timeout) => self.failed(&KeyError::NoAnswer {
                         seconds: patience.as_secs(),
                     }),
@@ -221,6 +232,7 @@ impl<T> fmt::Debug for KeyReloader<T> {
 /// The messages to the thread that follows a source.
 enum Letter {
     Answer(Result<KeyRing, KeyError>),
+    LookNow,
     Stop,
 }
 
@@ -234,6 +246,13 @@ pub struct ReloadGuard {
 }
 
 impl ReloadGuard {
+    /// Looks at the source now, and adopts its ring without a second look: for a notice from whoever wrote the ring.
+    /// The thread of the guard looks, so nothing waits here.
+    pub fn look_now(&self) {
+        // An error means that the thread has ended.
+        let _ = self.mailbox.send(Letter::LookNow);
+    }
+
     /// Stops the thread and waits for its end: no ring is replaced afterwards. It does not wait for the source: a
     /// source that hangs keeps its own thread until it answers or the process ends.
     pub fn stop(mut self) {

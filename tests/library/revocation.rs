@@ -65,13 +65,13 @@ fn a_sign_out_and_a_cut_off_reach_other_servers_and_survive_a_restart() {
         SessionState::Valid,
         "it has not heard of it yet"
     );
-    let delta = here.own_delta_since_at(&mut cursor, after(100)).unwrap();
+    let delta = here.delta_since_at(&mut cursor, after(100)).unwrap();
     assert_eq!(there.merge_at(&delta, after(100)), Ok(1));
     assert_rejected(&other, &cookie, Reason::Revoked);
     assert_eq!(load(&other, &neighbour).state(), SessionState::Valid);
 
     one.raise_cut_off(after(50));
-    let delta = here.own_delta_since_at(&mut cursor, after(100)).unwrap();
+    let delta = here.delta_since_at(&mut cursor, after(100)).unwrap();
     assert_eq!(there.merge_at(&delta, after(100)), Ok(1));
     assert_rejected(&other, &neighbour, Reason::Revoked);
     let later = sign_in(&other, 0, 50);

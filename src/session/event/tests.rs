@@ -47,6 +47,12 @@ pub(crate) fn one_of_each() -> Vec<Event> {
             Event::RevocationFilePutAside { path: "revoked.1".into(), error: RevocationsError::Length };
         Event::RevocationFileNotWritten { .. } =>
             Event::RevocationFileNotWritten { path: "revoked".into(), kind: io::ErrorKind::StorageFull };
+        Event::RevocationStoreLost { .. } => Event::RevocationStoreLost { error: "connection refused".into() };
+        Event::RevocationStoreRecovered => Event::RevocationStoreRecovered;
+        Event::RevocationStoreNotRead => Event::RevocationStoreNotRead;
+        Event::RevocationStoreRestored { .. } => Event::RevocationStoreRestored { entries: 7 };
+        Event::RevocationStoreClock { .. } => Event::RevocationStoreClock { ahead: -360 };
+        Event::RevocationStoreRefused { .. } => Event::RevocationStoreRefused { error: "not a list".into() };
         Event::KeysInUse { .. } =>
             Event::KeysInUse { seals: key_id, opens: vec![other, KeyId([5; 4])] },
             Event::KeysInUse { seals: key_id, opens: vec![] };

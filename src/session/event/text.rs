@@ -72,13 +72,19 @@ impl Event {
                 visit("path", &path.display());
                 visit("key_id", key_id);
             }
-            Self::KeysReloadFailed { error } => visit("error", error),
+            Self::KeysReloadFailed { error }
+            | Self::RevocationStoreLost { error }
+            | Self::RevocationStoreRefused { error } => visit("error", error),
+            Self::RevocationStoreRestored { entries } => visit("entries", entries),
+            Self::RevocationStoreClock { ahead } => visit("ahead", ahead),
             Self::LargeHeaderBlock { bytes } => visit("bytes", bytes),
             Self::Ended { id: None }
             | Self::ReadTooLate
             | Self::WriteTooLate
             | Self::FinishIgnored
             | Self::KeysReloadRecovered
+            | Self::RevocationStoreRecovered
+            | Self::RevocationStoreNotRead
             | Self::PublicRemoved
             | Self::DevelopmentCookie => {}
         }
@@ -151,6 +157,31 @@ impl fmt::Display for Event {
                 "the file of revocations {} could not be written: {kind}",
                 path.display()
             ),
+            Self::RevocationStoreLost { error } => write!(f, "the store of revocations is out of reach: {error}"),
+            Self::RevocationStoreRecovered => f.write_str("the store of revocations is in reach again"),
+            Self::RevocationStoreNotRead => {
+                f.write_str("serving without having read the store of revocations: what was revoked earlier opens here")
+            }
+            Self::RevocationStoreRestored { entries } => {
+                write!(
+                    f,
+                    "the store of revocations had lost {entries} that are known here; they were written again"
+                )
+            }
+            Self::RevocationStoreClock { ahead } => {
+                let side = if *ahead < 0 { "behind" } else { "ahead of" };
+                write!(
+                    f,
+                    "this server's clock is {} s {side} that of the store of revocations",
+                    ahead.unsigned_abs()
+                )
+            }
+            Self::RevocationStoreRefused { error } => {
+                write!(
+                    f,
+                    "left out what the store of revocations has, since it is no revocation: {error}"
+                )
+            }
             Self::KeysInUse { seals, opens } => match &opens[..] {
                 [] => write!(f, "key {seals} seals, no other key opens"),
                 _ => write!(f, "key {seals} seals, these open too: {}", Ids(opens)),
