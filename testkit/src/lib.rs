@@ -4,6 +4,7 @@
 mod directory;
 #[cfg(feature = "http")]
 pub mod http;
+pub mod redis;
 
 pub use self::directory::Directory;
 
