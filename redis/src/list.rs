@@ -2,8 +2,8 @@
 
 use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, PoisonError, mpsc};
+use std::time::{Duration, Instant};
 use std::{fmt, io, thread};
 
 use sealed_session::events::Observer;
@@ -218,9 +218,14 @@ impl Builder {
             shared: Arc::clone(&shared),
             _observer: self.observer,
         };
-        let runtime = runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(StartError::Thread)?;
+        let (tell, is_running) = mpsc::sync_channel(1);
         let exchange = move || {
+            // Made here: dropped on a thread of an asynchronous application, a runtime panics.
+            let runtime = match runtime::Builder::new_current_thread().enable_all().build() {
+                Ok(runtime) => runtime,
+                Err(error) => return drop(tell.send(Err(error))),
+            };
+            let _ = tell.send(Ok(()));
             let run = || {
                 runtime.block_on(async {
                     tokio::select! {
@@ -236,6 +241,9 @@ impl Builder {
         };
         let thread = thread::Builder::new().name("session-revocations".into());
         thread.spawn(exchange).map_err(StartError::Thread)?;
+        if let Ok(Err(error)) = is_running.recv() {
+            return Err(StartError::Thread(error));
+        }
         let revocations = RedisRevocations {
             handle: Arc::new(handle),
         };
@@ -247,18 +255,19 @@ impl Builder {
 impl RedisRevocations {
     fn wait(&self, start: Start, is_silent: bool) {
         let shared = &self.handle.shared;
-        let limit = match start {
+        let began = Instant::now();
+        let left = || match start {
             Start::Wait => None,
-            Start::WaitAtMost(limit) => Some(limit),
+            Start::WaitAtMost(limit) => Some(limit.saturating_sub(began.elapsed())),
             Start::ServeWithout => Some(Duration::ZERO),
         };
-        if is_silent && limit != Some(Duration::ZERO) {
-            shared.wait(limit, |state| state.progress.joined || state.trouble().is_some());
+        if is_silent && start != Start::ServeWithout {
+            shared.wait(left(), |state| state.progress.joined || state.trouble().is_some());
             if let Some(error) = shared.state().trouble() {
                 eprintln!("waiting for the revocations in Redis: {error}");
             }
         }
-        if !shared.wait(limit, |state| state.progress.joined) {
+        if !shared.wait(left(), |state| state.progress.joined) {
             shared.list.report(Event::RevocationStoreNotRead);
         }
     }
