@@ -54,3 +54,8 @@ pub use redis;
 
 pub use crate::connection::Redis;
 pub use crate::list::{Builder, Health, NotConfirmed, RedisRevocations, Start, StartError};
+
+/// README's program is compiled with the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
