@@ -51,8 +51,9 @@
 //! - [`cycle_id`](Session::cycle_id) gives a new id at another change of privilege: same data, same start.
 //! - [`remember`](Session::remember) chooses the longer lifetime, and cookies that survive the browser.
 //! - [`end`](Session::end) removes the cookies and revokes the session. By default the server that did it knows, until
-//!   it restarts: [`revocation`] makes that last and reach other servers. [`Sessions::revoke`] ends a session by its
-//!   id, [`Sessions::raise_cut_off`] all that started before a time, [`Builder::refuse_if`] those of your choice.
+//!   it restarts. A [`RevocationFile`](revocation::RevocationFile) makes that last, and with `sealed-session-redis` it
+//!   holds on every server ([which when][lists]). [`Sessions::revoke`] ends a session by its id,
+//!   [`Sessions::raise_cut_off`] all that started before a time, [`Builder::refuse_if`] those of your choice.
 //!
 //! # Guests
 //!
@@ -219,6 +220,7 @@
 //! [spec]: https://github.com/sealed-session/sealed-session/blob/main/SPEC.md
 //! [security]: https://github.com/sealed-session/sealed-session/blob/main/SECURITY.md
 //! [operating]: https://github.com/sealed-session/sealed-session/blob/main/docs/operating.md
+//! [lists]: https://github.com/sealed-session/sealed-session/blob/main/docs/operating.md#sign-outs-on-several-servers
 //! [cli]: https://github.com/sealed-session/sealed-session/blob/main/cli/README.md
 //! [js]: https://github.com/sealed-session/sealed-session/blob/main/js/README.md
 //! [caches]: https://github.com/sealed-session/sealed-session/blob/main/lab/caches/README.md

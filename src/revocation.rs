@@ -21,7 +21,8 @@ use crate::time::{from_seconds, to_seconds, to_seconds_rounded_up};
 
 /// A list of revoked sessions: their ids, and a cut-off that revokes every session that started before it.
 ///
-/// Use [`Revocations`], or a [`RevocationFile`], which survives a restart. Implement the trait for a store of your own.
+/// Use [`Revocations`], a [`RevocationFile`], which survives a restart, or the crate `sealed-session-redis`, which many
+/// servers share. Implement the trait for a store of your own.
 /// All methods but the last are called while a request is served: answer from memory, and fetch or publish elsewhere.
 ///
 /// [`is_revoked`](Self::is_revoked) is asked only for ids of genuine tokens: a made-up token is refused earlier.
