@@ -131,6 +131,13 @@ impl RedisRevocations {
         self.handle.shared.health()
     }
 
+    /// The list in memory as bytes (SPEC.md, *Revocation list*), without entries that have ended at `now`: for an edge.
+    #[must_use]
+    pub fn snapshot_at(&self, now: OffsetDateTime) -> Vec<u8> {
+        let shared = &self.handle.shared;
+        shared.list.snapshot_at(shared.careful(now))
+    }
+
     /// Calls `notice` when an operator tells the servers to look at their key ring
     /// (`XADD sealed-session:{AUDIENCE}:news '*' ring changed`). No ring is ever in Redis. A later call replaces this
     /// one.
@@ -267,7 +274,7 @@ impl RedisRevocations {
                 eprintln!("waiting for the revocations in Redis: {error}");
             }
         }
-        if !shared.wait(left(), |state| state.progress.joined) {
+        if !shared.wait(left(), |state| state.progress.joined) && start != Start::ServeWithout {
             shared.list.report(Event::RevocationStoreNotRead);
         }
     }

@@ -1,8 +1,9 @@
 -- Looks whether the set and the stream are those that a server knows; makes what is missing, and prunes what has ended.
--- KEYS: the set, the stream. ARGV: two ids of news, or '' for none; '1' if entries may be pruned.
+-- KEYS: the set, the stream. ARGV: two ids of news, or '' for none; the time of the server in Unix seconds, and how many
+-- seconds the clocks may be apart: if they are further apart, nothing is pruned, since either may be wrong.
 -- Returns the time, what the set keeps for ever, the id of the latest news, and whether each of the two ids is there.
 local time = redis.call('TIME')
-if ARGV[3] == '1' then
+if math.abs(time[1] - ARGV[3]) <= tonumber(ARGV[4]) then
   -- At most some thousand at once, so that nobody waits long: entries up to the end of the 1,000th, if it has ended.
   local far = redis.call('ZRANGE', KEYS[1], 999, 999, 'WITHSCORES')[2]
   local ended = tonumber(time[1])

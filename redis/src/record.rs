@@ -11,6 +11,7 @@ use sealed_session::revocation::Revocation;
 use time::OffsetDateTime;
 
 use crate::connection::Connection;
+use crate::shared::MOST_APART;
 
 /// The names of the keys, and the scripts that write them.
 pub(crate) struct Record {
@@ -70,14 +71,14 @@ impl Record {
         &self,
         redis: &mut Connection,
         known: [Option<NewsId>; 2],
-        prunes: bool,
+        now: OffsetDateTime,
     ) -> RedisResult<Look> {
         let mut look = self.look.key(&self.set);
         look.key(&self.stream);
         for id in known {
             look.arg(id.map_or_else(String::new, |id| id.to_string()));
         }
-        look.arg(u8::from(prunes));
+        look.arg(now.unix_timestamp()).arg(MOST_APART);
         let (time, kept, latest, one, other): (u64, Vec<Vec<u8>>, String, u8, u8) = look.invoke_async(redis).await?;
         let kept = || kept.iter().filter_map(|member| std::str::from_utf8(member).ok());
         let cut_offs = kept().filter_map(|member| member.strip_prefix("cut-off:")?.parse().ok());

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::connection::Connection;
 use crate::record::{Look, NewsId, Record};
-use crate::shared::{AT_ONCE, MOST_APART, Shared, Side, now};
+use crate::shared::{AT_ONCE, Shared, Side, now};
 
 pub(crate) type Problem = Box<dyn Error + Send + Sync>;
 
@@ -138,12 +138,8 @@ async fn look(shared: &Shared, memory: &mut Memory, redis: &mut Connection) -> R
     let cursor = shared.list.cursor();
     let position = shared.state().position;
     let older = memory.safe.map(|[older, _]| older);
-    let prunes = shared
-        .health()
-        .clock_ahead
-        .is_some_and(|ahead| ahead.unsigned_abs() <= MOST_APART);
     let known = [position, older.map(|older| older.news)];
-    let found = answer(shared.record.look(redis, known, prunes)).await?;
+    let found = answer(shared.record.look(redis, known, now())).await?;
     shared.clock_is(found.time);
     shared.latest_is(found.latest);
     merge_cut_off(shared, &found);
