@@ -32,7 +32,7 @@
 //!
 //! | event | what happens |
 //! |---|---|
-//! | a sign-out on one server | it is refused there at once, and elsewhere usually within a tenth of a second |
+//! | a sign-out on one server | it is refused there at once, and elsewhere usually within a fifth of a second |
 //! | Redis or the network is away | sign-outs hold where they were made; the others hear of them when it is back |
 //! | a server is killed before its sign-outs were in Redis | these are lost; none is after `confirmed` |
 //! | Redis loses data (an empty restart, an eviction, a failover) | servers notice within 5 seconds and write again what they know |
