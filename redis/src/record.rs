@@ -1,5 +1,6 @@
 //! What is in Redis: the set of all revocations, and the stream of news (README.md, *In Redis*).
 
+use std::collections::HashSet;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -107,6 +108,20 @@ impl Record {
         let members: Vec<(Vec<u8>, f64)> = part.query_async(redis).await?;
         let revocations = members.iter().filter_map(|(member, score)| revocation(member, *score));
         Ok((members.len(), revocations.collect()))
+    }
+
+    /// The members of the set that end between these Unix seconds, both included: at most so many, and those that end
+    /// first.
+    pub(crate) async fn ending(
+        &self,
+        redis: &mut Connection,
+        first: u32,
+        last: u32,
+        most: usize,
+    ) -> RedisResult<HashSet<Vec<u8>>> {
+        let mut ending = cmd("ZRANGEBYSCORE");
+        ending.arg(&self.set).arg(first).arg(last);
+        ending.arg("LIMIT").arg(0).arg(most).query_async(redis).await
     }
 
     /// News after `last`, in their order. Waits for some, if `wait` says so; otherwise at most 1,000.

@@ -4,8 +4,9 @@ use std::error::Error;
 use std::mem;
 use std::time::Duration;
 
-use sealed_session::Event;
-use sealed_session::revocation::{RevocationCursor, read_list, write_list};
+use sealed_session::revocation::{Revocation, RevocationCursor, RevocationList as _, read_list, write_list};
+use sealed_session::{Event, SessionId};
+use time::OffsetDateTime;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::connection::Connection;
@@ -74,7 +75,7 @@ async fn work(
         None => connection.insert(timeout(PATIENCE, shared.redis.connect(PATIENCE)).await??),
     };
     if is_new || Instant::now() >= *next_look {
-        look(shared, memory, redis).await?;
+        look(shared, memory, redis, is_new).await?;
         *next_look = Instant::now() + LOOK;
     }
     put_unsent(shared, redis).await?;
@@ -84,12 +85,16 @@ async fn work(
 async fn put_unsent(shared: &Shared, redis: &mut Connection) -> Result<(), Problem> {
     // What is made from here on is queued again.
     if mem::take(&mut shared.state().is_overflown) {
-        let wrote = put_all(shared, redis, &shared.list.snapshot_at(shared.careful(now()))).await;
+        let wrote = put_lacking(shared, redis, shared.list.snapshot_at(shared.careful(now())), None).await;
         if let Err(problem) = wrote {
             shared.state().is_overflown = true;
             return Err(problem);
         }
     }
+    put_batches(shared, redis).await
+}
+
+async fn put_batches(shared: &Shared, redis: &mut Connection) -> Result<(), Problem> {
     while let Some(batch) = shared.batch() {
         let (_, by) = answer(shared.record.put(redis, &batch.list, false)).await?;
         shared.put(batch, by);
@@ -117,23 +122,51 @@ async fn confirm(shared: &Shared, redis: &mut Connection, is_new: bool) -> Resul
     Ok(())
 }
 
-/// Puts a list of any length in parts, and leaves Redis time for others. Returns how many entries were new.
-async fn put_all(shared: &Shared, redis: &mut Connection, list: &[u8]) -> Result<usize, Problem> {
-    let (cut_off, entries) = read_list(list)?;
-    let (mut entries, mut new) = (entries.peekable(), 0);
-    loop {
-        let part = write_list(cut_off, entries.by_ref().take(AT_ONCE));
+/// Puts what Redis lacks of a list of any length, in parts, and leaves Redis time for others. Returns how many entries
+/// were new.
+///
+/// Meanwhile it puts what is made on this server. That is confirmed if `confirms` says whether the connection is new.
+async fn put_lacking(
+    shared: &Shared,
+    redis: &mut Connection,
+    list: Vec<u8>,
+    mut confirms: Option<bool>,
+) -> Result<usize, Problem> {
+    let (cut_off, entries) = read_list(&list)?;
+    // Those that end last are put first. In the set, what ends at the same time is in one place: it is found and added
+    // several times as fast as in the order of ids.
+    let entries = entries.map(|entry| (entry.until.unix_timestamp() as u32, entry.id));
+    let mut entries: Vec<(u32, SessionId)> = entries.collect();
+    drop(list);
+    entries.sort_unstable();
+    let (mut new, _) = answer(shared.record.put(redis, &write_list(cut_off, []), false)).await?;
+    while let Some(&(last, _)) = entries.last() {
         let began = Instant::now();
-        new += answer(shared.record.put(redis, &part, false)).await?.0;
-        if entries.peek().is_none() {
-            return Ok(new);
+        let part = entries.split_off(entries.len().saturating_sub(AT_ONCE));
+        // Another server may have put them a moment ago, and Redis reads ten times as fast as it writes.
+        let has = answer(shared.record.ending(redis, part[0].0, last, 2 * AT_ONCE)).await?;
+        let lacking = part.into_iter().filter(|(_, id)| !has.contains(&id.to_bytes()[..]));
+        let lacking = write_list(None, lacking.filter_map(revocation));
+        new += answer(shared.record.put(redis, &lacking, false)).await?.0;
+        put_batches(shared, redis).await?;
+        if let Some(is_new) = confirms
+            && confirm(shared, redis, is_new).await.is_err()
+        {
+            // It is tried again afterwards: missing replicas are no reason to leave Redis without the rest.
+            confirms = None;
         }
         sleep(began.elapsed()).await;
     }
+    Ok(new)
+}
+
+fn revocation((until, id): (u32, SessionId)) -> Option<Revocation> {
+    let until = OffsetDateTime::from_unix_timestamp(until.into()).ok()?;
+    Some(Revocation { id, until })
 }
 
 /// Looks whether Redis has what it had, and writes again what it has lost.
-async fn look(shared: &Shared, memory: &mut Memory, redis: &mut Connection) -> Result<(), Problem> {
+async fn look(shared: &Shared, memory: &mut Memory, redis: &mut Connection, is_new: bool) -> Result<(), Problem> {
     // The cursor first: what comes between the two is then after both.
     let cursor = shared.list.cursor();
     let position = shared.state().position;
@@ -157,7 +190,7 @@ async fn look(shared: &Shared, memory: &mut Memory, redis: &mut Connection) -> R
             _ => Some(shared.list.snapshot_at(shared.careful(now()))),
         };
         let entries = match lost {
-            Some(list) => put_all(shared, redis, &list).await?,
+            Some(list) => put_lacking(shared, redis, list, Some(is_new)).await?,
             None => 0,
         };
         if entries > 0 {
@@ -191,8 +224,8 @@ async fn look(shared: &Shared, memory: &mut Memory, redis: &mut Connection) -> R
 pub(crate) fn merge_cut_off(shared: &Shared, found: &Look) {
     let instant = found
         .cut_off
-        .and_then(|seconds| time::OffsetDateTime::from_unix_timestamp(seconds as i64).ok());
-    if instant > sealed_session::revocation::RevocationList::cut_off(&shared.list) {
+        .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds as i64).ok());
+    if instant > shared.list.cut_off() {
         let merged = shared.list.merge_at(&write_list(instant, []), now());
         debug_assert!(merged.is_ok(), "it was written just now");
     }
