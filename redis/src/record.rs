@@ -1,11 +1,10 @@
 //! What is in Redis: the set of all revocations, and the stream of news (README.md, *In Redis*).
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use redis::streams::StreamReadReply;
 use redis::{RedisResult, Script, Value, cmd};
 use sealed_session::SessionId;
 use sealed_session::revocation::Revocation;
@@ -25,6 +24,9 @@ pub(crate) struct Record {
 /// The place of news in the stream: milliseconds and a number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct NewsId(u64, u64);
+
+/// Entries of a stream: ids with fields. A field's name may be any bytes: whoever can write to Redis chooses it.
+type Entries = Vec<HashMap<String, HashMap<Vec<u8>, Value>>>;
 
 /// What a look found.
 pub(crate) struct Look {
@@ -124,7 +126,7 @@ impl Record {
         ending.arg("LIMIT").arg(0).arg(most).query_async(redis).await
     }
 
-    /// News after `last`, in their order. Waits for some, if `wait` says so; otherwise at most 1,000.
+    /// At most 1,000 news after `last`, in their order. Waits for some, if `wait` says so.
     pub(crate) async fn news(
         &self,
         redis: &mut Connection,
@@ -132,23 +134,25 @@ impl Record {
         wait: Option<Duration>,
     ) -> RedisResult<Vec<(NewsId, News)>> {
         let mut read = cmd("XREAD");
-        match wait {
-            Some(wait) => read.arg("BLOCK").arg(wait.as_millis() as u64),
-            None => read.arg("COUNT").arg(NEWS_AT_ONCE),
-        };
+        read.arg("COUNT").arg(NEWS_AT_ONCE);
+        if let Some(wait) = wait {
+            read.arg("BLOCK").arg(wait.as_millis() as u64);
+        }
         read.arg("STREAMS").arg(&self.stream).arg(last.to_string());
-        let reply: Option<StreamReadReply> = read.query_async(redis).await?;
-        let entries = reply.into_iter().flat_map(|reply| reply.keys).flat_map(|key| key.ids);
+        let streams: Option<Vec<HashMap<Vec<u8>, Entries>>> = read.query_async(redis).await?;
+        let entries = streams.into_iter().flatten().flat_map(HashMap::into_values);
         entries
-            .map(|entry| {
-                let field = |name| entry.map.get(name);
+            .flatten()
+            .flatten()
+            .map(|(id, mut fields)| {
+                let mut field = |name: &str| fields.remove(name.as_bytes());
                 let news = match (field("list"), field("ring"), field("made")) {
-                    (Some(Value::BulkString(list)), ..) => News::List(list.clone()),
+                    (Some(Value::BulkString(list)), ..) => News::List(list),
                     (_, Some(_), _) => News::RingChanged,
                     (.., Some(_)) => News::Made,
                     _ => News::Unknown,
                 };
-                Ok((entry.id.parse()?, news))
+                Ok((id.parse()?, news))
             })
             .collect()
     }

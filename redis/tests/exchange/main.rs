@@ -1,22 +1,63 @@
 //! Lists that share a real Redis, in one process: what one revokes, all refuse, whatever happens to Redis.
 
+#![allow(clippy::unwrap_used, reason = "all of this is tests")]
+
+mod garbage;
+
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use sealed_session::SessionId;
 use sealed_session::revocation::{Revocation, RevocationList};
-use sealed_session_redis::{RedisRevocations, Start};
+use sealed_session::{Event, SessionId};
+use sealed_session_redis::{Builder, RedisRevocations, Start};
 use testkit::redis::RedisServer;
 use time::OffsetDateTime;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-fn join(redis: &RedisServer) -> RedisRevocations {
-    let client = redis::Client::open(redis.address()).unwrap();
-    let list = RedisRevocations::builder(client, "shop")
-        .start(Start::WaitAtMost(MINUTE))
-        .unwrap();
+const SET: &str = "sealed-session:{shop}:revoked";
+const NEWS: &str = "sealed-session:{shop}:news";
+
+fn builder(redis: &RedisServer) -> Builder {
+    RedisRevocations::builder(redis::Client::open(redis.address()).unwrap(), "shop")
+}
+
+#[track_caller]
+fn started(builder: Builder) -> RedisRevocations {
+    let list = builder.start(Start::WaitAtMost(MINUTE)).unwrap();
     assert!(list.health().joined, "{list:?}");
     list
+}
+
+#[track_caller]
+fn join(redis: &RedisServer) -> RedisRevocations {
+    started(builder(redis))
+}
+
+/// The events that an observer heard.
+#[derive(Clone, Default)]
+struct Heard(Arc<Mutex<Vec<Event>>>);
+
+impl Heard {
+    fn observer(&self) -> impl Fn(&Event) + Send + Sync + 'static {
+        let heard = self.clone();
+        move |event| heard.0.lock().unwrap().push(event.clone())
+    }
+
+    /// The names of all events so far.
+    fn names(&self) -> Vec<&'static str> {
+        self.0.lock().unwrap().iter().map(Event::name).collect()
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.names().contains(&name)
+    }
+}
+
+/// Sends commands to Redis, all at once.
+fn send(redis: &RedisServer, pipeline: &redis::Pipeline) {
+    let client = redis::Client::open(redis.address()).unwrap();
+    pipeline.exec(&mut client.get_connection().unwrap()).unwrap();
 }
 
 fn id(number: u64) -> SessionId {
@@ -40,7 +81,9 @@ fn eventually(what: &str, is_so: impl Fn() -> bool) {
 
 #[track_caller]
 fn all_refuse(lists: &[&RedisRevocations], number: u64) {
-    eventually("all refuse it", || lists.iter().all(|list| list.is_revoked(id(number))));
+    eventually(&format!("all refuse it: {lists:?}"), || {
+        lists.iter().all(|list| list.is_revoked(id(number)))
+    });
 }
 
 #[test]
