@@ -21,8 +21,8 @@ use crate::time::{from_seconds, to_seconds, to_seconds_rounded_up};
 
 /// A list of revoked sessions: their ids, and a cut-off that revokes every session that started before it.
 ///
-/// Use [`Revocations`], a [`RevocationFile`], which survives a restart, or the crate `sealed-session-redis`, which many
-/// servers share. Implement the trait for a store of your own.
+/// Use [`Revocations`], a [`RevocationFile`], which survives a restart, also for several processes on one host, or the
+/// crate `sealed-session-redis`, which many servers share. Implement the trait for a store of your own.
 /// All methods but the last are called while a request is served: answer from memory, and fetch or publish elsewhere.
 ///
 /// [`is_revoked`](Self::is_revoked) is asked only for ids of genuine tokens: a made-up token is refused earlier.
@@ -264,15 +264,22 @@ impl Revocations {
     /// # Errors
     /// [`RevocationsError`] if anything else is in the bytes; then nothing was merged.
     pub fn merge_file_at(&self, bytes: &[u8], now: OffsetDateTime) -> Result<usize, RevocationsError> {
-        let (read, result) = Snapshot::parse_all(bytes);
+        let (read, result) = Snapshot::parse_all(bytes, false);
         result?;
         Ok(self.merge_all(&read, now))
     }
 
-    /// As [`merge_file_at`](Self::merge_file_at), but lists before any damage are merged.
-    pub(crate) fn merge_readable(&self, bytes: &[u8], now: OffsetDateTime) {
-        let (read, _) = Snapshot::parse_all(bytes);
+    /// As [`merge_file_at`](Self::merge_file_at), but lists before any damage are merged, and the result is how many
+    /// bytes they have. `follows`: the beginning of the file was merged earlier.
+    pub(crate) fn merge_readable(
+        &self,
+        bytes: &[u8],
+        follows: bool,
+        now: OffsetDateTime,
+    ) -> Result<usize, RevocationsError> {
+        let (read, result) = Snapshot::parse_all(bytes, follows);
         self.merge_all(&read, now);
+        result
     }
 
     /// The number of ids in the list, including ids that have ended and are not dropped yet.

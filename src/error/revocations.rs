@@ -70,13 +70,13 @@ impl fmt::Display for RevocationFileError {
         match self {
             Self::InUse { path } => write!(
                 f,
-                "the revocation file {} is in use; stop the other process, or give each server a file of its own",
+                "the revocation file {} is in use; stop the other process, or let all use `RevocationFile::in_directory`",
                 path.display()
             ),
             Self::Unreadable { path, .. } => write!(
                 f,
                 "the revocation file {} is damaged, or no revocation list; put the copy of another server in its place, or \
-                 open it with `open_or_put_aside`",
+                 move it into a directory as `1.revoked`, for `RevocationFile::in_directory`, which merges what it can",
                 path.display()
             ),
             Self::File { path, source } if source.kind() == io::ErrorKind::NotFound => write!(

@@ -43,31 +43,30 @@ impl<'a> Snapshot<'a> {
         Ok(Self { cut_off, entries })
     }
 
-    /// Reads lists one after another, up to the first bytes that are no list, and returns their error. A last list that
-    /// is cut off is left out if it is not the only one.
-    pub(crate) fn parse_all(mut bytes: &'a [u8]) -> (Vec<Self>, Result<(), RevocationsError>) {
-        let mut lists = Vec::new();
-        loop {
-            let length = read_head(bytes)
+    /// Reads lists one after another, up to the first bytes that are no list, and returns their error, or how many bytes
+    /// the lists have. A last list that is cut off is left out if one is before it, in these bytes or earlier
+    /// (`follows`).
+    pub(crate) fn parse_all(bytes: &'a [u8], follows: bool) -> (Vec<Self>, Result<usize, RevocationsError>) {
+        let (mut lists, mut left) = (Vec::new(), bytes);
+        while !left.is_empty() || lists.is_empty() {
+            let length = read_head(left)
                 .and_then(|(_, count)| usize::try_from(count).ok()?.checked_mul(ENTRY)?.checked_add(HEAD));
-            let whole = length.and_then(|length| bytes.split_at_checked(length));
-            let (list, rest) = whole.unwrap_or((bytes, &[]));
+            let whole = length.and_then(|length| left.split_at_checked(length));
+            let (list, rest) = whole.unwrap_or((left, &[]));
             match Self::parse(list) {
                 Ok(read) => lists.push(read),
                 // A power cut may also leave zeros in place of bytes that were not written yet.
                 Err(_)
-                    if !lists.is_empty()
-                        && (whole.is_none() && is_cut_off(list) || bytes.iter().all(|&byte| byte == 0)) =>
+                    if (follows || !lists.is_empty())
+                        && (whole.is_none() && is_cut_off(list) || left.iter().all(|&byte| byte == 0)) =>
                 {
-                    return (lists, Ok(()));
+                    break;
                 }
                 Err(error) => return (lists, Err(error)),
             }
-            if rest.is_empty() {
-                return (lists, Ok(()));
-            }
-            bytes = rest;
+            left = rest;
         }
+        (lists, Ok(bytes.len() - left.len()))
     }
 
     pub(crate) fn entries(&self) -> impl Iterator<Item = Entry> + use<'a> {

@@ -504,3 +504,21 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_thread_that_follows_a_directory_ends_with_the_last_handle() {
+    let directory = testkit::Directory::new("thread");
+    let list = Revocations::new();
+    let file = RevocationFile::in_directory(&*directory, list.clone()).unwrap();
+    let other = file.clone();
+    drop(file);
+    assert_eq!(
+        Arc::strong_count(&list.shared),
+        3,
+        "of this test, the handle and the thread"
+    );
+    drop(other);
+    while Arc::strong_count(&list.shared) > 1 {
+        std::thread::yield_now();
+    }
+}

@@ -13,6 +13,7 @@ mod floors;
 mod opened_cache;
 mod reload;
 mod revocation;
+mod revocation_directory;
 mod revocation_file;
 mod security_doc;
 mod spec;

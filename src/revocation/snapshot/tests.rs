@@ -56,8 +56,20 @@ fn whatever_is_not_that_one_form_is_refused() {
 
 /// The number of lists that are read, and the result at their end.
 fn all(bytes: &[u8]) -> (usize, Result<(), RevocationsError>) {
-    let (lists, result) = Snapshot::parse_all(bytes);
-    (lists.len(), result)
+    let (lists, result) = Snapshot::parse_all(bytes, false);
+    let length: usize = lists.iter().map(|list| HEAD + ENTRY * list.entries().count()).sum();
+    (lists.len(), result.map(|read| assert_eq!(read, length)))
+}
+
+#[test]
+fn after_earlier_lists_the_only_list_may_be_cut_off_too() {
+    let one = written(7, &[(1, 10), (2, 20)]);
+    for length in 0..one.len() {
+        let (lists, result) = Snapshot::parse_all(&one[..length], true);
+        assert_eq!((lists.len(), result), (0, Ok(0)), "{length}");
+    }
+    assert_eq!(Snapshot::parse_all(&one, true).1, Ok(one.len()));
+    assert_eq!(Snapshot::parse_all(b"x", true).1, Err(RevocationsError::NotAList));
 }
 
 #[test]
