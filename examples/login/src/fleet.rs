@@ -1,16 +1,17 @@
 //! The state that servers of the demo share through a directory, and read again after a restart: users who signed out
 //! everywhere, revoked sessions, and the cut-off.
 //!
-//! Every server writes its own files and reads those of all. So no server overwrites what another one knows, and the
-//! files can be read in any order. Without `LOGIN_SHARED` there is one server, which keeps the state in memory.
+//! The library shares revoked sessions and the cut-off. The users are in one file: a server that writes it holds a lock
+//! and reads it first, so it overwrites nothing. Without `LOGIN_SHARED` there is one server, with the state in memory.
 
 use std::collections::BTreeMap;
 use std::env;
 use std::error::Error;
 use std::ffi::OsString;
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::fs::{self, File};
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::thread;
 use std::time::Duration;
 
@@ -31,19 +32,15 @@ pub(crate) struct Fleet {
     shared: Option<Shared>,
 }
 
-/// The files, if there are several servers.
+/// What servers share, if there are several.
 struct Shared {
     directory: PathBuf,
     /// All revocations, of this server and of others.
-    list: Revocations,
-    /// This server's file of the list.
     revoked: RevocationFile,
-    /// This server's file of `valid_from`; locked while it is written.
-    users: Mutex<PathBuf>,
 }
 
 impl Fleet {
-    /// Reads the state of all servers at the start, so that this one refuses ended sessions from its first request on.
+    /// Reads the shared state, so that this server refuses ended sessions from its first request on.
     pub(crate) fn open() -> Result<Arc<Self>, Box<dyn Error>> {
         let fleet = Self {
             valid_from: RwLock::default(),
@@ -77,14 +74,17 @@ impl Fleet {
         from.is_some_and(|&from| opened.started.unix_timestamp() < from)
     }
 
-    /// Writes this server's state to its files. Call it before the answer to a sign-out, which then holds whatever
-    /// happens to this process. (Revocations are written already; this reports a failure of that.)
+    /// Writes the state to the shared files. Call it before the answer to a sign-out, which then holds whatever happens
+    /// to this process. (Revocations are written already; this reports a failure of that.)
     pub(crate) fn tell(&self) -> Result<(), Box<dyn Error>> {
         let Some(shared) = &self.shared else {
             return Ok(());
         };
         shared.revoked.flush()?;
-        let file = shared.users.lock().unwrap_or_else(PoisonError::into_inner);
+        // Closing the file releases the lock, also after a `kill -9`.
+        let lock = File::create(shared.directory.join("users.lock"))?;
+        lock.lock()?;
+        self.read()?;
         let users = {
             let mut known = self.valid_from.write().unwrap_or_else(PoisonError::into_inner);
             // Older sessions have expired by themselves.
@@ -92,34 +92,26 @@ impl Fleet {
             known.retain(|_, from| now - *from < LONGEST);
             serde_json::to_vec(&*known)?
         };
-        write(&file, &users)
+        write(&shared.directory.join(USERS), &users)
     }
 
-    /// Reads the files of all servers, including those of this one before its restart.
+    /// Reads the users who signed out everywhere, on any server.
     fn read(&self) -> Result<(), Box<dyn Error>> {
         let Some(shared) = &self.shared else {
             return Ok(());
         };
-        for entry in fs::read_dir(&shared.directory)? {
-            let path = entry?.path();
-            let in_file = |error: &dyn Error| format!("{}: {error}", path.display());
-            match path.extension().and_then(|extension| extension.to_str()) {
-                Some(REVOKED) => {
-                    let news = shared.list.merge_file_at(&fs::read(&path)?, OffsetDateTime::now_utc());
-                    news.map_err(|error| in_file(&error))?;
-                }
-                Some(USERS) => {
-                    let users: BTreeMap<String, i64> =
-                        serde_json::from_slice(&fs::read(&path)?).map_err(|error| in_file(&error))?;
-                    users.iter().for_each(|(name, &from)| self.end_sessions_of(name, from));
-                }
-                _ => {}
-            }
-        }
+        let path = shared.directory.join(USERS);
+        let bytes = match fs::read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            read => read?,
+        };
+        let users: BTreeMap<String, i64> =
+            serde_json::from_slice(&bytes).map_err(|error| format!("{}: {error}", path.display()))?;
+        users.iter().for_each(|(name, &from)| self.end_sessions_of(name, from));
         Ok(())
     }
 
-    /// Follows the ring file and the other servers on a thread, as long as the process lives. `replaced` is called when
+    /// Follows the ring file and the users on a thread, as long as the process lives. `replaced` is called when
     /// there is a new ring.
     pub(crate) fn follow(self: Arc<Self>, mut keys: KeyReloader<Login>, replaced: impl Fn() + Send + 'static) {
         thread::spawn(move || {
@@ -141,31 +133,18 @@ impl Fleet {
 }
 
 impl Shared {
-    /// `server` is the name of this server's files. It may have dots in it, like the names of machines.
-    fn open(server: OsString) -> Result<Self, Box<dyn Error>> {
-        let named = |ending: &str| {
-            let mut name = server.clone();
-            name.push(".");
-            name.push(ending);
-            PathBuf::from(name)
-        };
-        let directory = Path::new(&server).parent().filter(|path| *path != Path::new(""));
-        let directory = directory.unwrap_or(Path::new(".")).to_owned();
-        fs::create_dir_all(&directory)?;
-        let list = Revocations::new();
+    fn open(directory: OsString) -> Result<Self, Box<dyn Error>> {
         Ok(Self {
-            directory,
-            revoked: RevocationFile::open(named(REVOKED), list.clone())?,
-            list,
-            users: Mutex::new(named(USERS)),
+            revoked: RevocationFile::in_directory(&directory, Revocations::new())?,
+            directory: directory.into(),
         })
     }
 }
 
-const REVOKED: &str = "revoked";
-const USERS: &str = "users";
+const USERS: &str = "users.json";
 
-/// Servers usually look every few seconds. This is a demo on one machine, without the wait.
+/// Servers usually look every few seconds. This is a demo on one machine, without the wait. (The library reads the
+/// revocations of the other servers every second.)
 const LOOK: Duration = Duration::from_millis(200);
 
 /// The longest absolute timeout and 5 minutes for clocks.

@@ -9,8 +9,8 @@
 //!
 //! - `PORT`: the port on 127.0.0.1, `0` for any free one. Default: 3000, or the first free one after it.
 //! - `LOGIN_KEYS`: the file of the key ring.
-//! - `LOGIN_SHARED`: a name for this server's files in a directory that it shares with others, such as `/tmp/fleet/one`.
-//!   Then a sign-out holds on all of them and after a restart. The ring file must exist, and is read again when it changes.
+//! - `LOGIN_SHARED`: a directory that this server shares with others on this machine, such as `/tmp/fleet`. Then a
+//!   sign-out holds on all of them and after a restart. The ring file must exist, and is read again when it changes.
 //!
 //! This file has everything about sessions. The pages are in `page.rs`, the picture of a token in `token_view.rs`.
 
@@ -272,7 +272,7 @@ async fn rotate(State(demo): State<Demo>) -> Response {
     }
 }
 
-/// Raises the cut-off to now. It lasts as long as this process, unless `LOGIN_SHARED` names files for it.
+/// Raises the cut-off to now. It lasts as long as this process, unless `LOGIN_SHARED` names a directory for it.
 async fn sign_everybody_out(State(demo): State<Demo>) -> Response {
     let now = OffsetDateTime::now_utc();
     demo.sessions.raise_cut_off(now);

@@ -7,7 +7,7 @@ mod demo;
 mod proxy;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
@@ -15,7 +15,9 @@ use std::time::{Duration, Instant};
 
 use demo::{Browser, RingFile, Server, command};
 use proxy::Proxy;
+use sealed_session::revocation::Revocations;
 use sealed_session::{Key, KeyRing};
+use time::OffsetDateTime;
 
 #[test]
 fn a_visitor_stays_signed_in_through_rotation_kill_and_restart_and_signs_out_everywhere_at_once() {
@@ -189,28 +191,33 @@ fn servers_that_share_neither_make_nor_rotate_a_ring_by_themselves() {
 
     let nothing = RingFile::new();
     let mut alone = command(&nothing);
-    let output = alone.env("LOGIN_SHARED", fleet.directory.join("three")).output();
+    let output = alone.env("LOGIN_SHARED", &fleet.directory).output();
     let output = output.expect("the example starts");
     assert!(!output.status.success());
     assert!(String::from_utf8_lossy(&output.stdout).contains(&nothing.0.display().to_string()));
     assert!(!nothing.0.exists());
 }
 
-/// Names of machines have dots in them: each server has files of its own all the same.
+/// Neither overwrites what the other one has written.
 #[test]
-fn servers_whose_names_differ_after_a_dot_alone_keep_files_of_their_own() {
+fn each_server_keeps_a_file_of_its_own_and_both_add_to_that_of_the_users() {
     let rings = Rotation::new();
     let fleet = Fleet::start(&rings.before);
-    for server in [0, 1] {
-        let mut ada = browser(&fleet.proxy);
-        ada.address.clone_from(&fleet.server(server).address);
-        ada.sign_in("Ada");
-        ada.post("/sign-out-everywhere", "").is_sent_home();
+    for (server, name) in ["Ada", "Grace"].into_iter().enumerate() {
+        let mut visitor = browser(&fleet.proxy);
+        visitor.address.clone_from(&fleet.server(server).address);
+        visitor.sign_in(name);
+        visitor.post("/sign-out-everywhere", "").is_sent_home();
     }
-    let named = |name: &str| fleet.directory.join(name).exists();
-    for name in ["web.1.revoked", "web.1.users", "web.2.revoked", "web.2.users"] {
-        assert!(named(name), "{name}");
+    // Both servers run, and each has revoked one session.
+    for name in ["1.revoked", "2.revoked"] {
+        let file = fs::read(fleet.directory.join(name)).expect("the server has it");
+        let list = Revocations::new();
+        let entries = list.merge_file_at(&file, OffsetDateTime::now_utc());
+        assert_eq!(entries, Ok(1), "{name}");
     }
+    let users = fs::read_to_string(fleet.directory.join("users.json")).expect("both wrote it");
+    assert!(users.contains("Ada") && users.contains("Grace"), "{users}");
 }
 
 /// The rings of a rotation, written.
@@ -263,7 +270,7 @@ impl Fleet {
         let rings = [RingFile::new(), RingFile::new()];
         rings.iter().for_each(|file| replace(file, ring));
         let directory = rings[0].0.with_extension("shared");
-        let servers = [0, 1].map(|server| run(&rings[server], &directory, server));
+        let servers = [0, 1].map(|server| run(&rings[server], &directory));
         let proxy = Proxy::start(servers.iter().map(|server| server.address.clone()).collect());
         Self {
             rings,
@@ -300,7 +307,7 @@ impl Fleet {
     }
 
     fn restart(&mut self, server: usize) {
-        let started = run(&self.rings[server], &self.directory, server);
+        let started = run(&self.rings[server], &self.directory);
         self.proxy.moved(server, &started.address);
         self.servers[server] = Some(started);
     }
@@ -328,9 +335,8 @@ impl Drop for Fleet {
     }
 }
 
-fn run(ring: &RingFile, directory: &PathBuf, server: usize) -> Server {
-    let own = PathBuf::from(directory).join(["web.1", "web.2"][server]);
-    Server::run(command(ring).env("LOGIN_SHARED", own))
+fn run(ring: &RingFile, directory: &Path) -> Server {
+    Server::run(command(ring).env("LOGIN_SHARED", directory))
 }
 
 /// Writes beside the file and renames, as every deploy should.

@@ -28,7 +28,7 @@ pub(super) fn operations(home: &Home<'_>, session_token: Option<&TokenView>) -> 
 no list of sessions for this. It takes up to a second, because tokens count whole seconds.</p>
 <form method="post" action="/sign-everybody-out"><button class="danger">Sign everybody out</button></form>
 <p class="small">The cut-off and the revoked ids are in the memory of this process and end with it, unless
-<code>LOGIN_SHARED</code> names files for them. A real server stores both and loads them at its start.</p>
+<code>LOGIN_SHARED</code> names a directory for them. A real server stores both and loads them at its start.</p>
 </div>
 </div>
 </section>
