@@ -197,9 +197,9 @@ pub enum Event {
         /// Why.
         kind: io::ErrorKind,
     },
-    /// The store that servers share their revocations through did not answer. Revocations hold on this server, and reach
-    /// the others when the store is back; those of the others are not heard meanwhile. Reported at once, and every 10
-    /// minutes while it lasts.
+    /// What servers share their revocations through, such as Redis or a directory, cannot be reached or read.
+    /// Revocations hold on this server, and reach the others when it is back; those of the others are not heard
+    /// meanwhile. Reported at once, and every 10 minutes while it lasts.
     RevocationStoreLost {
         /// Why.
         error: String,
@@ -220,7 +220,7 @@ pub enum Event {
         /// Seconds by which this server's clock is ahead; negative if it is behind.
         ahead: i64,
     },
-    /// The store has something that is no revocation: it was left out. Find out who writes there.
+    /// The store has something that is no revocation, such as a damaged file: it was left out.
     RevocationStoreRefused {
         /// What, and where.
         error: String,
