@@ -100,7 +100,7 @@ impl From<Revocation> for Entry {
 /// snapshot. No thread is needed.
 ///
 /// An entry takes 12 bytes in a snapshot, and 12 to 20 in memory: a million entries take 19 MB, and a snapshot of them
-/// 12 MB. A lookup bisects a sorted run of a 256th of the entries under a read lock. A merge works in 256 steps, and
+/// 12 MB. A lookup searches a sorted run of a 256th of the entries under a read lock. A merge works in 256 steps, and
 /// readers continue between them. `cargo bench --bench revocation_cost` in the repository prints the cost.
 ///
 /// [`snapshot_at`](Self::snapshot_at) is the whole list as bytes, for a server that starts, a file that survives a
@@ -310,7 +310,7 @@ impl Revocations {
         news
     }
 
-    fn join(&self, first: u8, entries: impl Iterator<Item = Entry>, now: u64) -> Joined {
+    fn join(&self, first: u8, entries: impl ExactSizeIterator<Item = Entry>, now: u64) -> Joined {
         self.shared.ids.join(first, entries, now, |news| {
             self.log(|log| news.iter().for_each(|&entry| log.push(Some(entry))));
         })

@@ -1,6 +1,7 @@
-//! Revoked ids in 256 sorted runs, one per first byte of the id. A lookup bisects a run, so no choice of ids makes it
-//! slow. Runs are written, pruned and bounded one at a time, so no reader waits for the whole list, and an entry can
-//! push out only entries with the same first byte.
+//! Revoked ids in 256 sorted runs, one per first byte of the id. Ids are random, so a lookup guesses the place in a run
+//! and searches from there; no choice of ids makes it slower than two bisections. Runs are written, pruned and bounded
+//! one at a time, so no reader waits for the whole list, and an entry can push out only entries with the same first
+//! byte.
 
 use std::array;
 use std::cmp::Ordering::{Equal, Less};
@@ -52,15 +53,15 @@ impl Shards {
         run.unwrap_or_else(PoisonError::into_inner).find(id).is_ok()
     }
 
-    /// Joins entries with different ids that all begin with this byte. Of two ends for one id the later one holds, and
-    /// entries that have ended at `now` are left out. If the run is full, the entries that end first are dropped, be
-    /// they old or new.
+    /// Joins entries in ascending order of different ids that all begin with this byte. Of two ends for one id the
+    /// later one holds, and entries that have ended at `now` are left out. If the run is full, the entries that end
+    /// first are dropped, be they old or new.
     ///
     /// `note` gets the news before any other thread finds them here.
     pub(crate) fn join(
         &self,
         first: u8,
-        entries: impl Iterator<Item = Entry>,
+        entries: impl ExactSizeIterator<Item = Entry>,
         now: u64,
         note: impl FnOnce(&[Entry]),
     ) -> Joined {
@@ -104,39 +105,79 @@ impl Shards {
 
 impl Run {
     fn find(&self, id: SessionId) -> Result<usize, usize> {
-        self.entries.binary_search_by_key(&id, |entry| entry.id)
+        self.find_near(self.guess(id), id)
     }
 
-    fn join(&mut self, entries: impl Iterator<Item = Entry>, now: u64) -> Vec<Entry> {
-        let mut news = Vec::new();
-        let mut added = Vec::new();
-        for entry in entries.filter(|entry| u64::from(entry.until) > now) {
-            match self.find(entry.id) {
+    /// Where the id is if ids are spread evenly, corrected by the entry there: its neighbours are as far from such a
+    /// place as it is.
+    fn guess(&self, id: SessionId) -> usize {
+        let length = self.entries.len();
+        let even = |id: SessionId| {
+            let after_first_byte = u64::from_be_bytes(id.0) << 8;
+            ((u128::from(after_first_byte) * length as u128) >> 64) as usize
+        };
+        let first = even(id);
+        let there = self.entries.get(first).map_or(0, |entry| even(entry.id));
+        (2 * first).saturating_sub(there).min(length)
+    }
+
+    /// As `binary_search`, but in doubling steps from a guess until the id is passed: where guesses are good, few cache
+    /// lines are read, and where they are bad, about twice as many as without.
+    fn find_near(&self, guess: usize, id: SessionId) -> Result<usize, usize> {
+        let entries = &self.entries;
+        let passed = |at: usize| entries.get(at).is_none_or(|entry| entry.id > id);
+        let (mut low, mut high, mut step) = (guess, guess, 4);
+        if passed(guess) {
+            while low > 0 && passed(low) {
+                high = low;
+                low = low.saturating_sub(step);
+                step *= 2;
+            }
+        } else {
+            while !passed(high) {
+                low = high;
+                high = (high + step).min(entries.len());
+                step *= 2;
+            }
+        }
+        let found = entries[low..high].binary_search_by_key(&id, |entry| entry.id);
+        found.map(|at| low + at).map_err(|at| low + at)
+    }
+
+    fn join(&mut self, entries: impl ExactSizeIterator<Item = Entry>, now: u64) -> Vec<Entry> {
+        if self.entries.len() + entries.len() >= self.prune_at.max(SMALLEST_PRUNING) {
+            self.prune(now);
+        }
+        let mut entries = entries.filter(|entry| u64::from(entry.until) > now).peekable();
+        let mut at = entries.peek().map_or(0, |first| self.guess(first.id));
+        let (mut news, mut added) = (Vec::new(), Vec::new());
+        for entry in entries {
+            let found = self.find_near(at, entry.id);
+            at = found.unwrap_or_else(|at| at);
+            match found {
                 Ok(at) if self.entries[at].until >= entry.until => continue,
                 Ok(at) => self.entries[at] = entry,
-                Err(_) => added.push(entry),
+                Err(at) => added.push((at, entry)),
             }
             news.push(entry);
-        }
-        if self.entries.len() + added.len() >= self.prune_at.max(SMALLEST_PRUNING) {
-            self.prune(now);
         }
         self.add(&added);
         news
     }
 
-    fn add(&mut self, added: &[Entry]) {
-        if self.entries.capacity() - self.entries.len() < added.len() {
+    /// Inserts each entry before the one that has this place now. The places must ascend.
+    fn add(&mut self, added: &[(usize, Entry)]) {
+        let mut end = self.entries.len();
+        if self.entries.capacity() - end < added.len() {
             // An eighth to spare instead of doubling: here, memory matters more than copying.
-            self.entries.reserve_exact(added.len() + self.entries.len() / 8);
+            self.entries.reserve_exact(added.len() + end / 8);
         }
-        if let &[entry] = added {
-            let at = self.find(entry.id).unwrap_or_else(|at| at);
-            self.entries.insert(at, entry);
-        } else if !added.is_empty() {
-            self.entries.extend_from_slice(added);
-            // A stable sort merges two sorted runs in linear time, however many entries are added.
-            self.entries.sort_by_key(|entry| entry.id);
+        self.entries.extend(added.iter().map(|(_, entry)| entry));
+        // From the end, so that each entry that is there moves once.
+        for (before, &(at, entry)) in added.iter().enumerate().rev() {
+            self.entries.copy_within(at..end, at + before + 1);
+            self.entries[at + before] = entry;
+            end = at;
         }
     }
 
@@ -173,3 +214,6 @@ impl Run {
 }
 
 const SMALLEST_PRUNING: usize = 16;
+
+#[cfg(test)]
+mod tests;

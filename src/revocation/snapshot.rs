@@ -74,7 +74,7 @@ impl<'a> Snapshot<'a> {
     }
 
     /// The entries in groups that share the first byte of their ids; no group is empty.
-    pub(crate) fn by_first_byte(&self) -> impl Iterator<Item = (u8, impl Iterator<Item = Entry> + 'a)> + 'a {
+    pub(crate) fn by_first_byte(&self) -> impl Iterator<Item = (u8, impl ExactSizeIterator<Item = Entry> + 'a)> + 'a {
         let groups = self.entries.chunk_by(|one, next| one[0] == next[0]);
         groups.map(|group| (group[0][0], group.iter().map(read)))
     }
@@ -110,7 +110,7 @@ impl Writer {
 
 /// A list of these entries, in any order. Of two ends for one id the later one holds.
 pub(crate) fn of_entries(cut_off: u32, mut entries: Vec<Entry>) -> Vec<u8> {
-    entries.sort_unstable_by_key(|entry| (entry.id, Reverse(entry.until)));
+    entries.sort_unstable_by_key(|entry| (u64::from_be_bytes(entry.id.0), Reverse(entry.until)));
     entries.dedup_by_key(|entry| entry.id);
     let mut writer = Writer::new(cut_off, entries.len());
     entries.into_iter().for_each(|entry| writer.push(entry));
