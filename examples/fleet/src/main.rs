@@ -1,171 +1,49 @@
-//! One server of a fleet that shares revocations and ring changes, through Redis or through a directory. README.md says
-//! how to start some, DESIGN.md what happens while one is cut off.
-//!
-//! The other files contain what belongs to the fleet. This file would be the same with a single server, except for the
-//! list that is kept (`revocation_list`), the observer that reports news, and the exchange before the first request.
+//! One of several servers that share sign-outs through Redis.
+use std::{env, error::Error, time::Duration};
 
-mod exchange;
-mod in_directory;
-mod in_redis;
-mod ring;
-mod settings;
+use axum::{Router, extract::State, http::StatusCode, routing::get, routing::post};
+use sealed_session::{Event, KeyRing, Session, SessionLayer, Sessions, WriteError, keys::RingFile};
+use sealed_session_redis::{RedisRevocations, Start, redis::Client};
+use tokio::signal::unix::{SignalKind, signal};
 
-use std::error::Error;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
-use std::time::Duration;
+const LIMIT: Duration = Duration::from_secs(5);
 
-use axum::Router;
-use axum::extract::State;
-use axum::routing::{get, post};
-use sealed_session::events::Level;
-use sealed_session::keys::{KeySource, RingFile};
-use sealed_session::revocation::{RevocationList, Revocations};
-use sealed_session::{Event, KeyRing, Session, SessionLayer, Sessions, WriteError};
-use serde::{Deserialize, Serialize};
-use time::OffsetDateTime;
-use tokio::net::TcpListener;
-use tokio::runtime::Runtime;
-
-use crate::exchange::{Contact, Exchange, Waker, waker};
-use crate::in_directory::InDirectory;
-use crate::in_redis::{InRedis, Listener};
-use crate::settings::{Channel, Settings};
-
-#[derive(Serialize, Deserialize)]
-struct Login {
-    user: u64,
-}
-
-/// The state that the handlers share.
-#[derive(Clone)]
-struct Server {
-    sessions: Sessions<Login>,
-    list: Revocations,
-    contact: Contact,
-    rings_adopted: Arc<AtomicUsize>,
-}
-
-fn main() -> Result<(), Box<dyn Error>> {
-    let settings = Settings::from_env()?;
-    let ring_file = RingFile::new(&settings.ring);
-    let list = Revocations::new();
-    let contact = Contact::default();
-    let rings_adopted = Arc::new(AtomicUsize::new(0));
-    let (news, news_came) = waker();
-    let (ring_changed, ring_may_have_changed) = waker();
-    let observer = observer(news.clone(), Arc::clone(&rings_adopted));
-    let sessions = sessions(ring_file.load()?, list.clone(), observer)?;
-
-    let mut exchange: Box<dyn Exchange> = match settings.channel {
-        Channel::Redis(client) => {
-            let listener = Listener {
-                client: client.clone(),
-                list: list.clone(),
-                news,
-                ring_changed,
-            };
-            thread::spawn(move || listener.listen());
-            Box::new(InRedis::new(client, list.clone()))
-        }
-        // There are no notices here. `ring_changed` lives as long as this function, so the server still follows the ring.
-        Channel::Directory(path) => Box::new(InDirectory::new(path, &settings.name, list.clone())),
-    };
-    // Before the first request: a server that has just started knows nothing, and would accept revoked sessions.
-    exchange::once(exchange.as_mut(), &contact, settings.interval);
-    let keep = contact.clone();
-    thread::spawn(move || exchange::keep(exchange.as_mut(), &keep, &news_came, settings.interval));
-    let reloader = sessions.reload_from(ring_file);
-    thread::spawn(move || ring::follow(reloader, &ring_may_have_changed, settings.ring_interval));
-
-    let server = Server {
-        sessions,
-        list,
-        contact,
-        rings_adopted,
-    };
-    Ok(Runtime::new()?.block_on(serve(server))?)
-}
-
-fn sessions(
-    ring: KeyRing,
-    list: Revocations,
-    observer: impl Fn(&Event) + Send + Sync + 'static,
-) -> Result<Sessions<Login>, Box<dyn Error>> {
-    let sessions = Sessions::builder(ring)
-        .audience("fleet-demo")
-        // Only because this is plain http on your own machine.
-        .insecure_development_cookie("fleet-demo")
-        .revocation_list(list)
-        .observer(observer)
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let (redis, ring) = (env::var("FLEET_REDIS")?, env::var("FLEET_RING")?);
+    let list = RedisRevocations::builder(Client::open(redis)?, "fleet").start(Start::Wait)?;
+    let sessions = Sessions::<u64>::builder(KeyRing::from_file(&ring)?)
+        .audience("fleet")
+        .insecure_development_cookie("fleet") // leave this out: it is for plain http
+        .revocation_list(list.clone())
+        .observer(|event: &Event| println!("{event}"))
         .build()?;
-    Ok(sessions)
-}
-
-/// The list has changed before the event comes, so the woken thread finds the change.
-fn observer(news: Waker, rings_adopted: Arc<AtomicUsize>) -> impl Fn(&Event) + Send + Sync {
-    move |event| match event {
-        Event::Revoked { .. } | Event::CutOffRaised { .. } => news.wake(),
-        Event::KeysInUse { .. } => {
-            rings_adopted.fetch_add(1, Ordering::Relaxed);
-            println!("{event}");
-        }
-        _ if event.level() >= Level::Warn => println!("{event}"),
-        _ => {}
-    }
-}
-
-async fn serve(server: Server) -> std::io::Result<()> {
+    let interval = env::var("FLEET_INTERVAL").map_or(Ok(10), |seconds| seconds.parse())?;
+    let following = sessions
+        .reload_from(RingFile::new(ring))
+        .every(Duration::from_secs(interval))?;
+    list.on_ring_notice(move || following.look_now());
     let app = Router::new()
-        .route("/", get(home))
-        .route("/sign-in", post(sign_in))
+        .route("/", get(async |user: Session<u64>| format!("{:?}\n", user.get())))
+        .route("/sign-in", post(async |mut user: Session<u64>| user.start(7)))
         .route("/sign-out", post(sign_out))
-        .route("/sign-everybody-out", post(sign_everybody_out))
-        .layer(SessionLayer::new(server.sessions.clone()))
-        .route("/health", get(health))
-        .with_state(server);
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
+        .layer(SessionLayer::new(sessions))
+        .route(
+            "/health",
+            get(async |list: State<RedisRevocations>| format!("{:#?}\n", list.health())),
+        )
+        .with_state(list.clone());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     println!("listening on http://{}", listener.local_addr()?);
-    axum::serve(listener, app).await
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let stop = async move { tokio::select!(_ = terminate.recv() => (), _ = interrupt.recv() => ()) };
+    axum::serve(listener, app).with_graceful_shutdown(stop).await?;
+    Ok(list.flush(LIMIT)?)
 }
 
-async fn home(session: Session<Login>) -> String {
-    match session.get() {
-        Some(login) => format!("hello, user {}\n", login.user),
-        None => "hello, stranger\n".to_owned(),
-    }
-}
-
-/// A real application checks a password or a passkey first.
-async fn sign_in(mut session: Session<Login>) -> Result<&'static str, WriteError> {
-    session.start(Login { user: 7 })?;
-    Ok("signed in\n")
-}
-
-/// The ended session is revoked, and the observer's event starts the exchange.
-async fn sign_out(mut session: Session<Login>) -> Result<&'static str, WriteError> {
+/// 202 means that Redis did not answer in time: signed out here, and elsewhere as soon as it does.
+async fn sign_out(list: State<RedisRevocations>, mut session: Session<u64>) -> Result<StatusCode, WriteError> {
     session.end()?;
-    Ok("signed out\n")
-}
-
-/// Raises the cut-off of the whole fleet. In a real application only operators may do this.
-async fn sign_everybody_out(State(server): State<Server>) -> &'static str {
-    let now = OffsetDateTime::now_utc();
-    server.sessions.raise_cut_off(now);
-    // Tokens count whole seconds: a sign-in before this second ends would be refused too, so wait for its end.
-    tokio::time::sleep(Duration::from_nanos(1_000_000_000 - u64::from(now.nanosecond()))).await;
-    "everybody is signed out\n"
-}
-
-/// A server that is cut off is healthy: it continues with its own list. Watch how long ago it was in touch.
-async fn health(State(server): State<Server>) -> String {
-    let cut_off = server.list.cut_off().map_or(0, OffsetDateTime::unix_timestamp);
-    format!(
-        "revoked {}\ncut-off {cut_off}\nrings adopted {}\nin touch {}\n",
-        server.list.len(),
-        // The ring at the start is not counted.
-        server.rings_adopted.load(Ordering::Relaxed).saturating_sub(1),
-        server.contact,
-    )
+    let confirmed = list.confirmed(LIMIT).await;
+    Ok(confirmed.map_or(StatusCode::ACCEPTED, |()| StatusCode::OK))
 }
