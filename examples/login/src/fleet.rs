@@ -1,4 +1,4 @@
-//! The state that servers of the demo share through a directory, and read again after a restart: users who signed out
+//! The state that servers of the demo share, and read again after a restart: users who signed out
 //! everywhere, revoked sessions, and the cut-off.
 //!
 //! The library shares revoked sessions and the cut-off. The users are in one file: a server that writes it holds a lock
@@ -17,11 +17,12 @@ use std::time::Duration;
 
 use sealed_session::Opened;
 use sealed_session::keys::{KeyReloader, Reload};
-use sealed_session::revocation::{RevocationFile, Revocations};
+use sealed_session::revocation::RevocationList;
 use time::OffsetDateTime;
 
 use crate::Login;
 use crate::key_file::write;
+use crate::shared_list::SharedList;
 use crate::terminal::say;
 
 /// The sessions that ended before their time.
@@ -36,7 +37,7 @@ pub(crate) struct Fleet {
 struct Shared {
     directory: PathBuf,
     /// All revocations, of this server and of others.
-    revoked: RevocationFile,
+    revoked: SharedList,
 }
 
 impl Fleet {
@@ -56,8 +57,8 @@ impl Fleet {
     }
 
     /// The shared list of revocations, for `Sessions`; `None` if there is only one server.
-    pub(crate) fn revocations(&self) -> Option<RevocationFile> {
-        self.shared.as_ref().map(|shared| shared.revoked.clone())
+    pub(crate) fn revocations(&self) -> Option<Box<dyn RevocationList>> {
+        self.shared.as_ref().map(|shared| shared.revoked.handle())
     }
 
     /// Ends all sessions of a user that started before this Unix second.
@@ -74,13 +75,17 @@ impl Fleet {
         from.is_some_and(|&from| opened.started.unix_timestamp() < from)
     }
 
-    /// Writes the state to the shared files. Call it before the answer to a sign-out, which then holds whatever happens
-    /// to this process. (Revocations are written already; this reports a failure of that.)
-    pub(crate) fn tell(&self) -> Result<(), Box<dyn Error>> {
+    /// Writes the state to where servers share it. Await it before the answer to a sign-out, which then holds whatever
+    /// happens to this process.
+    pub(crate) async fn tell(&self) -> Result<(), Box<dyn Error>> {
         let Some(shared) = &self.shared else {
             return Ok(());
         };
-        shared.revoked.flush()?;
+        self.write_users(shared)?;
+        shared.revoked.confirmed().await
+    }
+
+    fn write_users(&self, shared: &Shared) -> Result<(), Box<dyn Error>> {
         // Closing the file releases the lock, also after a `kill -9`.
         let lock = File::create(shared.directory.join("users.lock"))?;
         lock.lock()?;
@@ -135,7 +140,7 @@ impl Fleet {
 impl Shared {
     fn open(directory: OsString) -> Result<Self, Box<dyn Error>> {
         Ok(Self {
-            revoked: RevocationFile::in_directory(&directory, Revocations::new())?,
+            revoked: SharedList::open(directory.as_ref())?,
             directory: directory.into(),
         })
     }

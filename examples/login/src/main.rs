@@ -12,16 +12,23 @@
 //! - `LOGIN_SHARED`: a directory that this server shares with others on this machine, such as `/tmp/fleet`. Then a
 //!   sign-out holds on all of them and after a restart. The ring file must exist, and is read again when it changes.
 //!
+//! With feature `redis`, `-- --redis` starts three servers that share sign-outs through a Redis of their own, and
+//! `-- --redis ADDRESS` through one that runs.
+//!
 //! This file has everything about sessions. The pages are in `page.rs`, the picture of a token in `token_view.rs`.
 
 mod fleet;
 mod key_file;
 mod page;
 mod server;
+#[cfg(all(unix, feature = "redis"))]
+mod several;
+mod shared_list;
 mod terminal;
 mod token_view;
 
 use std::collections::BTreeMap;
+use std::env;
 use std::error::Error;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -64,17 +71,19 @@ enum Item {
     Tea,
 }
 
+const AUDIENCE: &str = "login-demo";
+
 /// The sessions of this application: all decisions about them are here.
 fn sessions(ring: KeyRing, fleet: Arc<Fleet>) -> Result<Sessions<Login>, ConfigError> {
     const DAY: u64 = 86_400;
     let builder = Sessions::builder(ring);
     // After a sign-out a copy of the cookie is worthless, here and on every server that has the list.
     let builder = match fleet.revocations() {
-        Some(file) => builder.revocation_list(file),
+        Some(list) => builder.revocation_list(list),
         None => builder,
     };
     builder
-        .audience("login-demo")
+        .audience(AUDIENCE)
         // Only because this is plain http on your own machine. A real application leaves this line out, and its cookie
         // has the name `__Host-id` and is `Secure`.
         .insecure_development_cookie("login-demo")
@@ -205,7 +214,7 @@ async fn change_basket(mut session: Session<Login>, Form(form): Form<ChangeBaske
 async fn sign_out(State(demo): State<Demo>, mut session: Session<Login>) -> Result<Response, WriteError> {
     // Removes the cookies from this browser, and makes copies of them worthless.
     session.end()?;
-    Ok(told(&demo))
+    Ok(told(&demo).await)
 }
 
 /// Ends every session of this user, in all browsers.
@@ -215,14 +224,14 @@ async fn sign_out_everywhere(State(demo): State<Demo>, mut session: Session<Logi
         demo.fleet.end_sessions_of(&login.name, now.unix_timestamp() + 1);
     }
     session.end()?;
-    let response = told(&demo);
+    let response = told(&demo).await;
     until_next_second(now).await;
     Ok(response)
 }
 
 /// Tells the other servers, so that the answer holds there too, and leads home.
-fn told(demo: &Demo) -> Response {
-    match demo.fleet.tell() {
+async fn told(demo: &Demo) -> Response {
+    match demo.fleet.tell().await {
         Ok(()) => Redirect::to("/").into_response(),
         // This response removes the cookies too.
         Err(error) => trouble(&*error, "signed out here, but the other servers could not be told"),
@@ -276,7 +285,7 @@ async fn rotate(State(demo): State<Demo>) -> Response {
 async fn sign_everybody_out(State(demo): State<Demo>) -> Response {
     let now = OffsetDateTime::now_utc();
     demo.sessions.raise_cut_off(now);
-    let response = told(&demo);
+    let response = told(&demo).await;
     until_next_second(now).await;
     response
 }
@@ -315,7 +324,13 @@ fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run().await {
+    let mut arguments = env::args().skip(1);
+    let result = match arguments.next().as_deref() {
+        None => run().await,
+        Some("--redis") => several(arguments.next()),
+        Some(other) => Err(format!("there is no argument {other}").into()),
+    };
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             say("trouble", &error.to_string());
@@ -324,7 +339,17 @@ async fn main() -> ExitCode {
     }
 }
 
+#[cfg(all(unix, feature = "redis"))]
+use several::run as several;
+
+#[cfg(not(all(unix, feature = "redis")))]
+fn several(_: Option<String>) -> Result<(), Box<dyn Error>> {
+    Err("this needs Unix and `cargo run -p login --features redis -- --redis`".into())
+}
+
 async fn run() -> Result<(), Box<dyn Error>> {
+    #[cfg(all(unix, feature = "redis"))]
+    several::end_with_parent();
     let fleet = Fleet::open()?;
     let (file, ring) = KeyFile::open(fleet.is_shared())?;
     let path = file.path().to_owned();
@@ -342,7 +367,9 @@ async fn run() -> Result<(), Box<dyn Error>> {
             }
         });
     }
-    server::run(app(Demo { sessions, keys, fleet })).await?;
+    let demo = Demo { sessions, keys, fleet };
+    server::run(app(demo.clone())).await?;
+    demo.fleet.tell().await?;
     say(
         "stopped",
         "the key ring stays in its file: start again, and you are still signed in",

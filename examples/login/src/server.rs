@@ -9,10 +9,13 @@ use std::time::Duration;
 
 use axum::Router;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::sleep;
 
 use crate::terminal;
+
+/// Ends the server, as Ctrl-C does.
+pub(crate) static STOP: Notify = Notify::const_new();
 
 /// Serves until Ctrl-C. Requests under way are finished.
 pub(crate) async fn run(app: Router) -> Result<(), Box<dyn Error>> {
@@ -20,7 +23,10 @@ pub(crate) async fn run(app: Router) -> Result<(), Box<dyn Error>> {
     terminal::line(&format!("listening on http://{}", listener.local_addr()?));
     let (stop, stopping) = oneshot::channel();
     let server = axum::serve(listener, app).with_graceful_shutdown(async {
-        ctrl_c().await;
+        tokio::select! {
+            () = ctrl_c() => {}
+            () = STOP.notified() => {}
+        }
         let _ = stop.send(());
     });
     tokio::select! {
@@ -31,7 +37,7 @@ pub(crate) async fn run(app: Router) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-async fn ctrl_c() {
+pub(crate) async fn ctrl_c() {
     if tokio::signal::ctrl_c().await.is_err() {
         // There is no handler then, and Ctrl-C ends the process.
         future::pending::<()>().await;

@@ -29,6 +29,14 @@ impl Server {
 
     /// Starts what [`command`] made, and waits until it listens.
     pub(crate) fn run(command: &mut Command) -> Self {
+        let mut server = Self::spawn(command);
+        let line = server.logs("listening on http://");
+        server.address = line.replace("listening on http://", "");
+        server
+    }
+
+    /// Starts what [`command`] made. It has no address yet.
+    pub(crate) fn spawn(command: &mut Command) -> Self {
         let mut child = command.spawn().expect("the example starts");
         let stdout = child.stdout.take().expect("its output is piped");
         let (sender, log) = channel();
@@ -37,14 +45,11 @@ impl Server {
                 let _ = sender.send(line);
             }
         });
-        let mut server = Self {
+        Self {
             child,
             address: String::new(),
             log,
-        };
-        let line = server.logs("listening on http://");
-        server.address = line.replace("listening on http://", "");
-        server
+        }
     }
 
     pub(crate) fn browser(&self) -> Browser {

@@ -1,0 +1,50 @@
+//! The revocations of all servers: in a directory, or in Redis.
+
+use std::error::Error;
+use std::path::Path;
+
+use sealed_session::revocation::{RevocationFile, RevocationList, Revocations};
+#[cfg(feature = "redis")]
+use sealed_session_redis::{RedisRevocations, Start, redis::Client};
+
+pub(crate) enum SharedList {
+    Directory(RevocationFile),
+    #[cfg(feature = "redis")]
+    Redis(RedisRevocations),
+}
+
+impl SharedList {
+    /// Reads what was revoked so far. It waits for Redis as long as that takes.
+    pub(crate) fn open(directory: &Path) -> Result<Self, Box<dyn Error>> {
+        #[cfg(feature = "redis")]
+        if let Ok(address) = std::env::var(ADDRESS) {
+            let list = RedisRevocations::builder(Client::open(address)?, crate::AUDIENCE);
+            return Ok(Self::Redis(list.start(Start::Wait)?));
+        }
+        let list = RevocationFile::in_directory(directory, Revocations::new())?;
+        Ok(Self::Directory(list))
+    }
+
+    /// For `Sessions`.
+    pub(crate) fn handle(&self) -> Box<dyn RevocationList> {
+        match self {
+            Self::Directory(list) => Box::new(list.clone()),
+            #[cfg(feature = "redis")]
+            Self::Redis(list) => Box::new(list.clone()),
+        }
+    }
+
+    /// Waits until everything that was revoked on this server is on the disk or in Redis. The other servers know it a
+    /// moment later.
+    pub(crate) async fn confirmed(&self) -> Result<(), Box<dyn Error>> {
+        match self {
+            Self::Directory(list) => Ok(list.flush()?),
+            #[cfg(feature = "redis")]
+            Self::Redis(list) => Ok(list.confirmed(std::time::Duration::from_secs(5)).await?),
+        }
+    }
+}
+
+/// The variable with the address of Redis, which `--redis` sets for its servers.
+#[cfg(feature = "redis")]
+pub(crate) const ADDRESS: &str = "LOGIN_REDIS";
