@@ -14,7 +14,7 @@ use tokio::runtime;
 
 use crate::connection::Redis;
 use crate::record::Record;
-use crate::shared::{Progress, Shared};
+use crate::shared::{Progress, Shared, Side};
 use crate::{reader, writer};
 
 /// Revocations that servers share through Redis.
@@ -176,7 +176,7 @@ impl RevocationList for RedisRevocations {
     }
 
     fn report_to(&self, observer: &Arc<dyn Observer>) {
-        self.handle.shared.list.report_to(observer);
+        self.handle.shared.report_to(observer);
     }
 }
 
@@ -211,9 +211,6 @@ impl Builder {
             return Err(StartError::Audience);
         }
         let list = self.room.map_or_else(Revocations::new, Revocations::bounded);
-        if let Some(observer) = &self.observer {
-            list.report_to(observer);
-        }
         let is_silent = self.observer.is_none();
         let shared = Arc::new(Shared::new(
             list,
@@ -221,6 +218,9 @@ impl Builder {
             Record::new(&self.audience),
             self.replicas,
         ));
+        if let Some(observer) = &self.observer {
+            shared.report_to(observer);
+        }
         let handle = Handle {
             shared: Arc::clone(&shared),
             _observer: self.observer,
@@ -241,8 +241,9 @@ impl Builder {
                     }
                 });
             };
-            // An observer or a notice that panics must not end the exchange unnoticed.
+            // A panic, such as of rustls without a provider, must not end the exchange unnoticed.
             while catch_unwind(AssertUnwindSafe(run)).is_err() && !shared.state().is_stopped {
+                shared.failed(Side::Writer, "the exchange panicked; standard error says why".into());
                 thread::sleep(writer::RETRY);
             }
         };

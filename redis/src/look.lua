@@ -1,13 +1,15 @@
 -- Looks whether the set and the stream are those that a server knows; makes what is missing, and prunes what has ended.
--- KEYS: the set, the stream. ARGV: two ids of news, or '' for none; the time of the server in Unix seconds, and how many
--- seconds the clocks may be apart: if they are further apart, nothing is pruned, since either may be wrong.
--- Returns the time, what the set keeps for ever, the id of the latest news, and whether each of the two ids is there.
+-- KEYS: the set, the stream. ARGV: the time of the server in Unix seconds, and how many seconds the clocks may be apart: if
+-- they are further apart, nothing is pruned, since either may be wrong; then three ids of news, or '' for none.
+-- Returns the time, what the set keeps for ever, the id of the latest news, and whether each of the ids is there.
 local time = redis.call('TIME')
-if math.abs(time[1] - ARGV[3]) <= tonumber(ARGV[4]) then
-  -- At most some thousand at once, so that nobody waits long: entries up to the end of the 1,000th, if it has ended.
-  local far = redis.call('ZRANGE', KEYS[1], 999, 999, 'WITHSCORES')[2]
-  local ended = tonumber(time[1])
-  redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', far and math.min(tonumber(far), ended) or ended)
+if math.abs(time[1] - ARGV[1]) <= tonumber(ARGV[2]) then
+  -- At most a thousand at once, so that nobody waits long. They are the first by rank.
+  local ended = math.min(redis.call('ZCOUNT', KEYS[1], '-inf', time[1]), 1000)
+  if ended > 0 then redis.call('ZREMRANGEBYRANK', KEYS[1], 0, ended - 1) end
+end
+if redis.call('ZCOUNT', KEYS[1], '+inf', '+inf') > 1000 then
+  return redis.error_reply('ERR over 1000 members of ' .. KEYS[1] .. ' have the score +inf; find out who writes there')
 end
 local kept = redis.call('ZRANGEBYSCORE', KEYS[1], '+inf', '+inf')
 local is_made = false
@@ -23,4 +25,4 @@ latest = latest[1] and latest[1][1] or redis.call('XADD', KEYS[2], '*', 'made', 
 local function is_there(id)
   return id ~= '' and #redis.call('XRANGE', KEYS[2], id, id) or 0
 end
-return { tonumber(time[1]), kept, latest, is_there(ARGV[1]), is_there(ARGV[2]) }
+return { tonumber(time[1]), kept, latest, is_there(ARGV[3]), is_there(ARGV[4]), is_there(ARGV[5]) }

@@ -1,5 +1,5 @@
 -- Puts a revocation list (SPEC.md, Revocation list) into the set, and sends it as news if the set did not have all of it.
--- KEYS: the set, the stream. ARGV: the list; how many news the stream keeps; '1' to send it in any case.
+-- KEYS: the set, the stream. ARGV: the list; how many news the stream keeps.
 -- Returns how much was new to the set, and the id of the latest news.
 local list = ARGV[1]
 local entries = {}
@@ -16,7 +16,7 @@ if cut_off > 0 then
   local member = string.format('cut-off:%010d', cut_off)
   local lower, is_kept = {}, false
   for _, other in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '+inf', '+inf')) do
-    if string.sub(other, 1, 8) == 'cut-off:' then
+    if string.match(other, '^cut%-off:%d%d%d%d%d%d%d%d%d%d$') then
       if other < member then lower[#lower + 1] = other else is_kept = true end
     end
   end
@@ -26,7 +26,7 @@ if cut_off > 0 then
     new = new + 1
   end
 end
-if new > 0 or ARGV[3] == '1' then
+if new > 0 then
   return { new, redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[2], '*', 'list', list) }
 end
 local latest = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)

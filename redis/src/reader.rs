@@ -10,7 +10,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::connection::Connection;
 use crate::record::{NEWS_AT_ONCE, News, NewsId};
-use crate::shared::{MOST_APART, Shared, Side, now};
+use crate::shared::{MOST_APART, Shared, Side, guarded, now};
 use crate::writer::{PATIENCE, Problem, RETRY, answer, merge_cut_off};
 
 /// Reads for ever.
@@ -34,12 +34,18 @@ async fn follow(shared: &Shared) -> Result<std::convert::Infallible, Problem> {
             shared.state().has_read_set &= read.is_ok();
             read?;
         }
-        let position = shared.state().position.unwrap_or_default();
+        let Some(position) = shared.state().position else {
+            continue;
+        };
         let wait = (!is_behind).then_some(BLOCK);
         let news = timeout(patience, shared.record.news(&mut redis, position, wait)).await;
         let news = news.map_err(|_| "Redis does not answer")??;
         is_behind = is_behind && news.len() >= NEWS_AT_ONCE;
         let is_quiet = news.is_empty();
+        // Only if the news from which this was read is still there, nothing between is missing.
+        if !is_quiet && !answer(shared.record.has(&mut redis, position)).await? {
+            shared.lost();
+        }
         for (id, news) in news {
             take(shared, id, news);
         }
@@ -56,7 +62,7 @@ async fn follow(shared: &Shared) -> Result<std::convert::Infallible, Problem> {
 
 /// Reads the set in parts, and then the news from where the stream stood before.
 async fn read_set(shared: &Shared, redis: &mut Connection) -> Result<(), Problem> {
-    let found = answer(shared.record.look(redis, [None; 2], now())).await?;
+    let found = answer(shared.record.look(redis, [None; 3], now())).await?;
     let ahead = shared.clock_is(found.time);
     if ahead < 0 && ahead.unsigned_abs() > MOST_APART && !shared.state().progress.joined {
         // Redis has dropped what has ended, and for this clock some of it has not. A server that runs has it in memory.
@@ -105,7 +111,7 @@ fn take(shared: &Shared, id: NewsId, news: News) {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .clone();
-            notice.iter().for_each(|notice| notice());
+            notice.iter().for_each(|notice| guarded(|| notice()));
         }
         News::Made => {}
         News::Unknown => refuse(shared, id, "neither a list nor a notice"),

@@ -1,13 +1,13 @@
 //! What is in Redis: the set of all revocations, and the stream of news (README.md, *In Redis*).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
 use redis::{RedisResult, Script, Value, cmd};
 use sealed_session::SessionId;
-use sealed_session::revocation::Revocation;
+use sealed_session::revocation::{Revocation, write_list};
 use time::OffsetDateTime;
 
 use crate::connection::Connection;
@@ -38,7 +38,7 @@ pub(crate) struct Look {
     pub(crate) cut_off: Option<u64>,
     pub(crate) latest: NewsId,
     /// Whether the news with these ids is in the stream.
-    pub(crate) has: [bool; 2],
+    pub(crate) has: [bool; 3],
 }
 
 /// A piece of news.
@@ -61,11 +61,11 @@ impl Record {
         }
     }
 
-    /// Puts a list into the set, and into the stream if the set did not have all of it, or `always`. Returns how much
-    /// was new, and the latest news afterwards.
-    pub(crate) async fn put(&self, redis: &mut Connection, list: &[u8], always: bool) -> RedisResult<(usize, NewsId)> {
+    /// Puts a list into the set, and into the stream if the set did not have all of it. Returns how much was new, and
+    /// the latest news afterwards.
+    pub(crate) async fn put(&self, redis: &mut Connection, list: &[u8]) -> RedisResult<(usize, NewsId)> {
         let mut put = self.put.key(&self.set);
-        put.key(&self.stream).arg(list).arg(MOST_NEWS).arg(u8::from(always));
+        put.key(&self.stream).arg(list).arg(MOST_NEWS);
         let (new, latest): (usize, String) = put.invoke_async(redis).await?;
         Ok((new, latest.parse()?))
     }
@@ -73,18 +73,21 @@ impl Record {
     pub(crate) async fn look(
         &self,
         redis: &mut Connection,
-        known: [Option<NewsId>; 2],
+        known: [Option<NewsId>; 3],
         now: OffsetDateTime,
     ) -> RedisResult<Look> {
         let mut look = self.look.key(&self.set);
-        look.key(&self.stream);
+        look.key(&self.stream).arg(now.unix_timestamp()).arg(MOST_APART);
         for id in known {
             look.arg(id.map_or_else(String::new, |id| id.to_string()));
         }
-        look.arg(now.unix_timestamp()).arg(MOST_APART);
-        let (time, kept, latest, one, other): (u64, Vec<Vec<u8>>, String, u8, u8) = look.invoke_async(redis).await?;
+        type Found = (u64, Vec<Vec<u8>>, String, u8, u8, u8);
+        let (time, kept, latest, first, second, third): Found = look.invoke_async(redis).await?;
         let kept = || kept.iter().filter_map(|member| std::str::from_utf8(member).ok());
-        let cut_offs = kept().filter_map(|member| member.strip_prefix("cut-off:")?.parse().ok());
+        let cut_offs = kept().filter_map(|member| {
+            let digits = member.strip_prefix("cut-off:")?;
+            (digits.len() == 10).then(|| digits.parse().ok())?
+        });
         Ok(Look {
             time,
             made: kept()
@@ -93,7 +96,7 @@ impl Record {
                 .collect(),
             cut_off: cut_offs.max(),
             latest: latest.parse()?,
-            has: [one > 0, other > 0],
+            has: [first > 0, second > 0, third > 0],
         })
     }
 
@@ -112,7 +115,7 @@ impl Record {
         Ok((members.len(), revocations.collect()))
     }
 
-    /// The members of the set that end between these Unix seconds, both included: at most so many, and those that end
+    /// The members of the set, with their ends, that end between these Unix seconds, both included: at most so many, and those that end
     /// first.
     pub(crate) async fn ending(
         &self,
@@ -120,10 +123,11 @@ impl Record {
         first: u32,
         last: u32,
         most: usize,
-    ) -> RedisResult<HashSet<Vec<u8>>> {
+    ) -> RedisResult<HashMap<Vec<u8>, f64>> {
         let mut ending = cmd("ZRANGEBYSCORE");
-        ending.arg(&self.set).arg(first).arg(last);
-        ending.arg("LIMIT").arg(0).arg(most).query_async(redis).await
+        ending.arg(&self.set).arg(first).arg(last).arg("WITHSCORES");
+        let members: Vec<_> = ending.arg("LIMIT").arg(0).arg(most).query_async(redis).await?;
+        Ok(members.into_iter().collect())
     }
 
     /// At most 1,000 news after `last`, in their order. Waits for some, if `wait` says so.
@@ -157,22 +161,37 @@ impl Record {
             .collect()
     }
 
-    /// Waits until so many replicas have what was written on this connection. Returns how many have it.
-    pub(crate) async fn replicated(redis: &mut Connection, replicas: usize, wait: Duration) -> RedisResult<usize> {
-        cmd("WAIT")
-            .arg(replicas)
-            .arg(wait.as_millis() as u64)
-            .query_async(redis)
-            .await
+    /// Whether the stream has this news.
+    pub(crate) async fn has(&self, redis: &mut Connection, news: NewsId) -> RedisResult<bool> {
+        let mut has = cmd("XRANGE");
+        has.arg(&self.stream).arg(news.to_string()).arg(news.to_string());
+        let found: Vec<Value> = has.query_async(redis).await?;
+        Ok(!found.is_empty())
+    }
+
+    /// Waits until so many replicas have everything that Redis has now. Returns how many have it.
+    pub(crate) async fn replicated(
+        &self,
+        redis: &mut Connection,
+        replicas: usize,
+        wait: Duration,
+    ) -> RedisResult<usize> {
+        // `WAIT` counts from the last write on its connection. What matters may have been written on another one, so
+        // there is a write at once before it: an empty list.
+        let mut both = redis::pipe();
+        let news = both.cmd("XADD").arg(&self.stream).arg("MAXLEN").arg("~").arg(MOST_NEWS);
+        news.arg("*").arg("list").arg(write_list(None, [])).ignore();
+        both.cmd("WAIT").arg(replicas).arg(wait.as_millis() as u64);
+        let (found,) = both.query_async(redis).await?;
+        Ok(found)
     }
 }
 
 /// Anything else that stands in the set is left out, such as its name.
 fn revocation(member: &[u8], score: f64) -> Option<Revocation> {
     let id = SessionId::from_bytes(member.try_into().ok()?);
-    let is_time = score.is_finite() && score > 0.0;
-    // An entry of a list ends at the latest in 2106.
-    let until = is_time.then(|| score.ceil().min(u32::MAX.into()) as i64)?;
+    // An entry of a list ends at the latest in 2106. One with the score +inf is not from here, and counts.
+    let until = (score > 0.0).then(|| score.ceil().min(u32::MAX.into()) as i64)?;
     let until = OffsetDateTime::from_unix_timestamp(until).ok()?;
     Some(Revocation { id, until })
 }

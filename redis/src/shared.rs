@@ -2,10 +2,12 @@
 
 use std::collections::VecDeque;
 use std::mem;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use sealed_session::Event;
+use sealed_session::events::Observer;
 use sealed_session::revocation::{Revocation, RevocationList, Revocations, write_list};
 use time::OffsetDateTime;
 use tokio::sync::{Notify, watch};
@@ -27,6 +29,8 @@ pub(crate) struct Shared {
     /// There is something to write, or the last handle was dropped.
     pub(crate) wake: Notify,
     pub(crate) ring_notice: Mutex<Option<Arc<dyn Fn() + Send + Sync>>>,
+    /// Keeps the guard of the observer, of which the list has a weak pointer.
+    observer: Mutex<Option<Arc<dyn Observer>>>,
 }
 
 #[derive(Default)]
@@ -46,6 +50,8 @@ pub(crate) struct State {
     pub(crate) position: Option<NewsId>,
     /// The set was read, and nothing was lost since.
     pub(crate) has_read_set: bool,
+    /// Redis lacks something that was not written again yet.
+    pub(crate) is_lacking: bool,
     /// News that was in Redis at this time and is not read yet.
     behind: Option<(NewsId, Instant)>,
     clock: Option<Clock>,
@@ -94,6 +100,7 @@ impl Shared {
             progress: watch::Sender::default(),
             wake: Notify::new(),
             ring_notice: Mutex::default(),
+            observer: Mutex::default(),
         }
     }
 
@@ -122,6 +129,12 @@ impl Shared {
             .send_if_modified(|told| mem::replace(told, state.progress) != state.progress);
         drop(state);
         self.changed.notify_all();
+    }
+
+    pub(crate) fn report_to(&self, observer: &Arc<dyn Observer>) {
+        let guarded: Arc<dyn Observer> = Arc::new(Guarded(Arc::downgrade(observer)));
+        self.list.report_to(&guarded);
+        *self.observer.lock().unwrap_or_else(PoisonError::into_inner) = Some(guarded);
     }
 
     // ---- Revocations of this server
@@ -205,7 +218,7 @@ impl Shared {
     pub(crate) fn lost(&self) {
         let state = &mut *self.state();
         state.again.extend(state.recent.drain(..).map(|(_, revoked)| revoked));
-        (state.position, state.has_read_set) = (None, false);
+        (state.position, state.has_read_set, state.is_lacking) = (None, false, true);
     }
 
     // ---- News of the others
@@ -296,7 +309,7 @@ impl Shared {
     /// a while, it must not forget what it needs when the clock is right again.
     pub(crate) fn careful(&self, now: OffsetDateTime) -> OffsetDateTime {
         let clock = self.state().clock;
-        let redis = clock.map(|clock| clock.redis + clock.read.elapsed().as_secs());
+        let redis = clock.map(|clock| clock.redis.saturating_add(clock.read.elapsed().as_secs()));
         let redis = redis.and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds.try_into().ok()?).ok());
         redis.map_or(now, |redis| redis.min(now))
     }
@@ -322,10 +335,26 @@ impl State {
     }
 }
 
+/// An observer whose panics stop nothing.
+struct Guarded(Weak<dyn Observer>);
+
+impl Observer for Guarded {
+    fn event(&self, event: &Event) {
+        if let Some(observer) = self.0.upgrade() {
+            guarded(|| observer.event(event));
+        }
+    }
+}
+
+/// Calls what belongs to the application. If it panics, that is printed as for any thread, and the exchange goes on.
+pub(crate) fn guarded(call: impl FnOnce()) {
+    let _ = catch_unwind(AssertUnwindSafe(call));
+}
+
 /// Revocations that are put together.
 pub(crate) struct Batch {
     revoked: Vec<Option<Revocation>>,
-    is_again: bool,
+    pub(crate) is_again: bool,
     pub(crate) list: Vec<u8>,
 }
 
@@ -346,3 +375,6 @@ pub(crate) const AT_ONCE: usize = 1_000;
 pub(crate) const MOST_APART: u64 = 300;
 /// A failure that lasts is reported again after this time.
 const REPEATED: Duration = Duration::from_secs(600);
+
+#[cfg(test)]
+mod tests;

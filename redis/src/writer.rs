@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::connection::Connection;
-use crate::record::{Look, NewsId, Record};
+use crate::record::{Look, NewsId};
 use crate::shared::{AT_ONCE, Shared, Side, now};
 
 pub(crate) type Problem = Box<dyn Error + Send + Sync>;
@@ -22,8 +22,10 @@ struct Memory {
     made: Option<String>,
     /// The latest two places up to which Redis had everything, the older one first.
     safe: Option<[Safe; 2]>,
-    /// Redis lacks something that was not written again yet.
-    is_lacking: bool,
+    /// The latest news of this server.
+    put: Option<NewsId>,
+    /// The news with which a whole list was put last.
+    put_all: Option<NewsId>,
 }
 
 #[derive(Clone, Copy)]
@@ -75,45 +77,47 @@ async fn work(
         None => connection.insert(timeout(PATIENCE, shared.redis.connect(PATIENCE)).await??),
     };
     if is_new || Instant::now() >= *next_look {
-        look(shared, memory, redis, is_new).await?;
+        look(shared, memory, redis).await?;
         *next_look = Instant::now() + LOOK;
     }
-    put_unsent(shared, redis).await?;
-    confirm(shared, redis, is_new).await
+    put_unsent(shared, memory, redis).await?;
+    confirm(shared, redis).await
 }
 
-async fn put_unsent(shared: &Shared, redis: &mut Connection) -> Result<(), Problem> {
+async fn put_unsent(shared: &Shared, memory: &mut Memory, redis: &mut Connection) -> Result<(), Problem> {
     // What is made from here on is queued again.
     if mem::take(&mut shared.state().is_overflown) {
-        let wrote = put_lacking(shared, redis, shared.list.snapshot_at(shared.careful(now())), None).await;
+        let list = shared.list.snapshot_at(shared.careful(now()));
+        let wrote = put_lacking(memory, shared, redis, list, false).await;
         if let Err(problem) = wrote {
             shared.state().is_overflown = true;
             return Err(problem);
         }
     }
-    put_batches(shared, redis).await
-}
-
-async fn put_batches(shared: &Shared, redis: &mut Connection) -> Result<(), Problem> {
-    while let Some(batch) = shared.batch() {
-        let (_, by) = answer(shared.record.put(redis, &batch.list, false)).await?;
-        shared.put(batch, by);
-    }
+    put_batches(shared, memory, redis).await?;
     Ok(())
 }
 
+/// Returns how many were new that Redis had before.
+async fn put_batches(shared: &Shared, memory: &mut Memory, redis: &mut Connection) -> Result<usize, Problem> {
+    let mut again = 0;
+    while let Some(batch) = shared.batch() {
+        let (new, by) = answer(shared.record.put(redis, &batch.list)).await?;
+        memory.put = Some(by);
+        again += if batch.is_again { new } else { 0 };
+        shared.put(batch, by);
+    }
+    Ok(again)
+}
+
 /// What was put is confirmed when enough replicas have it.
-async fn confirm(shared: &Shared, redis: &mut Connection, is_new: bool) -> Result<(), Problem> {
+async fn confirm(shared: &Shared, redis: &mut Connection) -> Result<(), Problem> {
     let (put, replicas) = (shared.put_so_far(), shared.replicas);
     if put == shared.state().progress.confirmed {
         return Ok(());
     }
     if replicas > 0 {
-        if is_new {
-            // `WAIT` counts from the last write on this connection, and all of it may have been put on another one.
-            answer(shared.record.put(redis, &write_list(None, []), true)).await?;
-        }
-        let found = answer(Record::replicated(redis, replicas, PATIENCE / 2)).await?;
+        let found = answer(shared.record.replicated(redis, replicas, PATIENCE / 2)).await?;
         if found < replicas {
             return Err(format!("{found} of {replicas} replicas have the latest revocations").into());
         }
@@ -125,13 +129,16 @@ async fn confirm(shared: &Shared, redis: &mut Connection, is_new: bool) -> Resul
 /// Puts what Redis lacks of a list of any length, in parts, and leaves Redis time for others. Returns how many entries
 /// were new.
 ///
-/// Meanwhile it puts what is made on this server. That is confirmed if `confirms` says whether the connection is new.
+/// Meanwhile it puts what is made on this server, and confirms it, if `confirms` says so.
 async fn put_lacking(
+    memory: &mut Memory,
     shared: &Shared,
     redis: &mut Connection,
     list: Vec<u8>,
-    mut confirms: Option<bool>,
+    mut confirms: bool,
 ) -> Result<usize, Problem> {
+    // None of the list is in a queue. Until it is read back, no place is safe.
+    memory.safe = None;
     let (cut_off, entries) = read_list(&list)?;
     // Those that end last are put first. In the set, what ends at the same time is in one place: it is found and added
     // several times as fast as in the order of ids.
@@ -139,25 +146,29 @@ async fn put_lacking(
     let mut entries: Vec<(u32, SessionId)> = entries.collect();
     drop(list);
     entries.sort_unstable();
-    let (mut new, _) = answer(shared.record.put(redis, &write_list(cut_off, []), false)).await?;
-    while let Some(&(last, _)) = entries.last() {
+    let mut new = 0;
+    let mut lacking = write_list(cut_off, []);
+    loop {
         let began = Instant::now();
+        let (some, by) = answer(shared.record.put(redis, &lacking)).await?;
+        (memory.put, memory.put_all) = (Some(by), Some(by));
+        new += some + put_batches(shared, memory, redis).await?;
+        // Missing replicas are no reason to leave Redis without the rest: it is tried again afterwards.
+        confirms = confirms && confirm(shared, redis).await.is_ok();
+        let Some(&(last, _)) = entries.last() else {
+            return Ok(new);
+        };
+        sleep(began.elapsed()).await;
         let part = entries.split_off(entries.len().saturating_sub(AT_ONCE));
         // Another server may have put them a moment ago, and Redis reads ten times as fast as it writes.
-        let has = answer(shared.record.ending(redis, part[0].0, last, 2 * AT_ONCE)).await?;
-        let lacking = part.into_iter().filter(|(_, id)| !has.contains(&id.to_bytes()[..]));
-        let lacking = write_list(None, lacking.filter_map(revocation));
-        new += answer(shared.record.put(redis, &lacking, false)).await?.0;
-        put_batches(shared, redis).await?;
-        if let Some(is_new) = confirms
-            && confirm(shared, redis, is_new).await.is_err()
-        {
-            // It is tried again afterwards: missing replicas are no reason to leave Redis without the rest.
-            confirms = None;
-        }
-        sleep(began.elapsed()).await;
+        let found = answer(shared.record.ending(redis, part[0].0, last, 2 * AT_ONCE)).await?;
+        let has =
+            |(until, id): &(u32, SessionId)| found.get(&id.to_bytes()[..]).is_some_and(|end| *end >= (*until).into());
+        lacking = write_list(
+            None,
+            part.into_iter().filter(|entry| !has(entry)).filter_map(revocation),
+        );
     }
-    Ok(new)
 }
 
 fn revocation((until, id): (u32, SessionId)) -> Option<Revocation> {
@@ -166,37 +177,28 @@ fn revocation((until, id): (u32, SessionId)) -> Option<Revocation> {
 }
 
 /// Looks whether Redis has what it had, and writes again what it has lost.
-async fn look(shared: &Shared, memory: &mut Memory, redis: &mut Connection, is_new: bool) -> Result<(), Problem> {
+async fn look(shared: &Shared, memory: &mut Memory, redis: &mut Connection) -> Result<(), Problem> {
     // The cursor first: what comes between the two is then after both.
     let cursor = shared.list.cursor();
     let position = shared.state().position;
     let older = memory.safe.map(|[older, _]| older);
-    let known = [position, older.map(|older| older.news)];
+    let known = [position, memory.put, older.map(|older| older.news)];
     let found = answer(shared.record.look(redis, known, now())).await?;
     shared.clock_is(found.time);
     shared.latest_is(found.latest);
     merge_cut_off(shared, &found);
     let is_same_set = memory.made.as_ref().is_none_or(|made| found.made.contains(made));
-    if !is_same_set || position.is_some() && !found.has[0] {
+    let is_gone = |which: usize| known[which].is_some() && !found.has[which];
+    if !is_same_set || is_gone(0) || is_gone(1) {
         shared.lost();
-        memory.is_lacking = true;
     }
-    if memory.is_lacking {
-        let lost = match older {
-            // What came after the safe place is enough.
-            Some(mut older) if is_same_set && found.has[1] => {
-                shared.list.delta_since_at(&mut older.list, shared.careful(now()))
-            }
-            _ => Some(shared.list.snapshot_at(shared.careful(now()))),
-        };
-        let entries = match lost {
-            Some(list) => put_lacking(shared, redis, list, Some(is_new)).await?,
-            None => 0,
-        };
-        if entries > 0 {
-            shared.list.report(Event::RevocationStoreRestored { entries });
+    if mem::take(&mut shared.state().is_lacking) {
+        // What came after the safe place is enough.
+        let safe = older.filter(|_| is_same_set && found.has[2]);
+        if let Err(problem) = restore(shared, memory, redis, safe).await {
+            shared.state().is_lacking = true;
+            return Err(problem);
         }
-        (memory.is_lacking, memory.safe) = (false, None);
         if !is_same_set || memory.made.is_none() {
             memory.made = found.made.into_iter().max();
         }
@@ -205,6 +207,11 @@ async fn look(shared: &Shared, memory: &mut Memory, redis: &mut Connection, is_n
     memory.made = memory.made.take().or(found.made.into_iter().max());
     if let Some(news) = position {
         shared.has(news);
+        // What is read back needs no look: if the stream is trimmed, it goes first.
+        memory.put = memory.put.filter(|put| *put > news);
+        memory.put_all = memory.put_all.filter(|put| *put > news);
+    }
+    if let Some(news) = position.filter(|_| memory.put_all.is_none()) {
         let safe = Safe {
             news,
             list: cursor,
@@ -216,6 +223,28 @@ async fn look(shared: &Shared, memory: &mut Memory, redis: &mut Connection, is_n
         } else {
             [newer, safe]
         });
+    }
+    Ok(())
+}
+
+/// Writes again what Redis has lost: what this server knows, or what it learned since the safe place.
+async fn restore(
+    shared: &Shared,
+    memory: &mut Memory,
+    redis: &mut Connection,
+    safe: Option<Safe>,
+) -> Result<(), Problem> {
+    let now = shared.careful(now());
+    memory.put = None;
+    let lost = match safe {
+        Some(mut safe) => shared.list.delta_since_at(&mut safe.list, now),
+        None => Some(shared.list.snapshot_at(now)),
+    };
+    if let Some(list) = lost {
+        let entries = put_lacking(memory, shared, redis, list, true).await?;
+        if entries > 0 {
+            shared.list.report(Event::RevocationStoreRestored { entries });
+        }
     }
     Ok(())
 }

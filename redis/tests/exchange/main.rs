@@ -2,7 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "all of this is tests")]
 
+mod confirming;
 mod garbage;
+mod joining;
+mod losses;
+mod starting;
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -35,7 +39,7 @@ fn join(redis: &RedisServer) -> RedisRevocations {
 }
 
 /// The events that an observer heard.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 struct Heard(Arc<Mutex<Vec<Event>>>);
 
 impl Heard {
@@ -61,7 +65,12 @@ fn send(redis: &RedisServer, pipeline: &redis::Pipeline) {
 }
 
 fn id(number: u64) -> SessionId {
-    SessionId::from_bytes(number.to_be_bytes())
+    SessionId::from_bytes(member(number))
+}
+
+/// Spread over all ids, as drawn ones are: the list gives each first byte its share of the room.
+fn member(number: u64) -> [u8; 8] {
+    number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes()
 }
 
 fn revoke(list: &RedisRevocations, number: u64) {
