@@ -5,6 +5,7 @@
 mod confirming;
 mod garbage;
 mod joining;
+mod kinds;
 mod losses;
 mod starting;
 
