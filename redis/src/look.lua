@@ -1,6 +1,6 @@
 -- Looks whether the set and the stream are those that a server knows; makes what is missing, and prunes what has ended.
--- KEYS: the set, the stream. ARGV: the time of the server in Unix seconds, and how many seconds the clocks may be apart: if
--- they are further apart, nothing is pruned, since either may be wrong; then three ids of news, or '' for none.
+-- KEYS: the set, the stream. ARGV: the time of the server in Unix seconds, and how many seconds the clocks may be apart
+-- (if they are further apart, nothing is pruned, since either may be wrong); then three ids of news, or '' for none.
 -- Returns the time, what the set keeps for ever, the id of the latest news, and whether each of the ids is there.
 local time = redis.call('TIME')
 if math.abs(time[1] - ARGV[1]) <= tonumber(ARGV[2]) then

@@ -115,8 +115,8 @@ impl Record {
         Ok((members.len(), revocations.collect()))
     }
 
-    /// The members of the set, with their ends, that end between these Unix seconds, both included: at most so many, and those that end
-    /// first.
+    /// The members of the set that end between these Unix seconds, both included, and their ends: at most so many, and
+    /// those that end first.
     pub(crate) async fn ending(
         &self,
         redis: &mut Connection,

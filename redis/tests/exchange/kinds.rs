@@ -33,12 +33,16 @@ fn it_works_with_resp3() {
     works(|| builder_at(&address));
 }
 
-/// The line is in README.md.
+/// The rights of a user as README.md has them: the user's name is the first word.
+fn rights() -> Vec<&'static str> {
+    let mut lines = include_str!("../../README.md").lines();
+    let rights = lines.find_map(|line| line.split_once("    ACL SETUSER ")).unwrap().1;
+    rights.split(' ').collect()
+}
+
 #[test]
 fn a_user_with_the_rights_of_the_readme_is_enough() {
-    let readme = include_str!("../../README.md");
-    let line = readme.lines().find(|line| line.contains("ACL SETUSER")).unwrap();
-    let words: Vec<_> = line.split_once("ACL SETUSER").unwrap().1.split_whitespace().collect();
+    let words = rights();
     let redis = RedisServer::start(&[]);
     let answer = redis.cli(&[&["ACL", "SETUSER"], &words[..]].concat());
     assert_eq!(answer, "OK");
@@ -229,4 +233,19 @@ fn it_works_in_a_cluster() {
         let client = redis::cluster::ClusterClient::new(addresses.clone()).unwrap();
         RedisRevocations::builder(client, "shop")
     });
+    // And as a user of few rights.
+    for (node, _) in &nodes {
+        let answer = node.cli(&[&["ACL", "SETUSER"], &rights()[..], &["+cluster|slots", "+ping"]].concat());
+        assert_eq!(answer, "OK");
+    }
+    works(|| {
+        let addresses: Vec<_> = addresses
+            .iter()
+            .map(|address| address.replace("//", "//shop:secret@"))
+            .collect();
+        let client = redis::cluster::ClusterClient::new(addresses).unwrap();
+        RedisRevocations::builder(client, "shop")
+    });
+    let denied: Vec<_> = nodes.iter().map(|(node, _)| node.cli(&["ACL", "LOG"])).collect();
+    assert_eq!(denied.concat(), "", "nothing was denied");
 }
