@@ -22,6 +22,9 @@ if not is_made then
 end
 local latest = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)
 latest = latest[1] and latest[1][1] or redis.call('XADD', KEYS[2], '*', 'made', kept[#kept])
+if latest == '18446744073709551615-18446744073709551615' then
+  return redis.error_reply('ERR ' .. KEYS[2] .. ' has the last id that there is, so it takes no more news; delete it')
+end
 local function is_there(id)
   return id ~= '' and #redis.call('XRANGE', KEYS[2], id, id) or 0
 end

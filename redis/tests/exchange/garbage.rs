@@ -119,3 +119,22 @@ fn keys_of_another_type_are_an_error_until_somebody_removes_them() {
         eventually("all is there", || late.is_revoked(id(1)) && late.is_revoked(id(2)));
     }
 }
+
+#[test]
+fn a_stream_that_takes_no_more_news_is_an_error_and_hides_nothing_when_it_is_gone() {
+    let redis = RedisServer::start(&[]);
+    let heard = Heard::default();
+    let (one, other) = (started(builder(&redis).observer(heard.observer())), join(&redis));
+    let last = "18446744073709551615-18446744073709551615";
+    redis.cli(&["XADD", NEWS, last, "ring", "changed"]);
+    // The set takes it, and the stream does not.
+    revoke(&one, 1);
+    eventually("it says why", || heard.has("RevocationStoreLost"));
+    eventually("it goes on saying so", || {
+        let refused = one.flush(Duration::from_millis(10)).unwrap_err();
+        refused.error.is_some_and(|error| error.contains("takes no more news"))
+    });
+    redis.cli(&["DEL", NEWS]);
+    one.flush(MINUTE).unwrap();
+    all_refuse(&[&other], 1);
+}
