@@ -40,12 +40,8 @@ async fn follow(shared: &Shared) -> Result<std::convert::Infallible, Problem> {
         let wait = (!is_behind).then_some(BLOCK);
         let news = timeout(patience, shared.record.news(&mut redis, position, wait)).await;
         let news = news.map_err(|_| "Redis does not answer")??;
-        is_behind = is_behind && news.len() >= NEWS_AT_ONCE;
-        let is_quiet = news.is_empty();
-        // Only if the news from which this was read is still there, nothing between is missing.
-        if !is_quiet && !answer(shared.record.has(&mut redis, position)).await? {
-            shared.lost();
-        }
+        let found = news.len();
+        is_behind = is_behind && found >= NEWS_AT_ONCE;
         for (id, news) in news {
             take(shared, id, news);
         }
@@ -53,8 +49,8 @@ async fn follow(shared: &Shared) -> Result<std::convert::Infallible, Problem> {
             shared.joined();
         }
         shared.worked(Side::Reader);
-        if !is_quiet {
-            // What comes within this time comes in one answer.
+        if (1..NEWS_AT_ONCE).contains(&found) {
+            // What comes within this time comes in one answer. If there is more already, it is read at once.
             sleep(GATHER).await;
         }
     }
