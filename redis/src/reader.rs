@@ -122,7 +122,7 @@ fn refuse(shared: &Shared, id: NewsId, error: &str) {
 
 /// How long Redis keeps a reader waiting for news.
 const BLOCK: Duration = Duration::from_secs(2);
-/// The pause after news. A question costs twice as many bytes as a piece of news, and Redis as much time.
+/// The pause after news. A question and its answer cost twice as many bytes as a piece of news in it.
 const GATHER: Duration = Duration::from_millis(150);
 /// How many members of the set are read at once.
 const PART: usize = 10_000;
