@@ -1,7 +1,9 @@
 //! One server: a process of its own, which does what the lines of its standard input say.
 
 use std::io::stdin;
-use std::thread::sleep;
+use std::process;
+use std::sync::mpsc;
+use std::thread::{self, sleep};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use sealed_session::SessionId;
@@ -52,13 +54,20 @@ impl Schedule {
     }
 }
 
-/// Serves until standard input ends.
+/// Serves until standard input ends: then the parent has ended, and this process ends in whatever it does.
 pub(crate) fn run(address: &str, room: usize) {
     let client = Client::open(address).expect("the parent gives an address");
     let builder = RedisRevocations::builder(client, AUDIENCE).room(room);
     let (mut builder, mut list) = (Some(builder), None);
-    for line in stdin().lines() {
-        let line = line.expect("the parent writes text");
+    let (sender, orders) = mpsc::channel();
+    thread::spawn(move || {
+        stdin()
+            .lines()
+            .map_while(Result::ok)
+            .all(|line| sender.send(line).is_ok());
+        process::exit(0);
+    });
+    for line in orders {
         let (order, numbers) = line.split_once(' ').unwrap_or((&line, ""));
         let numbers: Vec<u64> = numbers
             .split_whitespace()
