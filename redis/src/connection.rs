@@ -65,6 +65,17 @@ impl Redis {
     }
 }
 
+impl Connection {
+    /// A cluster's client connects to another node by itself.
+    pub(crate) fn changes_unseen(&self) -> bool {
+        match self {
+            Self::One(_) => false,
+            #[cfg(feature = "cluster")]
+            Self::Cluster(_) => true,
+        }
+    }
+}
+
 pub(crate) enum Connection {
     One(MultiplexedConnection),
     #[cfg(feature = "cluster")]

@@ -210,6 +210,10 @@ impl Builder {
         if self.audience.is_empty() || self.audience.contains(['{', '}']) {
             return Err(StartError::Audience);
         }
+        // Without a choice, or with two providers compiled in, TLS would panic. An application's own choice, made before,
+        // stays.
+        #[cfg(feature = "tls")]
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let list = self.room.map_or_else(Revocations::new, Revocations::bounded);
         let is_silent = self.observer.is_none();
         let shared = Arc::new(Shared::new(

@@ -1,6 +1,6 @@
 -- Looks whether the set and the stream are those that a server knows; makes what is missing, and prunes what has ended.
 -- KEYS: the set, the stream. ARGV: the time of the server in Unix seconds, and how many seconds the clocks may be apart
--- (if they are further apart, nothing is pruned, since either may be wrong); then three ids of news, or '' for none.
+-- (if they are further apart, nothing is pruned, since either may be wrong); then ids of news, or '' for none.
 -- Returns the time, what the set keeps for ever, the id of the latest news, and whether each of the ids is there.
 local time = redis.call('TIME')
 if math.abs(time[1] - ARGV[1]) <= tonumber(ARGV[2]) then
@@ -25,7 +25,8 @@ latest = latest[1] and latest[1][1] or redis.call('XADD', KEYS[2], '*', 'made', 
 if latest == '18446744073709551615-18446744073709551615' then
   return redis.error_reply('ERR ' .. KEYS[2] .. ' has the last id that there is, so it takes no more news; delete it')
 end
-local function is_there(id)
-  return id ~= '' and #redis.call('XRANGE', KEYS[2], id, id) or 0
+local is_there = {}
+for at = 3, #ARGV do
+  is_there[at - 2] = ARGV[at] ~= '' and #redis.call('XRANGE', KEYS[2], ARGV[at], ARGV[at]) or 0
 end
-return { tonumber(time[1]), kept, latest, is_there(ARGV[3]), is_there(ARGV[4]), is_there(ARGV[5]) }
+return { tonumber(time[1]), kept, latest, is_there }

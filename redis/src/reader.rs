@@ -25,7 +25,7 @@ pub(crate) async fn run(shared: &Shared) {
 async fn follow(shared: &Shared) -> Result<std::convert::Infallible, Problem> {
     let patience = BLOCK + PATIENCE;
     let mut redis = timeout(PATIENCE, shared.redis.connect(patience)).await??;
-    let mut is_behind = true;
+    let (mut is_behind, mut is_new) = (true, true);
     loop {
         // If something is lost while the set is read, it is read again.
         if !mem::replace(&mut shared.state().has_read_set, true) {
@@ -41,6 +41,15 @@ async fn follow(shared: &Shared) -> Result<std::convert::Infallible, Problem> {
         let news = timeout(patience, shared.record.news(&mut redis, position, wait)).await;
         let news = news.map_err(|_| "Redis does not answer")??;
         let found = news.len();
+        // This may be another Redis than before. Only if it has the news from which this was read, nothing is missing.
+        // On one connection the next look notices it.
+        if found > 0 && (mem::take(&mut is_new) || redis.changes_unseen()) {
+            let has_position = answer(shared.record.has(&mut redis, position)).await?;
+            if !has_position {
+                shared.lost();
+                continue;
+            }
+        }
         is_behind = is_behind && found >= NEWS_AT_ONCE;
         for (id, news) in news {
             take(shared, id, news);
@@ -58,7 +67,7 @@ async fn follow(shared: &Shared) -> Result<std::convert::Infallible, Problem> {
 
 /// Reads the set in parts, and then the news from where the stream stood before.
 async fn read_set(shared: &Shared, redis: &mut Connection) -> Result<(), Problem> {
-    let found = answer(shared.record.look(redis, [None; 3], now())).await?;
+    let found = answer(shared.record.look(redis, &[], now())).await?;
     let ahead = shared.clock_is(found.time);
     if ahead < 0 && ahead.unsigned_abs() > MOST_APART && !shared.state().progress.joined {
         // Redis has dropped what has ended, and for this clock some of it has not. A server that runs has it in memory.

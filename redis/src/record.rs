@@ -38,7 +38,7 @@ pub(crate) struct Look {
     pub(crate) cut_off: Option<u64>,
     pub(crate) latest: NewsId,
     /// Whether the news with these ids is in the stream.
-    pub(crate) has: [bool; 3],
+    pub(crate) has: Vec<bool>,
 }
 
 /// A piece of news.
@@ -73,7 +73,7 @@ impl Record {
     pub(crate) async fn look(
         &self,
         redis: &mut Connection,
-        known: [Option<NewsId>; 3],
+        known: &[Option<NewsId>],
         now: OffsetDateTime,
     ) -> RedisResult<Look> {
         let mut look = self.look.key(&self.set);
@@ -81,8 +81,11 @@ impl Record {
         for id in known {
             look.arg(id.map_or_else(String::new, |id| id.to_string()));
         }
-        type Found = (u64, Vec<Vec<u8>>, String, u8, u8, u8);
-        let (time, kept, latest, first, second, third): Found = look.invoke_async(redis).await?;
+        type Found = (u64, Vec<Vec<u8>>, String, Vec<u32>);
+        let (time, kept, latest, has): Found = look.invoke_async(redis).await?;
+        if has.len() != known.len() {
+            return Err((redis::ErrorKind::UnexpectedReturnType, "a look found too little").into());
+        }
         let kept = || kept.iter().filter_map(|member| std::str::from_utf8(member).ok());
         let cut_offs = kept().filter_map(|member| {
             let digits = member.strip_prefix("cut-off:")?;
@@ -96,7 +99,7 @@ impl Record {
                 .collect(),
             cut_off: cut_offs.max(),
             latest: latest.parse()?,
-            has: [first > 0, second > 0, third > 0],
+            has: has.into_iter().map(|found| found > 0).collect(),
         })
     }
 
@@ -169,18 +172,20 @@ impl Record {
         Ok(!found.is_empty())
     }
 
-    /// Waits until so many replicas have everything that Redis has now. Returns how many have it.
+    /// Waits until so many replicas have what was written on this connection; `writes` writes an empty list at once before.
+    /// Returns how many have it.
     pub(crate) async fn replicated(
         &self,
         redis: &mut Connection,
+        writes: bool,
         replicas: usize,
         wait: Duration,
     ) -> RedisResult<usize> {
-        // `WAIT` counts from the last write on its connection. What matters may have been written on another one, so
-        // there is a write at once before it: an empty list.
         let mut both = redis::pipe();
-        let news = both.cmd("XADD").arg(&self.stream).arg("MAXLEN").arg("~").arg(MOST_NEWS);
-        news.arg("*").arg("list").arg(write_list(None, [])).ignore();
+        if writes {
+            let news = both.cmd("XADD").arg(&self.stream).arg("MAXLEN").arg("~").arg(MOST_NEWS);
+            news.arg("*").arg("list").arg(write_list(None, [])).ignore();
+        }
         both.cmd("WAIT").arg(replicas).arg(wait.as_millis() as u64);
         let (found,) = both.query_async(redis).await?;
         Ok(found)

@@ -48,6 +48,8 @@ pub(crate) struct State {
     recent: VecDeque<(NewsId, Option<Revocation>)>,
     /// The last news that was read.
     pub(crate) position: Option<NewsId>,
+    /// The place of the last look, or of the set: if it is still there, nothing that came later was trimmed unread.
+    pub(crate) anchor: Option<NewsId>,
     /// The set was read, and nothing was lost since.
     pub(crate) has_read_set: bool,
     /// Redis lacks something that was not written again yet.
@@ -218,7 +220,8 @@ impl Shared {
     pub(crate) fn lost(&self) {
         let state = &mut *self.state();
         state.again.extend(state.recent.drain(..).map(|(_, revoked)| revoked));
-        (state.position, state.has_read_set, state.is_lacking) = (None, false, true);
+        (state.position, state.anchor) = (None, None);
+        (state.has_read_set, state.is_lacking) = (false, true);
     }
 
     // ---- News of the others
@@ -234,7 +237,15 @@ impl Shared {
 
     /// The set is in the list, and this was the latest news before it was read.
     pub(crate) fn read_set_before(&self, news: NewsId) {
-        self.state().position = Some(news);
+        let mut state = self.state();
+        (state.position, state.anchor) = (Some(news), Some(news));
+    }
+
+    /// A look saw that this place is there, and the anchor before it.
+    pub(crate) fn anchor_at(&self, news: NewsId) {
+        let mut state = self.state();
+        // Something may have been lost since.
+        state.anchor = state.anchor.map(|_| news);
     }
 
     /// A look saw that this is the latest news.

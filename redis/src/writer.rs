@@ -1,8 +1,8 @@
 //! The side that puts this server's revocations into Redis, and looks whether Redis still has what it should have.
 
 use std::error::Error;
-use std::mem;
 use std::time::Duration;
+use std::{fmt, mem};
 
 use sealed_session::revocation::{Revocation, RevocationCursor, RevocationList as _, read_list, write_list};
 use sealed_session::{Event, SessionId};
@@ -20,6 +20,8 @@ pub(crate) type Problem = Box<dyn Error + Send + Sync>;
 struct Memory {
     /// The name of the set.
     made: Option<String>,
+    /// There was a write on this connection.
+    has_written: bool,
     /// The latest two places up to which Redis had everything, the older one first.
     safe: Option<[Safe; 2]>,
     /// The latest news of this server.
@@ -57,7 +59,10 @@ pub(crate) async fn run(shared: &Shared) {
             Ok(()) => shared.worked(Side::Writer),
             Err(problem) => {
                 shared.failed(Side::Writer, problem.to_string());
-                connection = None;
+                // On this connection `WAIT` still counts from what was put.
+                if !problem.is::<TooFewReplicas>() {
+                    connection = None;
+                }
                 sleep(RETRY).await;
                 next_look = Instant::now();
             }
@@ -74,14 +79,17 @@ async fn work(
     let is_new = connection.is_none();
     let redis = match connection {
         Some(redis) => redis,
-        None => connection.insert(timeout(PATIENCE, shared.redis.connect(PATIENCE)).await??),
+        None => {
+            memory.has_written = false;
+            connection.insert(timeout(PATIENCE, shared.redis.connect(PATIENCE)).await??)
+        }
     };
     if is_new || Instant::now() >= *next_look {
         look(shared, memory, redis).await?;
         *next_look = Instant::now() + LOOK;
     }
     put_unsent(shared, memory, redis).await?;
-    confirm(shared, redis).await
+    confirm(shared, memory, redis).await
 }
 
 async fn put_unsent(shared: &Shared, memory: &mut Memory, redis: &mut Connection) -> Result<(), Problem> {
@@ -111,20 +119,37 @@ async fn put_batches(shared: &Shared, memory: &mut Memory, redis: &mut Connectio
 }
 
 /// What was put is confirmed when enough replicas have it.
-async fn confirm(shared: &Shared, redis: &mut Connection) -> Result<(), Problem> {
+async fn confirm(shared: &Shared, memory: &mut Memory, redis: &mut Connection) -> Result<(), Problem> {
     let (put, replicas) = (shared.put_so_far(), shared.replicas);
     if put == shared.state().progress.confirmed {
         return Ok(());
     }
     if replicas > 0 {
-        let found = answer(shared.record.replicated(redis, replicas, PATIENCE / 2)).await?;
+        // `WAIT` counts from the last write on its connection, and all may have been put on another one.
+        let writes = !mem::replace(&mut memory.has_written, true) || redis.changes_unseen();
+        let found = answer(shared.record.replicated(redis, writes, replicas, PATIENCE / 2)).await?;
         if found < replicas {
-            return Err(format!("{found} of {replicas} replicas have the latest revocations").into());
+            return Err(TooFewReplicas { found, replicas }.into());
         }
     }
     shared.confirm(put);
     Ok(())
 }
+
+#[derive(Debug)]
+struct TooFewReplicas {
+    found: usize,
+    replicas: usize,
+}
+
+impl fmt::Display for TooFewReplicas {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { found, replicas } = self;
+        write!(f, "{found} of {replicas} replicas have the latest revocations")
+    }
+}
+
+impl Error for TooFewReplicas {}
 
 /// Puts what Redis lacks of a list of any length, in parts, and leaves Redis time for others. Returns how many entries
 /// were new.
@@ -154,7 +179,7 @@ async fn put_lacking(
         (memory.put, memory.put_all) = (Some(by), Some(by));
         new += some + put_batches(shared, memory, redis).await?;
         // Missing replicas are no reason to leave Redis without the rest: it is tried again afterwards.
-        confirms = confirms && confirm(shared, redis).await.is_ok();
+        confirms = confirms && confirm(shared, memory, redis).await.is_ok();
         let Some(&(last, _)) = entries.last() else {
             return Ok(new);
         };
@@ -180,21 +205,25 @@ fn revocation((until, id): (u32, SessionId)) -> Option<Revocation> {
 async fn look(shared: &Shared, memory: &mut Memory, redis: &mut Connection) -> Result<(), Problem> {
     // The cursor first: what comes between the two is then after both.
     let cursor = shared.list.cursor();
-    let position = shared.state().position;
+    let (position, anchor) = {
+        let state = shared.state();
+        (state.position, state.anchor)
+    };
     let older = memory.safe.map(|[older, _]| older);
-    let known = [position, memory.put, older.map(|older| older.news)];
-    let found = answer(shared.record.look(redis, known, now())).await?;
+    let known = [position, memory.put, anchor, older.map(|older| older.news)];
+    let found = answer(shared.record.look(redis, &known, now())).await?;
     shared.clock_is(found.time);
     shared.latest_is(found.latest);
     merge_cut_off(shared, &found);
     let is_same_set = memory.made.as_ref().is_none_or(|made| found.made.contains(made));
     let is_gone = |which: usize| known[which].is_some() && !found.has[which];
-    if !is_same_set || is_gone(0) || is_gone(1) {
+    // If the anchor is gone and the last place is not, there is a gap between them.
+    if !is_same_set || is_gone(0) || is_gone(1) || is_gone(2) {
         shared.lost();
     }
     if mem::take(&mut shared.state().is_lacking) {
         // What came after the safe place is enough.
-        let safe = older.filter(|_| is_same_set && found.has[2]);
+        let safe = older.filter(|_| is_same_set && found.has[3]);
         if let Err(problem) = restore(shared, memory, redis, safe).await {
             shared.state().is_lacking = true;
             return Err(problem);
@@ -206,7 +235,7 @@ async fn look(shared: &Shared, memory: &mut Memory, redis: &mut Connection) -> R
     }
     memory.made = memory.made.take().or(found.made.into_iter().max());
     if let Some(news) = position {
-        shared.has(news);
+        shared.anchor_at(news);
         // What is read back needs no look: if the stream is trimmed, it goes first.
         memory.put = memory.put.filter(|put| *put > news);
         memory.put_all = memory.put_all.filter(|put| *put > news);
@@ -218,11 +247,11 @@ async fn look(shared: &Shared, memory: &mut Memory, redis: &mut Connection) -> R
             seen: Instant::now(),
         };
         let [older, newer] = memory.safe.unwrap_or([safe; 2]);
-        memory.safe = Some(if newer.seen.elapsed() < SAFE {
-            [older, newer]
-        } else {
-            [newer, safe]
-        });
+        let is_recent = newer.seen.elapsed() < SAFE;
+        let [older, newer] = if is_recent { [older, newer] } else { [newer, safe] };
+        // What was put after the older place is kept: the list may have had it before that.
+        shared.has(older.news);
+        memory.safe = Some([older, newer]);
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ mod joining;
 mod kinds;
 mod losses;
 mod starting;
+mod tail;
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
