@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::mpsc::{self, Receiver};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread::sleep;
+use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 use std::{env, fs, io};
 
@@ -16,7 +17,7 @@ use sealed_session::{RequestFields, SessionId, Sessions};
 use testkit::Directory;
 
 use crate::http::{Answer, Client};
-use crate::ledger::{Ledger, Process, State};
+use crate::ledger::{Ledger, Process, Session, State};
 use crate::random::Random;
 
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
@@ -103,11 +104,31 @@ impl Fleet {
     // ---- Processes
 
     /// Starts a server and waits until it listens.
-    pub(crate) fn start(&self, place: usize, is_clock_wrong: bool) -> Process {
-        // What Redis has now, the server must refuse from its first request.
-        let in_redis = (self.keeps == Keeps::Everything).then(|| (self.record)()).flatten();
-        let expected = in_redis.map_or_else(Vec::new, |ids| self.signed_out(&ids));
-        let mut starting = self.launch(place);
+    pub(crate) fn start(&self, place: usize) -> Process {
+        let had = self.what_redis_has();
+        self.join(place, &had, self.launch(place), false)
+    }
+
+    /// What Redis has now, a server that starts must refuse from its first request.
+    pub(crate) fn what_redis_has(&self) -> Vec<(usize, SessionId)> {
+        let ids = (self.keeps == Keeps::Everything)
+            .then(|| (self.record)())
+            .flatten()
+            .unwrap_or_default();
+        let inner = self.ledger.lock();
+        let sessions = inner.sessions.iter().enumerate().rev();
+        let out = sessions.filter(|(_, session)| matches!(session.state, State::Out(_)) && ids.contains(&session.id));
+        out.map(|(index, session)| (index, session.id)).take(200).collect()
+    }
+
+    /// Waits until a server listens that was launched after Redis had these.
+    pub(crate) fn join(
+        &self,
+        place: usize,
+        expected: &[(usize, SessionId)],
+        starting: Starting,
+        is_clock_wrong: bool,
+    ) -> Process {
         let Some(address) = starting.address(MINUTE) else {
             let log = fs::read_to_string(self.log(starting.process)).unwrap_or_default();
             panic!("a server does not start within a minute: {log}");
@@ -118,7 +139,7 @@ impl Fleet {
             is_clock_wrong,
         };
         let mut client = Client::default();
-        for &(index, id) in expected.iter().rev().take(200) {
+        for &(index, id) in expected {
             let (cookie, ..) = self.ledger.before_check(index);
             if client
                 .ask(address, "GET", "/", &cookie)
@@ -130,16 +151,9 @@ impl Fleet {
                 ));
             }
         }
-        self.ledger.lock().counts.checks += expected.len().min(200);
+        self.ledger.lock().counts.checks += expected.len();
         self.running()[place] = Some((server, starting.child));
         server.process
-    }
-
-    fn signed_out(&self, among: &BTreeSet<SessionId>) -> Vec<(usize, SessionId)> {
-        let inner = self.ledger.lock();
-        let sessions = inner.sessions.iter().enumerate();
-        let out = sessions.filter(|(_, session)| matches!(session.state, State::Out(_)) && among.contains(&session.id));
-        out.map(|(index, session)| (index, session.id)).collect()
     }
 
     pub(crate) fn launch(&self, place: usize) -> Starting {
@@ -151,12 +165,23 @@ impl Fleet {
         let mut command = Command::new(&server);
         command.envs(self.settings[place].iter().cloned());
         let child = command.stdout(Stdio::piped()).stderr(log).spawn();
-        let child = child.unwrap_or_else(|error| panic!("{}: {error}; use lab/chaos/run", server.display()));
-        Starting { process, child }
+        let mut child = child.unwrap_or_else(|error| panic!("{}: {error}; use lab/chaos/run", server.display()));
+        let (sent, line) = mpsc::channel();
+        let out = child.stdout.take().map(BufReader::new);
+        thread::spawn(move || {
+            out.and_then(|mut out| out.by_ref().lines().next())
+                .map(|line| sent.send(line))
+        });
+        Starting { process, child, line }
     }
 
     pub(crate) fn start_all(&self) {
-        (0..self.size()).for_each(|place| _ = self.start(place, false));
+        (0..self.size()).for_each(|place| _ = self.start(place));
+    }
+
+    pub(crate) fn restart_all(&self) {
+        (0..self.size()).for_each(|place| self.end(place, false));
+        self.start_all();
     }
 
     /// `kill -9`, or SIGTERM with a flush.
@@ -214,6 +239,16 @@ impl Fleet {
         self.ledger
             .judge(index, (before, &known_by), server.process, &said, server.is_clock_wrong);
         Some(said)
+    }
+
+    /// Sessions that started 10 minutes ago.
+    pub(crate) fn add_older_sessions(&self, count: usize) {
+        let reader = reader();
+        let started = time::OffsetDateTime::now_utc() - time::Duration::minutes(10);
+        for _ in 0..count {
+            let cookie = reader.cookie_for_at(Login { user: 7 }, started).expect("it is small");
+            self.ledger.add(id_of(&reader, &cookie), cookie);
+        }
     }
 
     /// Visitors sign in, come back and sign out until the scenario is over.
@@ -331,8 +366,38 @@ impl Fleet {
             }
             sleep(Duration::from_millis(200));
         }
+        self.all_is_in_redis();
         let slowest = &mut self.ledger.lock().counts.slowest_ms;
         *slowest = (*slowest).max(began.elapsed().as_millis());
+    }
+
+    /// Waits until Redis has what any running server refuses: the next server that starts must know it.
+    fn all_is_in_redis(&self) {
+        let (began, servers) = (Instant::now(), self.servers());
+        let known: BTreeSet<SessionId> = {
+            let inner = self.ledger.lock();
+            let knows = |session: &&Session| servers.iter().any(|server| session.known_by.contains(&server.process));
+            let known = inner
+                .sessions
+                .iter()
+                .filter(|session| matches!(session.state, State::Out(_)))
+                .filter(knows);
+            known.map(|session| session.id).collect()
+        };
+        loop {
+            let in_redis = (self.record)().unwrap_or_default();
+            let Some(missing) = known.difference(&in_redis).next() else {
+                return;
+            };
+            if began.elapsed() > MINUTE {
+                let count = known.difference(&in_redis).count();
+                let missing = format!("{count} known to running servers, such as {missing}");
+                return self
+                    .ledger
+                    .fail(format!("Redis lacks for longer than a minute: {missing}"));
+            }
+            sleep(Duration::from_millis(200));
+        }
     }
 
     fn is_in_touch(&self, client: &mut Client, server: Server, said: &mut String) -> bool {
@@ -389,21 +454,15 @@ impl Drop for Fleet {
 /// A process that may not listen yet.
 pub(crate) struct Starting {
     pub(crate) process: Process,
-    pub(crate) child: Child,
+    child: Child,
+    line: Receiver<io::Result<String>>,
 }
 
 impl Starting {
     /// Where it listens, if it does within this time.
-    pub(crate) fn address(&mut self, limit: Duration) -> Option<SocketAddr> {
-        let out = self.child.stdout.take()?;
-        let (sent, received) = std::sync::mpsc::channel();
-        std::thread::spawn(move || {
-            let mut line = String::new();
-            let read = BufReader::new(out).read_line(&mut line);
-            _ = sent.send(read.map(|_| line));
-        });
-        let line: io::Result<String> = received.recv_timeout(limit).ok()?;
-        line.ok()?.trim().strip_prefix("listening on ")?.parse().ok()
+    pub(crate) fn address(&self, limit: Duration) -> Option<SocketAddr> {
+        let line = self.line.recv_timeout(limit).ok()?;
+        line.ok()?.strip_prefix("listening on ")?.parse().ok()
     }
 }
 

@@ -3,6 +3,7 @@
 //!
 //!     chaos [--long [MINUTES]] [SCENARIO…]
 
+mod clock;
 mod fleet;
 mod http;
 mod ledger;

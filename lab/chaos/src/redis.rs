@@ -7,14 +7,13 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use sealed_session::SessionId;
-use sealed_session_redis::redis::{Client, RedisResult, cmd};
+use sealed_session_redis::redis::{Client, RedisResult, Value, cmd};
 use testkit::Directory;
 use testkit::redis::{RedisServer, free_port};
 
 use crate::fleet::MINUTE;
 
 pub(crate) const SET: &str = "sealed-session:{chaos}:revoked";
-pub(crate) const STREAM: &str = "sealed-session:{chaos}:news";
 
 /// Reads the ids in the set from those of the servers that have it and are no replicas. `None` if none answers.
 pub(crate) fn record(addresses: Vec<String>) -> impl Fn() -> Option<BTreeSet<SessionId>> + Send + Sync + 'static {
@@ -29,8 +28,8 @@ pub(crate) fn record(addresses: Vec<String>) -> impl Fn() -> Option<BTreeSet<Ses
 fn read(address: &str) -> RedisResult<Option<BTreeSet<SessionId>>> {
     let mut redis = Client::open(address)?.get_connection_with_timeout(Duration::from_secs(1))?;
     redis.set_read_timeout(Some(Duration::from_secs(2)))?;
-    let role: Vec<sealed_session_redis::redis::Value> = cmd("ROLE").query(&mut redis)?;
-    if role.first() != Some(&sealed_session_redis::redis::Value::BulkString(b"master".to_vec())) {
+    let role: Vec<Value> = cmd("ROLE").query(&mut redis)?;
+    if role.first() != Some(&Value::BulkString(b"master".to_vec())) {
         return Ok(None);
     }
     let members: Vec<Vec<u8>> = cmd("ZRANGE").arg(SET).arg(0).arg(-1).query(&mut redis)?;
@@ -125,5 +124,91 @@ impl Drop for Sentinels {
             _ = sentinel.kill();
             _ = sentinel.wait();
         }
+    }
+}
+
+/// Three nodes, and a replica of the first one.
+pub(crate) struct Cluster {
+    pub(crate) nodes: Vec<RedisServer>,
+    ids: Vec<String>,
+    slot: String,
+}
+
+impl Cluster {
+    pub(crate) fn start() -> Self {
+        let node = || RedisServer::start(&["--cluster-enabled", "yes", "--cluster-node-timeout", "1500"]);
+        let mut nodes: Vec<_> = (0..3).map(|_| node()).collect();
+        let own: Vec<_> = nodes.iter().map(|node| format!("127.0.0.1:{}", node.port())).collect();
+        let create = [
+            &["--cluster", "create"],
+            &*own.iter().map(String::as_str).collect::<Vec<_>>(),
+            &["--cluster-yes"],
+        ];
+        let is_ready = |nodes: &[RedisServer], known: usize| {
+            let known = format!("cluster_known_nodes:{known}");
+            let said = nodes.iter().map(|node| node.cli(&["CLUSTER", "INFO"]));
+            said.into_iter()
+                .all(|said| said.contains("cluster_state:ok") && said.contains(&known))
+        };
+        let said = nodes[0].cli(&create.concat());
+        assert!(said.contains("All 16384 slots covered"), "{said}");
+        eventually("the cluster is made", || is_ready(&nodes, 3));
+        let id = nodes[0].cli(&["CLUSTER", "MYID"]);
+        nodes.push(node());
+        let replica = format!("127.0.0.1:{}", nodes[3].port());
+        let add = [
+            "--cluster",
+            "add-node",
+            &replica,
+            &own[0],
+            "--cluster-slave",
+            "--cluster-master-id",
+            &id,
+        ];
+        nodes[0].cli(&add);
+        eventually("it has a replica", || {
+            is_ready(&nodes, 4) && nodes[0].cli(&["INFO", "replication"]).contains("state=online")
+        });
+        let ids = nodes.iter().map(|node| node.cli(&["CLUSTER", "MYID"])).collect();
+        let slot = nodes[0].cli(&["CLUSTER", "KEYSLOT", SET]);
+        Self { nodes, ids, slot }
+    }
+
+    /// The node that has the slot of the keys.
+    pub(crate) fn owner(&self) -> Option<usize> {
+        let has = |node: &RedisServer| {
+            node.cli(&["ROLE"]).starts_with("master") && node.cli(&["ZCARD", SET]).parse::<usize>().is_ok()
+        };
+        self.nodes.iter().position(has)
+    }
+
+    /// Moves the slot as `redis-cli --cluster reshard` does, with pauses between the steps.
+    pub(crate) fn move_slot(&self, to: usize, mut pause: impl FnMut()) {
+        let from = self.owner().expect("a node has the slot");
+        if from == to {
+            return;
+        }
+        let (source, target) = (&self.nodes[from], &self.nodes[to]);
+        let set = |node: &RedisServer, what: &str, id: &str| {
+            let said = node.cli(&["CLUSTER", "SETSLOT", &self.slot, what, id]);
+            assert_eq!(said, "OK", "SETSLOT {what}");
+        };
+        set(target, "IMPORTING", &self.ids[from]);
+        pause();
+        set(source, "MIGRATING", &self.ids[to]);
+        pause();
+        let port = target.port().to_string();
+        loop {
+            let keys = source.cli(&["CLUSTER", "GETKEYSINSLOT", &self.slot, "1"]);
+            if keys.is_empty() {
+                break;
+            }
+            source.cli(&["MIGRATE", "127.0.0.1", &port, &keys, "0", "5000"]);
+            pause();
+        }
+        for node in [target, source].into_iter().chain(&self.nodes[..3]) {
+            set(node, "NODE", &self.ids[to]);
+        }
+        eventually("the slot has moved", || self.owner() == Some(to));
     }
 }
