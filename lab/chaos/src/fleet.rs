@@ -206,6 +206,12 @@ impl Fleet {
         }
     }
 
+    /// Whether its clock was wrong when it was chosen, or is now.
+    fn may_be_wrong(&self, chosen: Server) -> bool {
+        let is_wrong = |server: &Server| server.process == chosen.process && server.is_clock_wrong;
+        chosen.is_clock_wrong || self.servers().iter().any(is_wrong)
+    }
+
     pub(crate) fn set_clock_wrong(&self, place: usize, is_clock_wrong: bool) {
         if let Some((server, _)) = &mut self.running()[place] {
             server.is_clock_wrong = is_clock_wrong;
@@ -236,8 +242,13 @@ impl Fleet {
     pub(crate) fn check(&self, client: &mut Client, server: Server, index: usize) -> Option<String> {
         let (cookie, before, known_by) = self.ledger.before_check(index);
         let said = self.ask(client, server, ("GET", "/"), &cookie)?.body;
-        self.ledger
-            .judge(index, (before, &known_by), server.process, &said, server.is_clock_wrong);
+        self.ledger.judge(
+            index,
+            (before, &known_by),
+            server.process,
+            &said,
+            self.may_be_wrong(server),
+        );
         Some(said)
     }
 
@@ -276,11 +287,9 @@ impl Fleet {
     }
 
     fn sign_in(&self, client: &mut Client, reader: &Reader, server: Server) {
+        let answer = self.ask(client, server, ("POST", "/in"), "");
         // Others may refuse what a server with a wrong clock starts.
-        if server.is_clock_wrong {
-            return;
-        }
-        if let Some(answer) = self.ask(client, server, ("POST", "/in"), "") {
+        if let Some(answer) = answer.filter(|_| !self.may_be_wrong(server)) {
             let cookie = answer.cookies.join("; ");
             self.ledger.add(id_of(reader, &cookie), cookie);
         }
@@ -302,7 +311,7 @@ impl Fleet {
                 (State::Good, &BTreeSet::new()),
                 server.process,
                 &answer.body,
-                server.is_clock_wrong,
+                self.may_be_wrong(server),
             );
             return;
         }

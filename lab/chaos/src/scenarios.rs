@@ -182,6 +182,10 @@ fn failovers(name: &str, random: &mut Random, replicas: usize, keeps: Keeps) -> 
             }
             sleep(random.milliseconds(0..1000));
             redis.servers[master].start_again();
+            // For a moment it believes that it is still the master. The Sentinels may take long to tell it.
+            sleep(random.milliseconds(0..2000));
+            let port = redis.servers[1 - master].port().to_string();
+            redis.servers[master].cli(&["REPLICAOF", "127.0.0.1", &port]);
             eventually("the old one becomes a replica", || {
                 redis.servers[1 - master]
                     .cli(&["INFO", "replication"])
