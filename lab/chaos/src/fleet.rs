@@ -277,10 +277,9 @@ impl Fleet {
                 3 => self.sign_out(&mut client, server, random, true),
                 4..6 => self.sign_out(&mut client, server, random, false),
                 _ => {
-                    _ = self
-                        .ledger
-                        .draw(random)
-                        .map(|index| self.check(&mut client, server, index))
+                    if let Some(index) = self.ledger.draw(random) {
+                        self.check(&mut client, server, index);
+                    }
                 }
             }
         }

@@ -16,7 +16,10 @@ use crate::redis::{Cluster, Sentinels, eventually, record};
 
 type Outcome = (Counts, Vec<String>);
 
-pub(crate) const SCENARIOS: &[(&str, fn(&str, &mut Random) -> Outcome)] = &[
+/// A name, and what runs under it.
+type Scenario = (&'static str, fn(&str, &mut Random) -> Outcome);
+
+pub(crate) const SCENARIOS: &[Scenario] = &[
     ("kill", kill),
     ("pause", pause),
     ("empty-restart", empty_restart),
