@@ -60,7 +60,9 @@ fn redis() -> Result<Redis, Box<dyn Error>> {
     let addresses: Vec<String> = words.collect();
     Ok(match kind.as_deref() {
         Some("one") => Client::open(addresses.concat())?.into(),
-        Some("sentinel") => SentinelClient::build(addresses, "chaos".into(), None, SentinelServerType::Master)?.into(),
+        Some("sentinel") => {
+            SentinelClient::build(addresses, String::from("chaos"), None, SentinelServerType::Master)?.into()
+        }
         Some("cluster") => ClusterClient::new(addresses)?.into(),
         _ => return Err(format!("CHAOS_REDIS is `{setting}`").into()),
     })
