@@ -109,7 +109,7 @@ fn pause(name: &str, random: &mut Random) -> Outcome {
         for _ in 0..3 {
             redis.pause();
             sleep(random.milliseconds(100..4000));
-            let kills = random.one_in(2);
+            let kills = !random.one_in(4);
             let place = random.below(fleet.size());
             if kills {
                 fleet.end(place, random.one_in(3));
@@ -128,7 +128,7 @@ fn restarts(name: &str, random: &mut Random, arguments: &[&str], keeps: Keeps) -
     let fleet = fleet_of_three(name, &redis, keeps);
     during_traffic(&fleet, random, |random| {
         for _ in 0..4 {
-            let kills = random.one_in(2);
+            let kills = !random.one_in(4);
             let place = random.below(fleet.size());
             if kills && random.one_in(2) {
                 fleet.end(place, false);
@@ -175,7 +175,7 @@ fn failovers(name: &str, random: &mut Random, replicas: usize, keeps: Keeps) -> 
             redis.servers[1 - master].go_on();
             sleep(random.milliseconds(0..400));
             let place = random.below(fleet.size());
-            let kills = random.one_in(2);
+            let kills = !random.one_in(4);
             if kills {
                 fleet.end(place, false);
             }
@@ -284,7 +284,7 @@ fn clusters(name: &str, random: &mut Random, replicas: usize, keeps: Keeps) -> O
         fleet.settle();
         redis.nodes[0].kill();
         let place = random.below(fleet.size());
-        let kills = random.one_in(2);
+        let kills = !random.one_in(4);
         if kills {
             fleet.end(place, false);
         }
@@ -325,7 +325,7 @@ fn network(name: &str, random: &mut Random) -> Outcome {
             proxy.set(Weather::BAD[(first + number) % 4], random.milliseconds(5..300));
             sleep(random.milliseconds(200..4000));
             let place = random.below(2);
-            let kills = random.one_in(2);
+            let kills = !random.one_in(4);
             if kills {
                 fleet.end(place, random.one_in(3));
             }
