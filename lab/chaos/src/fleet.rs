@@ -335,6 +335,7 @@ impl Fleet {
                 sleep(Duration::from_millis(50));
             }
         }
+        let in_touch = Instant::now();
         let mut open: Vec<(usize, Server, u32)> = {
             let inner = self.ledger.lock();
             let sessions = inner.sessions.iter().enumerate();
@@ -360,7 +361,7 @@ impl Fleet {
             self.ledger.seen_in_redis(&in_redis);
             let servers = self.servers();
             open.retain(|&(index, server, rounds)| rounds < 3 || !self.is_lost(index, server, &servers, &in_redis));
-            if began.elapsed() > 2 * MINUTE {
+            if in_touch.elapsed() > MINUTE {
                 for (index, server, _) in open {
                     let id = self.ledger.lock().sessions[index].id;
                     let knows = format!("{:?}", self.ledger.lock().sessions[index].known_by);
