@@ -28,7 +28,7 @@ pub struct TracingObserver;
 macro_rules! log {
     ($level:expr, $event:ident, numbers: $($number:ident)*, texts: $($text:ident)*) => {
         if enabled!(target: "sealed_session", $level) {
-            $(let mut $number = None::<u64>;)*
+            $(let mut $number = None::<i64>;)*
             $(let mut $text = None::<String>;)*
             $event.fields(&mut |name, value| match name {
                 $(stringify!($number) => $number = value.to_string().parse().ok(),)*
@@ -51,7 +51,7 @@ macro_rules! log {
         log!(
             $level,
             $event,
-            numbers: count total size limit bytes status to entries most dropped,
+            numbers: count total size limit bytes status to entries most dropped ahead,
             texts: reason id previous key_id key_ids in_use seals opens path kind error
         )
     };
