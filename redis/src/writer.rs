@@ -111,6 +111,13 @@ async fn put_batches(shared: &Shared, memory: &mut Memory, redis: &mut Connectio
     let mut again = 0;
     while let Some(batch) = shared.batch() {
         let (new, by) = answer(shared.record.put(redis, &batch.list)).await?;
+        // The node may be another one now, that lacks what was put before. The look asks only for the last.
+        if redis.changes_unseen()
+            && let Some(before) = memory.put
+            && !answer(shared.record.has(redis, before)).await?
+        {
+            shared.lost();
+        }
         memory.put = Some(by);
         again += if batch.is_again { new } else { 0 };
         shared.put(batch, by);
