@@ -7,8 +7,8 @@
 //! ```no_run
 //! use std::time::Duration;
 //!
-//! use sealed_session::{KeyRing, Sessions};
-//! use sealed_session_redis::{RedisRevocations, Start};
+//! use sealed_session::{Event, KeyRing, Sessions};
+//! use sealed_session_redis::{RedisRevocations, Start, redis};
 //! # #[derive(serde::Serialize, serde::Deserialize)]
 //! # struct Login { user: u64 }
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -18,6 +18,7 @@
 //! let sessions = Sessions::<Login>::builder(KeyRing::from_env("SESSION_KEYS")?)
 //!     .audience("shop")
 //!     .revocation_list(revocations.clone())
+//!     .observer(|event: &Event| eprintln!("{event}")) // also hears when Redis is away
 //!     .build()?;
 //! // … serve; at shutdown:
 //! revocations.flush(Duration::from_secs(5))?;
@@ -38,10 +39,7 @@
 //! | Redis loses data (an empty restart, an eviction, a failover) | servers notice within 5 seconds and write again what they know |
 //! | a server starts | it reads all revocations before [`start`](Builder::start) returns, as its [`Start`] says |
 //!
-//! Redis itself can lose what it acknowledged: with `appendfsync everysec` the last second, in a failover what the
-//! replica did not have. That matters only if the server that wrote it is gone as well, since every other server that
-//! has heard of it writes it again. `appendfsync always`, or a replica and [`Builder::replicas`], close that gap.
-//! Give Redis `maxmemory-policy noeviction`: README.md and docs/operating.md of the repository have the details.
+//! What Redis itself can lose, how to set it up and what is in it: README.md and docs/operating.md of the repository.
 
 mod connection;
 mod list;

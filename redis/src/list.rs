@@ -49,7 +49,8 @@ pub struct Builder {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Start {
-    /// When the revocations are read, however long Redis is away. No server starts without Redis then.
+    /// When the revocations are read, however long that takes: while Redis is away, and also while the password, the
+    /// rights or this server's clock are wrong. No server starts without Redis then.
     Wait,
     /// When they are read, and at the latest after this time, with an [`Event::RevocationStoreNotRead`].
     WaitAtMost(Duration),
@@ -63,21 +64,23 @@ pub enum Start {
 pub struct Health {
     /// Whether all revocations in Redis were read since the start.
     pub joined: bool,
-    /// How long ago Redis answered last, for reading and for writing. At most some 5 seconds if all is well.
+    /// How long ago Redis answered last, for reading and for writing: the longer of the two, at most some 5 seconds if
+    /// all is well. `None`: one of the two was never answered.
     pub last_contact: Option<Duration>,
     /// How long ago this server saw that there is news which it has not read yet. Zero if all is read.
     pub lag: Duration,
     /// The revocations in memory.
     pub entries: usize,
     /// Revocations of this server that are not confirmed.
-    pub unsent: usize,
+    pub unconfirmed: usize,
     /// By how many seconds this server's clock is ahead of that of Redis; negative if it is behind.
     pub clock_ahead: Option<i64>,
 }
 
 impl RedisRevocations {
     /// Settings for the sessions of one [audience](sealed_session::Builder::audience), which names the keys in Redis.
-    /// All servers with that audience share one list.
+    /// All servers with that audience share one list. Nothing compares it with the audience of the sessions: a server
+    /// with a typo here shares its list with nobody.
     pub fn builder(redis: impl Into<Redis>, audience: impl Into<String>) -> Builder {
         Builder {
             redis: redis.into(),
@@ -120,7 +123,7 @@ impl RedisRevocations {
 
     fn not_confirmed(&self) -> NotConfirmed {
         NotConfirmed {
-            unsent: self.health().unsent,
+            unconfirmed: self.health().unconfirmed,
             error: self.handle.shared.state().trouble().cloned(),
         }
     }
@@ -201,8 +204,12 @@ impl Builder {
         self
     }
 
-    /// Starts the thread that exchanges revocations with Redis, and blocks as long as `start` says. If Redis does not
-    /// answer meanwhile, the [observer](Self::observer) hears why; without one, it is printed on standard error.
+    /// Starts the thread that exchanges revocations with Redis, and blocks as long as `start` says. What keeps it
+    /// waiting is an event for the [observer](Self::observer); without one, each new reason is printed on standard
+    /// error.
+    ///
+    /// The list does nothing before it is given to `revocation_list` of the sessions; [`health`](RedisRevocations::health)
+    /// cannot see whether it was.
     ///
     /// # Errors
     /// [`StartError`]
@@ -273,9 +280,16 @@ impl RedisRevocations {
             Start::WaitAtMost(limit) => Some(limit.saturating_sub(began.elapsed())),
             Start::ServeWithout => Some(Duration::ZERO),
         };
-        if is_silent && start != Start::ServeWithout {
-            shared.wait(left(), |state| state.progress.joined || state.trouble().is_some());
-            if let Some(error) = shared.state().trouble() {
+        let mut told = None;
+        // Ends when they are read, or at the limit.
+        while is_silent
+            && shared.wait(left(), |state| {
+                state.progress.joined || state.trouble() != told.as_ref()
+            })
+            && !shared.state().progress.joined
+        {
+            told = shared.state().trouble().cloned();
+            if let Some(error) = &told {
                 eprintln!("waiting for the revocations in Redis: {error}");
             }
         }
@@ -321,19 +335,23 @@ impl fmt::Display for StartError {
 
 impl Error for StartError {}
 
-/// Not everything that was revoked on this server is in Redis.
+/// Not everything that was revoked on this server is confirmed by Redis.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NotConfirmed {
     /// How many revocations are not.
-    pub unsent: usize,
+    pub unconfirmed: usize,
     /// What Redis or the connection said last, if it failed.
     pub error: Option<String>,
 }
 
 impl fmt::Display for NotConfirmed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} revocations are not in Redis yet", self.unsent)?;
+        write!(
+            f,
+            "not confirmed by Redis: {} of this server's revocations",
+            self.unconfirmed
+        )?;
         self.error.iter().try_for_each(|error| write!(f, ": {error}"))
     }
 }

@@ -11,7 +11,7 @@ use tokio::time::{sleep, timeout};
 use crate::connection::Connection;
 use crate::record::{NEWS_AT_ONCE, News, NewsId};
 use crate::shared::{MOST_APART, Shared, Side, guarded, now};
-use crate::writer::{PATIENCE, Problem, RETRY, answer, merge_cut_off};
+use crate::writer::{PATIENCE, Problem, RETRY, SILENT, answer, merge_cut_off};
 
 /// Reads for ever.
 pub(crate) async fn run(shared: &Shared) {
@@ -24,7 +24,7 @@ pub(crate) async fn run(shared: &Shared) {
 
 async fn follow(shared: &Shared) -> Result<std::convert::Infallible, Problem> {
     let patience = BLOCK + PATIENCE;
-    let mut redis = timeout(PATIENCE, shared.redis.connect(patience)).await??;
+    let mut redis = answer(shared.redis.connect(patience)).await?;
     let (mut is_behind, mut is_new) = (true, true);
     loop {
         // If something is lost while the set is read, it is read again.
@@ -39,7 +39,7 @@ async fn follow(shared: &Shared) -> Result<std::convert::Infallible, Problem> {
         };
         let wait = (!is_behind).then_some(BLOCK);
         let news = timeout(patience, shared.record.news(&mut redis, position, wait)).await;
-        let news = news.map_err(|_| "Redis does not answer")??;
+        let news = news.map_err(|_| SILENT)??;
         let found = news.len();
         // This may be another Redis than before. Only if it has the news from which this was read, nothing is missing.
         // On one connection the next look notices it.

@@ -239,6 +239,7 @@ impl Shared {
     pub(crate) fn read_set_before(&self, news: NewsId) {
         let mut state = self.state();
         (state.position, state.anchor) = (Some(news), Some(news));
+        state.behind = state.behind.filter(|(id, _)| *id > news);
     }
 
     /// A look saw that this place is there, and the anchor before it.
@@ -251,7 +252,8 @@ impl Shared {
     /// A look saw that this is the latest news.
     pub(crate) fn latest_is(&self, news: NewsId) {
         let mut state = self.state();
-        if state.behind.is_none() && state.position < Some(news) {
+        // Before the set is read, that is not joined, and no lag.
+        if state.behind.is_none() && state.position.is_some_and(|position| position < news) {
             state.behind = Some((news, Instant::now()));
         }
     }
@@ -334,7 +336,7 @@ impl Shared {
             last_contact: writer.zip(reader).map(|(one, other)| one.min(other).elapsed()),
             lag: state.behind.map_or(Duration::ZERO, |(_, since)| since.elapsed()),
             entries,
-            unsent: usize::try_from(state.made - state.progress.confirmed).unwrap_or(usize::MAX),
+            unconfirmed: usize::try_from(state.made - state.progress.confirmed).unwrap_or(usize::MAX),
             clock_ahead: state.clock.map(|clock| clock.ahead),
         }
     }

@@ -81,7 +81,7 @@ async fn work(
         Some(redis) => redis,
         None => {
             memory.has_written = false;
-            connection.insert(timeout(PATIENCE, shared.redis.connect(PATIENCE)).await??)
+            connection.insert(answer(shared.redis.connect(PATIENCE)).await?)
         }
     };
     if is_new || Instant::now() >= *next_look {
@@ -298,9 +298,10 @@ pub(crate) fn merge_cut_off(shared: &Shared, found: &Look) {
 
 /// An answer of Redis, or the error that it takes too long. The client has a limit of its own, but not for all steps.
 pub(crate) async fn answer<T>(asked: impl Future<Output = redis::RedisResult<T>>) -> Result<T, Problem> {
-    Ok(timeout(PATIENCE, asked).await.map_err(|_| "Redis does not answer")??)
+    Ok(timeout(PATIENCE, asked).await.map_err(|_| SILENT)??)
 }
 
+pub(crate) const SILENT: &str = "Redis does not answer within 2 seconds";
 /// How long Redis may take to answer.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 /// The pause after a failure.

@@ -86,8 +86,9 @@ struct Server {
 
 impl Server {
     fn start(name: &str, interval: &str, redis: &RedisServer, place: &Directory, ring: &KeyRing) -> Self {
+        let rights = rights();
         let mut user = vec!["ACL", "SETUSER", name, "on", ">secret"];
-        user.extend(RIGHTS.split(' '));
+        user.extend(rights.split(' '));
         assert_eq!(redis.cli(&user), "OK");
         let file = place.join(name);
         fs::write(&file, ring.write_with_secrets().expose()).expect("the directory of the test is writable");
@@ -176,7 +177,9 @@ async fn refuses_soon(server: &Server, browser: &Browser) {
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// What a server may do in Redis, and no more.
-const RIGHTS: &str = "resetkeys ~sealed-session:{fleet}:revoked ~sealed-session:{fleet}:news -@all \
-                      +eval +evalsha +script|load +time +zadd +zrange +zrangebyscore +zrem +zremrangebyscore \
-                      +zrevrange +xadd +xrange +xrevrange +xread";
+/// What a server may do in Redis, and no more, as the README of sealed-session-redis has it.
+fn rights() -> String {
+    let mut lines = include_str!("../../../redis/README.md").lines();
+    let user = lines.find_map(|line| line.strip_prefix("ACL SETUSER shop on >secret "));
+    user.expect("the README has the rights").replace("{shop}", "{fleet}")
+}

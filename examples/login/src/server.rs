@@ -37,7 +37,16 @@ pub(crate) async fn run(app: Router) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// Ctrl-C, or SIGTERM where there is one.
 pub(crate) async fn ctrl_c() {
+    #[cfg(unix)]
+    if let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        tokio::select! {
+            Ok(()) = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+        }
+        return;
+    }
     if tokio::signal::ctrl_c().await.is_err() {
         // There is no handler then, and Ctrl-C ends the process.
         future::pending::<()>().await;

@@ -137,6 +137,6 @@ async fn health(State(list): State<RedisRevocations>) -> String {
         u8::from(health.joined),
         health.lag.as_millis(),
         health.entries,
-        health.unsent
+        health.unconfirmed
     )
 }

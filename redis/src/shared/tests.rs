@@ -67,7 +67,7 @@ fn an_overflow_while_a_batch_is_put_confirms_nothing_too_early() {
     assert!(shared.state().is_overflown);
     shared.put(batch, NewsId::default());
     assert_eq!(shared.put_so_far(), 0);
-    assert_eq!(shared.health().unsent, MOST_UNSENT + 10);
+    assert_eq!(shared.health().unconfirmed, MOST_UNSENT + 10);
     shared.state().is_overflown = false;
     assert_eq!(
         shared.put_so_far(),

@@ -33,9 +33,11 @@ fn what_is_confirmed_is_in_redis_and_what_is_not_is_told() {
     redis.pause();
     revoke(&list, 100);
     let refused = list.flush(Duration::from_millis(50)).unwrap_err();
-    assert_eq!(refused.unsent, 1);
+    assert_eq!(refused.unconfirmed, 1);
     assert_eq!(
-        block_on(list.confirmed(Duration::from_millis(50))).unwrap_err().unsent,
+        block_on(list.confirmed(Duration::from_millis(50)))
+            .unwrap_err()
+            .unconfirmed,
         1
     );
     eventually("the reason is known", || {
@@ -64,8 +66,8 @@ fn more_sign_outs_than_the_queue_holds_reach_redis_and_the_other_servers() {
     let (one, other) = (join(&redis), join(&redis));
     redis.kill();
     (0..70_000).for_each(|number| revoke(&one, number));
-    assert_eq!(one.health().unsent, 70_000);
-    assert_eq!(one.flush(Duration::from_millis(10)).unwrap_err().unsent, 70_000);
+    assert_eq!(one.health().unconfirmed, 70_000);
+    assert_eq!(one.flush(Duration::from_millis(10)).unwrap_err().unconfirmed, 70_000);
     redis.start_again();
     one.flush(MINUTE).unwrap();
     assert_eq!(redis.cli(&["ZCARD", SET]), "70001");

@@ -112,7 +112,7 @@ fn what_one_revokes_all_refuse_and_so_does_a_server_that_joins_later() {
         [&one, &other].iter().all(|list| list.cut_off() == Some(cut_off))
     });
     assert_eq!(join(&redis).cut_off(), Some(cut_off));
-    assert_eq!(late.health().unsent, 0);
+    assert_eq!(late.health().unconfirmed, 0);
 }
 
 #[test]

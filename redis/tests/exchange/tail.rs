@@ -50,7 +50,7 @@ fn missing_replicas_cause_no_news() {
     let list = started(builder(&redis).replicas(1));
     revoke(&list, 1);
     let unconfirmed = list.flush(Duration::from_secs(8)).unwrap_err();
-    assert_eq!(unconfirmed.unsent, 1);
+    assert_eq!(unconfirmed.unconfirmed, 1);
     // The stream was made, the revocation was put, and each connection has a write; a slow machine may have lost one.
     let news: u32 = redis.cli(&["XLEN", NEWS]).parse().unwrap();
     assert!(news <= 4, "{news}");

@@ -165,7 +165,7 @@ impl fmt::Display for Event {
             Self::RevocationStoreRestored { entries } => {
                 write!(
                     f,
-                    "the store of revocations had lost {entries} that are known here; they were written again"
+                    "the store of revocations had lost {entries}, and this server has written them again"
                 )
             }
             Self::RevocationStoreClock { ahead } => {
