@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
+#[cfg(feature = "cluster")]
+use redis::cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr};
 use redis::{AsyncConnectionConfig, Client, Cmd, Pipeline, RedisFuture, RedisResult, Value};
 
 /// How to reach Redis: made from a client of the crate `redis`.
@@ -43,8 +45,12 @@ impl From<redis::cluster::ClusterClient> for Redis {
 }
 
 impl Redis {
-    /// A new connection. An answer on it may take as long as `patience`.
-    pub(crate) async fn connect(&self, patience: Duration) -> RedisResult<Connection> {
+    /// A new connection for commands with this key. An answer on it may take as long as `patience`.
+    #[cfg_attr(
+        not(feature = "cluster"),
+        expect(unused_variables, reason = "a cluster alone asks where the key is")
+    )]
+    pub(crate) async fn connect(&self, patience: Duration, key: &str) -> RedisResult<Connection> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(patience))
             .set_response_timeout(Some(patience));
@@ -59,7 +65,9 @@ impl Redis {
                 let config = redis::cluster::ClusterConfig::new()
                     .set_connection_timeout(patience)
                     .set_response_timeout(patience);
-                Connection::Cluster(client.get_async_connection_with_config(config).await?)
+                // Never a replica, whatever the client reads from: it may lack what the news says.
+                let master = Route::with_key(key, SlotAddr::Master);
+                Connection::Cluster(client.get_async_connection_with_config(config).await?, master)
             }
         })
     }
@@ -71,7 +79,7 @@ impl Connection {
         match self {
             Self::One(_) => false,
             #[cfg(feature = "cluster")]
-            Self::Cluster(_) => true,
+            Self::Cluster(..) => true,
         }
     }
 }
@@ -79,7 +87,7 @@ impl Connection {
 pub(crate) enum Connection {
     One(MultiplexedConnection),
     #[cfg(feature = "cluster")]
-    Cluster(redis::cluster_async::ClusterConnection),
+    Cluster(redis::cluster_async::ClusterConnection, Route),
 }
 
 impl ConnectionLike for Connection {
@@ -87,7 +95,10 @@ impl ConnectionLike for Connection {
         match self {
             Self::One(connection) => connection.req_packed_command(command),
             #[cfg(feature = "cluster")]
-            Self::Cluster(connection) => connection.req_packed_command(command),
+            Self::Cluster(connection, master) => {
+                let master = RoutingInfo::SingleNode(SingleNodeRoutingInfo::SpecificNode(*master));
+                Box::pin(connection.route_command(command.clone(), master))
+            }
         }
     }
 
@@ -100,7 +111,7 @@ impl ConnectionLike for Connection {
         match self {
             Self::One(connection) => connection.req_packed_commands(pipeline, offset, count),
             #[cfg(feature = "cluster")]
-            Self::Cluster(connection) => connection.req_packed_commands(pipeline, offset, count),
+            Self::Cluster(connection, _) => connection.req_packed_commands(pipeline, offset, count),
         }
     }
 
@@ -108,7 +119,7 @@ impl ConnectionLike for Connection {
         match self {
             Self::One(connection) => connection.get_db(),
             #[cfg(feature = "cluster")]
-            Self::Cluster(connection) => connection.get_db(),
+            Self::Cluster(connection, _) => connection.get_db(),
         }
     }
 }

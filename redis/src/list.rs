@@ -134,7 +134,8 @@ impl RedisRevocations {
         self.handle.shared.health()
     }
 
-    /// The list in memory as bytes (SPEC.md, *Revocation list*), without entries that have ended at `now`: for an edge.
+    /// The list in memory as bytes (SPEC.md, *Revocation list*), without entries that have ended at `now` and by the
+    /// clock of Redis: for an edge.
     #[must_use]
     pub fn snapshot_at(&self, now: OffsetDateTime) -> Vec<u8> {
         let shared = &self.handle.shared;
@@ -146,7 +147,8 @@ impl RedisRevocations {
     /// one.
     ///
     /// It is called on the thread of this crate, so it must be quick, as
-    /// [`ReloadGuard::look_now`](sealed_session::keys::ReloadGuard::look_now) is.
+    /// [`ReloadGuard::notice`](sealed_session::keys::ReloadGuard::notice) is. Do not move `Sessions` or a handle of this
+    /// list into it: the list would then never be dropped.
     pub fn on_ring_notice(&self, notice: impl Fn() + Send + Sync + 'static) {
         let mut kept = self
             .handle
@@ -165,6 +167,7 @@ impl RevocationList for RedisRevocations {
 
     fn revoke_at(&self, revoked: Revocation, now: OffsetDateTime) {
         let shared = &self.handle.shared;
+        let revoked = shared.corrected(revoked, now);
         shared.list.revoke_at(revoked, shared.careful(now));
         shared.made(Some(revoked));
     }

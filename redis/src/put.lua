@@ -1,7 +1,8 @@
 -- Puts a revocation list (SPEC.md, Revocation list) into the set, and sends it as news if the set did not have all of it.
--- KEYS: the set, the stream. ARGV: the list; how many news the stream keeps.
--- Returns how much was new to the set, and the id of the latest news.
+-- KEYS: the set, the stream. ARGV: the list; how many news the stream keeps; the id of the news that was put before, or ''.
+-- Returns how much was new to the set, the id of the latest news, and whether the news before is there.
 local list = ARGV[1]
+local has_before = (ARGV[3] == '' or #redis.call('XRANGE', KEYS[2], ARGV[3], ARGV[3]) > 0) and 1 or 0
 local entries = {}
 for at = 18, #list, 12 do
   entries[#entries + 1] = struct.unpack('>I4', list, at + 8)
@@ -27,7 +28,7 @@ if cut_off > 0 then
   end
 end
 if new > 0 then
-  return { new, redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[2], '*', 'list', list) }
+  return { new, redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[2], '*', 'list', list), has_before }
 end
 local latest = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)
-return { new, latest[1] and latest[1][1] or '0-0' }
+return { new, latest[1] and latest[1][1] or '0-0', has_before }

@@ -24,7 +24,7 @@ pub(crate) async fn run(shared: &Shared) {
 
 async fn follow(shared: &Shared) -> Result<std::convert::Infallible, Problem> {
     let patience = BLOCK + PATIENCE;
-    let mut redis = answer(shared.redis.connect(patience)).await?;
+    let mut redis = answer(shared.redis.connect(patience, &shared.record.set)).await?;
     let (mut is_behind, mut is_new) = (true, true);
     loop {
         // If something is lost while the set is read, it is read again.
@@ -33,6 +33,9 @@ async fn follow(shared: &Shared) -> Result<std::convert::Infallible, Problem> {
             let read = read_set(shared, &mut redis).await;
             shared.state().has_read_set &= read.is_ok();
             read?;
+            if !shared.state().has_read_set {
+                continue;
+            }
         }
         let Some(position) = shared.state().position else {
             continue;
@@ -47,6 +50,8 @@ async fn follow(shared: &Shared) -> Result<std::convert::Infallible, Problem> {
             let has_position = answer(shared.record.has(&mut redis, position)).await?;
             if !has_position {
                 shared.lost();
+                // Somebody may trim the stream all the time.
+                sleep(RETRY).await;
                 continue;
             }
         }

@@ -62,12 +62,17 @@ impl Record {
     }
 
     /// Puts a list into the set, and into the stream if the set did not have all of it. Returns how much was new, and
-    /// the latest news afterwards.
-    pub(crate) async fn put(&self, redis: &mut Connection, list: &[u8]) -> RedisResult<(usize, NewsId)> {
+    /// the latest news afterwards, and whether the news `before` is still there.
+    pub(crate) async fn put(
+        &self,
+        redis: &mut Connection,
+        list: &[u8],
+        before: Option<NewsId>,
+    ) -> RedisResult<(usize, NewsId, bool)> {
         let mut put = self.put.key(&self.set);
-        put.key(&self.stream).arg(list).arg(MOST_NEWS);
-        let (new, latest): (usize, String) = put.invoke_async(redis).await?;
-        Ok((new, latest.parse()?))
+        put.key(&self.stream).arg(list).arg(MOST_NEWS).arg(written(before));
+        let (new, latest, has_before): (usize, String, u8) = put.invoke_async(redis).await?;
+        Ok((new, latest.parse()?, has_before > 0))
     }
 
     pub(crate) async fn look(
@@ -79,7 +84,7 @@ impl Record {
         let mut look = self.look.key(&self.set);
         look.key(&self.stream).arg(now.unix_timestamp()).arg(MOST_APART);
         for id in known {
-            look.arg(id.map_or_else(String::new, |id| id.to_string()));
+            look.arg(written(*id));
         }
         type Found = (u64, Vec<Vec<u8>>, String, Vec<u32>);
         let (time, kept, latest, has): Found = look.invoke_async(redis).await?;
@@ -192,7 +197,11 @@ impl Record {
     }
 }
 
-/// Anything else that stands in the set is left out, such as its name.
+fn written(id: Option<NewsId>) -> String {
+    id.map_or_else(String::new, |id| id.to_string())
+}
+
+/// Anything else that is in the set is left out, such as its name.
 fn revocation(member: &[u8], score: f64) -> Option<Revocation> {
     let id = SessionId::from_bytes(member.try_into().ok()?);
     // An entry of a list ends at the latest in 2106. One with the score +inf is not from here, and counts.

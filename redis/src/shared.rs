@@ -46,6 +46,8 @@ pub(crate) struct State {
     pub(crate) is_overflown: bool,
     /// Revocations of this server that are in Redis, with the news by which they are: written again if it loses them.
     recent: VecDeque<(NewsId, Option<Revocation>)>,
+    /// There were too many of them.
+    has_forgotten: bool,
     /// The last news that was read.
     pub(crate) position: Option<NewsId>,
     /// The place of the last look, or of the set: if it is still there, nothing that came later was trimmed unread.
@@ -165,14 +167,8 @@ impl Shared {
         let is_again = !state.again.is_empty();
         let queue = if is_again { &state.again } else { &state.unsent };
         let revoked: Vec<_> = queue.iter().take(AT_ONCE).copied().collect();
-        // A server whose clock is slow also writes ends that are too early.
-        let slow = state.clock.map_or(0, |clock| clock.ahead.min(0).unsigned_abs());
         drop(state);
-        let entries = revoked.iter().flatten().map(|&revoked| Revocation {
-            until: revoked.until.saturating_add(seconds(slow)),
-            ..revoked
-        });
-        let list = write_list(self.list.cut_off(), entries);
+        let list = write_list(self.list.cut_off(), revoked.iter().flatten().copied());
         (!revoked.is_empty()).then_some(Batch {
             revoked,
             is_again,
@@ -193,6 +189,16 @@ impl Shared {
         state
             .recent
             .extend(batch.revoked.into_iter().map(|revoked| (by, revoked)));
+        if state.recent.len() > MOST_UNSENT {
+            // They are not read back: after a loss, the whole list is written.
+            state.recent.clear();
+            state.has_forgotten = true;
+        }
+    }
+
+    /// Whether what was put lately was more than can be kept.
+    pub(crate) fn take_forgotten(&self) -> bool {
+        mem::take(&mut self.state().has_forgotten)
     }
 
     /// How many of the revocations that were made here were put, whether replicas have them or not.
@@ -305,26 +311,54 @@ impl Shared {
             (true, true) => reported = Some(read),
             (true, false) => {}
         }
+        let is_first = state.clock.is_none();
         state.clock = Some(Clock {
             redis,
             read,
             ahead,
             reported,
         });
+        let early = if is_first {
+            seconds(ahead.min(0).unsigned_abs())
+        } else {
+            time::Duration::ZERO
+        };
+        let mut corrected = Vec::new();
+        if early.is_positive() {
+            // What was revoked here before the clock was known.
+            for revoked in state.unsent.iter_mut().flatten() {
+                revoked.until = revoked.until.saturating_add(early);
+                corrected.push(*revoked);
+            }
+        }
         drop(state);
+        for revoked in corrected {
+            self.list.revoke_at(revoked, self.careful(now()));
+        }
         if told {
             self.list.report(Event::RevocationStoreClock { ahead });
         }
         ahead
     }
 
+    /// The time of Redis, by a clock that never jumps.
+    fn redis_time(&self) -> Option<OffsetDateTime> {
+        let clock = self.state().clock?;
+        let seconds = clock.redis.saturating_add(clock.read.elapsed().as_secs());
+        OffsetDateTime::from_unix_timestamp(seconds.try_into().ok()?).ok()
+    }
+
     /// The earlier of this time and the time of Redis: by it, entries are dropped. If this server's clock is ahead for
     /// a while, it must not forget what it needs when the clock is right again.
     pub(crate) fn careful(&self, now: OffsetDateTime) -> OffsetDateTime {
-        let clock = self.state().clock;
-        let redis = clock.map(|clock| clock.redis.saturating_add(clock.read.elapsed().as_secs()));
-        let redis = redis.and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds.try_into().ok()?).ok());
-        redis.map_or(now, |redis| redis.min(now))
+        self.redis_time().map_or(now, |redis| redis.min(now))
+    }
+
+    /// A server whose clock is slow makes ends that are too early for the others.
+    pub(crate) fn corrected(&self, revoked: Revocation, now: OffsetDateTime) -> Revocation {
+        let slow = self.redis_time().map_or(time::Duration::ZERO, |redis| redis - now);
+        let until = revoked.until.saturating_add(slow.max(time::Duration::ZERO));
+        Revocation { until, ..revoked }
     }
 
     pub(crate) fn health(&self) -> Health {

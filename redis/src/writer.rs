@@ -20,7 +20,7 @@ pub(crate) type Problem = Box<dyn Error + Send + Sync>;
 struct Memory {
     /// The name of the set.
     made: Option<String>,
-    /// There was a write on this connection.
+    /// The last put wrote, on this connection.
     has_written: bool,
     /// The latest two places up to which Redis had everything, the older one first.
     safe: Option<[Safe; 2]>,
@@ -81,7 +81,7 @@ async fn work(
         Some(redis) => redis,
         None => {
             memory.has_written = false;
-            connection.insert(answer(shared.redis.connect(PATIENCE)).await?)
+            connection.insert(answer(shared.redis.connect(PATIENCE, &shared.record.set)).await?)
         }
     };
     if is_new || Instant::now() >= *next_look {
@@ -106,19 +106,27 @@ async fn put_unsent(shared: &Shared, memory: &mut Memory, redis: &mut Connection
     Ok(())
 }
 
+async fn put(
+    shared: &Shared,
+    memory: &mut Memory,
+    redis: &mut Connection,
+    list: &[u8],
+) -> Result<(usize, NewsId), Problem> {
+    let (new, by, has_before) = answer(shared.record.put(redis, list, memory.put)).await?;
+    if !has_before {
+        // This is another Redis, that lacks what was put before. The look asks only for the last.
+        shared.lost();
+    }
+    // If nothing was new, nothing was written.
+    (memory.put, memory.has_written) = (Some(by), new > 0);
+    Ok((new, by))
+}
+
 /// Returns how many were new that Redis had before.
 async fn put_batches(shared: &Shared, memory: &mut Memory, redis: &mut Connection) -> Result<usize, Problem> {
     let mut again = 0;
     while let Some(batch) = shared.batch() {
-        let (new, by) = answer(shared.record.put(redis, &batch.list)).await?;
-        // The node may be another one now, that lacks what was put before. The look asks only for the last.
-        if redis.changes_unseen()
-            && let Some(before) = memory.put
-            && !answer(shared.record.has(redis, before)).await?
-        {
-            shared.lost();
-        }
-        memory.put = Some(by);
+        let (new, by) = put(shared, memory, redis, &batch.list).await?;
         again += if batch.is_again { new } else { 0 };
         shared.put(batch, by);
     }
@@ -133,8 +141,16 @@ async fn confirm(shared: &Shared, memory: &mut Memory, redis: &mut Connection) -
     }
     if replicas > 0 {
         // `WAIT` counts from the last write on its connection, and all may have been put on another one.
-        let writes = !mem::replace(&mut memory.has_written, true) || redis.changes_unseen();
+        let writes = !memory.has_written || redis.changes_unseen();
         let found = answer(shared.record.replicated(redis, writes, replicas, PATIENCE / 2)).await?;
+        memory.has_written = true;
+        if redis.changes_unseen()
+            && let Some(put) = memory.put
+            && !answer(shared.record.has(redis, put)).await?
+        {
+            shared.lost();
+            return Err("Redis has lost what was put last".into());
+        }
         if found < replicas {
             return Err(TooFewReplicas { found, replicas }.into());
         }
@@ -182,8 +198,8 @@ async fn put_lacking(
     let mut lacking = write_list(cut_off, []);
     loop {
         let began = Instant::now();
-        let (some, by) = answer(shared.record.put(redis, &lacking)).await?;
-        (memory.put, memory.put_all) = (Some(by), Some(by));
+        let (some, by) = put(shared, memory, redis, &lacking).await?;
+        memory.put_all = Some(by);
         new += some + put_batches(shared, memory, redis).await?;
         // Missing replicas are no reason to leave Redis without the rest: it is tried again afterwards.
         confirms = confirms && confirm(shared, memory, redis).await.is_ok();
@@ -241,6 +257,10 @@ async fn look(shared: &Shared, memory: &mut Memory, redis: &mut Connection) -> R
         return Ok(());
     }
     memory.made = memory.made.take().or(found.made.into_iter().max());
+    if shared.take_forgotten() {
+        // No place is safe before this is read back.
+        (memory.safe, memory.put_all) = (None, memory.put);
+    }
     if let Some(news) = position {
         shared.anchor_at(news);
         // What is read back needs no look: if the stream is trimmed, it goes first.

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::error::{ConfigError, KeyError};
 use crate::keys::ring::KeyRing;
@@ -172,17 +172,20 @@ impl<T: SessionData> Follower<T> {
             if ask.send(()).is_err() {
                 return;
             }
+            let mut until = Instant::now() + patience;
             loop {
-                match letters.recv_timeout(patience) {
+                match letters.recv_timeout(until.saturating_duration_since(Instant::now())) {
                     Ok(Letter::Answer(answer)) => {
                         // An error is reported as an event.
                         let _ = self.settle(answer, at_once);
                         break;
                     }
                     Ok(Letter::LookNow) => asked = true,
-                    Err(RecvTimeoutError::Timeout) => self.failed(&KeyError::NoAnswer {
-                        seconds: patience.as_secs(),
-                    }),
+                    Err(RecvTimeoutError::Timeout) => {
+                        let seconds = patience.as_secs();
+                        self.failed(&KeyError::NoAnswer { seconds });
+                        until = Instant::now() + patience;
+                    }
                     Ok(Letter::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 }
             }
@@ -246,11 +249,12 @@ pub struct ReloadGuard {
 }
 
 impl ReloadGuard {
-    /// Looks at the source now, and adopts its ring without a second look: for a notice from whoever wrote the ring.
-    /// The thread of the guard looks, so nothing waits here.
-    pub fn look_now(&self) {
+    /// A function that makes the thread look at the source now, and adopt its ring without a second look: to be called
+    /// at a notice from whoever has written the ring. It never waits, and does nothing once the guard is dropped.
+    pub fn notice(&self) -> impl Fn() + Send + Sync + use<> {
+        let mailbox = self.mailbox.clone();
         // An error means that the thread has ended.
-        let _ = self.mailbox.send(Letter::LookNow);
+        move || drop(mailbox.send(Letter::LookNow))
     }
 
     /// Stops the thread and waits for its end: no ring is replaced afterwards. It does not wait for the source: a

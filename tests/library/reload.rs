@@ -526,6 +526,26 @@ fn a_thread_follows_the_source_until_its_handle_is_dropped() {
     assert!(refused.unwrap_err().to_string().contains("give it some seconds"));
 }
 
+/// The interval is a day: only the notice can bring the ring.
+#[test]
+fn a_notice_brings_a_new_ring_without_a_second_look() {
+    let (told, events) = mpsc::channel();
+    let told = Mutex::new(told);
+    let builder = Sessions::<u32>::builder(KeyRing::parse(&written(1)).unwrap());
+    let builder = builder.observer(move |event: &Event| _ = told.lock().unwrap().send(event.clone()));
+    let sessions = builder.build().unwrap();
+    let source = || KeyRing::parse(&written(2));
+    let following = sessions.reload_from(source).every(Duration::from_secs(86_400)).unwrap();
+    let notice = following.notice();
+    assert!(matches!(events.recv_timeout(PATIENCE), Ok(Event::KeysInUse { .. })));
+    assert_seals(&sessions, 1);
+    notice();
+    while !matches!(events.recv_timeout(PATIENCE), Ok(Event::KeysInUse { .. })) {}
+    assert_seals(&sessions, 2);
+    following.stop();
+    notice();
+}
+
 /// A thousand replacements, one in five broken, while four threads open, write and sign in: no request fails.
 #[test]
 fn no_request_fails_during_a_thousand_replacements() {

@@ -22,7 +22,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let following = sessions
         .reload_from(RingFile::new(ring))
         .every(Duration::from_secs(interval))?;
-    list.on_ring_notice(move || following.look_now());
+    list.on_ring_notice(following.notice());
     let app = Router::new()
         .route("/", get(async |user: Session<u64>| format!("{:?}\n", user.get())))
         .route("/sign-in", post(async |mut user: Session<u64>| user.start(7)))

@@ -38,22 +38,43 @@ fn entries_are_dropped_by_the_earlier_of_the_two_clocks() {
 }
 
 #[test]
-fn a_slow_clock_writes_ends_that_are_right_by_redis_and_a_fast_one_writes_its_own() {
+fn a_slow_clock_makes_ends_that_are_right_by_redis_and_a_fast_one_makes_its_own() {
     let until = at(4_000_000_000);
-    for (ahead, least, most) in [(0, 0, 2), (-1_000, 1_000, 1_002), (1_000, 0, 0)] {
-        let shared = shared();
-        shared.clock_is(now().unix_timestamp().saturating_sub(ahead) as u64);
-        shared.made(Some(revocation(1, until)));
-        let batch = shared.batch().unwrap();
-        let (_, entries) = read_list(&batch.list).unwrap();
-        let later = entries
-            .map(|entry| (entry.until - until).whole_seconds())
-            .collect::<Vec<_>>();
-        assert!(
-            matches!(later[..], [later] if (least..=most).contains(&later)),
-            "{later:?}"
-        );
+    for (ahead, least, most) in [(0, 0, 2), (-1_000, 998, 1_002), (1_000, 0, 0)] {
+        // The clock of Redis is known before the revocation, or only after it.
+        for knows_before in [true, false] {
+            let shared = shared();
+            let read_clock = || shared.clock_is(now().unix_timestamp().saturating_sub(ahead) as u64);
+            if knows_before {
+                read_clock();
+            }
+            shared.made(Some(shared.corrected(revocation(1, until), now())));
+            if !knows_before {
+                read_clock();
+            }
+            let batch = shared.batch().unwrap();
+            let (_, entries) = read_list(&batch.list).unwrap();
+            let later = entries.map(|entry| (entry.until - until).whole_seconds());
+            let later = later.collect::<Vec<_>>();
+            assert!(
+                matches!(later[..], [later] if (least..=most).contains(&later)),
+                "{later:?}"
+            );
+        }
     }
+}
+
+#[test]
+fn what_is_not_read_back_is_forgotten_when_it_is_too_much() {
+    let shared = shared();
+    for number in 0..2 * MOST_UNSENT as u64 {
+        shared.made(Some(revocation(number, at(4_000_000_000))));
+        if let Some(batch) = shared.batch() {
+            shared.put(batch, NewsId::default());
+        }
+        assert!(shared.state().recent.len() <= MOST_UNSENT);
+    }
+    assert!(shared.take_forgotten() && !shared.take_forgotten());
 }
 
 #[test]

@@ -158,3 +158,24 @@ fn a_ring_notice_is_one_call_on_every_server() {
     assert_eq!(servers, [1, 2]);
     drop(lists);
 }
+
+#[test]
+fn a_list_that_is_dropped_ends_its_connections_also_with_sessions_that_follow_their_ring() {
+    let redis = RedisServer::start(&[]);
+    let connections = || redis.cli(&["CLIENT", "LIST"]).lines().count();
+    let alone = connections();
+    let list = join(&redis);
+    let ring = KeyRing::new(sealed_session::Key::generate().unwrap());
+    let written = ring.write_with_secrets();
+    let sessions = Sessions::<u64>::builder(ring)
+        .revocation_list(list.clone())
+        .build()
+        .unwrap();
+    let source = move || KeyRing::parse(written.expose());
+    let following = sessions.reload_from(source).every(Duration::from_secs(3600)).unwrap();
+    list.on_ring_notice(following.notice());
+    assert!(connections() > alone);
+    drop((list, sessions));
+    drop(following);
+    eventually("the connections end", || connections() == alone);
+}

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, Metadata};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
@@ -102,6 +103,8 @@ struct Followed {
     file: File,
     /// The length of the lists that are merged. What follows may be half of a delta, or damage.
     merged: u64,
+    /// Its damage was reported.
+    is_refused: bool,
     /// The length at the last look, or `u64::MAX` before the first one.
     length: u64,
 }
@@ -110,7 +113,8 @@ impl Follower {
     /// Ends when the sender is dropped.
     fn run(mut self, ends: &Receiver<()>) {
         while let Err(RecvTimeoutError::Timeout) = ends.recv_timeout(INTERVAL) {
-            self.look();
+            // An observer that panics must not end the thread unnoticed: other processes' sign-outs would not be seen.
+            let _ = catch_unwind(AssertUnwindSafe(|| self.look()));
         }
     }
 
@@ -170,9 +174,12 @@ impl Follower {
             .merge_readable(&bytes, followed.merged > 0, from_seconds(now()));
         match merged {
             Ok(merged) => followed.merged += merged as u64,
-            Err(error) => self.list.report(Event::RevocationStoreRefused {
-                error: format!("{}: {error}", path.display()),
-            }),
+            Err(_) if followed.is_refused => {}
+            Err(error) => {
+                followed.is_refused = true;
+                let error = format!("{}: {error}", path.display());
+                self.list.report(Event::RevocationStoreRefused { error });
+            }
         }
         followed.length = length;
         Ok(followed)
@@ -184,6 +191,7 @@ impl Followed {
         Ok(Self {
             file: File::open(path)?,
             merged: 0,
+            is_refused: false,
             length: u64::MAX,
         })
     }
