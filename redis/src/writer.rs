@@ -114,11 +114,15 @@ async fn put(
 ) -> Result<(usize, NewsId), Problem> {
     let (new, by, has_before) = answer(shared.record.put(redis, list, memory.put)).await?;
     if !has_before {
-        // This is another Redis, that lacks what was put before. The look asks only for the last.
+        // This is another Redis, or somebody trims the stream. The look asks only for the last put. What was put now
+        // stays queued, and is put again after a pause and a look.
+        memory.put = None;
         shared.lost();
+        return Err("Redis has lost what was put before".into());
     }
-    // If nothing was new, nothing was written.
-    (memory.put, memory.has_written) = (Some(by), new > 0);
+    // If nothing was new, nothing was written; the stream may even be gone.
+    memory.has_written = new > 0;
+    memory.put = Some(by).filter(|by| *by > NewsId::default());
     Ok((new, by))
 }
 

@@ -168,3 +168,21 @@ fn a_failover_that_loses_only_what_was_just_put_is_noticed() {
     send(&redis, &lost);
     set_has(&redis, 2);
 }
+
+#[test]
+fn a_stream_that_is_gone_while_nothing_new_is_put_stops_nothing() {
+    let redis = RedisServer::start(&[]);
+    let (one, other) = (join(&redis), join(&redis));
+    revoke(&one, 1);
+    one.flush(MINUTE).unwrap();
+    all_refuse(&[&other], 1);
+    redis.cli(&["DEL", NEWS]);
+    // The set has it already, so there is no news.
+    for _ in 0..3 {
+        revoke(&one, 1);
+        one.flush(MINUTE).unwrap();
+    }
+    revoke(&one, 2);
+    one.flush(MINUTE).unwrap();
+    all_refuse(&[&other], 2);
+}
