@@ -41,7 +41,9 @@
 //!
 //! What Redis itself can lose, how to set it up and what is in it: README.md and docs/operating.md of the repository.
 
+mod clock;
 mod connection;
+mod guard;
 mod list;
 mod reader;
 mod record;

@@ -8,9 +8,11 @@ use sealed_session::Event;
 use sealed_session::revocation::{Revocation, write_list};
 use tokio::time::{sleep, timeout};
 
+use crate::clock::{MOST_APART, now};
 use crate::connection::Connection;
+use crate::guard::guarded;
 use crate::record::{NEWS_AT_ONCE, News, NewsId};
-use crate::shared::{MOST_APART, Shared, Side, guarded, now};
+use crate::shared::{Shared, Side};
 use crate::writer::{PATIENCE, Problem, RETRY, SILENT, answer, merge_cut_off};
 
 /// Reads for ever.

@@ -10,8 +10,8 @@ use sealed_session::SessionId;
 use sealed_session::revocation::{Revocation, write_list};
 use time::OffsetDateTime;
 
+use crate::clock::MOST_APART;
 use crate::connection::Connection;
-use crate::shared::MOST_APART;
 
 /// The names of the keys, and the scripts that write them.
 pub(crate) struct Record {

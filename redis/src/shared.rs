@@ -2,8 +2,7 @@
 
 use std::collections::VecDeque;
 use std::mem;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use sealed_session::Event;
@@ -13,7 +12,9 @@ use time::OffsetDateTime;
 use tokio::sync::{Notify, watch};
 
 use crate::Health;
+use crate::clock::{Clock, MOST_APART, now, seconds};
 use crate::connection::Redis;
+use crate::guard::Guarded;
 use crate::record::{NewsId, Record};
 
 pub(crate) struct Shared {
@@ -72,17 +73,6 @@ pub(crate) struct Progress {
     pub(crate) joined: bool,
     /// How many of the revocations that were made here are in Redis, and in as many replicas as asked for.
     pub(crate) confirmed: u64,
-}
-
-/// The clock of Redis when it was read, and the reading of a clock that never jumps.
-#[derive(Clone, Copy)]
-struct Clock {
-    redis: u64,
-    read: Instant,
-    /// By how many seconds this server's clock was ahead.
-    ahead: i64,
-    /// When a difference was reported last.
-    reported: Option<Instant>,
 }
 
 /// The two sides that talk to Redis.
@@ -343,9 +333,7 @@ impl Shared {
 
     /// The time of Redis, by a clock that never jumps.
     fn redis_time(&self) -> Option<OffsetDateTime> {
-        let clock = self.state().clock?;
-        let seconds = clock.redis.saturating_add(clock.read.elapsed().as_secs());
-        OffsetDateTime::from_unix_timestamp(seconds.try_into().ok()?).ok()
+        self.state().clock?.time()
     }
 
     /// The earlier of this time and the time of Redis: by it, entries are dropped. If this server's clock is ahead for
@@ -382,22 +370,6 @@ impl State {
     }
 }
 
-/// An observer whose panics stop nothing.
-struct Guarded(Weak<dyn Observer>);
-
-impl Observer for Guarded {
-    fn event(&self, event: &Event) {
-        if let Some(observer) = self.0.upgrade() {
-            guarded(|| observer.event(event));
-        }
-    }
-}
-
-/// Calls what belongs to the application. If it panics, that is printed as for any thread, and the exchange goes on.
-pub(crate) fn guarded(call: impl FnOnce()) {
-    let _ = catch_unwind(AssertUnwindSafe(call));
-}
-
 /// Revocations that are put together.
 pub(crate) struct Batch {
     revoked: Vec<Option<Revocation>>,
@@ -405,21 +377,11 @@ pub(crate) struct Batch {
     pub(crate) list: Vec<u8>,
 }
 
-pub(crate) fn now() -> OffsetDateTime {
-    OffsetDateTime::now_utc()
-}
-
-pub(crate) fn seconds(seconds: u64) -> time::Duration {
-    time::Duration::seconds(seconds.try_into().unwrap_or(i64::MAX))
-}
-
 /// How many revocations are kept for a Redis that is away, in entries of 32 bytes. If there are more, the whole list is
 /// written when it is back.
 const MOST_UNSENT: usize = 65_536;
 /// How many revocations are put at once.
 pub(crate) const AT_ONCE: usize = 1_000;
-/// How many seconds clocks may be apart (SPEC.md, *Time*).
-pub(crate) const MOST_APART: u64 = 300;
 /// A failure that lasts is reported again after this time.
 const REPEATED: Duration = Duration::from_secs(600);
 

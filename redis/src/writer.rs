@@ -9,9 +9,10 @@ use sealed_session::{Event, SessionId};
 use time::OffsetDateTime;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use crate::clock::now;
 use crate::connection::Connection;
 use crate::record::{Look, NewsId};
-use crate::shared::{AT_ONCE, Shared, Side, now};
+use crate::shared::{AT_ONCE, Shared, Side};
 
 pub(crate) type Problem = Box<dyn Error + Send + Sync>;
 
