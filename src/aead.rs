@@ -1,7 +1,7 @@
 //! The only file that names the crypto crates and the random source: an audit of the primitives reads this file.
 //!
-//! HMAC-SHA-256 (RFC 2104), HKDF-SHA-256 (RFC 5869), AES-256-GCM (NIST SP 800-38D), and the operating system's
-//! generator. Every derived value here is at most 32 bytes, so HKDF-Expand is a single HMAC.
+//! HMAC-SHA-256 (RFC 2104), HKDF-SHA-256 (RFC 5869), AES-256-GCM (NIST SP 800-38D), the operating system's generator, and
+//! for device binding the verification of ES256 (FIPS 186-5). Every derived value here is at most 32 bytes, so HKDF-Expand is a single HMAC.
 
 use std::hint::black_box;
 
@@ -12,6 +12,10 @@ use aes_gcm::aes::cipher::consts::U12;
 use aes_gcm::{AesGcm, KeyInit, Nonce, Tag};
 use hkdf::Hkdf;
 use hkdf::hmac::{Hmac, Mac};
+#[cfg(feature = "device")]
+use p256::ecdsa::{Signature, VerifyingKey, signature::Verifier};
+#[cfg(feature = "device")]
+use sha2::Digest;
 use sha2::Sha256;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -88,6 +92,52 @@ pub(crate) fn equal(a: &[u8], b: &[u8]) -> bool {
     let differences = a.iter().zip(b).fold(0, |found, (a, b)| found | (a ^ b));
     matches!((a.len().abs_diff(b.len()), black_box(differences)), (0, 0))
 }
+
+/// The public key of a device, as ES256 verifies with it: a point of P-256.
+#[cfg(feature = "device")]
+pub(crate) struct DeviceKey(VerifyingKey);
+
+#[cfg(feature = "device")]
+impl DeviceKey {
+    /// The point that these 33 bytes compress; `None` if there is none.
+    pub(crate) fn from_point(point: &[u8; POINT]) -> Option<Self> {
+        // Of the encodings of SEC 1 this one alone, so that every point has one spelling.
+        let is_compressed = matches!(point[0], 2 | 3);
+        let key = is_compressed.then(|| VerifyingKey::from_sec1_bytes(point).ok())?;
+        key.map(Self)
+    }
+
+    /// The point with these coordinates; `None` if it is not on the curve.
+    pub(crate) fn from_coordinates(x: &[u8; 32], y: &[u8; 32]) -> Option<Self> {
+        let mut point = [4; 65];
+        point[1..33].copy_from_slice(x);
+        point[33..].copy_from_slice(y);
+        VerifyingKey::from_sec1_bytes(&point).ok().map(Self)
+    }
+
+    /// The compressed point.
+    pub(crate) fn point(&self) -> [u8; POINT] {
+        let mut point = [0; POINT];
+        point.copy_from_slice(self.0.to_sec1_point(true).as_bytes());
+        point
+    }
+
+    /// SHA-256(point)[..16]
+    pub(crate) fn name(&self) -> [u8; 16] {
+        let mut name = [0; 16];
+        name.copy_from_slice(&Sha256::digest(self.point())[..16]);
+        name
+    }
+
+    /// Whether `signature` (r and s, 32 bytes each) is this key's for `message`.
+    pub(crate) fn verify(&self, message: &[u8], signature: &[u8; 64]) -> bool {
+        Signature::from_slice(signature).is_ok_and(|signature| self.0.verify(message, &signature).is_ok())
+    }
+}
+
+/// Length of a compressed point in bytes.
+#[cfg(feature = "device")]
+pub(crate) const POINT: usize = 33;
 
 /// The operating system gave no random bytes.
 #[derive(Debug, PartialEq, Eq)]

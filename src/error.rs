@@ -70,6 +70,9 @@ pub enum WriteError {
     Conflict,
     /// This request ended the session that `RequireSession` had let pass.
     NoSession,
+    /// The session that came is bound to a device and unproven: data of a guest would replace it. `start` and `end`
+    /// are possible.
+    Unproven,
     /// A callback of the opening (the application's own check, a revocation list, the clock, `Deserialize`) wrote to
     /// the session while it was being opened.
     NotOpenedYet,
@@ -113,6 +116,10 @@ impl fmt::Display for WriteError {
             Self::NoSession => {
                 f.write_str("the session was ended in this request; write to it before, or start another")
             }
+            Self::Unproven => f.write_str(
+                "the session is bound to a device that has not proven its key; nothing was changed, let the visitor \
+                 sign in",
+            ),
             Self::NotOpenedYet => f.write_str("the session is still being opened; write to it afterwards"),
             Self::RememberOff => {
                 f.write_str("this application remembers no sessions; set `remembered` on the builder first")
@@ -237,12 +244,17 @@ pub enum Reason {
     UnknownFlags,
     /// The session started more than 5 minutes ahead of this server's clock.
     StartedInFuture,
+    /// The proof of a device was made more than 5 minutes ahead of this server's clock.
+    ProvenInFuture,
     /// The session is older than the absolute timeout.
     TooOld,
     /// The session started before the cut-off, or its id is revoked.
     Revoked,
     /// No valid activity token came: the session was not used within the idle timeout.
     Idle,
+    /// The session is bound to a device (feature `device`), and no valid proof of that device came: another one may
+    /// have a copy.
+    Unproven,
     /// The payload does not deserialise into the session's type.
     Payload,
     /// The application's own check ([`refuse_if`](crate::Builder::refuse_if)) refused the opened session.
@@ -263,9 +275,11 @@ impl Reason {
         Self::Damaged,
         Self::UnknownFlags,
         Self::StartedInFuture,
+        Self::ProvenInFuture,
         Self::TooOld,
         Self::Revoked,
         Self::Idle,
+        Self::Unproven,
         Self::Payload,
         Self::Refused,
         Self::TooLate,
@@ -290,9 +304,11 @@ impl Reason {
             Self::Damaged => "damaged",
             Self::UnknownFlags => "unknown flags",
             Self::StartedInFuture => "started in future",
+            Self::ProvenInFuture => "proven in future",
             Self::TooOld => "too old",
             Self::Revoked => "revoked",
             Self::Idle => "idle",
+            Self::Unproven => "unproven",
             Self::Payload => "payload",
             Self::Refused => "refused",
             Self::TooLate => "too late",
@@ -314,9 +330,11 @@ impl fmt::Display for Reason {
             Self::Damaged => "the head is genuine but the sealed state was altered",
             Self::UnknownFlags => "the token carries flags of a newer version of this crate",
             Self::StartedInFuture => "the session started more than 5 minutes ahead of this server's clock",
+            Self::ProvenInFuture => "the device's proof was made more than 5 minutes ahead of this server's clock",
             Self::TooOld => "the session is older than the absolute timeout",
             Self::Revoked => "the session started before the cut-off or its id is revoked",
             Self::Idle => "the session was not used within the idle timeout",
+            Self::Unproven => "the session is bound to a device, which has not proven its key",
             Self::Payload => "the session data does not fit the session's type",
             Self::Refused => "the application's own check (`refuse_if`) refused the session",
             Self::TooLate => "the session was read for the first time after the header block was sent",

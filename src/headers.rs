@@ -26,6 +26,8 @@ pub struct RequestFields {
     sec_fetch_site: Option<String>,
     is_prefetch: bool,
     bind: Vec<u8>,
+    #[cfg(feature = "device")]
+    target: Option<(String, String)>,
 }
 
 /// The other fields that a session may need. A framework's adapter makes its own kind of names of them once.
@@ -98,6 +100,23 @@ impl RequestFields {
     pub fn with_bind(mut self, bind: impl Into<Vec<u8>>) -> Self {
         self.bind = bind.into();
         self
+    }
+
+    /// The method and the address of the request (path and query, as the browser asked for it), for
+    /// [`Session::require_proof`](crate::Session::require_proof): the browser is sent there again (feature `device`).
+    #[cfg(feature = "device")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "device")))]
+    #[must_use]
+    pub fn with_target(mut self, method: impl Into<String>, address: impl Into<String>) -> Self {
+        self.target = Some((method.into(), address.into()));
+        self
+    }
+
+    #[cfg(feature = "device")]
+    pub(crate) fn target(&self) -> Option<(&str, &str)> {
+        self.target
+            .as_ref()
+            .map(|(method, address)| (method.as_str(), address.as_str()))
     }
 
     /// The value of `Sec-Fetch-Dest`, if the request has it.
@@ -190,6 +209,8 @@ pub struct Patch {
     pub(crate) cache: CacheRule,
     pub(crate) vary_field: Cow<'static, str>,
     pub(crate) clear_site_data: bool,
+    /// The value of `Secure-Session-Registration`.
+    pub(crate) offer: Option<String>,
     pub(crate) observer: Option<Arc<dyn Observer>>,
 }
 
@@ -211,6 +232,9 @@ impl Patch {
             // A line of its own: the application may ask to clear more.
             headers.retain_lines(CLEAR_SITE_DATA, &mut |line| line != CLEARED.as_bytes());
             headers.append_line(CLEAR_SITE_DATA, CLEARED.to_owned(), false);
+        }
+        if let Some(offer) = &self.offer {
+            replace(headers, REGISTRATION, offer.clone());
         }
         if self.set_cookies().next().is_some() {
             let mut bytes = 0;
@@ -287,6 +311,7 @@ const SET_COOKIE: &str = "Set-Cookie";
 const CACHE_CONTROL: &str = "Cache-Control";
 const VARY: &str = "Vary";
 const CLEAR_SITE_DATA: &str = "Clear-Site-Data";
+const REGISTRATION: &str = "Secure-Session-Registration";
 const CLEARED: &str = "\"cache\", \"storage\"";
 
 /// Report above this size: stock nginx accepts at most 4 KiB for the whole header block of an upstream.

@@ -1,4 +1,4 @@
-//! The two public names inside a token.
+//! The public names inside a token.
 
 use std::error::Error;
 use std::fmt;
@@ -37,6 +37,16 @@ impl SessionId {
         self.0
     }
 }
+
+/// The name of a device: the first 16 bytes of the SHA-256 of its public key (SPEC.md, *Device binding*).
+#[cfg(feature = "device")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DeviceName(pub(crate) [u8; 16]);
+
+/// Without the feature no session has a device, and what is about one compiles to nothing.
+#[cfg(not(feature = "device"))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DeviceName {}
 
 /// The written form of an id: lower-case hexadecimal digits.
 macro_rules! written_in_hex {

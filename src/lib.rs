@@ -323,6 +323,10 @@ pub mod headers;
 
 mod sessions;
 
+#[cfg(feature = "device")]
+#[cfg_attr(docsrs, doc(cfg(feature = "device")))]
+pub mod device;
+
 mod adapters {
     #[cfg(any(feature = "tower", feature = "actix"))]
     pub(crate) mod next_page;
@@ -340,7 +344,7 @@ mod adapters {
     pub mod tower;
 
     #[cfg(feature = "axum")]
-    mod axum;
+    pub(crate) mod axum;
 
     #[cfg(feature = "actix")]
     pub mod actix;
@@ -364,6 +368,12 @@ pub mod events {
 #[cfg(feature = "actix")]
 #[cfg_attr(docsrs, doc(cfg(feature = "actix")))]
 pub use crate::adapters::actix;
+#[cfg(all(feature = "axum", feature = "device"))]
+#[cfg_attr(docsrs, doc(cfg(all(feature = "axum", feature = "device"))))]
+pub use crate::adapters::axum::DeviceEndpoints;
+#[cfg(all(any(feature = "axum", feature = "actix"), feature = "device"))]
+#[cfg_attr(docsrs, doc(cfg(all(any(feature = "axum", feature = "actix"), feature = "device"))))]
+pub use crate::adapters::guard::RequireDevice;
 #[cfg(any(feature = "axum", feature = "actix"))]
 #[cfg_attr(docsrs, doc(cfg(any(feature = "axum", feature = "actix"))))]
 pub use crate::adapters::guard::RequireSession;

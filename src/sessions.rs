@@ -2,11 +2,13 @@
 
 mod alarm;
 pub(crate) mod builder;
+#[cfg(feature = "device")]
+pub(crate) mod device_binding;
 pub mod edge;
 mod finishing;
 mod handle;
 pub(crate) mod opened;
-mod opening;
+pub(crate) mod opening;
 pub(crate) mod reload;
 pub mod sealer;
 mod table;
@@ -37,6 +39,8 @@ pub use self::handle::Session;
 
 use self::alarm::Alarm;
 use self::builder::{Builder, Checks, Clock, Config};
+#[cfg(feature = "device")]
+use self::device_binding::DeviceKeys;
 use self::opened::OpenedCache;
 
 /// The sessions of an application: configuration, keys, cut-off and revoked ids. Cheap to clone, shared by all threads.
@@ -88,6 +92,8 @@ struct Shared<T> {
 pub(crate) struct Keys<T> {
     pub(crate) session: PlacedRing,
     pub(crate) activity: PlacedRing,
+    #[cfg(feature = "device")]
+    pub(crate) device: Option<DeviceKeys>,
     pub(crate) opened: OpenedCache<T>,
 }
 
@@ -105,11 +111,15 @@ impl<T> Keys<T> {
                 "cookie name and audience take at most 255 bytes each; shorten them",
             ));
         };
-        let opened = OpenedCache::new(config.opened_cache);
         Ok(Self {
             session,
             activity,
-            opened,
+            #[cfg(feature = "device")]
+            device: config
+                .device
+                .as_ref()
+                .and_then(|_| DeviceKeys::new(&config.name, placed)),
+            opened: OpenedCache::new(config.opened_cache),
         })
     }
 
@@ -118,8 +128,22 @@ impl<T> Keys<T> {
         Self {
             session: self.session.with_ring(Arc::clone(ring)),
             activity: self.activity.with_ring(Arc::clone(ring)),
+            #[cfg(feature = "device")]
+            device: self.device.as_ref().map(|device| device.with_ring(ring)),
             opened: OpenedCache::new(config.opened_cache),
         }
+    }
+
+    /// The keys that `next` lacks, and for each whether tokens of it are alive at `now`, as far as this server knows.
+    fn dropped_by(&self, next: &KeyRing, now: u64) -> Vec<(KeyId, bool)> {
+        let dropped = self.session.dropped_by(next, now);
+        #[cfg(feature = "device")]
+        let dropped = dropped.map(|(id, in_use)| {
+            let names = |(other, in_use)| other == id && in_use;
+            let of_devices = self.device.as_ref().map(|device| device.key.dropped_by(next, now));
+            (id, in_use || of_devices.into_iter().flatten().any(names))
+        });
+        dropped.collect()
     }
 }
 
@@ -212,7 +236,7 @@ impl<T: SessionData> Sessions<T> {
         let old = self.shared.keys.rcu(|keys| keys.with_ring(&self.shared.config, &ring));
         let now = self.now();
         self.observe_ring(&ring, now);
-        for (key_id, in_use) in old.session.dropped_by(&ring, now) {
+        for (key_id, in_use) in old.dropped_by(&ring, now) {
             self.observe(&Event::KeyDropped { key_id, in_use });
         }
     }
@@ -404,8 +428,16 @@ impl<T: SessionData> Sessions<T> {
         (self.shared.clock)()
     }
 
+    /// Fills `bytes` from the random source.
+    #[cfg(feature = "device")]
+    pub(crate) fn random(&self, bytes: &mut [u8]) -> Result<(), NoRandomness> {
+        (self.shared.random)(bytes)
+    }
+
     /// Counts the result of a look at the cookies of a request, and returns the warnings that are due.
     fn looked(&self, refused: Option<(Reason, Option<KeyId>)>, now: u64) -> Vec<Event> {
+        // Every link from another site brings an unproven session.
+        let refused = refused.filter(|&(reason, _)| reason != Reason::Unproven);
         self.shared.alarm.looked(refused, now)
     }
 

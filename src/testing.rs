@@ -36,6 +36,9 @@
 //! ```
 
 mod cookie;
+#[cfg(feature = "device")]
+#[doc(hidden)]
+pub mod vectors;
 
 use std::error::Error;
 use std::fmt;

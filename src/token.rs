@@ -5,6 +5,8 @@
 pub(crate) mod base64url;
 mod claims;
 pub(crate) mod envelope;
+#[cfg(feature = "device")]
+pub(crate) mod signed;
 
 use std::mem;
 use std::ops::Range;
@@ -12,13 +14,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::error::{Reason, SealError};
-use crate::ids::{KeyId, SessionId};
+use crate::ids::{DeviceName, KeyId, SessionId};
 use crate::keys::day_keys::{DayKeyCache, Place, RawDayKeys, day_of};
 use crate::keys::ring::{KeyAt, KeyRing};
 use crate::time::LONGEST_LIFE;
 
 pub use self::claims::Claims;
-use self::envelope::{ACTIVITY_HEAD, BODY, CHECK_LEN, FRAME_HEAD, Frame, Head, Kind, SALT_LEN, SESSION_HEAD};
+use self::envelope::{BODY, CHECK_LEN, FRAME_HEAD, Frame, Head, Kind, SALT_LEN, SESSION_HEAD};
 
 use crate::aead::{self, Prk};
 use crate::buffer::Buffer;
@@ -125,15 +127,25 @@ impl PlacedRing {
         screen(text, longest, now, Kind::Session, |id, _| self.ring.get(id))
     }
 
-    /// The same for an activity token.
+    /// The same for an activity token. With device binding, that of a bound session is one too.
     pub(crate) fn screen_activity<'a, 't>(
         &'a self,
         text: &'t [u8],
+        device_binding: bool,
         now: u64,
     ) -> Result<Screened<'t, KeyAt<'a>>, Reason> {
-        screen(text, envelope::ACTIVITY_TEXT, now, Kind::Activity, |id, _| {
-            self.ring.get(id)
-        })
+        let (kind, longest) = activity_kind(text, device_binding);
+        self.screen_activity_of(kind, text, longest, now)
+    }
+
+    pub(crate) fn screen_activity_of<'a, 't>(
+        &'a self,
+        kind: Kind,
+        text: &'t [u8],
+        longest: usize,
+        now: u64,
+    ) -> Result<Screened<'t, KeyAt<'a>>, Reason> {
+        screen(text, longest, now, kind, |id, _| self.ring.get(id))
     }
 
     pub(crate) fn ring(&self) -> &Arc<KeyRing> {
@@ -182,19 +194,19 @@ impl PlacedRing {
         })
     }
 
-    /// Step 5 for an activity token. Returns its head, which is then verified.
-    pub(crate) fn open_activity(&self, token: &Decoded<KeyAt<'_>>, bind: &[u8]) -> Result<Head, Reason> {
+    /// Step 5 for an activity token, which is then verified.
+    pub(crate) fn open_activity(&self, token: &Decoded<KeyAt<'_>>, bind: &[u8]) -> Result<Activity, Reason> {
         let keys = self.day_keys.get(token.key, token.head.expires);
-        let (Some(head_bytes), Some(check)) = (
-            token.bytes.first_chunk::<ACTIVITY_HEAD>(),
-            envelope::array::<CHECK_LEN>(&token.bytes, ACTIVITY_HEAD),
-        ) else {
+        let Some((head_bytes, check)) = token.bytes.split_last_chunk::<CHECK_LEN>() else {
             return Err(Reason::Malformed);
         };
-        if !keys.check.verify(&[head_bytes, bind], &check) {
+        if !keys.check.verify(&[head_bytes, bind], check) {
             return Err(Reason::NotOurs);
         }
-        Ok(token.head)
+        Ok(Activity {
+            head: token.head,
+            device: device_of(head_bytes),
+        })
     }
 
     /// Appends the session token of this state to `text`, sealed with the key that seals at `now`. `salt` must be fresh
@@ -224,23 +236,37 @@ impl PlacedRing {
         Ok(())
     }
 
-    /// Appends the activity token of a session to `text`, sealed with the key that seals at `now`.
+    /// Appends the activity token of a session to `text`, sealed with the key that seals at `now`. With the device to
+    /// which the session is bound, it is that of a bound session.
     pub(crate) fn seal_activity(
         &self,
         session_id: SessionId,
+        device: Option<DeviceName>,
         expires: u64,
         bind: &[u8],
         now: u64,
         text: &mut String,
     ) -> Result<(), SealError> {
         let (key, head) = self.sealing_head(session_id, expires, now)?;
-        let keys = self.day_keys.get(key, head.expires);
-        let head_bytes = head.write_activity();
-        let mut token = [0; envelope::ACTIVITY_LEN];
-        token[..ACTIVITY_HEAD].copy_from_slice(&head_bytes);
-        token[ACTIVITY_HEAD..].copy_from_slice(&*keys.check.expand::<CHECK_LEN>(&[&head_bytes, bind]));
-        base64url::encode(&token, text);
+        match device {
+            None => self.sign(key, head.expires, &head.write_activity(), bind, text),
+            #[cfg(feature = "device")]
+            Some(device) => self.sign(key, head.expires, &head.write_bound_activity(device), bind, text),
+            #[cfg(not(feature = "device"))]
+            Some(device) => match device {},
+        }
         Ok(())
+    }
+
+    /// Appends the token that has this head and no body.
+    fn sign(&self, key: KeyAt<'_>, expires: u32, head: &[u8], bind: &[u8], text: &mut String) {
+        const LONGEST: usize = 64;
+        let keys = self.day_keys.get(key, expires);
+        let mut token = [0; LONGEST + CHECK_LEN];
+        let token = &mut token[..head.len() + CHECK_LEN];
+        token[..head.len()].copy_from_slice(head);
+        token[head.len()..].copy_from_slice(&*keys.check.expand::<CHECK_LEN>(&[head, bind]));
+        base64url::encode(token, text);
     }
 
     /// The keys that seal, each with the Unix second from which it seals.
@@ -249,11 +275,7 @@ impl PlacedRing {
     }
 
     fn sealing_head(&self, session_id: SessionId, expires: u64, now: u64) -> Result<(KeyAt<'_>, Head), SealError> {
-        // No token is made that would expire after 2^32 - 1, or more than 400 days from now.
-        if expires <= now || expires > now.saturating_add(LONGEST_LIFE) {
-            return Err(SealError::Expiry);
-        }
-        let expires = u32::try_from(expires).map_err(|_| SealError::Expiry)?;
+        let expires = sealable(expires, now)?;
         let key = self.ring.sealing(now);
         Ok((
             key,
@@ -264,6 +286,40 @@ impl PlacedRing {
             },
         ))
     }
+}
+
+/// No token is made that would expire after 2^32 - 1, or more than 400 days from now.
+fn sealable(expires: u64, now: u64) -> Result<u32, SealError> {
+    if expires <= now || expires > now.saturating_add(LONGEST_LIFE) {
+        return Err(SealError::Expiry);
+    }
+    u32::try_from(expires).map_err(|_| SealError::Expiry)
+}
+
+/// A verified activity token: its head, and the device to which the session is bound, if it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Activity {
+    pub(crate) head: Head,
+    pub(crate) device: Option<DeviceName>,
+}
+
+/// The kind of an activity token by its first byte, and the most characters of one. Without device binding there is one
+/// kind.
+pub(crate) fn activity_kind(text: &[u8], device_binding: bool) -> (Kind, usize) {
+    let is_bound = || base64url::decode_start(text).is_some_and(|start| start[0] == envelope::BOUND_ACTIVITY);
+    match device_binding {
+        true if is_bound() => (Kind::BoundActivity, envelope::BOUND_ACTIVITY_TEXT),
+        true => (Kind::Activity, envelope::BOUND_ACTIVITY_TEXT),
+        false => (Kind::Activity, envelope::ACTIVITY_TEXT),
+    }
+}
+
+/// The device in the head of an activity token.
+fn device_of(head: &[u8]) -> Option<DeviceName> {
+    #[cfg(feature = "device")]
+    return envelope::array(head, envelope::ACTIVITY_HEAD).map(DeviceName);
+    #[cfg(not(feature = "device"))]
+    return head.get(envelope::BOUND_ACTIVITY_HEAD).and(None);
 }
 
 /// Steps 1 to 4 of opening, without the spelling of a token that passes the others: [`Screened::decode`] sees to that.

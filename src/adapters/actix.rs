@@ -13,11 +13,17 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::uri::PathAndQuery;
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, HttpResponse, ResponseError};
+#[cfg(feature = "device")]
+use actix_web::{Scope, web};
 use pin_project_lite::pin_project;
 
+#[cfg(feature = "device")]
+use crate::adapters::guard::RequireDevice;
 use crate::adapters::guard::{RequireSession, SIGN_IN_FIRST};
 use crate::adapters::layers::{self, LayerError, NOT_KEPT, Options, Running};
 use crate::adapters::next_page::is_navigation;
+#[cfg(feature = "device")]
+use crate::device::Answer;
 use crate::headers::{NAMES, ResponseHeaders};
 use crate::{RequestFields, Session, SessionData, Sessions, WriteError};
 
@@ -268,6 +274,13 @@ where
         let page = request.uri().path_and_query();
         let (layers, slot) = options.enter(outside, has_slot, page, || {
             let fields = RequestFields::from(request.headers());
+            #[cfg(feature = "device")]
+            let fields = match page {
+                Some(page) if options.has_device_binding() => {
+                    fields.with_target(request.method().as_str(), page.as_str())
+                }
+                _ => fields,
+            };
             match &options.bind {
                 Some(bind) => fields.with_bind(bind(&request)),
                 None => fields,
@@ -368,14 +381,24 @@ fn slot<T: SessionData>(request: &HttpRequest) -> Slot<T> {
     request.extensions().get::<Slot<T>>().cloned().unwrap_or_else(missing)
 }
 
-/// `session: Session<T>` in a handler. It never rejects a visitor; a forgotten middleware is a 500 that names `T`.
+/// `session: Session<T>` in a handler. It never rejects a visitor; a forgotten middleware is a 500 that names `T`. With
+/// device binding, `Session::prove_first` may answer in the handler's place.
 impl<T: SessionData> FromRequest for Session<T> {
-    type Error = LayerError;
-    type Future = Ready<Result<Self, LayerError>>;
+    type Error = Error;
+    type Future = Ready<Result<Self, Error>>;
 
     fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
-        ready(slot::<T>(request).session)
+        ready(proven(slot::<T>(request).session))
     }
+}
+
+fn proven<T: SessionData>(session: Result<Session<T>, LayerError>) -> Result<Session<T>, Error> {
+    let session = session?;
+    #[cfg(feature = "device")]
+    if let Some(answer) = session.prove_first() {
+        return Err(answer.into());
+    }
+    Ok(session)
 }
 
 impl<T: SessionData> FromRequest for RequireSession<T> {
@@ -384,7 +407,7 @@ impl<T: SessionData> FromRequest for RequireSession<T> {
 
     fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
         let Slot { session, sign_in } = slot::<T>(request);
-        ready(match session {
+        ready(match proven(session) {
             Ok(session) => Self::new(session).ok_or_else(|| {
                 let mode = request.headers().get("sec-fetch-mode").map(HeaderValue::as_bytes);
                 let accept = request.headers().get_all(header::ACCEPT).map(HeaderValue::as_bytes);
@@ -392,9 +415,79 @@ impl<T: SessionData> FromRequest for RequireSession<T> {
                 let address = page.map(|(page, asked)| page.address_for(asked.as_ref().map(PathAndQuery::as_str)));
                 SignInFirst(address.and_then(|address| HeaderValue::try_from(address).ok())).into()
             }),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(error),
         })
     }
+}
+
+#[cfg(feature = "device")]
+impl<T: SessionData> FromRequest for RequireDevice<T> {
+    type Error = Error;
+    type Future = Ready<Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let session = RequireSession::from_request(request, payload).into_inner();
+        ready(session.and_then(|session| Self::new(session).map_err(Error::from)))
+    }
+}
+
+#[cfg(feature = "device")]
+impl ResponseError for Answer {
+    fn status_code(&self) -> StatusCode {
+        StatusCode::from_u16(self.status()).expect("the statuses of answers are known to HTTP")
+    }
+
+    /// The answer itself.
+    fn error_response(&self) -> HttpResponse<BoxBody> {
+        let mut response = HttpResponse::build(self.status_code());
+        self.headers().for_each(|header| _ = response.append_header(header));
+        response.body(self.body().to_owned())
+    }
+}
+
+/// The two endpoints of device binding, for `App::service` (features `actix` and `device`).
+///
+/// Nothing may answer in their place: no rate limit, redirect, sign-in or CSRF check around them.
+///
+/// ```
+/// use actix_web::{App, test};
+/// use sealed_session::actix::{SessionMiddleware, device_endpoints};
+/// use sealed_session::device::DeviceBinding;
+/// use sealed_session::{Key, KeyRing, Sessions};
+/// # #[derive(serde::Serialize, serde::Deserialize)]
+/// # struct Login { user: u64 }
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # actix_web::rt::System::new().block_on(async {
+/// # let ring = KeyRing::new(Key::generate()?);
+/// let sessions = Sessions::<Login>::builder(ring).device_binding(DeviceBinding::at("/device")).build()?;
+/// let app = App::new().service(device_endpoints(&sessions)).wrap(SessionMiddleware::new(sessions));
+/// # let app = test::init_service(app).await;
+/// # for (path, status) in [("/device/register", 400), ("/device/refresh", 401)] {
+/// #     let request = test::TestRequest::post().uri(path).to_request();
+/// #     assert_eq!(test::call_service(&app, request).await.status(), status);
+/// # }
+/// # Ok(())
+/// # })
+/// # }
+/// ```
+#[cfg(feature = "device")]
+#[cfg_attr(docsrs, doc(cfg(feature = "device")))]
+#[must_use]
+pub fn device_endpoints<T: SessionData>(sessions: &Sessions<T>) -> Scope {
+    let [register, refresh] = [false, true].map(|is_refresh| {
+        let sessions = sessions.clone();
+        web::post().to(move |request: HttpRequest| {
+            let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+            let (fields, proof) = (RequestFields::from(request.headers()), text("secure-session-response"));
+            let answer = match is_refresh {
+                false => sessions.register_device(&fields, proof),
+                true => sessions.refresh_device(&fields, text("sec-secure-session-id"), proof),
+            };
+            ready(answer.error_response())
+        })
+    });
+    let path = sessions.device_path().unwrap_or_default();
+    web::scope(path).route("/register", register).route("/refresh", refresh)
 }
 
 /// A guest asked for a handler that is for signed-in visitors; with the address of the sign-in page, if there is one.

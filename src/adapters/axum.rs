@@ -1,5 +1,8 @@
 //! Feature `axum`: extractors for handlers, and responses for the errors of this crate.
 
+#[cfg(feature = "device")]
+mod device;
+
 use ::http::header::{ACCEPT, CACHE_CONTROL, HeaderName, LOCATION};
 use ::http::request::Parts;
 use ::http::uri::PathAndQuery;
@@ -7,22 +10,31 @@ use ::http::{HeaderValue, StatusCode};
 use axum_core::extract::FromRequestParts;
 use axum_core::response::{IntoResponse, Response};
 
+#[cfg(feature = "device")]
+pub use self::device::DeviceEndpoints;
+
 use crate::adapters::guard::{RequireSession, SIGN_IN_FIRST};
 use crate::adapters::layers::{LayerError, NOT_KEPT};
 use crate::adapters::next_page::is_navigation;
 use crate::adapters::tower::Slot;
 use crate::{Session, SessionData, WriteError};
 
-/// `session: Session<T>` in a handler. It never rejects a visitor; a forgotten layer is a 500 that names `T`.
+/// `session: Session<T>` in a handler. It never rejects a visitor; a forgotten layer is a 500 that names `T`. With device
+/// binding, `Session::prove_first` may answer in the handler's place.
 impl<S, T> FromRequestParts<S> for Session<T>
 where
     S: Send + Sync,
     T: SessionData,
 {
-    type Rejection = LayerError;
+    type Rejection = Response;
 
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, LayerError> {
-        Self::from_extensions(&parts.extensions)
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Response> {
+        let session = Self::from_extensions(&parts.extensions).map_err(IntoResponse::into_response)?;
+        #[cfg(feature = "device")]
+        if let Some(answer) = session.prove_first() {
+            return Err(answer.into_response());
+        }
+        Ok(session)
     }
 }
 
@@ -33,8 +45,8 @@ where
 {
     type Rejection = Response;
 
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Response> {
-        let session = Session::<T>::from_extensions(&parts.extensions).map_err(IntoResponse::into_response)?;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
+        let session = Session::<T>::from_request_parts(parts, state).await?;
         Self::new(session).ok_or_else(|| sign_in_first::<T>(parts))
     }
 }

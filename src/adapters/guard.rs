@@ -4,6 +4,8 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
+#[cfg(feature = "device")]
+use crate::device::{self, Answer, DeviceState};
 use crate::session::Content;
 use crate::{Session, SessionData, WriteError};
 
@@ -235,6 +237,64 @@ impl<T> Clone for RequireSession<T> {
 impl<T> fmt::Debug for RequireSession<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("RequireSession(..)")
+    }
+}
+
+/// An extractor for handlers that need a signed-in visitor whose session is bound to a device that has proven itself
+/// (feature `device`). Guests are answered as by [`RequireSession`], others with a 403: the browser cannot bind
+/// sessions, or has not done so yet.
+///
+/// It is also that session: it has the methods of [`RequireSession`] and [`Session`].
+///
+/// ```
+/// use sealed_session::RequireDevice;
+/// # #[derive(serde::Serialize, serde::Deserialize)]
+/// # struct Login { user: u64 }
+///
+/// async fn recovery_codes(session: RequireDevice<Login>) -> String {
+///     format!("the codes of user {}", session.data().user)
+/// }
+/// ```
+#[cfg(feature = "device")]
+pub struct RequireDevice<T>(RequireSession<T>);
+
+#[cfg(feature = "device")]
+impl<T: SessionData> RequireDevice<T> {
+    pub(crate) fn new(session: RequireSession<T>) -> Result<Self, Answer> {
+        match session.device() {
+            DeviceState::Proven => Ok(Self(session)),
+            _ => Err(device::unbound()),
+        }
+    }
+}
+
+#[cfg(feature = "device")]
+impl<T> Deref for RequireDevice<T> {
+    type Target = RequireSession<T>;
+
+    fn deref(&self) -> &RequireSession<T> {
+        &self.0
+    }
+}
+
+#[cfg(feature = "device")]
+impl<T> DerefMut for RequireDevice<T> {
+    fn deref_mut(&mut self) -> &mut RequireSession<T> {
+        &mut self.0
+    }
+}
+
+#[cfg(feature = "device")]
+impl<T> Clone for RequireDevice<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+#[cfg(feature = "device")]
+impl<T> fmt::Debug for RequireDevice<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RequireDevice(..)")
     }
 }
 

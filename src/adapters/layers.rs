@@ -29,6 +29,12 @@ impl<T, B: ?Sized> Options<T, B> {
         }
     }
 
+    /// Whether requests have to tell their address.
+    #[cfg(feature = "device")]
+    pub(crate) fn has_device_binding(&self) -> bool {
+        self.sessions.config().has_device_binding()
+    }
+
     pub(crate) fn set_sign_in_page(&mut self, path: &str) {
         self.sign_in = Some(SignInPage::new(path).map(Arc::new).ok_or_else(|| LayerError {
             problem: format!(

@@ -257,6 +257,13 @@ where
         let has_slot = extensions.get::<Slot<T>>().is_some();
         let (layers, slot) = self.options.enter(extensions.get().cloned(), has_slot, page, || {
             let fields = RequestFields::from(headers);
+            #[cfg(feature = "device")]
+            let fields = match page {
+                Some(page) if self.options.has_device_binding() => {
+                    fields.with_target(request.method().as_str(), page.as_str())
+                }
+                _ => fields,
+            };
             match &self.options.bind {
                 Some(bind) => fields.with_bind(bind(headers, extensions)),
                 None => fields,

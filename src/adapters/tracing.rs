@@ -52,7 +52,7 @@ macro_rules! log {
             $level,
             $event,
             numbers: count total size limit bytes status to entries most dropped ahead,
-            texts: reason id previous key_id key_ids in_use seals opens path kind error
+            texts: step reason id previous key_id key_ids in_use seals opens path kind error
         )
     };
 }

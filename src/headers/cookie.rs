@@ -81,6 +81,14 @@ impl Attributes {
         line
     }
 
+    /// The attributes alone, as device binding names them to browsers.
+    #[cfg(feature = "device")]
+    pub(crate) fn as_text(&self) -> String {
+        let mut text = String::new();
+        self.end(&mut text, None, None);
+        text.trim_start_matches("; ").to_owned()
+    }
+
     /// `name=`, with room for everything that follows.
     fn begin(&self, name: &str, value_length: usize) -> String {
         let domain = self.domain.as_ref().map_or(0, String::len);

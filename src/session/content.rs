@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use crate::buffer::Buffer;
 use crate::error::Reason;
 use crate::few::Few;
-use crate::ids::SessionId;
+use crate::ids::{DeviceName, SessionId};
 use crate::session::event::Event;
 use crate::session::lifetime::Lifetimes;
 
@@ -234,6 +234,30 @@ pub(crate) struct Facts {
     pub(crate) remembered: bool,
     /// When it ends without further activity, as the activity cookie of this request says.
     pub(crate) active_until: Option<u64>,
+    pub(crate) binding: Binding,
+}
+
+/// Whether a session is bound to a device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Binding {
+    #[default]
+    Plain,
+    /// It started in this request: the response offers to register a device.
+    Offered,
+    Bound {
+        device: DeviceName,
+        /// The Unix second of the proof that came; `None` without a valid one.
+        proven: Option<u64>,
+    },
+}
+
+impl Binding {
+    pub(crate) fn device(self) -> Option<DeviceName> {
+        match self {
+            Self::Plain | Self::Offered => None,
+            Self::Bound { device, .. } => Some(device),
+        }
+    }
 }
 
 impl Facts {

@@ -122,6 +122,28 @@ pub enum Event {
         /// The keys that they named most often, at most three, the commonest first: claims, as in `Rejected`.
         key_ids: Vec<KeyId>,
     },
+    /// A device proved its key for the first time, and the session is bound to it from now on (feature `device`).
+    Bound {
+        /// The session.
+        id: SessionId,
+    },
+    /// A bound session without a valid proof of its device was a session all the same, since device binding is
+    /// being introduced (`DeviceBinding::introduce`). Without that it is a `Rejected` for
+    /// [`Reason::Unproven`]. Links from other sites, a proof endpoint out of order and a browser's quota look like
+    /// theft here.
+    Unproven {
+        /// The session.
+        id: SessionId,
+    },
+    /// An endpoint of device binding refused a device. A browser that was signed out or signed in anew causes one.
+    ProofRefused {
+        /// What was refused: `"session"`, `"device key"`, `"challenge"`, `"proof"` or `"signature"`.
+        step: &'static str,
+        /// Why it did not open, where that is the reason.
+        reason: Option<Reason>,
+        /// The session that opened.
+        id: Option<SessionId>,
+    },
     /// Several cookies of the same name came: another subdomain set one, or the `Domain` was changed.
     DuplicatesSeen {
         /// How many.
@@ -291,6 +313,10 @@ impl Event {
             Self::Ended { .. } => ("Ended", Level::Debug),
             Self::Rejected { id: Some(_), .. } => ("Rejected", Level::Info),
             Self::Rejected { id: None, .. } => ("Rejected", Level::Debug),
+            Self::Bound { .. } => ("Bound", Level::Debug),
+            Self::Unproven { .. } => ("Unproven", Level::Info),
+            Self::ProofRefused { id: Some(_), .. } => ("ProofRefused", Level::Info),
+            Self::ProofRefused { id: None, .. } => ("ProofRefused", Level::Debug),
             Self::ManyRejected { .. } => ("ManyRejected", Level::Warn),
             Self::DuplicatesSeen { .. } => ("DuplicatesSeen", Level::Debug),
             Self::TooLarge { .. } => ("TooLarge", Level::Warn),

@@ -245,7 +245,7 @@ mod tests {
     use super::*;
     use crate::buffer::Buffer;
     use crate::ids::SessionId;
-    use crate::session::content::{Content, Facts, Live};
+    use crate::session::content::{Binding, Content, Facts, Live};
 
     fn content(number: u32) -> Arc<Content<u32>> {
         let mut buffer = Buffer::default();
@@ -261,6 +261,7 @@ mod tests {
             expires: 9,
             remembered: false,
             active_until: None,
+            binding: Binding::Plain,
         };
         let content = Arc::clone(content);
         Current::Live(Live { content, facts })

@@ -18,6 +18,8 @@ use crate::session::event::{Event, Observer};
 use crate::session::lifetime::{Lifetime, Lifetimes};
 use crate::session::{Opened, SessionData};
 use crate::sessions::alarm::Alarm;
+#[cfg(feature = "device")]
+use crate::sessions::device_binding::{Device, DeviceBinding};
 use crate::sessions::{Keys, Sessions, Shared, opened};
 use crate::time::{DAY, now, to_seconds};
 use crate::token::{base64url, envelope::OVERHEAD};
@@ -44,6 +46,8 @@ pub struct Builder<T> {
     lifetime: Lifetime,
     remembered: Option<Lifetime>,
     development: bool,
+    #[cfg(feature = "device")]
+    device: Option<DeviceBinding>,
     revocations: Box<dyn RevocationList>,
     checks: Checks<T>,
     observer: Option<Arc<dyn Observer>>,
@@ -75,12 +79,30 @@ pub(crate) struct Config {
     pub(crate) revoke_on_end: bool,
     pub(crate) touch_if: Option<TouchIf>,
     pub(crate) opened_cache: usize,
+    #[cfg(feature = "device")]
+    pub(crate) device: Option<Device>,
 }
 
 impl Config {
     /// Whether there can be an activity cookie: without an idle timeout its name may be too long.
     pub(crate) fn has_activity(&self) -> bool {
         self.activity_name.len() <= LONGEST_NAME
+    }
+
+    /// Whether sessions may be bound to devices.
+    pub(crate) fn has_device_binding(&self) -> bool {
+        #[cfg(feature = "device")]
+        return self.device.is_some();
+        #[cfg(not(feature = "device"))]
+        false
+    }
+
+    /// Whether bound sessions without a proof are sessions.
+    pub(crate) fn introduces_device_binding(&self) -> bool {
+        #[cfg(feature = "device")]
+        return self.device.as_ref().is_some_and(|device| device.introduce);
+        #[cfg(not(feature = "device"))]
+        false
     }
 
     /// Longest value of the session cookie in characters: browsers drop more than 4096 for name and value.
@@ -106,10 +128,14 @@ impl<T: SessionData> Builder<T> {
                 revoke_on_end: true,
                 touch_if: None,
                 opened_cache: 2 * 1024 * 1024,
+                #[cfg(feature = "device")]
+                device: None,
             },
             lifetime: Lifetime::default(),
             remembered: None,
             development: false,
+            #[cfg(feature = "device")]
+            device: None,
             revocations: Box::new(Revocations::new()),
             checks: Checks {
                 refuse_if: None,
@@ -602,6 +628,40 @@ impl<T: SessionData> Builder<T> {
         self
     }
 
+    /// Binds sessions to the visitor's device (feature `device`, **experimental**): a copy of the cookies dies within
+    /// minutes. Default: none are bound.
+    ///
+    /// Browsers that can do it (Chromium's, over https) make a key that never leaves the device, and prove it every few
+    /// minutes. Each [`start`](crate::Session::start) of a session that counts as
+    /// [signed in](Self::signed_in_if) offers it; other browsers ignore the offer, and their sessions stay as they are.
+    /// The two endpoints of [`DeviceBinding::at`] must be among the application's routes: `device_endpoints` of the
+    /// adapters, or [`Sessions::register_device`] and [`Sessions::refresh_device`].
+    ///
+    /// Set an idle timeout for every kind of session, since the binding is kept with it.
+    ///
+    /// ```
+    /// use sealed_session::device::DeviceBinding;
+    /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64 }
+    /// # let ring = KeyRing::new(Key::generate()?);
+    /// let sessions = Sessions::<Login>::builder(ring).device_binding(DeviceBinding::at("/device")).build()?;
+    /// let mut session = sessions.load(RequestFields::default());
+    /// session.start(Login { user: 7 })?;
+    /// let mut headers = Vec::new();
+    /// session.finish(200, &mut headers);
+    /// let offer = headers.iter().find(|(name, _)| name == "Secure-Session-Registration").ok_or("no offer")?;
+    /// assert!(offer.1.starts_with("(ES256);path=\"/device/register\";challenge="));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "device")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "device")))]
+    #[doc(alias("dbsc"))]
+    pub fn device_binding(mut self, binding: DeviceBinding) -> Self {
+        self.device = Some(binding);
+        self
+    }
+
     /// Checks the configuration, and makes the sessions.
     ///
     /// # Errors
@@ -642,6 +702,10 @@ impl<T: SessionData> Builder<T> {
                 .attributes
                 .check(name)
                 .map_err(|error| ConfigError::new(format!("the activity cookie is called `{name}`: {error}")))?;
+        }
+        #[cfg(feature = "device")]
+        if let Some(device) = self.device {
+            config.device = Some(device.checked(&config)?);
         }
         if config.audience.len() > LONGEST_NAME {
             return refuse("the audience takes at most 255 bytes; shorten `audience`");

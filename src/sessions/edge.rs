@@ -20,13 +20,17 @@ use crate::sessions::Sessions;
 use crate::time::{DAY, from_seconds, to_seconds};
 use crate::token;
 pub use crate::token::Claims;
-use crate::token::envelope::{ACTIVITY_TEXT, Kind};
+use crate::token::envelope::Kind;
 
 /// The rights that day keys give to an edge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EdgeRights {
-    /// Check that a key holder made a head, and that it has not expired. It reads no session.
+    /// Check that a key holder made a head, and that it has not expired. It reads no session. With
+    /// [device binding](crate::Builder#method.device_binding) this is about the session cookie alone, not about activity.
     Check,
+    /// [`Check`](Self::Check), also with device binding for the activity cookie. **The holder can unbind sessions from
+    /// their devices**, for who has stolen a bound session's cookies too. Without device binding it is the same.
+    CheckActivity,
     /// Open sessions, and make tokens that expire on those days.
     Open,
 }
@@ -34,7 +38,7 @@ pub enum EdgeRights {
 impl EdgeRights {
     fn name(self) -> &'static str {
         match self {
-            Self::Check => "check",
+            Self::Check | Self::CheckActivity => "check",
             Self::Open => "open",
         }
     }
@@ -47,6 +51,9 @@ impl<T: SessionData> Sessions<T> {
     /// A token needs the keys of the day on which it expires. So give as many days as the longest absolute timeout has,
     /// and those until the edge gets the next keys. The text has the timeouts too, so that the edge applies the same
     /// ones.
+    ///
+    /// With device binding, only [`EdgeRights::Open`] and [`EdgeRights::CheckActivity`] give the keys of the activity
+    /// cookie, and no edge gets those of device keys and challenges.
     ///
     /// With [`EdgeRights::Check`] the holder can make heads that other check-only readers accept, never a session.
     /// With [`EdgeRights::Open`] it can make sessions that expire on those days: treat the text like a secret.
@@ -103,6 +110,10 @@ impl<T: SessionData> Sessions<T> {
             timeouts(config.lifetimes.ordinary),
             remembered.map_or("null".to_owned(), |timeouts| format!("{{{timeouts}}}")),
         ));
+        #[cfg(feature = "device")]
+        if let Some(device) = &config.device {
+            text.push_str(&format!(r#","device":{{"proof":{}}}"#, device.proof_lifetime));
+        }
         if rights == EdgeRights::Open {
             let sealing = keys.session.sealing_from().into_iter();
             let entries: Vec<_> = sealing
@@ -111,8 +122,8 @@ impl<T: SessionData> Sessions<T> {
             text.push_str(&format!(r#","sealing":[{}]"#, entries.join(",")));
         }
         text.push_str(r#","keys":["#);
-        let keys = days.flat_map(|day| keys_of(day).map(move |keys| (day, keys)));
-        for (index, (day, (session, activity))) in keys.enumerate() {
+        let each = days.flat_map(|day| keys_of(day).map(move |keys| (day, keys)));
+        for (index, (day, (session, activity))) in each.enumerate() {
             text.push_str(if index > 0 { "," } else { "" });
             text.push_str(&format!(
                 r#"{{"key_id":"{}","day":{day},"session":{{"check":""#,
@@ -124,9 +135,18 @@ impl<T: SessionData> Sessions<T> {
                 push_hex(&mut text, &*session.1.seal);
             }
             text.push_str(r#""}"#);
-            if config.has_activity() {
+            if config.has_activity() && (rights != EdgeRights::Check || !config.has_device_binding()) {
                 text.push_str(r#","activity":{"check":""#);
                 push_hex(&mut text, &*activity.1.check);
+                text.push_str(r#""}"#);
+            }
+            #[cfg(feature = "device")]
+            if rights == EdgeRights::Open
+                && let Some(device) = &keys.device
+                && let Some((_, proof)) = device.proof.export_day(day).find(|(id, _)| *id == session.0)
+            {
+                text.push_str(r#","proof":{"check":""#);
+                push_hex(&mut text, &*proof.check);
                 text.push_str(r#""}"#);
             }
             text.push('}');
@@ -165,6 +185,7 @@ pub struct Checker {
     name: String,
     activity_name: String,
     needs_activity: bool,
+    device_binding: bool,
     keys: HashMap<(KeyId, u32), CheckKeys>,
 }
 
@@ -188,9 +209,9 @@ pub struct Checked {
 }
 
 impl Checker {
-    /// A checker with the keys that [`Sessions::edge_keys`] wrote, with either rights. It asks for an activity cookie,
+    /// A checker with the keys that [`Sessions::edge_keys`] wrote, with any rights. It asks for an activity cookie,
     /// unless ordinary or remembered sessions have no idle timeout according to that text: a check cannot see which
-    /// kind a session is.
+    /// kind a session is. Nor does it ask if the text has device binding and not the keys for that cookie.
     ///
     /// # Errors
     /// [`ConfigError`] if the text is not such JSON, names no key, or one twice for the same day.
@@ -213,10 +234,13 @@ impl Checker {
             }
         }
         let activity_name = format!("{name}-seen");
+        let device_binding = parsed.get("device").is_some();
+        let lacks_keys = device_binding && keys.values().all(|keys| keys.activity.is_none());
         Ok(Self {
             name: name.to_owned(),
             activity_name,
-            needs_activity: !lacks_idle(parsed) && !lacks_idle(&parsed["remembered"]),
+            needs_activity: !lacks_idle(parsed) && !lacks_idle(&parsed["remembered"]) && !lacks_keys,
+            device_binding,
             keys,
         })
     }
@@ -271,14 +295,16 @@ impl Checker {
         if !self.needs_activity {
             return None;
         }
-        let claimed = |text| token::claimed_head(text, Kind::Activity);
+        let kind = |text: &[u8]| token::activity_kind(text, self.device_binding);
+        let claimed = |text| token::claimed_head(text, kind(text).0);
         let activity_key = |id, day| self.keys.get(&(id, day)).and_then(|keys| keys.activity.as_ref());
         fields
             .cookies(&self.activity_name)
             // As on a server: tokens that claim to be of another session are skipped, or eight of them would hide the
             // right one.
             .filter(|value| claimed(value).is_ok_and(|head| head.session_id == id))
-            .map(|value| token::check_head(value, Kind::Activity, ACTIVITY_TEXT, fields.bind(), now, activity_key))
+            .map(|value| (value, kind(value)))
+            .map(|(value, (kind, longest))| token::check_head(value, kind, longest, fields.bind(), now, activity_key))
             .filter(|head| !head.is_err_and(Reason::is_claim))
             .take(MOST_CHECKED as usize)
             .filter_map(Result::ok)
@@ -298,7 +324,7 @@ impl fmt::Debug for Checker {
 
 const FORMAT: &str = "sealed-session day keys v1";
 /// Most characters of one entry of `keys` or of `sealing`.
-const ENTRY: usize = 350;
+const ENTRY: usize = 450;
 /// Most session tokens of a request on which cryptography is spent, and most activity tokens for each of them.
 const MOST_CHECKED: u32 = 8;
 

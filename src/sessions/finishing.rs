@@ -3,13 +3,17 @@
 #[cfg(any(feature = "tower", feature = "actix"))]
 use std::thread;
 
+#[cfg(feature = "device")]
+use crate::error::Reason;
 use crate::few::Few;
 use crate::headers::{CacheRule, Patch, ResponseHeaders};
 use crate::session::event::Event;
+#[cfg(feature = "device")]
+use crate::session::{Binding, SessionState};
 use crate::session::{Change, Current, Ending, Facts, Genuine, Live, SessionData, Touched};
 use crate::sessions::handle::Session;
 use crate::sessions::table::{CookieAction, Outcome, Row, takes_cookie};
-use crate::token::envelope::{ACTIVITY_TEXT, Frame, OVERHEAD};
+use crate::token::envelope::{ACTIVITY_TEXT, BOUND_ACTIVITY_TEXT, Frame, OVERHEAD};
 use crate::token::{State, base64url};
 
 impl<T: SessionData> Session<T> {
@@ -92,6 +96,7 @@ impl<T: SessionData> Session<T> {
             cache,
             vary_field: self.sessions().config().vary_field.clone(),
             clear_site_data: false,
+            offer: None,
             observer: self.sessions().shared.observer.clone(),
         }
     }
@@ -148,6 +153,7 @@ impl<T: SessionData> Session<T> {
         }
         // The session cookie's removal comes last: curl up to 7.88 keeps all but the last cookie that one response
         // removes.
+        self.add_device(&mut patch, touched, outcome, row, status, now);
         for (action, name) in [(row.activity, &config.activity_name), (row.session, &config.name)] {
             if action == CookieAction::Remove {
                 patch.cookies.push(config.attributes.write_removal(name));
@@ -167,6 +173,54 @@ impl<T: SessionData> Session<T> {
         }
         patch
     }
+
+    /// With device binding: offers to register a device for a session that starts, and removes the proof that came with
+    /// a session that ends, or with one that is bound to another device. Without it the browser proves the right one.
+    #[cfg(feature = "device")]
+    fn add_device(
+        &self,
+        patch: &mut Patch,
+        touched: &Touched<'_, T>,
+        outcome: Outcome,
+        row: Row,
+        status: u16,
+        now: u64,
+    ) {
+        let config = self.sessions().config();
+        let keys = self.sessions().keys();
+        let (Some(device), Some(keys)) = (&config.device, &keys.device) else {
+            return;
+        };
+        let live = touched.last.live();
+        let offered = live.filter(|live| {
+            let is_sent = row.session == CookieAction::Send && live.facts.binding == Binding::Offered;
+            is_sent && device.offer && self.sessions().counts_as_signed_in(&live.content.data)
+        });
+        if let Some(live) = offered
+            && let Some([random @ .., _, _, _, _]) = self.shared.salt.get()
+        {
+            let bind = self.shared.fields.bind();
+            patch.offer = keys.offer(&device.register_path, live.facts.id, random, bind, now);
+        }
+        let is_unproven = match touched.first {
+            Current::None(state) => *state == SessionState::Rejected(Reason::Unproven),
+            Current::Live(live) => matches!(live.facts.binding, Binding::Bound { proven: None, .. }),
+        };
+        let is_stray = is_unproven && self.shared.fields.cookies(&device.proof_name).next().is_some();
+        if outcome == Outcome::Ended || (is_stray && takes_cookie(status)) {
+            patch.cookies.push(config.attributes.write_removal(&device.proof_name));
+            patch.cache = CacheRule::NoStore;
+        }
+        // The browser was asked for a proof, and this is what it did.
+        if takes_cookie(status) && self.shared.fields.cookies(&device.asked_name).next().is_some() {
+            patch.cookies.push(config.attributes.write_removal(&device.asked_name));
+            patch.cache = CacheRule::NoStore;
+        }
+    }
+
+    #[cfg(not(feature = "device"))]
+    #[expect(clippy::unused_self, reason = "it has a session with the feature")]
+    fn add_device(&self, _: &mut Patch, _: &Touched<'_, T>, _: Outcome, _: Row, _status: u16, _now: u64) {}
 
     /// Reports that the session that came ended meanwhile; if none came, the one that started here.
     fn observe_end(&self, touched: &Touched<'_, T>, live: &Live<T>) {
@@ -238,11 +292,13 @@ impl<T: SessionData> Session<T> {
         if row.activity == CookieAction::Send
             && let Some(expires) = lifetime.active_until(now, expires)
         {
+            let device = live.facts.binding.device();
+            let length = device.map_or(ACTIVITY_TEXT, |_| BOUND_ACTIVITY_TEXT);
             let line = config
                 .attributes
-                .write(&config.activity_name, ACTIVITY_TEXT, max_age(expires), |line| {
+                .write(&config.activity_name, length, max_age(expires), |line| {
                     keys.activity
-                        .seal_activity(id, expires, self.shared.fields.bind(), now, line)
+                        .seal_activity(id, device, expires, self.shared.fields.bind(), now, line)
                 })
                 .ok()?;
             patch.cookies.push(line);

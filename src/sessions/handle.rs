@@ -13,6 +13,8 @@ use crate::ids::SessionId;
 #[cfg(any(feature = "axum", feature = "actix"))]
 use crate::session::Content;
 use crate::session::event::Event;
+#[cfg(feature = "device")]
+use crate::session::{Binding, Current};
 use crate::session::{Change, Ending, Facts, Genuine, Live, Opening, SessionData, SessionState, Touched, Versions};
 use crate::sessions::writing::Write;
 use crate::sessions::{Lane, Sessions, opening, this_thread};
@@ -284,6 +286,26 @@ impl<T: SessionData> Session<T> {
         &self.shared.lane.0
     }
 
+    /// What the request brought.
+    #[cfg(feature = "device")]
+    pub(crate) fn fields(&self) -> &RequestFields {
+        &self.shared.fields
+    }
+
+    /// How the session is bound, or why there is none.
+    #[cfg(feature = "device")]
+    pub(crate) fn binding(&self) -> Result<Binding, SessionState> {
+        self.read().map(|live| live.facts.binding)
+    }
+
+    /// The session at the moment, without telling caches; `None` once the request is finished, and while it is opened.
+    #[cfg(feature = "device")]
+    pub(crate) fn peeked(&self) -> Option<&Current<T>> {
+        let is_open = self.shared.phase.load(Ordering::Acquire) & FINISHED == 0;
+        let came = is_open.then(|| self.came()).flatten()?;
+        Some(&came.versions.last().current)
+    }
+
     fn facts(&self) -> Option<&Facts> {
         self.read().ok().map(|live| &live.facts)
     }
@@ -313,7 +335,7 @@ impl<T: SessionData> Session<T> {
             .is_ok()
     }
 
-    pub(super) fn now(&self) -> u64 {
+    pub(crate) fn now(&self) -> u64 {
         self.shared.now.unwrap_or_else(|| self.sessions().now())
     }
 

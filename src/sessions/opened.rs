@@ -19,6 +19,7 @@ use zeroize::Zeroizing;
 use crate::aead;
 use crate::ids::SessionId;
 use crate::session::Content;
+use crate::token::Activity;
 use crate::token::envelope::{BODY, Frame, Head, SESSION_HEAD};
 
 /// An entry that no request used for this many seconds goes.
@@ -71,17 +72,14 @@ pub(crate) struct Kept<T> {
     pub(crate) frame: Frame,
     pub(crate) content: Arc<Content<T>>,
     /// The activity token that was verified last.
-    activity: Mutex<Option<Activity>>,
+    activity: Mutex<Option<VerifiedActivity>>,
     /// The second of the last request with this token.
     used: AtomicU64,
     bytes: u64,
 }
 
-/// A verified activity token, bound to the same value as the session token.
-struct Activity {
-    text: Zeroizing<Box<[u8]>>,
-    head: Head,
-}
+/// The text of a verified activity token, bound to the same value as the session token, and what it says.
+type VerifiedActivity = (Zeroizing<Box<[u8]>>, Activity);
 
 /// An entry that a request holds. It may be the last holder, if the entry went meanwhile: see [`drop_each`].
 pub(crate) struct Held<T>(Option<Arc<Kept<T>>>);
@@ -261,17 +259,17 @@ impl<T> Kept<T> {
         now.abs_diff(self.used.load(Ordering::Relaxed)) >= UNUSED
     }
 
-    /// The head of this activity token, if it is the one that was verified last.
-    pub(crate) fn activity(&self, text: &[u8]) -> Option<Head> {
+    /// What this activity token says, if it is the one that was verified last.
+    pub(crate) fn activity(&self, text: &[u8]) -> Option<Activity> {
         let last = self.activity.lock().unwrap_or_else(PoisonError::into_inner);
-        let last = last.as_ref()?;
-        aead::equal(&last.text, text).then_some(last.head)
+        let (last_text, activity) = last.as_ref()?;
+        aead::equal(last_text, text).then_some(*activity)
     }
 
     /// Remembers a verified activity token of this session.
-    pub(crate) fn set_activity(&self, text: &[u8], head: Head) {
+    pub(crate) fn set_activity(&self, text: &[u8], activity: Activity) {
         let text = Zeroizing::new(text.into());
-        *self.activity.lock().unwrap_or_else(PoisonError::into_inner) = Some(Activity { text, head });
+        *self.activity.lock().unwrap_or_else(PoisonError::into_inner) = Some((text, activity));
     }
 }
 

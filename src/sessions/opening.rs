@@ -1,5 +1,6 @@
 //! From the cookies of a request to its session: screening, opening, choosing.
 
+mod activity;
 mod token;
 
 use crate::error::Reason;
@@ -8,13 +9,13 @@ use crate::headers::RequestFields;
 use crate::ids::{KeyId, SessionId};
 use crate::keys::ring::KeyAt;
 use crate::session::event::Event;
-use crate::session::{Current, Facts, Genuine, Live, Opening, SessionData, SessionState};
+use crate::session::{Binding, Current, Facts, Genuine, Live, Opening, SessionData, SessionState};
 use crate::sessions::opened::Held;
 use crate::sessions::{Keys, Sessions};
 use crate::token::envelope::{Head, Kind};
-use crate::token::{Decoded, claimed_head};
+use crate::token::{Activity, Decoded, claimed_head};
 
-use self::token::{Token, Verified};
+use self::token::Token;
 
 /// Most tokens of one request on which cryptography is spent.
 const MOST_OPENED: usize = 8;
@@ -22,6 +23,16 @@ const MOST_OPENED: usize = 8;
 /// Opens the session of a request at `now`. Of several tokens that open: the one that started last, then was sealed
 /// last, then came first.
 pub(crate) fn open<T: SessionData>(sessions: &Sessions<T>, fields: &RequestFields, now: u64) -> Opening<T> {
+    open_with(sessions, fields, sessions.config().introduces_device_binding(), now).0
+}
+
+/// Opens the session of a request. If it may be `even_unproven`, its valid activity tokens come with it.
+pub(crate) fn open_with<T: SessionData>(
+    sessions: &Sessions<T>,
+    fields: &RequestFields,
+    even_unproven: bool,
+    now: u64,
+) -> (Opening<T>, Few<Activity>) {
     let mut attempt = Attempt::default();
     let keys = sessions.keys();
     keys.opened.sweep(now);
@@ -29,27 +40,24 @@ pub(crate) fn open<T: SessionData>(sessions: &Sessions<T>, fields: &RequestField
     let mut tokens = Few::default();
     attempt.open_tokens(sessions, &keys, fields, now, &mut tokens);
     if attempt.count == 0 {
-        return Opening::none(SessionState::Absent);
+        return (Opening::none(SessionState::Absent), Few::default());
     }
-    let activity = open_activity(sessions, &keys, fields, &tokens, now);
+    let activity = activity::open(sessions, &keys, fields, &tokens, now);
     while let Some(mut token) = tokens.take_max(|token| (token.frame().started, token.frame().sealed)) {
         let (head, frame) = (token.head(), token.frame());
         let Head {
             session_id: id, key_id, ..
         } = head;
         let lifetime = sessions.config().lifetimes.of(frame.remembered);
-        let active = lifetime.latest_activity(now).map(|latest| {
-            let of_this = activity.iter().filter(|(_, head)| head.session_id == id);
-            let in_time = of_this.filter(|(_, head)| u64::from(head.expires) <= latest);
-            in_time.max_by_key(|(_, head)| head.expires)
-        });
-        if active == Some(None) {
-            attempt.judge(id, token.is_guest(sessions));
-            attempt.reject(Reason::Idle, Some(id), Some(key_id));
-            token.forget(&keys.opened);
-            continue;
-        }
-        let active = active.flatten().copied();
+        let (active, binding) = match activity.of(id, lifetime.latest_activity(now), even_unproven) {
+            Ok(active) => active,
+            Err(reason) => {
+                attempt.judge(id, token.is_guest(sessions));
+                attempt.reject(reason, Some(id), Some(key_id));
+                token.forget(&keys.opened);
+                continue;
+            }
+        };
         let Some(content) = token.content() else {
             attempt.judge(id, false);
             attempt.reject(Reason::Payload, Some(id), Some(key_id));
@@ -73,13 +81,18 @@ pub(crate) fn open<T: SessionData>(sessions: &Sessions<T>, fields: &RequestField
             // Configured limits only shorten what a token says.
             expires: u64::from(head.expires).min(sessions.config().lifetimes.expires(started, frame.remembered)),
             remembered: frame.remembered,
-            active_until: active.map(|(_, head)| head.expires.into()),
+            active_until: active.map(|(_, activity)| activity.head.expires.into()),
+            binding,
         };
         let live = Live { content, facts };
-        return attempt.into_opening(sessions, Ok(live), now);
+        let valid = match even_unproven {
+            true => activity.valid(id, lifetime.latest_activity(now)),
+            false => Few::default(),
+        };
+        return (attempt.into_opening(sessions, Ok(live), now), valid);
     }
     let rejected = attempt.rejected.unwrap_or((Reason::Malformed, None, None));
-    attempt.into_opening(sessions, Err(rejected), now)
+    (attempt.into_opening(sessions, Err(rejected), now), Few::default())
 }
 
 /// The findings while cookies are opened.
@@ -109,6 +122,9 @@ impl Attempt {
                 events.push(Event::DuplicatesSeen { count: self.count });
             }
             events.extend(rejected.map(|&(reason, id, key_id)| Event::Rejected { reason, id, key_id }));
+            let live = result.as_ref().ok();
+            let unproven = live.filter(|live| matches!(live.facts.binding, Binding::Bound { proven: None, .. }));
+            events.extend(unproven.map(|live| Event::Unproven { id: live.facts.id }));
             events.extend(sessions.looked(rejected.map(|&(reason, _, key_id)| (reason, key_id)), now));
         }
         let current = match result {
@@ -228,59 +244,4 @@ impl Attempt {
 enum Found<'k, T> {
     New(Decoded<KeyAt<'k>>),
     Kept(Held<T>),
-}
-
-/// Step 8: the verified activity tokens that belong to one of the opened sessions, if any of those needs one.
-fn open_activity<'t, T: SessionData>(
-    sessions: &Sessions<T>,
-    keys: &Keys<T>,
-    fields: &'t RequestFields,
-    opened: &Few<Token<'_, T>>,
-    now: u64,
-) -> Few<Verified<'t>> {
-    let lifetimes = sessions.config().lifetimes;
-    let mut verified = Few::default();
-    if opened
-        .iter()
-        .all(|token| lifetimes.of(token.frame().remembered).idle.is_none())
-    {
-        return verified;
-    }
-    let mut left = 0..MOST_OPENED;
-    for text in fields.cookies(&sessions.config().activity_name) {
-        let kept = || {
-            opened.iter().filter_map(|token| match token {
-                Token::Kept(kept) => Some(kept),
-                Token::Opened { .. } => None,
-            })
-        };
-        if let Some(head) = kept().find_map(|kept| kept.activity(text)) {
-            if head.check_time(now).is_err() {
-                continue;
-            }
-            if left.next().is_none() {
-                break;
-            }
-            verified.push((text, head));
-            continue;
-        }
-        let Ok(screened) = keys.activity.screen_activity(text, now) else {
-            continue;
-        };
-        let id = screened.head.session_id;
-        if opened.iter().any(|session| session.head().session_id == id)
-            && let Ok(token) = screened.decode()
-        {
-            if left.next().is_none() {
-                break;
-            }
-            if let Ok(head) = keys.activity.open_activity(&token, fields.bind()) {
-                verified.push((text, head));
-                kept()
-                    .filter(|kept| kept.head.session_id == head.session_id)
-                    .for_each(|kept| kept.set_activity(text, head));
-            }
-        }
-    }
-    verified
 }

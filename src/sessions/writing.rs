@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use crate::aead::{self, NoRandomness};
 use crate::buffer::Buffer;
-use crate::error::WriteError;
+use crate::error::{Reason, WriteError};
 use crate::headers::cookie;
 use crate::ids::SessionId;
 use crate::session::event::Event;
 use crate::session::{
-    Change, Content, Current, Done, Facts, Live, Payload, Refused, SessionData, SessionState, Updated, Version,
-    from_payload,
+    Binding, Change, Content, Current, Done, Facts, Live, Payload, Refused, SessionData, SessionState, Updated,
+    Version, from_payload,
 };
 use crate::sessions::finishing::padding;
 use crate::sessions::handle::{Came, Session};
@@ -182,6 +182,9 @@ impl<T: SessionData> Session<T> {
         let write = self.write()?;
         if let Some(live) = write.live() {
             return write.change_data(live, |data| Ok(change(data)));
+        }
+        if write.base.current.state() == SessionState::Rejected(Reason::Unproven) {
+            return Err(WriteError::Unproven);
         }
         let mut data = new();
         let result = change(&mut data);
@@ -355,6 +358,7 @@ impl<T: SessionData> Session<T> {
             expires,
             remembered,
             active_until: None,
+            binding: Binding::Offered,
         })
     }
 

@@ -1,4 +1,4 @@
-//! The two layouts of format v1: the parts of a token and their offsets.
+//! The layouts of session and activity tokens of format v1: their parts and offsets.
 //!
 //! ```text
 //! session    0        1         5         9            17      29       45         49        53       54
@@ -8,11 +8,17 @@
 //! activity   0        1         5         9            17       33
 //!            | 0x02   | key id  | expires | session id | check  |
 //!            |------------------ head ----------------|
+//!
+//! of a bound 0        1         5         9            17       33      49
+//! session    | 0x03   | key id  | expires | session id | device | check |
+//!            |------------------ head ------------------------ -|
 //! ```
 //!
 //! Integers are big-endian.
 
 use crate::error::Reason;
+#[cfg(feature = "device")]
+use crate::ids::DeviceName;
 use crate::ids::{KeyId, SessionId};
 use crate::time::{LEEWAY, LONGEST_LIFE};
 
@@ -23,6 +29,8 @@ use crate::token::base64url::{self, START};
 pub(crate) const SESSION: u8 = 1;
 /// First byte of an activity token.
 pub(crate) const ACTIVITY: u8 = 2;
+/// First byte of the activity token of a session that is bound to a device.
+pub(crate) const BOUND_ACTIVITY: u8 = 3;
 
 const KEY_ID: usize = 1;
 const EXPIRES: usize = 5;
@@ -40,8 +48,15 @@ pub(crate) const OVERHEAD: usize = BODY + FRAME_HEAD + TAG;
 pub(crate) const ACTIVITY_LEN: usize = ACTIVITY_HEAD + CHECK_LEN;
 /// The same in characters.
 pub(crate) const ACTIVITY_TEXT: usize = base64url::encoded_len(ACTIVITY_LEN);
+/// Bytes of the name of a device.
+const DEVICE_LEN: usize = 16;
+/// The same three for a session that is bound to a device.
+pub(crate) const BOUND_ACTIVITY_HEAD: usize = ACTIVITY_HEAD + DEVICE_LEN;
+const BOUND_ACTIVITY_LEN: usize = BOUND_ACTIVITY_HEAD + CHECK_LEN;
+pub(crate) const BOUND_ACTIVITY_TEXT: usize = base64url::encoded_len(BOUND_ACTIVITY_LEN);
 
 const _: () = assert!(SESSION_HEAD == 29 && BODY == 45 && OVERHEAD == 70 && ACTIVITY_LEN == 33);
+const _: () = assert!(BOUND_ACTIVITY_LEN == 49 && BOUND_ACTIVITY_TEXT == 66);
 const _: () = assert!(EXPIRES == KEY_ID + 4 && ID == EXPIRES + 4 && SALT == ID + 8 && ACTIVITY_HEAD == SALT);
 
 /// Bit 0 of the flags: a remembered session. All other bits are zero.
@@ -68,14 +83,7 @@ impl Head {
 
     /// Step 3 of opening: `now < expires <= now + 400 days + 5 minutes`.
     pub(crate) fn check_time(&self, now: u64) -> Result<(), Reason> {
-        let expires = u64::from(self.expires);
-        if expires <= now {
-            return Err(Reason::Expired);
-        }
-        if expires > now.saturating_add(LONGEST_LIFE + LEEWAY) {
-            return Err(Reason::ExpiresTooFar);
-        }
-        Ok(())
+        check_expires(self.expires, LONGEST_LIFE, now)
     }
 
     fn write(&self, version: u8) -> [u8; ACTIVITY_HEAD] {
@@ -91,6 +99,14 @@ impl Head {
         self.write(ACTIVITY)
     }
 
+    #[cfg(feature = "device")]
+    pub(crate) fn write_bound_activity(&self, device: DeviceName) -> [u8; BOUND_ACTIVITY_HEAD] {
+        let mut head = [0; BOUND_ACTIVITY_HEAD];
+        head[..ACTIVITY_HEAD].copy_from_slice(&self.write(BOUND_ACTIVITY));
+        head[ACTIVITY_HEAD..].copy_from_slice(&device.0);
+        head
+    }
+
     pub(crate) fn write_session(&self, salt: &[u8; SALT_LEN]) -> [u8; SESSION_HEAD] {
         let mut head = [0; SESSION_HEAD];
         head[..SALT].copy_from_slice(&self.write(SESSION));
@@ -99,11 +115,25 @@ impl Head {
     }
 }
 
-/// The two kinds of token.
+/// `now < expires <= now + longest + 5 minutes`.
+pub(crate) fn check_expires(expires: u32, longest: u64, now: u64) -> Result<(), Reason> {
+    let expires = u64::from(expires);
+    if expires <= now {
+        return Err(Reason::Expired);
+    }
+    if expires > now.saturating_add(longest + LEEWAY) {
+        return Err(Reason::ExpiresTooFar);
+    }
+    Ok(())
+}
+
+/// The kinds of token in the cookies of a session and of its activity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Session,
     Activity,
+    /// The activity of a session that is bound to a device.
+    BoundActivity,
 }
 
 impl Kind {
@@ -112,15 +142,17 @@ impl Kind {
         match self {
             Self::Session => SESSION_HEAD,
             Self::Activity => ACTIVITY_HEAD,
+            Self::BoundActivity => BOUND_ACTIVITY_HEAD,
         }
     }
 
     /// Step 2 of opening, for a token of `length` bytes that starts with `start`, and its head. A session token has the
-    /// first byte 1 and at least 70 bytes; an activity token has the first byte 2 and exactly 33 bytes.
+    /// first byte 1 and at least 70 bytes; an activity token has the first byte 2 and exactly 33 bytes, or 3 and 49.
     pub(crate) fn parse(self, start: &[u8; START], length: usize) -> Result<Head, Reason> {
         let (version, fits) = match self {
             Self::Session => (SESSION, length >= OVERHEAD),
             Self::Activity => (ACTIVITY, length == ACTIVITY_LEN),
+            Self::BoundActivity => (BOUND_ACTIVITY, length == BOUND_ACTIVITY_LEN),
         };
         if fits && start[0] == version {
             Ok(Head::parse(start))

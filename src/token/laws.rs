@@ -59,7 +59,7 @@ impl Made {
 
     fn activity_expiring(&self, ring: &PlacedRing, expires: u32, now: u64) -> String {
         let mut text = String::new();
-        ring.seal_activity(self.session_id, expires.into(), &self.bind, now, &mut text)
+        ring.seal_activity(self.session_id, None, expires.into(), &self.bind, now, &mut text)
             .unwrap();
         text
     }
@@ -109,7 +109,8 @@ fn open(ring: &PlacedRing, text: impl AsRef<[u8]>, bind: &[u8], at: u64) -> Resu
 }
 
 fn open_activity(ring: &PlacedRing, text: impl AsRef<[u8]>, bind: &[u8], at: u64) -> Result<Head, Reason> {
-    ring.open_activity(&ring.screen_activity(text.as_ref(), at)?.decode()?, bind)
+    let token = ring.screen_activity(text.as_ref(), false, at)?.decode()?;
+    ring.open_activity(&token, bind).map(|activity| activity.head)
 }
 
 fn placed(ring: KeyRing, name: &str, audience: &str) -> PlacedRing {

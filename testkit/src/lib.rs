@@ -124,10 +124,22 @@ pub fn hex(bytes: &[u8]) -> String {
 
 /// The vectors of format v1, or those of the file that the environment variable `VECTORS` names.
 pub fn vectors() -> Value {
-    let own = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/v1.json");
-    let path = env::var("VECTORS").unwrap_or_else(|_| own.to_owned());
+    vectors_in(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/v1.json"), "VECTORS")
+}
+
+fn vectors_in(own: &str, variable: &str) -> Value {
+    let path = env::var(variable).unwrap_or_else(|_| own.to_owned());
     let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The vectors of device binding: the project's own, or those in the file that `NEXT_VECTORS` names.
+#[must_use]
+pub fn next_vectors() -> Value {
+    vectors_in(
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/next.json"),
+        "NEXT_VECTORS",
+    )
 }
 
 /// The rows of one part of the vectors. An empty part is a broken file, not a passed test.

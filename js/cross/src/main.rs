@@ -319,7 +319,7 @@ fn main() {
                 format!("{}-seen={}", case.name, activity.as_deref().unwrap_or_default()),
             ];
             let (op, outcome) = match rights {
-                EdgeRights::Check => ("check", "live"),
+                EdgeRights::Check | EdgeRights::CheckActivity => ("check", "live"),
                 EdgeRights::Open => ("open", "ok"),
             };
             let question = json!({

@@ -32,6 +32,11 @@ pub(crate) fn one_of_each() -> Vec<Event> {
         Event::ManyRejected { .. } =>
             Event::ManyRejected { reason, count: 41, total: 71, key_ids: vec![key_id, other] },
             Event::ManyRejected { reason: Reason::Malformed, count: 41, total: 71, key_ids: vec![] };
+        Event::Bound { .. } => Event::Bound { id };
+        Event::Unproven { .. } => Event::Unproven { id };
+        Event::ProofRefused { .. } =>
+            Event::ProofRefused { step: "signature", reason: None, id: Some(id) },
+            Event::ProofRefused { step: "device key", reason: Some(reason), id: None };
         Event::DuplicatesSeen { .. } => Event::DuplicatesSeen { count: 2 };
         Event::TooLarge { .. } => Event::TooLarge { size: 5000, limit: 4096 };
         Event::ReadTooLate => Event::ReadTooLate;
@@ -123,6 +128,7 @@ fn made_up_cookies_are_for_debugging_alone() {
     for event in one_of_each() {
         let is_made_up = match &event {
             Event::Rejected { id, .. } => id.is_none(),
+            Event::ProofRefused { id, .. } => id.is_none(),
             Event::DuplicatesSeen { .. } => true,
             _ => continue,
         };

@@ -16,6 +16,8 @@ impl Event {
             | Self::Touched { id }
             | Self::Ended { id: Some(id) }
             | Self::EndedMeanwhile { id }
+            | Self::Bound { id }
+            | Self::Unproven { id }
             | Self::Revoked { id } => visit("id", id),
             Self::Cycled { id, previous } => {
                 visit("id", id);
@@ -25,6 +27,11 @@ impl Event {
                 visit("reason", &reason.name());
                 id.iter().for_each(|id| visit("id", id));
                 key_id.iter().for_each(|id| visit("key_id", id));
+            }
+            Self::ProofRefused { step, reason, id } => {
+                visit("step", step);
+                reason.iter().for_each(|reason| visit("reason", &reason.name()));
+                id.iter().for_each(|id| visit("id", id));
             }
             Self::ManyRejected {
                 reason,
@@ -106,6 +113,12 @@ impl fmt::Display for Event {
                 ..
             } => write!(f, "rejected: {} ({key_id})", Reason::UnknownKey),
             Self::Rejected { reason, .. } => write!(f, "rejected: {reason}"),
+            Self::Bound { id } => write!(f, "session {id} is bound to a device"),
+            Self::Unproven { id } => write!(f, "session {id} came without a proof of its device"),
+            Self::ProofRefused { step, reason, .. } => {
+                write!(f, "a device was refused for its {step}")?;
+                reason.iter().try_for_each(|reason| write!(f, ": {reason}"))
+            }
             Self::ManyRejected {
                 reason,
                 count,

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use crate::session::{Content, Payload, SessionData, from_payload};
 use crate::sessions::Sessions;
 use crate::sessions::opened::{Count, Held, Kept, OpenedCache};
-use crate::token::OpenedToken;
 use crate::token::envelope::{Frame, Head};
+use crate::token::{Activity, OpenedToken};
 
-/// The text and the head of a verified activity token.
-pub(super) type Verified<'t> = (&'t [u8], Head);
+/// The text of a verified activity token, and what it says.
+pub(super) type Verified<'t> = (&'t [u8], Activity);
 
 /// A token, and where what it opened to comes from.
 pub(super) enum Token<'t, T> {
@@ -74,8 +74,8 @@ impl<T: SessionData> Token<'_, T> {
             && cache.is_on()
         {
             let kept = Kept::new(text, bind, (token.head, token.frame), Arc::clone(content), now);
-            if let Some((text, head)) = active {
-                kept.set_activity(text, head);
+            if let Some((text, activity)) = active {
+                kept.set_activity(text, activity);
             }
             cache.keep(kept, began);
         }

@@ -5,10 +5,11 @@ use crate::buffer::Buffer;
 use crate::error::Reason;
 use crate::few::Few;
 use crate::ids::SessionId;
-use crate::session::{Content, Done, Facts, Payload};
+use crate::session::{Binding, Content, Done, Facts, Payload};
 
 fn live(payload: &[u8], remembered: bool) -> Current<()> {
     let facts = Facts {
+        binding: Binding::Plain,
         id: SessionId([1; 8]),
         started: 1,
         opened: 1,

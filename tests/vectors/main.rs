@@ -1,7 +1,10 @@
 //! The vectors of format v1 as a server meets them: cookies in, a session or the named reason out.
 //!
-//! `VECTORS=other.json cargo test --test vectors` runs another file. Sealing, byte for byte, is in `src/token/vectors.rs`,
+//! `VECTORS=other.json cargo test --test vectors` runs another file; `NEXT_VECTORS` does so for device binding. Sealing, byte for byte, is in `src/token/vectors.rs`,
 //! since it needs a chosen salt.
+
+#[cfg(feature = "device")]
+mod next;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};

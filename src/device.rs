@@ -1,0 +1,190 @@
+//! Sessions bound to the visitor's device (feature `device`, **experimental**), without a table on the server.
+//!
+//! A stolen copy of the cookies dies within minutes, since only the visitor's browser can prove the key of the device:
+//! Device Bound Session Credentials, a W3C draft that Chromium's browsers implement over https. Other browsers ignore
+//! it, and their sessions stay as they are. docs/device-binding.md says what it gives and what it does not.
+
+mod answer;
+mod endpoints;
+mod proof;
+
+use std::time::Duration;
+
+use crate::error::Reason;
+use crate::headers::cookie::Attributes;
+use crate::session::{Binding, Current, SessionData, SessionState};
+use crate::sessions::Session;
+use crate::sessions::device_binding::Device;
+
+pub use self::answer::Answer;
+pub use crate::sessions::device_binding::DeviceBinding;
+
+/// Whether a session is bound to a device, and whether that device has proven itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DeviceState {
+    /// There is no session, or one that is bound to no device: the browser cannot do it, or has not done it yet.
+    Unbound,
+    /// The session is bound, and no valid proof of the device came. Unless device binding is
+    /// [being introduced](DeviceBinding::introduce), there is no session then.
+    Unproven,
+    /// The session is bound, and the device has proven itself within the [lifetime of
+    /// proofs](DeviceBinding::proof_lifetime).
+    Proven,
+}
+
+impl<T: SessionData> Session<T> {
+    /// Whether the session is bound to a device (feature `device`).
+    ///
+    /// ```
+    /// use sealed_session::device::{DeviceBinding, DeviceState};
+    /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64 }
+    /// # let ring = KeyRing::new(Key::generate()?);
+    /// let sessions = Sessions::<Login>::builder(ring).device_binding(DeviceBinding::at("/device")).build()?;
+    /// let cookie = sessions.cookie_for(Login { user: 7 })?;
+    /// let session = sessions.load(RequestFields::from_cookies([cookie]));
+    /// assert_eq!(session.device(), DeviceState::Unbound); // this client has registered no device
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn device(&self) -> DeviceState {
+        match self.binding() {
+            Ok(binding) => state_of(binding),
+            Err(state) if is_unproven(state) => DeviceState::Unproven,
+            Err(_) => DeviceState::Unbound,
+        }
+    }
+
+    /// Requires a proof of the device that is at most this old: call it before a change of password or a payment, so
+    /// that stolen cookies that still work are worth nothing there.
+    ///
+    /// An older proof gives an [`Answer`] to send in place of a response: a 307 to the same address, upon which the
+    /// browser proves itself and repeats the request with its body. A thief fails there. Without a bound session the
+    /// answer is a 403 at once: ask for the password instead, or bind first. It is a 403 too if the repeated request
+    /// brings no younger proof, which a cookie of 30 seconds tells, and if another site began the request.
+    ///
+    /// `within` counts from the proof itself, in whole seconds; less than 10 seconds are 10, the time that the browser
+    /// has. A proof that malware recorded on the device can be used for a minute.
+    ///
+    /// The adapters give the session the address of the request; without them, [`RequestFields::with_target`](crate::RequestFields::with_target) does.
+    ///
+    /// # Errors
+    /// The answer.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sealed_session::device::DeviceBinding;
+    /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64 }
+    /// # let ring = KeyRing::new(Key::generate()?);
+    /// let sessions = Sessions::<Login>::builder(ring).device_binding(DeviceBinding::at("/device")).build()?;
+    /// let cookie = sessions.cookie_for(Login { user: 7 })?;
+    /// let session = sessions.load(RequestFields::from_cookies([cookie]));
+    /// let answer = session.require_proof(Duration::from_secs(60)).expect_err("it is bound to no device");
+    /// assert_eq!(answer.status(), 403);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn require_proof(&self, within: Duration) -> Result<(), Answer> {
+        let proven = match self.binding() {
+            Ok(Binding::Bound { proven, .. }) => proven,
+            _ => None,
+        };
+        let (Some(device), Some(proven)) = (&self.sessions().config().device, proven) else {
+            return Err(unbound());
+        };
+        if self.now().saturating_sub(proven) <= within.as_secs().max(10) {
+            return Ok(());
+        }
+        let answer = self.repeat(device);
+        Err(answer.unwrap_or_else(|| forbidden("this needs a new proof of your device; try again")))
+    }
+
+    /// The answer that makes the browser prove itself before the handler runs, if it has not and can: browsers prove
+    /// nothing when another site's link leads here. The extractors of the adapters send it by themselves.
+    ///
+    /// For a page (`GET`, `Sec-Fetch-Dest: document`) that another site leads to, with a bound session that is
+    /// unproven, it is a page that loads the same address again: that request comes from here, and proven. If the proof
+    /// of another device came, it is a 307 to the same address that removes it. Neither happens twice in a row. `None`
+    /// in every other case: let the handler run.
+    #[must_use]
+    pub fn prove_first(&self) -> Option<Answer> {
+        let device = self.sessions().config().device.as_ref()?;
+        let fields = self.fields();
+        let is_page = fields.target().is_some_and(|(method, _)| method == "GET");
+        if !is_page || fields.sec_fetch_dest() != Some("document") {
+            return None;
+        }
+        let is_unproven = match self.peeked()? {
+            Current::Live(live) => state_of(live.facts.binding) == DeviceState::Unproven,
+            Current::None(state) => is_unproven(*state),
+        };
+        if !is_unproven {
+            return None;
+        }
+        match fields.sec_fetch_site() {
+            Some("cross-site" | "same-site") => Some(Answer::new(200).with_body("text/html; charset=utf-8", STEP)),
+            _ if fields.cookies(&device.proof_name).next().is_some() => self.repeat(device),
+            _ => None,
+        }
+    }
+
+    /// The answer that removes the proof and makes the browser repeat the request, which it does with another proof.
+    /// `None` if it was asked a moment ago, and if another site began the request: then browsers prove nothing.
+    fn repeat(&self, device: &Device) -> Option<Answer> {
+        let fields = self.fields();
+        let was_asked = fields.cookies(&device.asked_name).next().is_some();
+        if was_asked || !matches!(fields.sec_fetch_site(), Some("same-origin" | "none")) {
+            return None;
+        }
+        let (_, address) = fields.target()?;
+        // A second slash would begin the name of another host.
+        if !address.starts_with('/') || address[1..].starts_with(['/', '\\']) {
+            return None;
+        }
+        let attributes = &self.sessions().config().attributes;
+        let answer = Answer::new(307).with("Location", address.to_owned());
+        let answer = answer.with_removal(attributes, &device.proof_name);
+        Some(answer.with("Set-Cookie", asked(attributes, &device.asked_name)))
+    }
+}
+
+fn state_of(binding: Binding) -> DeviceState {
+    match binding {
+        Binding::Plain | Binding::Offered => DeviceState::Unbound,
+        Binding::Bound { proven: None, .. } => DeviceState::Unproven,
+        Binding::Bound { proven: Some(_), .. } => DeviceState::Proven,
+    }
+}
+
+fn is_unproven(state: SessionState) -> bool {
+    state == SessionState::Rejected(Reason::Unproven)
+}
+
+/// The line of the cookie that says that this browser was asked a moment ago. It is no credential: who makes it up is
+/// refused sooner.
+fn asked(attributes: &Attributes, name: &str) -> String {
+    const SECONDS: u64 = 30;
+    let value = |line: &mut String| {
+        line.push('1');
+        Ok::<(), std::convert::Infallible>(())
+    };
+    attributes
+        .write(name, 1, Some(SECONDS), value)
+        .unwrap_or_else(|never| match never {})
+}
+
+/// The answer where a bound session is needed.
+pub(crate) fn unbound() -> Answer {
+    forbidden("this needs a session that is bound to a device")
+}
+
+fn forbidden(text: &str) -> Answer {
+    Answer::new(403).with_body("text/plain; charset=utf-8", text)
+}
+
+/// It loads the same address again, and is left out of the browser's history.
+const STEP: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta http-equiv=\"refresh\" content=\"0\">\
+                    <title>One moment</title><p><a href=\"\">Continue</a></p></html>";

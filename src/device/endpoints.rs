@@ -1,0 +1,434 @@
+//! The two endpoints that browsers call: steps and statuses are those of SPEC.md, *Device binding*.
+
+use serde_json::json;
+use time::OffsetDateTime;
+
+use crate::error::{Reason, SealError, WriteError};
+use crate::headers::RequestFields;
+use crate::ids::{DeviceName, SessionId};
+use crate::session::event::Event;
+use crate::session::{Binding, Current, Live, SessionData, SessionState};
+use crate::sessions::device_binding::{Device, DeviceKeys};
+use crate::sessions::{Keys, Sessions, opening};
+use crate::time::{from_seconds, to_seconds};
+use crate::token::envelope;
+use crate::token::signed::RegisteredKey;
+
+use super::answer::Answer;
+use super::proof::{Proof, unquoted};
+
+impl<T: SessionData> Sessions<T> {
+    /// Answers `POST` at the endpoint `register`: a browser has made a key for its session, and proves it.
+    ///
+    /// `proof` is the value of `Secure-Session-Response`. Checked: that the session of the cookies opens and is bound to
+    /// no device, that the challenge that the proof answers was made for this session within a minute, and that the key
+    /// that came signed the proof. 200 has the browser's instructions; **nothing is bound** before the browser proves
+    /// the key at `refresh`. Anything else is 400: then the browser keeps no key, and the session stays as it is.
+    ///
+    /// ```
+    /// use sealed_session::device::DeviceBinding;
+    /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64 }
+    /// # let ring = KeyRing::new(Key::generate()?);
+    /// let sessions = Sessions::<Login>::builder(ring).device_binding(DeviceBinding::at("/device")).build()?;
+    /// let cookie = sessions.cookie_for(Login { user: 7 })?;
+    /// let answer = sessions.register_device(&RequestFields::from_cookies([cookie]), Some("no proof"));
+    /// assert_eq!(answer.status(), 400);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn register_device(&self, fields: &RequestFields, proof: Option<&str>) -> Answer {
+        self.register_device_at(fields, proof, from_seconds(self.now()))
+    }
+
+    /// The answer at `now`, otherwise as [`register_device`](Self::register_device).
+    pub fn register_device_at(&self, fields: &RequestFields, proof: Option<&str>, now: OffsetDateTime) -> Answer {
+        self.with_device(|endpoint| endpoint.register(fields, proof, to_seconds(now)))
+    }
+
+    /// Answers `POST` at the endpoint `refresh`: a browser proves its key again.
+    ///
+    /// `identifier` is the value of `Sec-Secure-Session-Id`, `proof` that of `Secure-Session-Response`. Checked: that
+    /// the identifier is a device key of ours, that the session of the cookies opens (but for the proof) and belongs to
+    /// that device, that the challenge was made for it within a minute, and that its key signed. 200 brings a new proof,
+    /// the first one binds the session. 403 brings a challenge. **401 ends the browser's binding for good**: the session
+    /// is signed out, replaced or another device's. 503 is for keys and versions that this server does not know, so that
+    /// a deploy ends no binding.
+    ///
+    /// ```
+    /// use sealed_session::device::DeviceBinding;
+    /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64 }
+    /// # let ring = KeyRing::new(Key::generate()?);
+    /// let sessions = Sessions::<Login>::builder(ring).device_binding(DeviceBinding::at("/device")).build()?;
+    /// let cookie = sessions.cookie_for(Login { user: 7 })?;
+    /// let answer = sessions.refresh_device(&RequestFields::from_cookies([cookie]), Some("made up"), None);
+    /// assert_eq!(answer.status(), 401);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn refresh_device(&self, fields: &RequestFields, identifier: Option<&str>, proof: Option<&str>) -> Answer {
+        self.refresh_device_at(fields, identifier, proof, from_seconds(self.now()))
+    }
+
+    /// The answer at `now`, otherwise as [`refresh_device`](Self::refresh_device).
+    pub fn refresh_device_at(
+        &self,
+        fields: &RequestFields,
+        identifier: Option<&str>,
+        proof: Option<&str>,
+        now: OffsetDateTime,
+    ) -> Answer {
+        self.with_device(|endpoint| endpoint.refresh(fields, identifier, proof, to_seconds(now)))
+    }
+
+    /// The value of a `Cookie` header field with a session that starts now and is bound to a device that has just proven
+    /// itself, for an application's own tests. Otherwise as [`cookie_for`](Self::cookie_for).
+    ///
+    /// # Errors
+    /// As [`Session::start`](crate::Session::start); [`WriteError::Expiry`] without device binding.
+    ///
+    /// ```
+    /// use sealed_session::device::{DeviceBinding, DeviceState};
+    /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64 }
+    /// # let ring = KeyRing::new(Key::generate()?);
+    /// let sessions = Sessions::<Login>::builder(ring).device_binding(DeviceBinding::at("/device")).build()?;
+    /// let cookie = sessions.proven_cookie_for(Login { user: 7 })?;
+    /// let session = sessions.load(RequestFields::from_cookies([cookie]));
+    /// assert_eq!(session.device(), DeviceState::Proven);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn proven_cookie_for(&self, data: T) -> Result<String, WriteError> {
+        let now = self.now();
+        let cookie = self.cookie_for_at(data, from_seconds(now))?;
+        let fields = RequestFields::from_cookies([cookie]);
+        let (opening, _) = opening::open_with(self, &fields, false, now);
+        let keys = self.keys();
+        let (Some(device), Some(device_keys), Current::Live(live)) =
+            (&self.config().device, &keys.device, opening.current)
+        else {
+            return Err(WriteError::Expiry);
+        };
+        let endpoint = Endpoint {
+            sessions: self,
+            device,
+            keys: &keys,
+            device_keys,
+        };
+        let name = DeviceName([7; 16]);
+        let active_until = live.facts.active_until.unwrap_or(live.facts.expires);
+        let failed = |_: SealError| WriteError::Expiry;
+        let lines = [
+            endpoint
+                .proof_cookie(name, device.proof_lifetime, 1, &[], now)
+                .map_err(failed)?,
+            endpoint
+                .bound_activity_cookie(&live, name, active_until, &[], now)
+                .map_err(failed)?,
+        ];
+        let session = fields.cookies(&self.config().name).next().unwrap_or_default();
+        let session = String::from_utf8_lossy(session);
+        let pairs = lines.iter().filter_map(|line| line.split(';').next());
+        let pairs: Vec<&str> = pairs.collect();
+        Ok(format!("{}={session}; {}", self.config().name, pairs.join("; ")))
+    }
+
+    /// The path of [`DeviceBinding::at`](super::DeviceBinding::at), if there is device binding.
+    #[must_use]
+    pub fn device_path(&self) -> Option<&str> {
+        let device = self.config().device.as_ref()?;
+        device.register_path.strip_suffix("/register")
+    }
+
+    fn with_device(&self, answer: impl FnOnce(&Endpoint<'_, T>) -> Result<Answer, Refused>) -> Answer {
+        let keys = self.keys();
+        let (Some(device), Some(device_keys)) = (&self.config().device, &keys.device) else {
+            // Without device binding there are no such endpoints.
+            return Answer::new(404);
+        };
+        let endpoint = Endpoint {
+            sessions: self,
+            device,
+            keys: &keys,
+            device_keys,
+        };
+        answer(&endpoint).unwrap_or_else(|refused| {
+            if let Some((step, reason)) = refused.step {
+                let id = refused.id;
+                self.observe(&Event::ProofRefused { step, reason, id });
+            }
+            refused.answer
+        })
+    }
+}
+
+struct Endpoint<'a, T> {
+    sessions: &'a Sessions<T>,
+    device: &'a Device,
+    keys: &'a Keys<T>,
+    device_keys: &'a DeviceKeys,
+}
+
+/// An answer that is not 200, and what the log is told.
+struct Refused {
+    answer: Answer,
+    /// `None` where it is the usual course.
+    step: Option<(&'static str, Option<Reason>)>,
+    id: Option<SessionId>,
+}
+
+fn refused(status: u16, step: &'static str, reason: Option<Reason>, id: Option<SessionId>) -> Refused {
+    Refused {
+        answer: Answer::new(status),
+        step: Some((step, reason)),
+        id,
+    }
+}
+
+impl<T: SessionData> Endpoint<'_, T> {
+    fn register(&self, fields: &RequestFields, proof: Option<&str>, now: u64) -> Result<Answer, Refused> {
+        let bind = fields.bind();
+        let (opening, _) = opening::open_with(self.sessions, fields, false, now);
+        let session = match opening.current {
+            Current::Live(live) => live,
+            Current::None(state) => return Err(refused(400, "session", reason_of(state), None)),
+        };
+        let id = session.facts.id;
+        let refuse = |step, reason| refused(400, step, reason, Some(id));
+        if session.facts.binding != Binding::Plain {
+            return Err(refuse("session", None));
+        }
+        let proof = proof.and_then(Proof::parse).ok_or_else(|| refuse("proof", None))?;
+        let challenge = self
+            .device_keys
+            .register
+            .open_challenge_to_register(proof.challenge.as_bytes(), bind, now);
+        let challenged = challenge.map_err(|reason| refuse("challenge", Some(reason)))?;
+        if challenged != id {
+            return Err(refuse("challenge", None));
+        }
+        let key = proof.by_key_that_came().ok_or_else(|| refuse("signature", None))?;
+        let failed = |_: SealError| refuse("session", Some(Reason::Expired));
+        let longest = self.sessions.config().lifetimes.longest();
+        let expires = now.saturating_add(longest).min(u32::MAX.into());
+        let mut identifier = String::new();
+        self.device_keys
+            .key
+            .seal_key(id, &key, expires, bind, now, &mut identifier)
+            .map_err(failed)?;
+        // It ends within a second, so that the browser proves itself with the next request, and binds the session.
+        let line = self
+            .proof_cookie(DeviceName(key.name()), 1, 1, bind, now)
+            .map_err(failed)?;
+        let instructions = self.instructions(&identifier);
+        Ok(Answer::new(200)
+            .with("Set-Cookie", line)
+            .with_body("application/json", instructions))
+    }
+
+    /// The browser's instructions: JSON of the draft. The cookie that it names has the attributes of
+    /// [`proof_cookie`](Self::proof_cookie), from the same function: a browser that finds other ones asks for a proof
+    /// before each request.
+    fn instructions(&self, identifier: &str) -> String {
+        let excluded = self.device.excluded.iter();
+        let excluded: Vec<_> = excluded
+            .map(|path| json!({ "type": "exclude", "domain": "*", "path": path }))
+            .collect();
+        let mut instructions = json!({
+            "session_identifier": identifier,
+            "refresh_url": self.device.refresh_path,
+            "scope": { "include_site": false, "scope_specification": excluded },
+            "credentials": [{
+                "type": "cookie",
+                "name": self.device.proof_name,
+                "attributes": self.sessions.config().attributes.as_text(),
+            }],
+        });
+        if !self.device.initiators.is_empty() {
+            instructions["allowed_refresh_initiators"] = json!(self.device.initiators);
+        }
+        instructions.to_string()
+    }
+
+    fn refresh(
+        &self,
+        fields: &RequestFields,
+        identifier: Option<&str>,
+        proof: Option<&str>,
+        now: u64,
+    ) -> Result<Answer, Refused> {
+        let bind = fields.bind();
+        let identifier = identifier.map_or("", unquoted);
+        let opened = self.device_keys.key.open_key(identifier.as_bytes(), bind, now);
+        let registered = opened.map_err(|reason| {
+            let may_be = is_of_another_server(reason) || self.is_of_another_server(fields, now);
+            refused(if may_be { 503 } else { 401 }, "device key", Some(reason), None)
+        })?;
+        let device = DeviceName(registered.key.name());
+        let session = self.session_of(&registered, device, fields, now)?;
+        let id = session.as_ref().map(|(live, _)| live.facts.id);
+        let ask = |step| self.ask(identifier, device, step, id, bind, now);
+        let Some(proof) = proof else {
+            return Err(ask(None));
+        };
+        let proof = Proof::parse(proof).ok_or_else(|| ask(Some(("proof", None))))?;
+        match self
+            .device_keys
+            .refresh
+            .open_challenge_to_refresh(proof.challenge.as_bytes(), bind, now)
+        {
+            Ok(challenged) if challenged == device => {}
+            Ok(_) => return Err(ask(Some(("challenge", None)))),
+            // Browsers keep the last one, and find out that it has ended.
+            Err(Reason::Expired) => return Err(ask(None)),
+            Err(reason) => return Err(ask(Some(("challenge", Some(reason))))),
+        }
+        if !proof.is_by(&registered.key) {
+            return Err(refused(401, "signature", None, id));
+        }
+        let failed = |_: SealError| refused(503, "session", Some(Reason::Expired), id);
+        let lifetime = self.device.proof_lifetime;
+        let line = self
+            .proof_cookie(device, lifetime, lifetime - 60, bind, now)
+            .map_err(failed)?;
+        let mut answer = Answer::new(200).with("Set-Cookie", line);
+        if let Some((live, Some(expires))) = &session {
+            let line = self
+                .bound_activity_cookie(live, device, *expires, bind, now)
+                .map_err(failed)?;
+            answer = answer.with("Set-Cookie", line);
+            self.sessions.observe(&Event::Bound { id: live.facts.id });
+        }
+        Ok(answer)
+    }
+
+    /// The session of a request to refresh, and until when its plain activity lasts if it is to be bound now. `None`
+    /// without cookies, where other sites may begin a refresh: then the browser withholds them.
+    #[expect(clippy::type_complexity, reason = "named by the sentence above")]
+    fn session_of(
+        &self,
+        registered: &RegisteredKey,
+        device: DeviceName,
+        fields: &RequestFields,
+        now: u64,
+    ) -> Result<Option<(Live<T>, Option<u64>)>, Refused> {
+        let (opening, activity) = opening::open_with(self.sessions, fields, true, now);
+        let (id, reason) = match opening.current {
+            Current::None(SessionState::Absent) if !self.device.initiators.is_empty() => return Ok(None),
+            Current::None(state) => (None, reason_of(state)),
+            Current::Live(live) => {
+                let is_bound = activity.iter().any(|activity| activity.device == Some(device));
+                let plain = activity.iter().filter(|activity| activity.device.is_none());
+                let plain = plain.map(|activity| u64::from(activity.head.expires)).max();
+                match plain {
+                    _ if is_bound => return Ok(Some((live, None))),
+                    // The key is that of this session. Otherwise a thief would bind a copy to a device of his own.
+                    Some(_) if registered.session_id == live.facts.id => return Ok(Some((live, plain))),
+                    _ => (Some(live.facts.id), None),
+                }
+            }
+        };
+        let status = if self.is_of_another_server(fields, now) {
+            503
+        } else {
+            401
+        };
+        Err(refused(status, "session", reason, id))
+    }
+
+    /// Whether a cookie is of a key or a version that this server does not know: then another server may open it.
+    fn is_of_another_server(&self, fields: &RequestFields, now: u64) -> bool {
+        let config = self.sessions.config();
+        let session = |text| {
+            self.keys
+                .session
+                .screen_session(text, config.longest_value(), now)
+                .map(drop)
+        };
+        let activity = |text| self.keys.activity.screen_activity(text, true, now).map(drop);
+        let failed = fields.cookies(&config.name).map(session);
+        let mut failed = failed
+            .chain(fields.cookies(&config.activity_name).map(activity))
+            .filter_map(Result::err);
+        failed.any(is_of_another_server)
+    }
+
+    /// The answer with a challenge.
+    fn ask(
+        &self,
+        identifier: &str,
+        device: DeviceName,
+        step: Option<(&'static str, Option<Reason>)>,
+        id: Option<SessionId>,
+        bind: &[u8],
+        now: u64,
+    ) -> Refused {
+        let mut random = [0; 8];
+        let mut field = String::from("\"");
+        let refresh = &self.device_keys.refresh;
+        if self.sessions.random(&mut random).is_err()
+            || refresh
+                .seal_challenge_to_refresh(device, &random, bind, now, &mut field)
+                .is_err()
+        {
+            // Not 401: the browser tries again later.
+            return refused(503, "challenge", None, id);
+        }
+        // The identifier was opened: it is base64url.
+        field.push_str(&format!("\";id=\"{identifier}\""));
+        let answer = Answer::new(403).with("Secure-Session-Challenge", field);
+        Refused { answer, step, id }
+    }
+
+    /// The `Set-Cookie` line of a proof that is made now. It ends with the `lifetime`, in seconds, and in the browser
+    /// after `max_age`.
+    fn proof_cookie(
+        &self,
+        device: DeviceName,
+        lifetime: u64,
+        max_age: u64,
+        bind: &[u8],
+        now: u64,
+    ) -> Result<String, SealError> {
+        let attributes = &self.sessions.config().attributes;
+        let expires = now.saturating_add(lifetime).min(u32::MAX.into());
+        attributes.write(&self.device.proof_name, PROOF_TEXT, Some(max_age), |line| {
+            self.device_keys.proof.seal_proof(device, expires, bind, now, line)
+        })
+    }
+
+    /// The `Set-Cookie` line that binds a session: the activity goes on as it was.
+    fn bound_activity_cookie(
+        &self,
+        live: &Live<T>,
+        device: DeviceName,
+        expires: u64,
+        bind: &[u8],
+        now: u64,
+    ) -> Result<String, SealError> {
+        let config = self.sessions.config();
+        let max_age = live.facts.remembered.then_some(expires.saturating_sub(now));
+        let length = envelope::BOUND_ACTIVITY_TEXT;
+        config.attributes.write(&config.activity_name, length, max_age, |line| {
+            self.keys
+                .activity
+                .seal_activity(live.facts.id, Some(device), expires, bind, now, line)
+        })
+    }
+}
+
+/// Characters of a proof.
+const PROOF_TEXT: usize = 60;
+
+fn reason_of(state: SessionState) -> Option<Reason> {
+    match state {
+        SessionState::Rejected(reason) => Some(reason),
+        _ => None,
+    }
+}
+
+fn is_of_another_server(reason: Reason) -> bool {
+    matches!(reason, Reason::UnknownKey | Reason::UnknownVersion)
+}

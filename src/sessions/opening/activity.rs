@@ -1,0 +1,196 @@
+//! Steps 8 and 8b of opening: the activity of the opened sessions, and the proofs of their devices.
+
+use crate::error::Reason;
+use crate::few::Few;
+use crate::headers::RequestFields;
+use crate::ids::{DeviceName, SessionId};
+use crate::session::{Binding, SessionData};
+use crate::sessions::opening::MOST_OPENED;
+use crate::sessions::opening::token::{Token, Verified};
+use crate::sessions::{Keys, Sessions};
+use crate::token::Activity;
+
+/// What came beside the session cookies.
+#[derive(Default)]
+pub(super) struct Found<'t> {
+    /// The verified activity tokens of opened sessions.
+    activity: Few<Verified<'t>>,
+    /// The devices that have proven themselves, and the Unix seconds of the proofs.
+    proofs: Few<(DeviceName, u64)>,
+}
+
+impl<'t> Found<'t> {
+    /// The activity token by which this session is active until `latest` at most, and whether the session is bound.
+    /// Without `latest` no activity is asked for.
+    pub(super) fn of(
+        &self,
+        id: SessionId,
+        latest: Option<u64>,
+        even_unproven: bool,
+    ) -> Result<(Option<Verified<'t>>, Binding), Reason> {
+        let Some(latest) = latest else {
+            return Ok((None, Binding::Plain));
+        };
+        let last = |binding: &dyn Fn(DeviceName) -> Option<Binding>| {
+            let with = self
+                .in_time(id, latest)
+                .filter_map(|&verified| match verified.1.device {
+                    Some(device) => Some((verified, binding(device)?)),
+                    None => None,
+                });
+            with.max_by_key(|((_, activity), _)| activity.head.expires)
+        };
+        // Of a bound session: a proof of the device to which it is bound came.
+        let proven = last(&|device| {
+            let of_device = self.proofs.iter().filter(|(other, _)| *other == device);
+            let proven = of_device.map(|&(_, proven)| proven).max()?;
+            let proven = Some(proven);
+            Some(Binding::Bound { device, proven })
+        });
+        if let Some((active, binding)) = proven {
+            return Ok((Some(active), binding));
+        }
+        let plain = self
+            .in_time(id, latest)
+            .filter(|(_, activity)| activity.device.is_none());
+        if let Some(&active) = plain.max_by_key(|(_, activity)| activity.head.expires) {
+            return Ok((Some(active), Binding::Plain));
+        }
+        match last(&|device| Some(Binding::Bound { device, proven: None })) {
+            Some((active, binding)) if even_unproven => Ok((Some(active), binding)),
+            Some(_) => Err(Reason::Unproven),
+            None => Err(Reason::Idle),
+        }
+    }
+
+    /// All of this session's that are valid.
+    pub(super) fn valid(&self, id: SessionId, latest: Option<u64>) -> Few<Activity> {
+        let mut valid = Few::default();
+        valid.extend(
+            latest
+                .into_iter()
+                .flat_map(|latest| self.in_time(id, latest))
+                .map(|&(_, activity)| activity),
+        );
+        valid
+    }
+
+    fn in_time(&self, id: SessionId, latest: u64) -> impl Iterator<Item = &Verified<'t>> {
+        let is_of =
+            move |activity: &Activity| activity.head.session_id == id && u64::from(activity.head.expires) <= latest;
+        self.activity.iter().filter(move |(_, activity)| is_of(activity))
+    }
+}
+
+/// The verified activity tokens that belong to one of the opened sessions, if any of those needs one, and the proofs of
+/// the devices that they name.
+pub(super) fn open<'t, T: SessionData>(
+    sessions: &Sessions<T>,
+    keys: &Keys<T>,
+    fields: &'t RequestFields,
+    opened: &Few<Token<'_, T>>,
+    now: u64,
+) -> Found<'t> {
+    let lifetimes = sessions.config().lifetimes;
+    if opened
+        .iter()
+        .all(|token| lifetimes.of(token.frame().remembered).idle.is_none())
+    {
+        return Found::default();
+    }
+    let activity = open_activity(sessions, keys, fields, opened, now);
+    let proofs = open_proofs(sessions, keys, fields, &activity, now);
+    Found { activity, proofs }
+}
+
+fn open_activity<'t, T: SessionData>(
+    sessions: &Sessions<T>,
+    keys: &Keys<T>,
+    fields: &'t RequestFields,
+    opened: &Few<Token<'_, T>>,
+    now: u64,
+) -> Few<Verified<'t>> {
+    let mut verified = Few::default();
+    let mut left = 0..MOST_OPENED;
+    for text in fields.cookies(&sessions.config().activity_name) {
+        let kept = || {
+            opened.iter().filter_map(|token| match token {
+                Token::Kept(kept) => Some(kept),
+                Token::Opened { .. } => None,
+            })
+        };
+        if let Some(activity) = kept().find_map(|kept| kept.activity(text)) {
+            if activity.head.check_time(now).is_err() {
+                continue;
+            }
+            if left.next().is_none() {
+                break;
+            }
+            verified.push((text, activity));
+            continue;
+        }
+        let device_binding = sessions.config().has_device_binding();
+        let Ok(screened) = keys.activity.screen_activity(text, device_binding, now) else {
+            continue;
+        };
+        let id = screened.head.session_id;
+        if opened.iter().any(|session| session.head().session_id == id)
+            && let Ok(token) = screened.decode()
+        {
+            if left.next().is_none() {
+                break;
+            }
+            if let Ok(activity) = keys.activity.open_activity(&token, fields.bind()) {
+                verified.push((text, activity));
+                kept()
+                    .filter(|kept| kept.head.session_id == id)
+                    .for_each(|kept| kept.set_activity(text, activity));
+            }
+        }
+    }
+    verified
+}
+
+/// The valid proofs of the devices to which one of the sessions is bound.
+#[cfg(feature = "device")]
+fn open_proofs<T: SessionData>(
+    sessions: &Sessions<T>,
+    keys: &Keys<T>,
+    fields: &RequestFields,
+    activity: &Few<Verified<'_>>,
+    now: u64,
+) -> Few<(DeviceName, u64)> {
+    let mut proofs = Few::default();
+    let devices = || activity.iter().filter_map(|(_, activity)| activity.device);
+    let (Some(device), Some(keys), Some(_)) = (&sessions.config().device, &keys.device, devices().next()) else {
+        return proofs;
+    };
+    let mut left = 0..MOST_OPENED;
+    for text in fields.cookies(&device.proof_name) {
+        let screened = keys.proof.screen_proof(text, now);
+        let Some(token) = screened
+            .ok()
+            .filter(|token| devices().any(|device| device == token.claimed_device()))
+        else {
+            continue;
+        };
+        if left.next().is_none() {
+            break;
+        }
+        if let Ok(proof) = keys.proof.open_proof(&token, fields.bind(), device.proof_lifetime, now) {
+            proofs.push((proof.device, proof.proven));
+        }
+    }
+    proofs
+}
+
+#[cfg(not(feature = "device"))]
+fn open_proofs<T>(
+    _: &Sessions<T>,
+    _: &Keys<T>,
+    _: &RequestFields,
+    _: &Few<Verified<'_>>,
+    _now: u64,
+) -> Few<(DeviceName, u64)> {
+    Few::default()
+}
