@@ -4,6 +4,7 @@ use serde_json::json;
 use time::OffsetDateTime;
 
 use crate::error::{Reason, SealError, WriteError};
+use crate::few::Few;
 use crate::headers::RequestFields;
 use crate::ids::{DeviceName, SessionId};
 use crate::session::event::Event;
@@ -104,7 +105,7 @@ impl<T: SessionData> Sessions<T> {
         let now = self.now();
         let cookie = self.cookie_for_at(data, from_seconds(now))?;
         let fields = RequestFields::from_cookies([cookie]);
-        let (opening, _) = opening::open_with(self, &fields, false, now);
+        let opening = opening::open_with(self, &fields, false, None, now);
         let keys = self.keys();
         let (Some(device), Some(device_keys), Current::Live(live)) =
             (&self.config().device, &keys.device, opening.current)
@@ -190,7 +191,7 @@ fn refused(status: u16, step: &'static str, reason: Option<Reason>, id: Option<S
 impl<T: SessionData> Endpoint<'_, T> {
     fn register(&self, fields: &RequestFields, proof: Option<&str>, now: u64) -> Result<Answer, Refused> {
         let bind = fields.bind();
-        let (opening, _) = opening::open_with(self.sessions, fields, false, now);
+        let opening = opening::open_with(self.sessions, fields, false, None, now);
         let session = match opening.current {
             Current::Live(live) => live,
             Current::None(state) => return Err(refused(400, "session", reason_of(state), None)),
@@ -314,7 +315,8 @@ impl<T: SessionData> Endpoint<'_, T> {
         fields: &RequestFields,
         now: u64,
     ) -> Result<Option<(Live<T>, Option<u64>)>, Refused> {
-        let (opening, activity) = opening::open_with(self.sessions, fields, true, now);
+        let mut activity = Few::default();
+        let opening = opening::open_with(self.sessions, fields, true, Some(&mut activity), now);
         let (id, reason) = match opening.current {
             Current::None(SessionState::Absent) if !self.device.initiators.is_empty() => return Ok(None),
             Current::None(state) => (None, reason_of(state)),

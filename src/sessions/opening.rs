@@ -23,16 +23,23 @@ const MOST_OPENED: usize = 8;
 /// Opens the session of a request at `now`. Of several tokens that open: the one that started last, then was sealed
 /// last, then came first.
 pub(crate) fn open<T: SessionData>(sessions: &Sessions<T>, fields: &RequestFields, now: u64) -> Opening<T> {
-    open_with(sessions, fields, sessions.config().introduces_device_binding(), now).0
+    open_with(
+        sessions,
+        fields,
+        sessions.config().introduces_device_binding(),
+        None,
+        now,
+    )
 }
 
-/// Opens the session of a request. If it may be `even_unproven`, its valid activity tokens come with it.
+/// Opens the session of a request, `even_unproven` or not. `valid` gets its valid activity tokens.
 pub(crate) fn open_with<T: SessionData>(
     sessions: &Sessions<T>,
     fields: &RequestFields,
     even_unproven: bool,
+    valid: Option<&mut Few<Activity>>,
     now: u64,
-) -> (Opening<T>, Few<Activity>) {
+) -> Opening<T> {
     let mut attempt = Attempt::default();
     let keys = sessions.keys();
     keys.opened.sweep(now);
@@ -40,7 +47,7 @@ pub(crate) fn open_with<T: SessionData>(
     let mut tokens = Few::default();
     attempt.open_tokens(sessions, &keys, fields, now, &mut tokens);
     if attempt.count == 0 {
-        return (Opening::none(SessionState::Absent), Few::default());
+        return Opening::none(SessionState::Absent);
     }
     let activity = activity::open(sessions, &keys, fields, &tokens, now);
     while let Some(mut token) = tokens.take_max(|token| (token.frame().started, token.frame().sealed)) {
@@ -85,14 +92,13 @@ pub(crate) fn open_with<T: SessionData>(
             binding,
         };
         let live = Live { content, facts };
-        let valid = match even_unproven {
-            true => activity.valid(id, lifetime.latest_activity(now)),
-            false => Few::default(),
-        };
-        return (attempt.into_opening(sessions, Ok(live), now), valid);
+        if let Some(valid) = valid {
+            valid.extend(activity.valid(id, lifetime.latest_activity(now)));
+        }
+        return attempt.into_opening(sessions, Ok(live), now);
     }
     let rejected = attempt.rejected.unwrap_or((Reason::Malformed, None, None));
-    (attempt.into_opening(sessions, Err(rejected), now), Few::default())
+    attempt.into_opening(sessions, Err(rejected), now)
 }
 
 /// The findings while cookies are opened.

@@ -31,48 +31,35 @@ impl<'t> Found<'t> {
         let Some(latest) = latest else {
             return Ok((None, Binding::Plain));
         };
-        let last = |binding: &dyn Fn(DeviceName) -> Option<Binding>| {
-            let with = self
-                .in_time(id, latest)
-                .filter_map(|&verified| match verified.1.device {
-                    Some(device) => Some((verified, binding(device)?)),
-                    None => None,
-                });
-            with.max_by_key(|((_, activity), _)| activity.head.expires)
+        let with_binding = |&verified: &Verified<'t>| (verified, self.binding_to(verified.1.device));
+        let found = self.in_time(id, latest).map(with_binding);
+        // A proof of the device outweighs a plain token, and that one a binding without a proof.
+        let rank = |binding| match binding {
+            Binding::Bound { proven: Some(_), .. } => 2,
+            Binding::Plain | Binding::Offered => 1,
+            Binding::Bound { proven: None, .. } => 0,
         };
-        // Of a bound session: a proof of the device to which it is bound came.
-        let proven = last(&|device| {
-            let of_device = self.proofs.iter().filter(|(other, _)| *other == device);
-            let proven = of_device.map(|&(_, proven)| proven).max()?;
-            let proven = Some(proven);
-            Some(Binding::Bound { device, proven })
-        });
-        if let Some((active, binding)) = proven {
-            return Ok((Some(active), binding));
-        }
-        let plain = self
-            .in_time(id, latest)
-            .filter(|(_, activity)| activity.device.is_none());
-        if let Some(&active) = plain.max_by_key(|(_, activity)| activity.head.expires) {
-            return Ok((Some(active), Binding::Plain));
-        }
-        match last(&|device| Some(Binding::Bound { device, proven: None })) {
-            Some((active, binding)) if even_unproven => Ok((Some(active), binding)),
-            Some(_) => Err(Reason::Unproven),
+        match found.max_by_key(|((_, activity), binding)| (rank(*binding), activity.head.expires)) {
+            Some((_, Binding::Bound { proven: None, .. })) if !even_unproven => Err(Reason::Unproven),
+            Some((active, binding)) => Ok((Some(active), binding)),
             None => Err(Reason::Idle),
         }
     }
 
+    /// The binding to this device, with its last proof.
+    fn binding_to(&self, device: Option<DeviceName>) -> Binding {
+        let Some(device) = device else {
+            return Binding::Plain;
+        };
+        let of_device = self.proofs.iter().filter(|(other, _)| *other == device);
+        let proven = of_device.map(|&(_, proven)| proven).max();
+        Binding::Bound { device, proven }
+    }
+
     /// All of this session's that are valid.
-    pub(super) fn valid(&self, id: SessionId, latest: Option<u64>) -> Few<Activity> {
-        let mut valid = Few::default();
-        valid.extend(
-            latest
-                .into_iter()
-                .flat_map(|latest| self.in_time(id, latest))
-                .map(|&(_, activity)| activity),
-        );
-        valid
+    pub(super) fn valid(&self, id: SessionId, latest: Option<u64>) -> impl Iterator<Item = Activity> {
+        let valid = latest.into_iter().flat_map(move |latest| self.in_time(id, latest));
+        valid.map(|&(_, activity)| activity)
     }
 
     fn in_time(&self, id: SessionId, latest: u64) -> impl Iterator<Item = &Verified<'t>> {
