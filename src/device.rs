@@ -5,6 +5,7 @@
 //! it, and their sessions stay as they are. docs/device-binding.md says what it gives and what it does not.
 
 mod answer;
+mod cookies;
 mod endpoints;
 mod proof;
 
@@ -109,6 +110,22 @@ impl<T: SessionData> Session<T> {
     /// unproven, it is a page that loads the same address again: that request comes from here, and proven. If the proof
     /// of another device came, it is a 307 to the same address that removes it. Neither happens twice in a row. `None`
     /// in every other case: let the handler run.
+    ///
+    /// ```
+    /// use sealed_session::device::DeviceBinding;
+    /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+    /// # let ring = KeyRing::new(Key::generate()?);
+    /// let sessions = Sessions::<u64>::builder(ring).device_binding(DeviceBinding::at("/device")).build()?;
+    /// let proven = sessions.proven_cookie_for(7)?;
+    /// let unproven = proven.replace("__Host-id-proof=", "other=");
+    /// for (cookies, status) in [(proven, None), (unproven, Some(200))] {
+    ///     let fields = RequestFields::from_cookies([cookies]).with_target("GET", "/orders");
+    ///     let fields = fields.with_sec_fetch_dest("document").with_sec_fetch_site("cross-site");
+    ///     let answer = sessions.load(fields).prove_first();
+    ///     assert_eq!(answer.map(|answer| answer.status()), status);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn prove_first(&self) -> Option<Answer> {
         let device = self.sessions().config().device.as_ref()?;

@@ -5,6 +5,7 @@
 pub(crate) mod base64url;
 mod claims;
 pub(crate) mod envelope;
+mod screening;
 #[cfg(feature = "device")]
 pub(crate) mod signed;
 
@@ -15,14 +16,16 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::error::{Reason, SealError};
 use crate::ids::{DeviceName, KeyId, SessionId};
-use crate::keys::day_keys::{DayKeyCache, Place, RawDayKeys, day_of};
+use crate::keys::day_keys::{DayKeyCache, Place, RawDayKeys};
 use crate::keys::ring::{KeyAt, KeyRing};
 use crate::time::LONGEST_LIFE;
 
 pub use self::claims::Claims;
 use self::envelope::{BODY, CHECK_LEN, FRAME_HEAD, Frame, Head, Kind, SALT_LEN, SESSION_HEAD};
+use self::screening::screen;
+pub(crate) use self::screening::{Decoded, Screened, activity_kind, check_head, claimed_head};
 
-use crate::aead::{self, Prk};
+use crate::aead;
 use crate::buffer::Buffer;
 
 /// A ring at a place: opens and seals the tokens of one cookie name and audience.
@@ -32,20 +35,6 @@ pub(crate) struct PlacedRing {
     /// For each key of the ring, the latest expiry of a session token that the key opened or sealed here. Until then,
     /// dropping the key ends a session.
     lives_until: Box<[AtomicU32]>,
-}
-
-/// A token whose head passed (steps 2 to 4 of opening). It is not decoded yet.
-pub(crate) struct Screened<'t, K> {
-    text: &'t [u8],
-    pub(crate) head: Head,
-    key: K,
-}
-
-/// A token that passed steps 1 to 4 of opening. Everything in it is still a claim.
-pub(crate) struct Decoded<K> {
-    bytes: Buffer,
-    pub(crate) head: Head,
-    key: K,
 }
 
 /// A session token that opened (steps 1 to 6 and its flags). It is genuine, but its lifetime and revocation are not
@@ -303,92 +292,12 @@ pub(crate) struct Activity {
     pub(crate) device: Option<DeviceName>,
 }
 
-/// The kind of an activity token by its first byte, and the most characters of one. Without device binding there is one
-/// kind.
-pub(crate) fn activity_kind(text: &[u8], device_binding: bool) -> (Kind, usize) {
-    let is_bound = || base64url::decode_start(text).is_some_and(|start| start[0] == envelope::BOUND_ACTIVITY);
-    match device_binding {
-        true if is_bound() => (Kind::BoundActivity, envelope::BOUND_ACTIVITY_TEXT),
-        true => (Kind::Activity, envelope::BOUND_ACTIVITY_TEXT),
-        false => (Kind::Activity, envelope::ACTIVITY_TEXT),
-    }
-}
-
 /// The device in the head of an activity token.
 fn device_of(head: &[u8]) -> Option<DeviceName> {
     #[cfg(feature = "device")]
     return envelope::array(head, envelope::ACTIVITY_HEAD).map(DeviceName);
     #[cfg(not(feature = "device"))]
     return head.get(envelope::BOUND_ACTIVITY_HEAD).and(None);
-}
-
-/// Steps 1 to 4 of opening, without the spelling of a token that passes the others: [`Screened::decode`] sees to that.
-/// `find` does step 4 and gets the key id and the day. A token that fails is not stored anywhere.
-fn screen<K>(
-    text: &[u8],
-    longest: usize,
-    now: u64,
-    kind: Kind,
-    find: impl FnOnce(KeyId, u32) -> Option<K>,
-) -> Result<Screened<'_, K>, Reason> {
-    // 1. at most the configured length, canonical unpadded base64url, not empty
-    if text.len() > longest {
-        return Err(Reason::Malformed);
-    }
-    match screen_claims(text, now, kind, find) {
-        Ok((head, key)) => Ok(Screened { text, head, key }),
-        Err(reason) if base64url::is_canonical(text) => Err(reason),
-        Err(_) => Err(Reason::Malformed),
-    }
-}
-
-impl<K> Screened<'_, K> {
-    /// The spelling of the whole token.
-    pub(crate) fn decode(self) -> Result<Decoded<K>, Reason> {
-        let Self { text, head, key } = self;
-        let bytes = base64url::decode(text).ok_or(Reason::Malformed)?;
-        Ok(Decoded { bytes, head, key })
-    }
-}
-
-/// Steps 2 to 4 on the first characters, which spell the head. So a stranger's token or an expired token is told apart
-/// from ours at the same cost, however long it is.
-fn screen_claims<K>(
-    text: &[u8],
-    now: u64,
-    kind: Kind,
-    find: impl FnOnce(KeyId, u32) -> Option<K>,
-) -> Result<(Head, K), Reason> {
-    // 2. the first byte, the length
-    let head = claimed_head(text, kind)?;
-    head.check_time(now)?;
-    let key = find(head.key_id, day_of(head.expires)).ok_or(Reason::UnknownKey)?;
-    Ok((head, key))
-}
-
-/// The head that a token of this kind claims to have. The rest of its text is not looked at.
-pub(crate) fn claimed_head(text: &[u8], kind: Kind) -> Result<Head, Reason> {
-    let start = base64url::decode_start(text).ok_or(Reason::Malformed)?;
-    kind.parse(&start, base64url::decoded_len(text.len()))
-}
-
-/// Steps 1 to 5 with the check keys of single days: returns the head of a session or activity token that a key holder
-/// made. The body is not read.
-pub(crate) fn check_head<'a>(
-    text: &[u8],
-    kind: Kind,
-    longest: usize,
-    bind: &[u8],
-    now: u64,
-    check_key: impl FnOnce(KeyId, u32) -> Option<&'a Prk>,
-) -> Result<Head, Reason> {
-    let Decoded { bytes, head, key } = screen(text, longest, now, kind, check_key)?.decode()?;
-    let (head_bytes, rest) = bytes.split_at(kind.head());
-    let check = rest.first_chunk::<CHECK_LEN>().ok_or(Reason::Malformed)?;
-    if !key.verify(&[head_bytes, bind], check) {
-        return Err(Reason::NotOurs);
-    }
-    Ok(head)
 }
 
 /// The state that a session token seals.

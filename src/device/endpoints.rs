@@ -1,9 +1,8 @@
 //! The two endpoints that browsers call: steps and statuses are those of SPEC.md, *Device binding*.
 
-use serde_json::json;
 use time::OffsetDateTime;
 
-use crate::error::{Reason, SealError, WriteError};
+use crate::error::{Reason, SealError};
 use crate::few::Few;
 use crate::headers::RequestFields;
 use crate::ids::{DeviceName, SessionId};
@@ -12,7 +11,6 @@ use crate::session::{Binding, Current, Live, SessionData, SessionState};
 use crate::sessions::device_binding::{Device, DeviceKeys};
 use crate::sessions::{Keys, Sessions, opening};
 use crate::time::{from_seconds, to_seconds};
-use crate::token::envelope;
 use crate::token::signed::RegisteredKey;
 
 use super::answer::Answer;
@@ -43,6 +41,16 @@ impl<T: SessionData> Sessions<T> {
     }
 
     /// The answer at `now`, otherwise as [`register_device`](Self::register_device).
+    ///
+    /// ```
+    /// use sealed_session::device::DeviceBinding;
+    /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+    /// # let ring = KeyRing::new(Key::generate()?);
+    /// # let noon = time::OffsetDateTime::from_unix_timestamp(1_700_049_600)?;
+    /// let sessions = Sessions::<u64>::builder(ring).device_binding(DeviceBinding::at("/device")).build()?;
+    /// assert_eq!(sessions.register_device_at(&RequestFields::default(), None, noon).status(), 400);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn register_device_at(&self, fields: &RequestFields, proof: Option<&str>, now: OffsetDateTime) -> Answer {
         self.with_device(|endpoint| endpoint.register(fields, proof, to_seconds(now)))
     }
@@ -73,6 +81,16 @@ impl<T: SessionData> Sessions<T> {
     }
 
     /// The answer at `now`, otherwise as [`refresh_device`](Self::refresh_device).
+    ///
+    /// ```
+    /// use sealed_session::device::DeviceBinding;
+    /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+    /// # let ring = KeyRing::new(Key::generate()?);
+    /// # let noon = time::OffsetDateTime::from_unix_timestamp(1_700_049_600)?;
+    /// let sessions = Sessions::<u64>::builder(ring).device_binding(DeviceBinding::at("/device")).build()?;
+    /// assert_eq!(sessions.refresh_device_at(&RequestFields::default(), None, None, noon).status(), 401);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn refresh_device_at(
         &self,
         fields: &RequestFields,
@@ -83,60 +101,16 @@ impl<T: SessionData> Sessions<T> {
         self.with_device(|endpoint| endpoint.refresh(fields, identifier, proof, to_seconds(now)))
     }
 
-    /// The value of a `Cookie` header field with a session that starts now and is bound to a device that has just proven
-    /// itself, for an application's own tests. Otherwise as [`cookie_for`](Self::cookie_for).
-    ///
-    /// # Errors
-    /// As [`Session::start`](crate::Session::start); [`WriteError::Expiry`] without device binding.
+    /// The path of [`DeviceBinding::at`](super::DeviceBinding::at), if there is device binding.
     ///
     /// ```
-    /// use sealed_session::device::{DeviceBinding, DeviceState};
-    /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
-    /// # #[derive(serde::Serialize, serde::Deserialize)]
-    /// # struct Login { user: u64 }
+    /// use sealed_session::device::DeviceBinding;
+    /// # use sealed_session::{Key, KeyRing, Sessions};
     /// # let ring = KeyRing::new(Key::generate()?);
-    /// let sessions = Sessions::<Login>::builder(ring).device_binding(DeviceBinding::at("/device")).build()?;
-    /// let cookie = sessions.proven_cookie_for(Login { user: 7 })?;
-    /// let session = sessions.load(RequestFields::from_cookies([cookie]));
-    /// assert_eq!(session.device(), DeviceState::Proven);
+    /// let sessions = Sessions::<u64>::builder(ring).device_binding(DeviceBinding::at("/device")).build()?;
+    /// assert_eq!(sessions.device_path(), Some("/device"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn proven_cookie_for(&self, data: T) -> Result<String, WriteError> {
-        let now = self.now();
-        let cookie = self.cookie_for_at(data, from_seconds(now))?;
-        let fields = RequestFields::from_cookies([cookie]);
-        let opening = opening::open_with(self, &fields, false, None, now);
-        let keys = self.keys();
-        let (Some(device), Some(device_keys), Current::Live(live)) =
-            (&self.config().device, &keys.device, opening.current)
-        else {
-            return Err(WriteError::Expiry);
-        };
-        let endpoint = Endpoint {
-            sessions: self,
-            device,
-            keys: &keys,
-            device_keys,
-        };
-        let name = DeviceName([7; 16]);
-        let active_until = live.facts.active_until.unwrap_or(live.facts.expires);
-        let failed = |_: SealError| WriteError::Expiry;
-        let lines = [
-            endpoint
-                .proof_cookie(name, device.proof_lifetime, 1, &[], now)
-                .map_err(failed)?,
-            endpoint
-                .bound_activity_cookie(&live, name, active_until, &[], now)
-                .map_err(failed)?,
-        ];
-        let session = fields.cookies(&self.config().name).next().unwrap_or_default();
-        let session = String::from_utf8_lossy(session);
-        let pairs = lines.iter().filter_map(|line| line.split(';').next());
-        let pairs: Vec<&str> = pairs.collect();
-        Ok(format!("{}={session}; {}", self.config().name, pairs.join("; ")))
-    }
-
-    /// The path of [`DeviceBinding::at`](super::DeviceBinding::at), if there is device binding.
     #[must_use]
     pub fn device_path(&self) -> Option<&str> {
         let device = self.config().device.as_ref()?;
@@ -165,11 +139,11 @@ impl<T: SessionData> Sessions<T> {
     }
 }
 
-struct Endpoint<'a, T> {
-    sessions: &'a Sessions<T>,
-    device: &'a Device,
-    keys: &'a Keys<T>,
-    device_keys: &'a DeviceKeys,
+pub(super) struct Endpoint<'a, T> {
+    pub(super) sessions: &'a Sessions<T>,
+    pub(super) device: &'a Device,
+    pub(super) keys: &'a Keys<T>,
+    pub(super) device_keys: &'a DeviceKeys,
 }
 
 /// An answer that is not 200, and what the log is told.
@@ -227,30 +201,6 @@ impl<T: SessionData> Endpoint<'_, T> {
         Ok(Answer::new(200)
             .with("Set-Cookie", line)
             .with_body("application/json", instructions))
-    }
-
-    /// The browser's instructions: JSON of the draft. The cookie that it names has the attributes of
-    /// [`proof_cookie`](Self::proof_cookie), from the same function: a browser that finds other ones asks for a proof
-    /// before each request.
-    fn instructions(&self, identifier: &str) -> String {
-        let excluded = self.device.excluded.iter();
-        let excluded: Vec<_> = excluded
-            .map(|path| json!({ "type": "exclude", "domain": "*", "path": path }))
-            .collect();
-        let mut instructions = json!({
-            "session_identifier": identifier,
-            "refresh_url": self.device.refresh_path,
-            "scope": { "include_site": false, "scope_specification": excluded },
-            "credentials": [{
-                "type": "cookie",
-                "name": self.device.proof_name,
-                "attributes": self.sessions.config().attributes.as_text(),
-            }],
-        });
-        if !self.device.initiators.is_empty() {
-            instructions["allowed_refresh_initiators"] = json!(self.device.initiators);
-        }
-        instructions.to_string()
     }
 
     fn refresh(
@@ -383,46 +333,7 @@ impl<T: SessionData> Endpoint<'_, T> {
         let answer = Answer::new(403).with("Secure-Session-Challenge", field);
         Refused { answer, step, id }
     }
-
-    /// The `Set-Cookie` line of a proof that is made now. It ends with the `lifetime`, in seconds, and in the browser
-    /// after `max_age`.
-    fn proof_cookie(
-        &self,
-        device: DeviceName,
-        lifetime: u64,
-        max_age: u64,
-        bind: &[u8],
-        now: u64,
-    ) -> Result<String, SealError> {
-        let attributes = &self.sessions.config().attributes;
-        let expires = now.saturating_add(lifetime).min(u32::MAX.into());
-        attributes.write(&self.device.proof_name, PROOF_TEXT, Some(max_age), |line| {
-            self.device_keys.proof.seal_proof(device, expires, bind, now, line)
-        })
-    }
-
-    /// The `Set-Cookie` line that binds a session: the activity goes on as it was.
-    fn bound_activity_cookie(
-        &self,
-        live: &Live<T>,
-        device: DeviceName,
-        expires: u64,
-        bind: &[u8],
-        now: u64,
-    ) -> Result<String, SealError> {
-        let config = self.sessions.config();
-        let max_age = live.facts.remembered.then_some(expires.saturating_sub(now));
-        let length = envelope::BOUND_ACTIVITY_TEXT;
-        config.attributes.write(&config.activity_name, length, max_age, |line| {
-            self.keys
-                .activity
-                .seal_activity(live.facts.id, Some(device), expires, bind, now, line)
-        })
-    }
 }
-
-/// Characters of a proof.
-const PROOF_TEXT: usize = 60;
 
 fn reason_of(state: SessionState) -> Option<Reason> {
     match state {

@@ -23,7 +23,7 @@ struct Section {
 }
 
 /// A crate that is named here cannot get a new major version without a new major version of this crate.
-const SECTIONS: [Section; 7] = [
+const SECTIONS: [Section; 10] = [
     // `std` means `core` and `alloc` too. serde: the bounds of a session's type. time: `OffsetDateTime`.
     Section {
         feature: "",
@@ -51,6 +51,22 @@ const SECTIONS: [Section; 7] = [
         feature: "actix",
         includes: &[],
         crates: &["actix_http", "actix_service", "actix_web", "pin_project_lite", "std"],
+    },
+    Section {
+        feature: "device",
+        includes: &[],
+        crates: &["std", "time"],
+    },
+    // What the two adapters have with it.
+    Section {
+        feature: "device,axum",
+        includes: &["http", "tower", "axum", "device"],
+        crates: &["axum_core", "http", "std", "tower_service"],
+    },
+    Section {
+        feature: "device,actix",
+        includes: &["actix", "device"],
+        crates: &["actix_http", "actix_web", "http", "std"],
     },
     Section {
         feature: "tracing",
