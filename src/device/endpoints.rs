@@ -3,13 +3,13 @@
 use time::OffsetDateTime;
 
 use crate::error::{Reason, SealError};
-use crate::few::Few;
 use crate::headers::RequestFields;
 use crate::ids::{DeviceName, SessionId};
 use crate::session::event::Event;
 use crate::session::{Binding, Current, Live, SessionData, SessionState};
 use crate::sessions::device_binding::{Device, DeviceKeys};
-use crate::sessions::{Keys, Sessions, opening};
+use crate::sessions::opening::{self, Details};
+use crate::sessions::{Keys, Sessions};
 use crate::time::{from_seconds, to_seconds};
 use crate::token::signed::RegisteredKey;
 
@@ -265,8 +265,9 @@ impl<T: SessionData> Endpoint<'_, T> {
         fields: &RequestFields,
         now: u64,
     ) -> Result<Option<(Live<T>, Option<u64>)>, Refused> {
-        let mut activity = Few::default();
-        let opening = opening::open_with(self.sessions, fields, true, Some(&mut activity), now);
+        let mut details = Details::default();
+        let opening = opening::open_with(self.sessions, fields, true, Some(&mut details), now);
+        let activity = &details.activity;
         let (id, reason) = match opening.current {
             Current::None(SessionState::Absent) if !self.device.initiators.is_empty() => return Ok(None),
             Current::None(state) => (None, reason_of(state)),
@@ -282,12 +283,9 @@ impl<T: SessionData> Endpoint<'_, T> {
                 }
             }
         };
-        let status = if self.is_of_another_server(fields, now) {
-            503
-        } else {
-            401
-        };
-        Err(refused(status, "session", reason, id))
+        let may_be = reason.is_some_and(is_of_another_server) || details.is_of_another_type;
+        let may_be = may_be || self.is_of_another_server(fields, now);
+        Err(refused(if may_be { 503 } else { 401 }, "session", reason, id))
     }
 
     /// Whether a cookie is of a key or a version that this server does not know: then another server may open it.
@@ -342,6 +340,9 @@ fn reason_of(state: SessionState) -> Option<Reason> {
     }
 }
 
+/// Whether a token that failed so may open at another server: one with other secrets, of another version, or with a
+/// better clock.
 fn is_of_another_server(reason: Reason) -> bool {
-    matches!(reason, Reason::UnknownKey | Reason::UnknownVersion)
+    use Reason::{StartedInFuture, UnknownFlags, UnknownKey, UnknownVersion};
+    matches!(reason, UnknownKey | UnknownVersion | UnknownFlags | StartedInFuture)
 }

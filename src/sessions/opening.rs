@@ -3,13 +3,15 @@
 mod activity;
 mod token;
 
+use serde::de::IgnoredAny;
+
 use crate::error::Reason;
 use crate::few::Few;
 use crate::headers::RequestFields;
 use crate::ids::{KeyId, SessionId};
 use crate::keys::ring::KeyAt;
 use crate::session::event::Event;
-use crate::session::{Binding, Current, Facts, Genuine, Live, Opening, SessionData, SessionState};
+use crate::session::{Binding, Current, Facts, Genuine, Live, Opening, SessionData, SessionState, from_payload};
 use crate::sessions::opened::Held;
 use crate::sessions::{Keys, Sessions};
 use crate::token::envelope::{Head, Kind};
@@ -32,12 +34,21 @@ pub(crate) fn open<T: SessionData>(sessions: &Sessions<T>, fields: &RequestField
     )
 }
 
-/// Opens the session of a request, `even_unproven` or not. `valid` gets its valid activity tokens.
+/// What an endpoint of device binding has to know of the session that came.
+#[derive(Default)]
+pub(crate) struct Details {
+    /// The valid activity tokens of the session that opened.
+    pub(crate) activity: Few<Activity>,
+    /// One has JSON that does not fit the session's type. It may fit that of a server of another version.
+    pub(crate) is_of_another_type: bool,
+}
+
+/// Opens the session of a request, `even_unproven` or not.
 pub(crate) fn open_with<T: SessionData>(
     sessions: &Sessions<T>,
     fields: &RequestFields,
     even_unproven: bool,
-    valid: Option<&mut Few<Activity>>,
+    mut details: Option<&mut Details>,
     now: u64,
 ) -> Opening<T> {
     let mut attempt = Attempt::default();
@@ -65,10 +76,16 @@ pub(crate) fn open_with<T: SessionData>(
                 continue;
             }
         };
-        let Some(content) = token.content() else {
-            attempt.judge(id, false);
-            attempt.reject(Reason::Payload, Some(id), Some(key_id));
-            continue;
+        let content = match token.content() {
+            Ok(content) => content,
+            Err(payload) => {
+                attempt.judge(id, false);
+                attempt.reject(Reason::Payload, Some(id), Some(key_id));
+                if let Some(details) = &mut details {
+                    details.is_of_another_type |= from_payload::<IgnoredAny>(payload.as_bytes()).is_some();
+                }
+                continue;
+            }
         };
         attempt.judge(id, !sessions.counts_as_signed_in(&content.data));
         if sessions.refuses(&content.data, id, frame.started.into()) {
@@ -92,8 +109,9 @@ pub(crate) fn open_with<T: SessionData>(
             binding,
         };
         let live = Live { content, facts };
-        if let Some(valid) = valid {
-            valid.extend(activity.valid(id, lifetime.latest_activity(now)));
+        if let Some(details) = details {
+            let valid = activity.valid(id, lifetime.latest_activity(now));
+            details.activity.extend(valid);
         }
         return attempt.into_opening(sessions, Ok(live), now);
     }

@@ -40,16 +40,18 @@ impl<T: SessionData> Token<'_, T> {
         }
     }
 
-    /// Step 9: the payload deserialises. It is taken out of the token.
-    pub(super) fn content(&mut self) -> Option<Arc<Content<T>>> {
+    /// Step 9: the payload deserialises. It is taken out of the token, and given back if it does not.
+    pub(super) fn content(&mut self) -> Result<Arc<Content<T>>, Payload> {
         match self {
             Self::Opened { token, .. } => {
                 let (buffer, range) = token.take_payload();
                 let payload = Payload::new(buffer, range);
-                let data = from_payload(payload.as_bytes())?;
-                Some(Arc::new(Content::new(data, payload)))
+                match from_payload(payload.as_bytes()) {
+                    Some(data) => Ok(Arc::new(Content::new(data, payload))),
+                    None => Err(payload),
+                }
             }
-            Self::Kept(kept) => Some(Arc::clone(&kept.content)),
+            Self::Kept(kept) => Ok(Arc::clone(&kept.content)),
         }
     }
 
