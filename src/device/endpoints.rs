@@ -146,6 +146,13 @@ pub(super) struct Endpoint<'a, T> {
     pub(super) device_keys: &'a DeviceKeys,
 }
 
+/// The session of a request to refresh.
+struct Came<T> {
+    live: Live<T>,
+    /// Until when its plain activity lasts, if it is to be bound now.
+    to_bind: Option<u64>,
+}
+
 /// An answer that is not 200, and what the log is told.
 struct Refused {
     answer: Answer,
@@ -219,7 +226,7 @@ impl<T: SessionData> Endpoint<'_, T> {
         })?;
         let device = DeviceName(registered.key.name());
         let session = self.session_of(&registered, device, fields, now)?;
-        let id = session.as_ref().map(|(live, _)| live.facts.id);
+        let id = session.as_ref().map(|came| came.live.facts.id);
         let ask = |step| self.ask(identifier, device, step, id, bind, now);
         let Some(proof) = proof else {
             return Err(ask(None));
@@ -245,9 +252,13 @@ impl<T: SessionData> Endpoint<'_, T> {
             .proof_cookie(device, lifetime, lifetime - 60, bind, now)
             .map_err(failed)?;
         let mut answer = Answer::new(200).with("Set-Cookie", line);
-        if let Some((live, Some(expires))) = &session {
+        if let Some(Came {
+            live,
+            to_bind: Some(active_until),
+        }) = &session
+        {
             let line = self
-                .bound_activity_cookie(live, device, *expires, bind, now)
+                .bound_activity_cookie(live, device, *active_until, bind, now)
                 .map_err(failed)?;
             answer = answer.with("Set-Cookie", line);
             self.sessions.observe(&Event::Bound { id: live.facts.id });
@@ -255,16 +266,15 @@ impl<T: SessionData> Endpoint<'_, T> {
         Ok(answer)
     }
 
-    /// The session of a request to refresh, and until when its plain activity lasts if it is to be bound now. `None`
-    /// without cookies, where other sites may begin a refresh: then the browser withholds them.
-    #[expect(clippy::type_complexity, reason = "named by the sentence above")]
+    /// The session of a request to refresh. `None` without cookies, where other sites may begin a refresh: then the
+    /// browser withholds them.
     fn session_of(
         &self,
         registered: &RegisteredKey,
         device: DeviceName,
         fields: &RequestFields,
         now: u64,
-    ) -> Result<Option<(Live<T>, Option<u64>)>, Refused> {
+    ) -> Result<Option<Came<T>>, Refused> {
         let mut details = Details::default();
         let opening = opening::open_with(self.sessions, fields, true, Some(&mut details), now);
         let activity = &details.activity;
@@ -275,12 +285,12 @@ impl<T: SessionData> Endpoint<'_, T> {
                 let is_bound = activity.iter().any(|activity| activity.device == Some(device));
                 let plain = activity.iter().filter(|activity| activity.device.is_none());
                 let plain = plain.map(|activity| u64::from(activity.head.expires)).max();
-                match plain {
-                    _ if is_bound => return Ok(Some((live, None))),
-                    // The key is that of this session. Otherwise a thief would bind a copy to a device of his own.
-                    Some(_) if registered.session_id == live.facts.id => return Ok(Some((live, plain))),
-                    _ => (Some(live.facts.id), None),
+                // Only with the key of this very session. A thief would bind a copy to a device of his own.
+                let to_bind = plain.filter(|_| !is_bound && registered.session_id == live.facts.id);
+                if is_bound || to_bind.is_some() {
+                    return Ok(Some(Came { live, to_bind }));
                 }
+                (Some(live.facts.id), None)
             }
         };
         let may_be = reason.is_some_and(is_of_another_server) || details.is_of_another_type;
