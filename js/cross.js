@@ -7,11 +7,13 @@
 //   bind                       hexadecimal, default empty
 //   idle, absolute             seconds, `idle` may be null; defaults 1800 and 43200
 //   remembered                 {"idle": .., "absolute": ..} or null; default null; day keys change all three defaults
+//   device                     {"proof": seconds} or null; default null, or what the day keys say
 //   cut_off, revoked           Unix seconds; list of ids in hexadecimal
 //
-//   {"op":"open", "session":[token ..], "activity":[token ..]}      or "cookies":[field ..] in their place
-//      {"outcome":"ok", "id", "key_id", "started", "sealed", "expires", "active_until", "flags", "payload":hex,
-//       "json": the data as JSON.stringify writes it}
+//   {"op":"open", "session":[token ..], "activity":[token ..], "proof":[token ..]}
+//                                                                   or "cookies":[field ..] in their place
+//      {"outcome":"ok", "id", "key_id", "started", "sealed", "expires", "active_until", "device", "flags",
+//       "payload":hex, "json": the data as JSON.stringify writes it}
 //      {"outcome":"absent"} or {"outcome":"<reason>"}
 //   {"op":"check", "cookies":[field ..]}
 //      {"outcome":"live"|"unknown"|"dead"|"absent", "reason", "ids":[id ..]}
@@ -20,7 +22,7 @@
 //      {"token"}
 //   {"op":"write"} with the same but "sealed" and "salt", as an application writes: payloads that servers refuse are refused
 //      {"token"}
-//   {"op":"seal_activity", "id", "expires"}
+//   {"op":"seal_activity", "id", "device" of the session (default null), "expires"}
 //      {"token"}
 //
 // A refusal answers {"error":"<name>: <message>"}. `ref`, if given, is repeated in the answer.
@@ -44,8 +46,8 @@ const bytes = (hex = '') => {
 /** The latest options with their configurations: a run repeats them. */
 const configs = new Map()
 
-async function configOf({ keys, name, audience, idle, absolute, remembered, cut_off, revoked }) {
-  const options = { keys, name, audience, idle, absolute, remembered, cutOff: cut_off, revoked }
+async function configOf({ keys, name, audience, idle, absolute, remembered, device, cut_off, revoked }) {
+  const options = { keys, name, audience, idle, absolute, remembered, device, cutOff: cut_off, revoked }
   const key = JSON.stringify(options)
   if (configs.size > 100) configs.clear()
   if (!configs.has(key)) configs.set(key, await configure(options))
@@ -59,16 +61,17 @@ async function answer(line) {
   const tokens = {
     session: line.session ?? cookieValues(cookies, config.name),
     activity: line.activity ?? cookieValues(cookies, config.activityName),
+    proof: line.proof ?? cookieValues(cookies, config.device?.proofName ?? ''),
   }
   switch (op) {
     case 'open': {
       const { state, session, reason } = await openTokens(config, tokens, bind, now)
       if (session === null) return { outcome: reason ?? state }
-      const { id, keyId, startedAt, sealedAt, expiresAt, activeUntil, remembered, payload, data } = session
+      const { id, keyId, startedAt, sealedAt, expiresAt, activeUntil, device, remembered, payload, data } = session
       const times = { started: startedAt, sealed: sealedAt, expires: expiresAt, active_until: activeUntil }
       const flags = remembered ? 1 : 0
       const read = { payload: toHex(payload), json: JSON.stringify(data) }
-      return { outcome: 'ok', id, key_id: keyId, ...times, flags, ...read }
+      return { outcome: 'ok', id, key_id: keyId, ...times, device, flags, ...read }
     }
     case 'check': {
       const { state, reason, ids } = await checkTokens(config, tokens, bind, now)
@@ -82,12 +85,14 @@ async function answer(line) {
     }
     case 'write': {
       const { id, started, expires, flags = 0 } = line
-      const times = { startedAt: started, sealedAt: now, expiresAt: expires, activeUntil: null }
+      const times = { startedAt: started, sealedAt: now, expiresAt: expires, activeUntil: null, device: null }
       const session = { id, keyId: '', ...times, remembered: flags === 1, payload: new Uint8Array(), data: null }
       return { token: (await writeSession(config, session, bytes(line.payload), bind, now)).token }
     }
-    case 'seal_activity':
-      return { token: await sealActivity(config.activity, line.id, line.expires, bind, now) }
+    case 'seal_activity': {
+      const { id, device = null, expires } = line
+      return { token: await sealActivity(config.activity, id, device, expires, bind, now) }
+    }
     default:
       throw new TypeError(`no operation ${op}`)
   }

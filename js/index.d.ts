@@ -9,9 +9,11 @@ export type Reason =
   | 'damaged'
   | 'unknown flags'
   | 'started in future'
+  | 'proven in future'
   | 'too old'
   | 'revoked'
   | 'idle'
+  | 'unproven'
   | 'payload'
 
 /** A `Headers` of any runtime. */
@@ -64,6 +66,8 @@ export interface DayKeys {
   idle?: number | null
   absolute?: number
   remembered?: { idle: number | null; absolute: number } | null
+  /** There with device binding: how long a proof is valid, in seconds. */
+  device?: { proof: number }
   /** With the rights `open` only: which keys seal, from which Unix second on; exactly one from 0. */
   sealing?: { key_id: string; from: number }[]
   keys: {
@@ -73,8 +77,10 @@ export interface DayKeys {
     day: number
     /** 64 hexadecimal digits each; `seal` with the rights `open` only. */
     session: { check: string; seal?: string }
-    /** The keys of the activity cookie; may be left out where no session has an idle timeout. */
+    /** Of the activity cookie: missing where no session has an idle timeout, and for a check with device binding. */
     activity?: { check: string }
+    /** Of proofs: with device binding and the rights `open` only. */
+    proof?: { check: string }
   }[]
 }
 
@@ -83,13 +89,19 @@ export interface ExportOptions {
   name?: string
   /** Default: empty. */
   audience?: string
-  rights: 'check' | 'open'
+  /**
+   * With device binding, `check` gives no keys of the activity cookie, and `check activity` does: **its holder can unbind
+   * sessions from their devices**. Without device binding, both are the same.
+   */
+  rights: 'check' | 'check activity' | 'open'
   /** UTC days on which the tokens expire, in days since 1970. */
   days: readonly number[]
   /** The server's timeouts, if they are not the defaults: written down for the edge. */
   idle?: number | null
   absolute?: number
   remembered?: { idle: number | null; absolute: number } | null
+  /** The server's device binding, if it has one. Default: null. */
+  device?: { proof?: number } | null
 }
 
 /** A session that opened. */
@@ -108,6 +120,8 @@ export interface Session {
   readonly expiresAt: number
   /** When it ends if no further request arrives; null without an idle timeout. */
   readonly activeUntil: number | null
+  /** The device, 32 hexadecimal digits, to which the session is bound and which has proven itself; null if to none. */
+  readonly device: string | null
   readonly remembered: boolean
   /** The JSON as bytes: what to read if integers may exceed 2^53. */
   readonly payload: Uint8Array<ArrayBuffer>
@@ -127,12 +141,13 @@ export interface Opened {
 
 export interface Checked {
   /**
-   * `live`: a key holder made the head and it has not expired. This does not prove a session.
+   * `live`: a key holder made the head and it has not expired. This does not prove a session, nor a device.
    * `unknown`: a key or version that is not known here, or activity beyond this idle timeout; another server may know it.
+   * With device binding this is every session that may be good, unless the activity keys were given: never strip it.
    * `dead`: none of the tokens can open anywhere.
    */
   state: 'live' | 'absent' | 'unknown' | 'dead'
-  /** The session ids of the genuine heads: for logs and routing. */
+  /** The session ids of the genuine heads that are not dead: for logs and routing. */
   ids: string[]
   reason: Reason | null
   duplicates: boolean
@@ -159,6 +174,11 @@ export interface Options {
   absolute?: number
   /** Timeouts of remembered sessions in seconds. Default: what the day keys say, or null: no session is remembered. */
   remembered?: { idle: number | null; absolute: number } | null
+  /**
+   * How the server binds sessions to devices: `proof` is the lifetime of a proof in seconds, 61 to 86400, by default 660.
+   * With null, a bound session is idle here. Default: what the day keys say, or null.
+   */
+  device?: { proof?: number } | null
   /** Sessions that started before this Unix second are refused. Default: 0. */
   cutOff?: number
   /** Ids of revoked sessions, or a function that knows them. A `Set` may be changed later. Default: none. */
@@ -177,14 +197,17 @@ export interface Sessions {
   /** Opens the session of a request. A cookie that does not open is no error. */
   open(fields: CookieFields, at?: At): Promise<Opened>
   /** The same for cookie values that were taken from the header already. */
-  openTokens(tokens: { session: readonly string[]; activity: readonly string[] }, at?: At): Promise<Opened>
+  openTokens(
+    tokens: { session: readonly string[]; activity: readonly string[]; proof?: readonly string[] },
+    at?: At,
+  ): Promise<Opened>
   /** The session, or a `NoSession` error that looks the same for every reason. */
   require(fields: CookieFields, at?: At): Promise<Session>
   /** Whether the session cookies of a request are certainly dead. To drop and to route, never to grant access. */
   check(fields: CookieFields, at?: At): Promise<Checked>
-  /** The `Cookie` field without our two cookies; '' if nothing else is in it. */
+  /** The `Cookie` field without our cookies (two, or three with device binding); '' if nothing else is in it. */
   strip(fields: CookieFields): string
-  /** Begins a session with a new id: after every authentication. Both cookies. */
+  /** Begins a session with a new id, bound to no device: after every authentication. Both cookies. */
   start(data: unknown, at?: At & { remembered?: boolean }): Promise<Sealed & { token: string }>
   /**
    * Writes other data (a value, or JSON as bytes) into an open session: same id, same start. The session cookie. Refused, as
@@ -192,13 +215,16 @@ export interface Sessions {
    * JavaScript does not keep exactly; and if the session was revoked after it was opened.
    */
   seal(session: Session, data: unknown, at?: At): Promise<Sealed & { token: string }>
-  /** New id, same data, same start: at a change of privilege. Both cookies. */
+  /** New id, same data, same start, same device: at a change of privilege. Both cookies. */
   cycle(session: Session, at?: At): Promise<Sealed & { token: string }>
-  /** Says that the session was used: the activity cookie alone, and nothing if it was revoked after it was opened. */
+  /**
+   * Says that the session was used, and keeps its device: the activity cookie alone, and nothing if it was revoked after it
+   * was opened.
+   */
   renew(session: Session, at?: At): Promise<Sealed>
   /** Whether a renewal is worth a cookie. */
   renewalIsDue(session: Session, at?: At): boolean
-  /** The two lines that make the browser forget the session. They revoke nothing. */
+  /** The lines, two or three, that make the browser forget the session. They revoke nothing. */
   clear(): string[]
 }
 
@@ -215,6 +241,8 @@ export interface Claims {
   keyId: string
   expires: number
   sessionId: string
+  /** The device in an activity token of a bound session, 32 hexadecimal digits. */
+  device: string | null
 }
 
 /** Checks the options, all of them, and prepares the keys. Rejects with a `KeyError` or `ConfigError`. */

@@ -2,8 +2,8 @@
 
 import { further } from './reason.js'
 import { latestActivity, longestIdle } from './lifetime.js'
-import { latestEnd, openActivity, screenSessions } from './open.js'
-import { ACTIVITY_TEXT, screen, verifyHead } from './token.js'
+import { openActivity, screenSessions } from './open.js'
+import { screenActivity, verifyHead } from './token.js'
 
 /** @typedef {import('../index.d.ts').Checked} Checked */
 /** @typedef {import('../index.d.ts').Reason} Reason */
@@ -12,38 +12,42 @@ import { ACTIVITY_TEXT, screen, verifyHead } from './token.js'
 
 /**
  * Whether a request's session cookies are certainly dead. Checked: steps 1 to 5 for the session token, that its id is
- * not revoked, and (if every session has an idle timeout) an activity token of the same id. An activity token that ends
- * later than this configuration allows belongs to another server's longer timeout. Not checked: the body, the start of
- * the session, absolute timeout and cut-off. So a session that opens is never dead here, but one that is live here may
- * not open: use this to drop and to route, never to grant access.
+ * not revoked, and (if every session has an idle timeout) an activity token of the same id, be it bound to a device or
+ * not. An activity token that ends later than this configuration allows belongs to another server's longer timeout; one
+ * of a key or version that is not known here may be good. Not checked: the body, the start of the session, absolute
+ * timeout, cut-off, and the proof of a device. So a session that opens is never dead here, but one that is live here
+ * may not open: use this to drop and to route, never to grant access.
  * @type {(config: Config, tokens: Tokens, bind: Uint8Array, now: number) => Promise<Checked>}
  */
 export async function checkTokens(config, tokens, bind, now) {
   const duplicates = tokens.session.length > 1
   if (tokens.session.length === 0) return { state: 'absent', ids: [], reason: null, duplicates }
   const { screened, reasons } = screenSessions(config, tokens.session, now)
+  const unknownActivity = activityReasons(config, tokens.activity, now).find(isUnknown) ?? null
   let rejected = reasons.reduce(further, /** @type {Reason | null} */ (null))
   /** @type {Set<string>} */
-  const ids = new Set()
-  let endsLater = false
+  const live = new Set()
+  /** @type {Set<string>} */
+  const perhaps = new Set()
   for (const token of screened) {
     const { sessionId } = token.claims
     if (!(await verifyHead(config.session, token, bind, now))) rejected = further(rejected, 'not ours')
     else if (await config.isRevoked(sessionId)) rejected = further(rejected, 'revoked')
     else {
       const activity = await activityOf(config, tokens.activity, sessionId, bind, now)
-      if (activity === 'active') ids.add(sessionId)
-      else rejected = further(rejected, 'idle')
-      endsLater ||= activity === 'ends later'
+      if (activity === 'active') live.add(sessionId)
+      // With device binding no bound session is called idle, in logs either, because keys are not here.
+      else rejected = further(rejected, (config.device && unknownActivity) ?? 'idle')
+      if (activity === 'ends later' || unknownActivity !== null) perhaps.add(sessionId)
     }
   }
-  if (ids.size > 0) return { state: 'live', ids: [...ids], reason: null, duplicates }
-  const unknown = endsLater || reasons.some(isUnknown) || activityReasons(config, tokens.activity, now).some(isUnknown)
-  return { state: unknown ? 'unknown' : 'dead', ids: [], reason: rejected ?? 'malformed', duplicates }
+  if (live.size > 0) return { state: 'live', ids: [...live], reason: null, duplicates }
+  const unknown = perhaps.size > 0 || reasons.some(isUnknown)
+  return { state: unknown ? 'unknown' : 'dead', ids: [...perhaps], reason: rejected ?? 'malformed', duplicates }
 }
 
 /**
- * Whether the token may be good for a server that has newer keys or a newer version: then this one must not sign the
+ * Whether the token may be good for a server that has other keys or a newer version: then this one must not sign the
  * visitor out.
  * @type {(reason: Reason) => boolean}
  */
@@ -61,14 +65,14 @@ async function activityOf(config, texts, sessionId, bind, now) {
   if (idle === null) return 'active'
   const activity = await openActivity(config, texts, [{ sessionId }], bind, now)
   if (activity.length === 0) return 'idle'
-  return latestEnd(activity, sessionId, latestActivity(idle, now)) === null ? 'ends later' : 'active'
+  return activity.some(({ expires }) => expires <= latestActivity(idle, now)) ? 'active' : 'ends later'
 }
 
 /** @type {(config: Config, texts: readonly string[], now: number) => Reason[]} */
-function activityReasons({ activity }, texts, now) {
+function activityReasons({ activity, device }, texts, now) {
   if (activity === null) return []
   return texts.flatMap((text) => {
-    const token = screen(activity, 'activity', text, ACTIVITY_TEXT, now)
+    const token = screenActivity(activity, device !== null, text, now)
     return 'reason' in token ? [token.reason] : []
   })
 }

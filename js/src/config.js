@@ -4,7 +4,7 @@ import { tag } from './bytes.js'
 import { LARGEST_COOKIE, nameProblem } from './cookie.js'
 import { parseDayKeys, placeDayKeys, placeRing } from './day-keys.js'
 import { ConfigError } from './errors.js'
-import { readLifetimes } from './lifetime.js'
+import { readLifetimes, readProofLifetime } from './lifetime.js'
 import { isRing, parseRing } from './ring.js'
 import { LAST_SECOND } from './time.js'
 
@@ -15,12 +15,20 @@ import { LAST_SECOND } from './time.js'
 /** @typedef {import('./lifetime.js').Lifetimes} Lifetimes */
 
 /**
+ * @typedef {object} Device
+ * @property {number} proof how long a proof is valid, in seconds
+ * @property {string} proofName
+ * @property {PlacedKeys | null} keys of proofs; null for the holder of check keys, who needs none
+ */
+
+/**
  * @typedef {object} Config
  * @property {string} name
  * @property {string} activityName
  * @property {number} longest most characters of the session cookie's value
  * @property {PlacedKeys} session
  * @property {PlacedKeys | null} activity null if no session has an idle timeout
+ * @property {Device | null} device null without device binding
  * @property {boolean} opens false for the holder of check keys alone
  * @property {Lifetimes} lifetimes
  * @property {number} cutOff
@@ -28,7 +36,9 @@ import { LAST_SECOND } from './time.js'
  * @property {number} padTo
  */
 
-const OPTIONS = ['keys', 'name', 'audience', 'idle', 'absolute', 'remembered', 'cutOff', 'revoked', 'padTo']
+/** With `-register` it has 255 bytes. */
+const LONGEST_BOUND_NAME = 246
+const OPTIONS = ['keys', 'name', 'audience', 'idle', 'absolute', 'remembered', 'device', 'cutOff', 'revoked', 'padTo']
 
 /** @type {(options: Options) => Promise<Config>} */
 export async function configure(options) {
@@ -51,10 +61,26 @@ export async function configure(options) {
   if (hasIdle && activityName.length > 255) {
     throw new ConfigError('the cookie name takes at most 250 bytes with an idle timeout; shorten `name`')
   }
-  if (hasIdle && exported !== null && exported.keys.some((entry) => entry.activity === undefined)) {
+  const opens = exported === null || exported.rights === 'open'
+  const proof = readProofLifetime(options.device === undefined ? exported?.device : options.device)
+  // Of a bound session a check may lack the activity keys: then it does not know.
+  if (hasIdle && (opens || proof === null) && exported?.keys.some((entry) => entry.activity === undefined)) {
     throw new ConfigError('the day keys lack the activity keys that the idle timeout needs; export them again')
   }
-  /** @type {(name: string, which: 'session' | 'activity') => PlacedKeys} */
+  if (proof !== null && opens) {
+    if (name.length > LONGEST_BOUND_NAME) {
+      throw new ConfigError('the cookie name takes at most 246 bytes with device binding; shorten `name`')
+    }
+    // Without idle timeout no activity token is asked for, and a stolen copy would open without a proof.
+    if (lifetimes.ordinary.idle === null || lifetimes.remembered?.idle === null) {
+      throw new ConfigError('device binding needs an idle timeout of every kind of session; set `idle`')
+    }
+    if (exported?.keys.some((entry) => entry.proof === undefined)) {
+      throw new ConfigError('the day keys lack the proof keys that device binding needs; export them again')
+    }
+  }
+  const proofName = `${name}-proof`
+  /** @type {(name: string, which: 'session' | 'activity' | 'proof') => PlacedKeys} */
   const placed = (name, which) => ('format' in keys ? placeDayKeys(keys, which) : placeRing(keys, name, audience))
   return {
     name,
@@ -62,7 +88,8 @@ export async function configure(options) {
     longest: LARGEST_COOKIE - name.length,
     session: placed(name, 'session'),
     activity: hasIdle ? placed(activityName, 'activity') : null,
-    opens: exported === null || exported.rights === 'open',
+    device: proof === null ? null : { proof, proofName, keys: opens ? placed(proofName, 'proof') : null },
+    opens,
     lifetimes,
     cutOff: readCutOff(options.cutOff),
     isRevoked: readRevoked(options.revoked),

@@ -4,7 +4,7 @@
 import { concat, fromHex, toHex, u32, utf8 } from './bytes.js'
 import { expand, expandable } from './crypto.js'
 import { ConfigError, KeyError } from './errors.js'
-import { readLifetimes } from './lifetime.js'
+import { readLifetimes, readProofLifetime } from './lifetime.js'
 import { sealingKey } from './ring.js'
 import { dayOf } from './time.js'
 
@@ -70,8 +70,8 @@ function dayKey(root, label, day, where) {
 }
 
 /**
- * Exported day keys at one of their two places.
- * @type {(dayKeys: DayKeys, which: 'session' | 'activity') => PlacedKeys}
+ * Exported day keys at one of their three places.
+ * @type {(dayKeys: DayKeys, which: 'session' | 'activity' | 'proof') => PlacedKeys}
  */
 export function placeDayKeys(dayKeys, which) {
   /** @type {Map<string, { check: string, seal?: string } | undefined>} */
@@ -141,22 +141,23 @@ export function parseDayKeys(json) {
     return parsed
   })
   /** @type {DayKeys} */
-  const said = { format: FORMAT, name, audience, rights, ...parseLifetimes(file), keys }
+  const said = { format: FORMAT, name, audience, rights, ...parseTimes(file), keys }
   return rights === 'check' ? said : { ...said, sealing: parseSealing(file.sealing) }
 }
 
 /**
- * The server's timeouts, as far as the file contains them.
- * @type {(file: Record<string, any>) => import('./lifetime.js').Timeouts}
+ * The server's timeouts and the lifetime of proofs, as far as the file contains them.
+ * @type {(file: Record<string, any>) => import('./lifetime.js').Timeouts & Pick<DayKeys, 'device'>}
  */
-function parseLifetimes({ idle, absolute, remembered }) {
+function parseTimes({ idle, absolute, remembered, device }) {
   const said = {
     ...(idle !== undefined && { idle }),
     ...(absolute !== undefined && { absolute }),
     ...(remembered !== undefined && { remembered }),
   }
   checked(() => readLifetimes(said))
-  return said
+  checked(() => readProofLifetime(device))
+  return { ...said, ...(device && { device: { proof: device.proof } }) }
 }
 
 /** @type {(check: () => unknown) => void} */
@@ -172,7 +173,7 @@ function checked(check) {
 function parseDay(entry, rights, what) {
   if (!isObject(entry) || fromHex(entry.key_id, 4) === null)
     throw refused(`${what}: \`key_id\` has 8 hexadecimal digits`)
-  const { key_id, day, session, activity } = entry
+  const { key_id, day, session, activity, proof } = entry
   if (typeof day !== 'number' || !Number.isInteger(day) || day < 0 || day > dayOf(2 ** 32 - 1)) {
     throw refused(`${what}: \`day\` is a whole number of days since 1970`)
   }
@@ -184,10 +185,12 @@ function parseDay(entry, rights, what) {
       `${what}: \`session.seal\` has 64 lower-case hexadecimal digits if, and only if, \`rights\` is "open"`,
     )
   }
-  if (activity !== undefined && (!isObject(activity) || fromHex(activity.check, 32) === null)) {
-    throw refused(`${what}: \`activity.check\` has 64 lower-case hexadecimal digits`)
+  for (const [field, key] of Object.entries({ activity, proof })) {
+    if (key === undefined || (isObject(key) && fromHex(key.check, 32) !== null)) continue
+    throw refused(`${what}: \`${field}.check\` has 64 lower-case hexadecimal digits`)
   }
-  return /** @type {DayKeys['keys'][number]} */ ({ key_id, day, session, ...(activity && { activity }) })
+  const others = { ...(activity !== undefined && { activity }), ...(proof !== undefined && { proof }) }
+  return /** @type {DayKeys['keys'][number]} */ ({ key_id, day, session, ...others })
 }
 
 /** @type {(sealing: unknown) => { key_id: string, from: number }[]} */
@@ -206,16 +209,21 @@ function parseSealing(sealing) {
 
 /**
  * Exports the keys of these days, as `Sessions::edge_keys` does in Rust: `check` keys only recognise genuine heads,
- * `open` keys also open sessions and make them.
+ * `open` keys also open sessions and make them. Who has the activity keys can unbind a session from its device, so with
+ * device binding a check gets them only if they are asked for.
  * @type {(ring: Ring, options: ExportOptions) => Promise<DayKeys>}
  */
 export async function exportDayKeys(
   ring,
-  { name = '__Host-id', audience = '', rights, days, idle, absolute, remembered },
+  { name = '__Host-id', audience = '', rights, days, idle, absolute, remembered, device },
 ) {
+  const proof = readProofLifetime(device)
+  const opens = rights === 'open'
   const session = place(name, audience)
   // A name that is too long for a second cookie belongs to sessions without idle timeout.
-  const activity = name.length > 250 ? null : place(`${name}-seen`, audience)
+  const hasActivity = name.length <= 250 && (proof === null || rights !== 'check')
+  const activity = hasActivity ? place(`${name}-seen`, audience) : null
+  const proofs = proof !== null && opens ? place(`${name}-proof`, audience) : null
   const keys = []
   for (const { id, root } of ring.keys.values()) {
     for (const day of days) {
@@ -225,14 +233,16 @@ export async function exportDayKeys(
       keys.push({
         key_id: id,
         day,
-        session: rights === 'open' ? { check, seal: await derive('seal key', session) } : { check },
+        session: opens ? { check, seal: await derive('seal key', session) } : { check },
         ...(activity !== null && { activity: { check: await derive('check key', activity) } }),
+        ...(proofs !== null && { proof: { check: await derive('check key', proofs) } }),
       })
     }
   }
   const sealing = [...ring.sealing].map(([from, key_id]) => ({ key_id, from }))
-  const said = { format: FORMAT, name, audience, rights, idle, absolute, remembered }
-  return parseDayKeys({ ...said, ...(rights === 'open' && { sealing }), keys })
+  const said = { format: FORMAT, name, audience, rights: rights === 'check activity' ? 'check' : rights }
+  const times = { idle, absolute, remembered, ...(proof !== null && { device: { proof } }) }
+  return parseDayKeys({ ...said, ...times, ...(opens && { sealing }), keys })
 }
 
 /** @type {(text: string) => unknown} */

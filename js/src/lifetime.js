@@ -9,6 +9,7 @@ import { DAY, LEEWAY, LONGEST_LIFE } from './time.js'
 
 const DEFAULT_IDLE = 30 * 60
 const DEFAULT_ABSOLUTE = 12 * 3600
+const DEFAULT_PROOF = 11 * 60
 
 /** @typedef {Pick<import('../index.d.ts').Options, 'idle' | 'absolute' | 'remembered'>} Timeouts */
 
@@ -40,6 +41,19 @@ function lifetime(idle, absolute) {
     throw new ConfigError('the idle timeout is longer than the absolute one; shorten the one or lengthen the other')
   }
   return { idle, absolute }
+}
+
+/**
+ * How long the proof of a device is valid, in seconds; null without device binding.
+ * @type {(device?: import('../index.d.ts').Options['device']) => number | null}
+ */
+export function readProofLifetime(device = null) {
+  if (device === null) return null
+  const { proof = DEFAULT_PROOF } = device
+  if (typeof device !== 'object' || !Number.isInteger(proof) || proof < 61 || proof > DAY) {
+    throw new ConfigError('`device` is null, or an object with `proof` in whole seconds, from 61 to 86400')
+  }
+  return proof
 }
 
 /**

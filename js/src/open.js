@@ -2,7 +2,7 @@
 
 import { further } from './reason.js'
 import { judge, latestActivity, lifetimeOf } from './lifetime.js'
-import { ACTIVITY_TEXT, openSession, screen, verifyHead } from './token.js'
+import { PROOF, SESSION, judgeProof, openSession, screen, screenActivity, textLength, verifyHead } from './token.js'
 
 /** @typedef {import('../index.d.ts').Opened} Opened */
 /** @typedef {import('../index.d.ts').Reason} Reason */
@@ -12,7 +12,11 @@ import { ACTIVITY_TEXT, openSession, screen, verifyHead } from './token.js'
 /** @typedef {import('./token.js').Frame} Frame */
 /** @typedef {import('./bytes.js').Bytes} Bytes */
 
-/** @typedef {{ session: readonly string[], activity: readonly string[] }} Tokens the values of both cookies, in order */
+/**
+ * The values of our cookies, in order.
+ * @typedef {{ session: readonly string[], activity: readonly string[], proof: readonly string[] }} Tokens
+ */
+/** @typedef {{ sessionId: string, device: string | null, expires: number }} Activity */
 
 /** Most tokens of one request on which cryptography is spent. */
 export const MOST_OPENED = 8
@@ -37,12 +41,13 @@ export async function openTokens(config, tokens, bind, now) {
   // The sort is stable: among equals, the first one in the header stays first.
   opened.sort((one, other) => other.started - one.started || other.sealed - one.sealed)
   const activity = await openActivity(config, tokens.activity, opened, bind, now)
+  const proven = await provenDevices(config, tokens.proof, activity, bind, now)
   for (const token of opened) {
     const { idle, absolute } = lifetimeOf(config.lifetimes, token.remembered)
-    // 8. with an idle timeout: an activity token of the same session that has not ended and does not end too far ahead
-    const active = idle === null ? null : latestEnd(activity, token.sessionId, latestActivity(idle, now))
-    if (idle !== null && active === null) {
-      rejected = further(rejected, 'idle')
+    const own = activity.filter(({ sessionId }) => sessionId === token.sessionId)
+    const active = idle === null ? null : activeBy(own, proven, latestActivity(idle, now))
+    if (typeof active === 'string') {
+      rejected = further(rejected, active)
       continue
     }
     // 9. the payload deserialises
@@ -60,7 +65,8 @@ export async function openTokens(config, tokens, bind, now) {
       openedAt: now,
       // Configured limits only shorten a token's life.
       expiresAt: Math.min(token.expires, token.started + absolute),
-      activeUntil: active,
+      activeUntil: active?.expires ?? null,
+      device: active?.device ?? null,
       remembered: token.remembered,
       payload: parsed.payload,
       data: parsed.data,
@@ -79,7 +85,7 @@ export function screenSessions(config, texts, now) {
   /** @type {Reason[]} */
   const reasons = []
   for (const text of texts) {
-    const token = screen(config.session, 'session', text, config.longest, now)
+    const token = screen(config.session, [SESSION], text, config.longest, now)
     if ('reason' in token) reasons.push(token.reason)
     // A further token may be as good as the others, but the work for one request is bounded.
     else if (screened.length < MOST_OPENED) screened.push(token)
@@ -100,16 +106,15 @@ async function judgeSession(config, { started, remembered }, id, now) {
 /**
  * Step 8: the verified activity tokens that belong to one of these sessions.
  * @type {(config: Config, texts: readonly string[], sessions: readonly { sessionId: string }[], bind: Uint8Array,
- *   now: number) => Promise<{ sessionId: string, expires: number }[]>}
+ *   now: number) => Promise<Activity[]>}
  */
-export async function openActivity(config, texts, sessions, bind, now) {
-  const { activity } = config
+export async function openActivity({ activity, device }, texts, sessions, bind, now) {
   if (activity === null) return []
   const ids = new Set(sessions.map((session) => session.sessionId))
   const verified = []
   let tried = 0
   for (const text of texts) {
-    const token = screen(activity, 'activity', text, ACTIVITY_TEXT, now)
+    const token = screenActivity(activity, device !== null, text, now)
     if ('reason' in token || !ids.has(token.claims.sessionId)) continue
     if (tried++ === MOST_OPENED) break
     if (await verifyHead(activity, token, bind, now)) verified.push(token.claims)
@@ -118,12 +123,35 @@ export async function openActivity(config, texts, sessions, bind, now) {
 }
 
 /**
- * The latest end of this session's activity that is not beyond `bound`, or null.
- * @type {(activity: readonly { sessionId: string, expires: number }[], sessionId: string, bound: number) => number | null}
+ * Step 8b: of the devices to which a session is bound, those of which a valid proof came.
+ * @type {(config: Config, texts: readonly string[], activity: readonly Activity[], bind: Uint8Array, now: number)
+ *   => Promise<Set<string | null>>}
  */
-export function latestEnd(activity, sessionId, bound) {
-  const ends = activity.filter((end) => end.sessionId === sessionId && end.expires <= bound)
-  return ends.length === 0 ? null : Math.max(...ends.map((end) => end.expires))
+async function provenDevices({ device }, texts, activity, bind, now) {
+  /** @type {Set<string | null>} */
+  const proven = new Set()
+  if (device === null || device.keys === null) return proven
+  const bound = new Set(activity.flatMap((token) => token.device ?? []))
+  let tried = 0
+  for (const text of texts) {
+    const token = screen(device.keys, [PROOF], text, textLength(PROOF), now)
+    if ('reason' in token || !bound.has(token.claims.device ?? '')) continue
+    if (tried++ === MOST_OPENED) break
+    if ((await judgeProof(device.keys, token, bind, device.proof, now)) === null) proven.add(token.claims.device)
+  }
+  return proven
+}
+
+/**
+ * Steps 8 and 8b for the activity tokens of one session: the one by which it is active until `latest` at most, or why
+ * it is not. A token whose device has proven itself comes before a plain one.
+ * @type {(activity: readonly Activity[], proven: ReadonlySet<string | null>, latest: number)
+ *   => Activity | 'idle' | 'unproven'}
+ */
+function activeBy(activity, proven, latest) {
+  const valid = activity.filter(({ expires }) => expires <= latest).sort((one, other) => other.expires - one.expires)
+  const active = valid.find(({ device }) => proven.has(device)) ?? valid.find(({ device }) => device === null)
+  return active ?? (valid.length > 0 ? 'unproven' : 'idle')
 }
 
 /**

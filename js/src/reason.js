@@ -13,9 +13,11 @@ const MEANINGS = /** @type {const} */ ({
   'damaged': 'the head is genuine but the sealed state was altered',
   'unknown flags': 'the token carries flags of a newer version',
   'started in future': "the session started more than 5 minutes ahead of this server's clock",
+  'proven in future': "the device's proof was made more than 5 minutes ahead of this server's clock",
   'too old': 'the session is older than the absolute timeout',
   'revoked': 'the session started before the cut-off or its id is revoked',
   'idle': 'the session was not used within the idle timeout',
+  'unproven': 'the session is bound to a device, which has not proven its key',
   'payload': 'the session data is not JSON',
 })
 

@@ -1,7 +1,7 @@
 // Session state to cookies: starting, writing and renewing.
 
 import { random } from './crypto.js'
-import { isBytes, toHex, utf8 } from './bytes.js'
+import { fromHex, isBytes, toHex, utf8 } from './bytes.js'
 import { LARGEST_COOKIE, writeCookie } from './cookie.js'
 import { SealError } from './errors.js'
 import { changesIntegers, numberProblem, refusedByServers } from './json.js'
@@ -54,13 +54,13 @@ export async function writeSession(config, session, data, bind, now, salt) {
 }
 
 /**
- * The activity cookie of a session that is used at `now`; none without an idle timeout.
+ * The activity cookie of a session that is used at `now`; none without an idle timeout. A bound session stays bound.
  * @type {(config: Config, session: Session, bind: Uint8Array, now: number) => Promise<Sealed>}
  */
 export async function writeActivity(config, session, bind, now) {
   const end = activeUntil(lifetimeOf(config.lifetimes, session.remembered), now, session.expiresAt)
   if (end === null || config.activity === null) return { session, token: null, setCookie: [] }
-  const token = await sealActivity(config.activity, session.id, end, bind, now)
+  const token = await sealActivity(config.activity, session.id, session.device, end, bind, now)
   return {
     session: { ...session, activeUntil: end },
     token,
@@ -82,9 +82,12 @@ function maxAge(remembered, expires, now) {
  * @type {(session: Session) => Session}
  */
 export function readSession(session) {
-  const { payload, startedAt, sealedAt, expiresAt, openedAt = 0, activeUntil = 0, remembered } = session ?? {}
+  const { payload, startedAt, sealedAt, expiresAt, openedAt = 0, activeUntil = 0, remembered, device } = session ?? {}
   const instants = [startedAt, sealedAt, expiresAt, openedAt, activeUntil ?? 0]
-  if (!isBytes(payload) || typeof remembered !== 'boolean' || !instants.every((time) => Number.isSafeInteger(time))) {
+  // `device` must be there: without it, a renewal would unbind the session.
+  const bindable = device === null || fromHex(device, 16) !== null
+  const timely = instants.every((time) => Number.isSafeInteger(time))
+  if (!isBytes(payload) || typeof remembered !== 'boolean' || !timely || !bindable) {
     throw new SealError('the session is none that `open` or `start` gave; one that went through JSON is opened again')
   }
   return session

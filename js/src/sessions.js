@@ -22,12 +22,13 @@ const NO_BIND = new Uint8Array()
 /** @type {(options: Options) => Promise<Sessions>} */
 export async function createSessions(options) {
   const config = await configure(options)
-  const names = [config.name, config.activityName]
+  const names = [config.name, config.activityName, ...(config.device === null ? [] : [config.device.proofName])]
 
   /** @type {(fields: CookieFields) => import('./open.js').Tokens} */
   const scan = (fields) => ({
     session: cookieValues(fields, config.name),
     activity: cookieValues(fields, config.activityName),
+    proof: config.device === null ? [] : cookieValues(fields, config.device.proofName),
   })
 
   const needsSealKeys = () => {
@@ -37,10 +38,11 @@ export async function createSessions(options) {
   /** @type {Sessions['openTokens']} */
   const openValues = async (tokens, { now, bind } = {}) => {
     needsSealKeys()
-    if (!isTexts(tokens?.session) || !isTexts(tokens.activity)) {
-      throw new TypeError('`session` and `activity` are lists of texts')
+    const { session, activity, proof = [] } = tokens ?? {}
+    if (!isTexts(session) || !isTexts(activity) || !isTexts(proof)) {
+      throw new TypeError('`session`, `activity` and `proof` are lists of texts')
     }
-    return openTokens(config, tokens, readBind(bind), instant(now))
+    return openTokens(config, { session, activity, proof }, readBind(bind), instant(now))
   }
 
   /** @type {Sessions['open']} */
@@ -92,7 +94,7 @@ export async function createSessions(options) {
       }
       const at = instant(now)
       const expiresAt = at + lifetimeOf(config.lifetimes, remembered).absolute
-      const times = { startedAt: at, sealedAt: at, expiresAt, activeUntil: null }
+      const times = { startedAt: at, sealedAt: at, expiresAt, activeUntil: null, device: null }
       const session = { id: newSessionId(), keyId: '', ...times, remembered, payload: NO_BIND, data: null }
       return writeBoth(session, data, { now: at, bind })
     },

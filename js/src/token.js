@@ -8,6 +8,15 @@
 //              | 0x02  | key id | expires | session id | check |
 //              |------------------ head ---------------|
 //
+//   activity of a session that is bound to a device
+//              0       1        5         9            17       33      49
+//              | 0x03  | key id | expires | session id | device | check |
+//              |----------------------- head -------------------|
+//
+//   proof      0       1        5         9        25       29      45
+//              | 0x04  | key id | expires | device | proven | check |
+//              |----------------------- head ---------------|
+//
 // Integers are big-endian.
 
 import { decode, encode, encodedLength } from './base64url.js'
@@ -21,23 +30,35 @@ import { LAST_SECOND, LEEWAY, LONGEST_LIFE, dayOf } from './time.js'
 /** @typedef {import('./bytes.js').Bytes} Bytes */
 /** @typedef {import('./day-keys.js').PlacedKeys} PlacedKeys */
 
+/**
+ * @typedef {object} Kind
+ * @property {number} first the first byte
+ * @property {number} head the length of the head
+ * @property {number} [id] where the session id begins
+ * @property {number} [device] where the name of the device begins
+ */
 /** @typedef {{ reason: Reason }} Rejected */
-/** @typedef {{ bytes: Bytes, claims: Claims }} Screened a token that passed steps 1 to 4; all that it says is a claim */
+/**
+ * A token that passed steps 1 to 4; all that it says is a claim.
+ * @typedef {{ bytes: Bytes, kind: Kind, claims: Omit<Claims, 'kind'> }} Screened
+ */
 /** @typedef {{ started: number, sealed: number, remembered: boolean, payload: Bytes }} Frame */
 
-const SESSION = 1
-const ACTIVITY = 2
 const SALT = 17
 const SALT_LENGTH = 12
-const SESSION_HEAD = SALT + SALT_LENGTH
-const ACTIVITY_HEAD = 17
 const CHECK_LENGTH = 16
-const BODY = SESSION_HEAD + CHECK_LENGTH
+/** @type {Kind} */
+export const SESSION = { first: 1, head: SALT + SALT_LENGTH, id: 9 }
+/** @type {Kind} */
+export const ACTIVITY = { first: 2, head: 17, id: 9 }
+/** @type {Kind} */
+export const BOUND_ACTIVITY = { first: 3, head: 33, id: 9, device: 17 }
+/** @type {Kind} */
+export const PROOF = { first: 4, head: 29, device: 9 }
+const PROVEN = 25
+const BODY = SESSION.head + CHECK_LENGTH
 const FRAME_HEAD = 4 + 4 + 1
 const OVERHEAD = BODY + FRAME_HEAD + 16
-const ACTIVITY_LENGTH = ACTIVITY_HEAD + CHECK_LENGTH
-/** Characters of an activity token. */
-export const ACTIVITY_TEXT = encodedLength(ACTIVITY_LENGTH)
 const REMEMBERED = 1
 
 /**
@@ -49,56 +70,92 @@ export function sessionTextLength(payloadLength) {
 }
 
 /**
+ * How many characters a token without a body has.
+ * @type {(kind: Kind) => number}
+ */
+export function textLength({ head }) {
+  return encodedLength(head + CHECK_LENGTH)
+}
+
+/**
  * The unencrypted fields of a token: readable without a key, and not verified.
  * @type {(text: string) => Claims | Rejected}
  */
 export function readClaims(text) {
-  const bytes = decode(text)
-  const parsed = parse(bytes, bytes?.[0] === ACTIVITY ? 'activity' : 'session')
-  return 'reason' in parsed ? parsed : parsed.claims
+  const parsed = parse(decode(text), [SESSION, ACTIVITY, BOUND_ACTIVITY])
+  if ('reason' in parsed) return parsed
+  return { kind: parsed.kind === SESSION ? 'session' : 'activity', ...parsed.claims }
 }
 
 /**
  * Steps 1 and 2, without the length of the text.
- * @type {(bytes: Bytes | null, kind: Claims['kind']) => Screened | Rejected}
+ * @type {(bytes: Bytes | null, kinds: readonly Kind[]) => Screened | Rejected}
  */
-function parse(bytes, kind) {
+function parse(bytes, kinds) {
   if (bytes === null || bytes.length === 0) return { reason: 'malformed' }
-  if (bytes[0] !== (kind === 'session' ? SESSION : ACTIVITY)) return { reason: 'unknown version' }
-  const complete = kind === 'session' ? bytes.length >= OVERHEAD : bytes.length === ACTIVITY_LENGTH
+  const kind = kinds.find(({ first }) => first === bytes[0])
+  if (kind === undefined) return { reason: 'unknown version' }
+  const complete = kind === SESSION ? bytes.length >= OVERHEAD : bytes.length === kind.head + CHECK_LENGTH
   if (!complete) return { reason: 'malformed' }
-  const keyId = toHex(bytes.subarray(1, 5))
-  const sessionId = toHex(bytes.subarray(9, 17))
-  return { bytes, claims: { kind, keyId, expires: readU32(bytes, 5), sessionId } }
+  const { id, device } = kind
+  const claims = {
+    keyId: toHex(bytes.subarray(1, 5)),
+    expires: readU32(bytes, 5),
+    sessionId: id === undefined ? '' : toHex(bytes.subarray(id, id + 8)),
+    device: device === undefined ? null : toHex(bytes.subarray(device, device + 16)),
+  }
+  return { bytes, kind, claims }
 }
 
 /**
- * Steps 1 to 4 for a token of at most `longest` characters: no key is used.
- * @type {(keys: PlacedKeys, kind: Claims['kind'], text: string, longest: number, now: number) => Screened | Rejected}
+ * Steps 1 to 4 for a token of one of these kinds, of at most `longest` characters and `life` seconds: no key is used.
+ * @type {(keys: PlacedKeys, kinds: readonly Kind[], text: string, longest: number, now: number, life?: number)
+ *   => Screened | Rejected}
  */
-export function screen(keys, kind, text, longest, now) {
+export function screen(keys, kinds, text, longest, now, life = LONGEST_LIFE) {
   // 1. at most the configured length, canonical unpadded base64url, not empty
   if (text.length > longest) return { reason: 'malformed' }
   // 2. the first byte, the length
-  const token = parse(decode(text), kind)
+  const token = parse(decode(text), kinds)
   if ('reason' in token) return token
   const { claims } = token
-  // 3. now < expires <= now + 400 days + 5 minutes
+  // 3. now < expires <= now + life + 5 minutes
   if (claims.expires <= now) return { reason: 'expired' }
-  if (claims.expires > now + LONGEST_LIFE + LEEWAY) return { reason: 'expires too far' }
+  if (claims.expires > now + life + LEEWAY) return { reason: 'expires too far' }
   // 4. the key id names a secret of the ring
   if (!keys.has(claims.keyId, dayOf(claims.expires))) return { reason: 'unknown key' }
   return token
 }
 
 /**
+ * Steps 1 to 4 for an activity token. Without device binding, that of a bound session is of an unknown version: another
+ * server may know it.
+ * @type {(keys: PlacedKeys, deviceBinding: boolean, text: string, now: number) => Screened | Rejected}
+ */
+export function screenActivity(keys, deviceBinding, text, now) {
+  const kinds = deviceBinding ? [ACTIVITY, BOUND_ACTIVITY] : [ACTIVITY]
+  return screen(keys, kinds, text, textLength(BOUND_ACTIVITY), now)
+}
+
+/**
  * Step 5: check = Expand(check key, head || bind, 16)
  * @type {(keys: PlacedKeys, token: Screened, bind: Uint8Array, now: number) => Promise<boolean>}
  */
-export async function verifyHead(keys, { bytes, claims }, bind, now) {
+export async function verifyHead(keys, { bytes, kind: { head }, claims }, bind, now) {
   const key = await keys.checkKey(claims.keyId, dayOf(claims.expires), now)
-  const end = claims.kind === 'session' ? SESSION_HEAD : ACTIVITY_HEAD
-  return verify(key, concat(bytes.subarray(0, end), bind), bytes.subarray(end, end + CHECK_LENGTH))
+  return verify(key, concat(bytes.subarray(0, head), bind), bytes.subarray(head, head + CHECK_LENGTH))
+}
+
+/**
+ * Steps 5 and 6 for a proof: why it is none, or null. `lifetime` is that of proofs here, in seconds.
+ * @type {(keys: PlacedKeys, token: Screened, bind: Uint8Array, lifetime: number, now: number)
+ *   => Promise<Reason | null>}
+ */
+export async function judgeProof(keys, token, bind, lifetime, now) {
+  if (!(await verifyHead(keys, token, bind, now))) return 'not ours'
+  const proven = readU32(token.bytes, PROVEN)
+  if (proven > now + LEEWAY) return 'proven in future'
+  return proven + lifetime <= now ? 'too old' : null
 }
 
 /**
@@ -110,7 +167,7 @@ export async function openSession(keys, token, bind, now) {
   // 6. body = AES-256-GCM(Expand(seal key, head || bind, 32), zero nonce, no associated data, frame)
   const { bytes, claims } = token
   const sealKey = await keys.sealKey(claims.keyId, dayOf(claims.expires), now)
-  const key = await expand(sealKey, concat(bytes.subarray(0, SESSION_HEAD), bind), 32)
+  const key = await expand(sealKey, concat(bytes.subarray(0, SESSION.head), bind), 32)
   const frame = await decrypt(key, bytes.subarray(BODY))
   if (frame === null) return { reason: 'damaged' }
   // 7. flags are known
@@ -131,11 +188,11 @@ export async function openSession(keys, token, bind, now) {
  *   => Promise<string>}
  */
 export async function sealSession(keys, sessionId, expires, frame, bind, now, salt) {
-  const { keyId, start } = sealingHead(keys, SESSION, sessionId, expires, now)
+  const { keyId, start } = sealingStart(keys, SESSION, expires, now)
   const sealKey = await keys.sealKey(keyId, dayOf(expires), now)
   const flags = Uint8Array.of(frame.remembered ? REMEMBERED : 0)
   const text = concat(u32(frame.started), u32(frame.sealed), flags, frame.payload)
-  const head = concat(start, salt ?? (await freshSalt(sealKey, text)))
+  const head = concat(start, idBytes(sessionId), salt ?? (await freshSalt(sealKey, text)))
   const check = await expand(await keys.checkKey(keyId, dayOf(expires), now), concat(head, bind), CHECK_LENGTH)
   const body = await encrypt(await expand(sealKey, concat(head, bind), 32), text)
   return encode(concat(head, check, body))
@@ -151,30 +208,49 @@ function freshSalt(sealKey, frame) {
 }
 
 /**
- * The activity token of a session, under the key that seals at `now`.
- * @type {(keys: PlacedKeys, sessionId: string, expires: number, bind: Uint8Array, now: number) => Promise<string>}
+ * The activity token of a session, under the key that seals at `now`; `device` is the one to which it is bound.
+ * @type {(keys: PlacedKeys, sessionId: string, device: string | null, expires: number, bind: Uint8Array, now: number)
+ *   => Promise<string>}
  */
-export async function sealActivity(keys, sessionId, expires, bind, now) {
-  const { keyId, start } = sealingHead(keys, ACTIVITY, sessionId, expires, now)
-  const key = await keys.checkKey(keyId, dayOf(expires), now)
-  return encode(concat(start, await expand(key, concat(start, bind), CHECK_LENGTH)))
+export async function sealActivity(keys, sessionId, device, expires, bind, now) {
+  const id = idBytes(sessionId)
+  if (device === null) return sealSigned(keys, ACTIVITY, id, expires, bind, now)
+  const name = fromHex(device, 16)
+  if (name === null) throw new SealError('the name of a device is written in 32 lower-case hexadecimal digits')
+  return sealSigned(keys, BOUND_ACTIVITY, concat(id, name), expires, bind, now)
 }
 
 /**
- * The common start of both heads. A token whose expiry would pass 2^32 - 1 or 400 days from now is not made.
- * @type {(keys: PlacedKeys, version: number, sessionId: string, expires: number, now: number)
- *   => { keyId: string, start: Bytes }}
+ * A token without a body, under the key that seals at `now`; `fields` stand between its expiry and its check.
+ * @type {(keys: PlacedKeys, kind: Kind, fields: Uint8Array, expires: number, bind: Uint8Array, now: number)
+ *   => Promise<string>}
  */
-function sealingHead(keys, version, sessionId, expires, now) {
+export async function sealSigned(keys, kind, fields, expires, bind, now) {
+  const { keyId, start } = sealingStart(keys, kind, expires, now)
+  const head = concat(start, fields)
+  const key = await keys.checkKey(keyId, dayOf(expires), now)
+  return encode(concat(head, await expand(key, concat(head, bind), CHECK_LENGTH)))
+}
+
+/** @type {(sessionId: string) => Bytes} */
+function idBytes(sessionId) {
+  const id = fromHex(sessionId, 8)
+  if (id === null) throw new SealError('a session id is written in 16 lower-case hexadecimal digits')
+  return id
+}
+
+/**
+ * The common start of all heads. A token whose expiry would pass 2^32 - 1 or 400 days from now is not made.
+ * @type {(keys: PlacedKeys, kind: Kind, expires: number, now: number) => { keyId: string, start: Bytes }}
+ */
+function sealingStart(keys, { first }, expires, now) {
   if (!(expires > now && expires <= Math.min(now + LONGEST_LIFE, LAST_SECOND))) {
     throw new SealError('the expiry must lie in the future, at most 400 days from now and before 2106')
   }
-  const id = fromHex(sessionId, 8)
-  if (id === null) throw new SealError('a session id is written in 16 lower-case hexadecimal digits')
   const keyId = keys.sealing(now)
   if (!keys.has(keyId, dayOf(expires))) {
     throw new SealError(`there is no key ${keyId} for the day on which the token would expire; export more days`)
   }
   const keyIdBytes = /** @type {Bytes} */ (fromHex(keyId, 4))
-  return { keyId, start: concat(Uint8Array.of(version), keyIdBytes, u32(expires), id) }
+  return { keyId, start: concat(Uint8Array.of(first), keyIdBytes, u32(expires)) }
 }

@@ -48,6 +48,7 @@ test('a session starts, is written, renewed and ends', async () => {
       openedAt: NOW + 60,
       expiresAt: NOW + 43200,
       activeUntil: NOW + 1800,
+      device: null,
       remembered: false,
       payload: '',
       data: { user: 7 },
@@ -218,7 +219,7 @@ test('outside, every failure looks the same', async () => {
   for (const reason of REASONS) {
     assert.equal(isClaim(reason), describeReason(reason).startsWith('what was sent'), reason)
   }
-  assert.equal(REASONS.length, 13)
+  assert.equal(REASONS.length, 15)
 })
 
 test('the key whose time has come seals, and both open', async () => {

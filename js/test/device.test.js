@@ -1,0 +1,154 @@
+// Every row of the vectors of device binding, and laws about its tokens.
+
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import test from 'node:test'
+
+import { decode, encode } from '../src/base64url.js'
+import { configure } from '../src/config.js'
+import { createSessions, exportDayKeys, keyFromRawSecret, makeRing, readClaims } from '../src/index.js'
+import { KINDS, endpoints, openOne, placeOf } from './device.js'
+import { equal, hex, optionsOf } from './rows.js'
+import { here } from './support.js'
+
+const path = process.env.NEXT_VECTORS ?? here('../../tests/data/next.json')
+// Sessions in chunks have rows of their own.
+const rows = JSON.parse(readFileSync(path, 'utf8')).rows.filter(({ kind }) => kind !== '0x07')
+
+async function ringOf(row) {
+  const keys = await Promise.all(row.ring.map((secret) => keyFromRawSecret(hex(secret))))
+  return makeRing(keys.map((key, index) => ({ role: index === 0 ? 'seal' : 'open', key })))
+}
+
+/** The options of a row's sessions. Without an idle timeout nothing asks for the binding, and it is refused. */
+function settingsOf(row, keys) {
+  const { cut_off, revoked, device, idle, proof, remembered_absolute, ...limits } = row.settings
+  // The rows write 0 for "none".
+  const times = { ...limits, idle, remembered_absolute: remembered_absolute || null }
+  const options = optionsOf({ ...row, limits: times, cut_off, revoked }, keys)
+  return { ...options, device: device && idle !== null ? { proof } : null }
+}
+
+const valuesOf = (row, suffix) => row.cookies.flatMap(([name, value]) => (name === row.name + suffix ? [value] : []))
+const tokensOf = (row) => {
+  const [session, activity, proof] = ['', '-seen', '-proof'].map((suffix) => valuesOf(row, suffix))
+  return { session, activity, proof }
+}
+const at = (row) => ({ now: row.now, bind: hex(row.bind) })
+
+/** What is done, by `op`; each answers with what the row expects. */
+const OPS = {
+  async open(row) {
+    const kind = KINDS[row.kind]
+    const keys = placeOf(await ringOf(row), row, kind)
+    const { reason, ...fields } = await openOne(keys, kind, row.text, { ...at(row), proof: row.settings.proof })
+    return reason === undefined ? { result: 'ok', ...fields } : { result: reason }
+  },
+
+  async session(row) {
+    const ring = await ringOf(row)
+    const fields = row.cookies.map((pair) => pair.join('='))
+    const claimed = row.cookies.map(([, text]) => readClaims(text).expires ?? row.now)
+    // A proof has no claims to read: it ends within a day.
+    const days = [...new Set([...claimed, row.now, row.now + 86400].map((second) => Math.floor(second / 86400)))]
+    const options = settingsOf(row, ring)
+    const exported = await exportDayKeys(ring, { ...options, rights: 'open', days })
+    const answers = []
+    for (const keys of [ring, exported]) {
+      const sessions = await createSessions({ ...options, keys })
+      answers.push(answerOf(await sessions.openTokens(tokensOf(row), at(row))))
+      answers.push(answerOf(await sessions.open(fields.join('; '), at(row))))
+    }
+    for (const answer of answers) assert.deepEqual(answer, answers[0], `row ${row.id}`)
+    await checksAgree(row, ring, options, days, answers[0])
+    return answers[0]
+  },
+
+  async register(row) {
+    const ring = await ringOf(row)
+    return endpoints(ring, row, await configure(settingsOf(row, ring))).register(tokensOf(row), row.response)
+  },
+
+  async refresh(row) {
+    const ring = await ringOf(row)
+    const config = await configure(settingsOf(row, ring))
+    const endpoint = endpoints(ring, row, config)
+    const { identifier, response, others_may_begin: othersMayBegin } = row
+    const { challenge, ...answer } = await endpoint.refresh(tokensOf(row), identifier, response, othersMayBegin)
+    const isChallenge = challenge !== undefined && readsAsChallenge(challenge)
+    assert.equal(isChallenge, answer.status === 403, `row ${row.id}: a challenge comes with 403 alone`)
+    return answer
+  },
+}
+
+const readsAsChallenge = (text) => decode(text)[0] === 6 && text.length === 66
+
+function answerOf({ state, session, reason }) {
+  if (session === null) return { result: reason ?? state }
+  const { id, startedAt, sealedAt, remembered, device, payload } = session
+  const said = { result: 'ok', session_id: id, started: startedAt, sealed: sealedAt, remembered }
+  const payload_sha256 = createHash('sha256').update(payload).digest('hex')
+  return { ...said, state: device === null ? 'plain' : 'proven', device, payload_sha256 }
+}
+
+/** A check calls nothing dead that opens or lacks a proof alone, and nothing idle because it lacks keys. */
+async function checksAgree(row, ring, options, days, { result }) {
+  const fields = row.cookies.map((pair) => pair.join('='))
+  for (const rights of ['check', 'check activity']) {
+    const keys = await exportDayKeys(ring, { ...options, rights, days })
+    const { state, reason } = await (await createSessions({ ...options, keys })).check(fields, at(row))
+    const what = `row ${row.id} (${row.shows}), ${rights}`
+    const lacksKeys = rights === 'check' && options.device !== null
+    if (result === 'ok' || result === 'unproven') equal(state, lacksKeys ? 'unknown' : 'live', what)
+    if (lacksKeys) equal(reason === 'idle' && hasTimelyActivity(row), false, what)
+  }
+}
+
+/** Whether an activity token came that has not expired. */
+const hasTimelyActivity = (row) => tokensOf(row).activity.some((text) => readClaims(text).expires > row.now)
+
+test('every row of device binding is as it says', async () => {
+  const counts = {}
+  for (const row of rows) {
+    assert(row.op in OPS, `row ${row.id}: ${row.op} is no operation`)
+    const answer = await OPS[row.op](row)
+    const keys = Object.keys({ ...answer, ...row.expect }).sort()
+    const sorted = (fields) => Object.fromEntries(keys.map((key) => [key, fields[key]]))
+    equal(sorted(answer), sorted(row.expect), `row ${row.id} (${row.shows})`)
+    counts[row.op] = (counts[row.op] ?? 0) + 1
+  }
+  assert.deepEqual(Object.keys(counts).sort(), Object.keys(OPS).sort(), 'rows of each operation')
+  console.log(`vectors: rows of device binding: ${JSON.stringify(counts)}`)
+})
+
+/** The first row of each kind that opens, with its place. */
+async function goodOnes() {
+  const good = Object.keys(KINDS).map((name) =>
+    rows.find(({ op, kind, expect }) => op === 'open' && kind === name && expect.result === 'ok'),
+  )
+  return Promise.all(good.map(async (row) => ({ row, ring: await ringOf(row) })))
+}
+
+test('no kind opens as another', async () => {
+  for (const { row, ring } of await goodOnes()) {
+    for (const [name, kind] of Object.entries(KINDS)) {
+      const opened = await openOne(placeOf(ring, row, kind), kind, row.text, { ...at(row), proof: 660 })
+      assert.equal(opened.reason === undefined, name === row.kind, `${row.kind} as ${name}`)
+    }
+  }
+})
+
+test('no token opens with one bit flipped', async () => {
+  for (const { row, ring } of await goodOnes()) {
+    const kind = KINDS[row.kind]
+    const keys = placeOf(ring, row, kind)
+    const bytes = decode(row.text)
+    for (let bit = 0; bit < 8 * bytes.length; bit++) {
+      const flipped = bytes.slice()
+      flipped[bit >> 3] ^= 1 << (bit & 7)
+      const { reason } = await openOne(keys, kind, encode(flipped), { ...at(row), proof: 660 })
+      assert(reason !== undefined, `${row.kind}: bit ${bit}`)
+    }
+  }
+})
