@@ -2,15 +2,16 @@
 //!
 //! Each round draws a configuration, a session and a time. One side seals, the other opens; then one character of a
 //! token is altered, and both must give the same outcome for the same reason. JavaScript writes the values that the
-//! crate can read and refuses all others. With keys that the crate exported it needs no other options. `SEED` repeats a
-//! run.
+//! crate can read and refuses all others. With keys that the crate exported it needs no other options. Sessions that are
+//! bound to a device are made by the crate and opened by both. `SEED` repeats a run.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
+use sealed_session::device::DeviceBinding;
 use sealed_session::edge::EdgeRights;
-use sealed_session::{Key, KeyRing, Lifetime, RequestFields, Session, SessionState, Sessions};
+use sealed_session::{Builder, Key, KeyRing, Lifetime, RequestFields, Session, SessionState, Sessions};
 use serde_json::{Value, json};
 use testkit::hex;
 use time::OffsetDateTime;
@@ -116,6 +117,21 @@ impl Case {
     }
 
     fn sessions(&self) -> Sessions<Value> {
+        self.builder().build().expect("a configuration")
+    }
+
+    /// With device binding, which needs an idle timeout.
+    fn bound_sessions(&self) -> Option<Sessions<Value>> {
+        self.idle?;
+        let now = self.at(0);
+        let builder = self
+            .builder()
+            .device_binding(DeviceBinding::at("/device"))
+            .clock(move || now);
+        Some(builder.build().expect("a configuration"))
+    }
+
+    fn builder(&self) -> Builder<Value> {
         let ring = KeyRing::parse(&self.ring).expect("a ring");
         let seconds = Duration::from_secs;
         let builder = Sessions::builder(ring).cookie_name(self.name).audience(self.audience);
@@ -123,10 +139,7 @@ impl Case {
             Some(idle) => builder.lifetime(Lifetime::default().idle(seconds(idle))),
             None => builder.lifetime(Lifetime::default().without_idle()),
         };
-        builder
-            .remembered(Lifetime::absolute(seconds(REMEMBERED.1)).idle(seconds(REMEMBERED.0)))
-            .build()
-            .expect("a configuration")
+        builder.remembered(Lifetime::absolute(seconds(REMEMBERED.1)).idle(seconds(REMEMBERED.0)))
     }
 
     fn fields(&self, session: &str, activity: Option<&str>) -> RequestFields {
@@ -153,12 +166,62 @@ impl Case {
 
     fn open_in_rust(&self, session: &str, activity: Option<&str>, at: i64) -> (Session<Value>, &'static str) {
         let session = self.sessions().load_at(self.fields(session, activity), self.at(at));
-        let outcome = match session.state() {
-            SessionState::Valid => "ok",
-            SessionState::Rejected(reason) => reason.name(),
-            state => panic!("{state:?}"),
-        };
+        let outcome = outcome_of(&session);
         (session, outcome)
+    }
+
+    /// A session that the crate has bound to a device. Both open it, as it is and altered, at the same or another time,
+    /// and JavaScript also with the keys that edges get. Returns how many outcomes agreed.
+    fn bound_session(&self, choice: &mut Choice, javascript: &mut JavaScript, with_edges: bool) -> u32 {
+        let Some(sessions) = self.bound_sessions() else {
+            return 0;
+        };
+        let cookie = sessions.proven_cookie_for(self.data.clone()).expect("it fits");
+        let question = |op, cookie: &str, at| {
+            let mut question = self.question(op, at);
+            question["device"] = json!({"proof": 660});
+            question["bind"] = json!("");
+            question["cookies"] = json!([cookie]);
+            question
+        };
+        let opened = javascript.ask(&question("open", &cookie, 59));
+        assert_eq!(
+            (&opened["outcome"], &opened["device"]),
+            (&json!("ok"), &json!("07".repeat(16)))
+        );
+        assert_eq!(opened["payload"], hex(&serde_json::to_vec(&self.data).expect("JSON")));
+        let pairs: Vec<_> = cookie.split("; ").collect();
+        let (one, other) = (choice.below(3) as usize, choice.below(1000) as i64 - 100);
+        let mut without = pairs.clone();
+        without.remove(one);
+        let mut altered: Vec<_> = pairs.iter().map(|pair| (*pair).to_owned()).collect();
+        let (name, value) = pairs[one].split_once('=').expect("name=value");
+        altered[one] = format!("{name}={}", alter(choice, value));
+        for (cookie, at) in [(&cookie, other), (&without.join("; "), 59), (&altered.join("; "), 59)] {
+            let session = sessions.load_at(RequestFields::from_cookies([cookie.clone()]), self.at(at));
+            let there = javascript.ask(&question("open", cookie, at));
+            assert_eq!(there["outcome"], outcome_of(&session), "at {at}: {cookie}");
+        }
+        let edges = [
+            (EdgeRights::Check, "check", "unknown"),
+            (EdgeRights::CheckActivity, "check", "live"),
+            (EdgeRights::Open, "open", "ok"),
+        ];
+        for (rights, op, outcome) in edges.into_iter().filter(|_| with_edges) {
+            let keys = sessions.edge_keys_at(1, rights, self.at(0));
+            let question = json!({"op": op, "keys": keys.expose(), "cookies": [cookie], "now": self.now + 59});
+            assert_eq!(javascript.ask(&question)["outcome"], outcome, "{rights:?}");
+        }
+        3
+    }
+}
+
+fn outcome_of(session: &Session<Value>) -> &'static str {
+    match session.state() {
+        SessionState::Absent => "absent",
+        SessionState::Valid => "ok",
+        SessionState::Rejected(reason) => reason.name(),
+        state => panic!("{state:?}"),
     }
 }
 
@@ -246,7 +309,7 @@ fn main() {
     };
     let rings: Vec<_> = (0..4).map(|_| format!("seal {}\nopen {}\n", key(), key())).collect();
     let mut javascript = JavaScript::start();
-    let (mut altered, mut rejected, mut refused) = (0, 0, 0);
+    let (mut altered, mut rejected, mut refused, mut bound) = (0, 0, 0, 0);
     for round in 0..rounds {
         let case = Case::draw(&mut choice, &rings);
 
@@ -328,6 +391,11 @@ fn main() {
             assert_eq!(javascript.ask(&question)["outcome"], outcome, "round {round}: {op}");
         }
 
+        // In half of the rounds, so that a run takes hardly longer.
+        if round % 2 == 0 {
+            bound += case.bound_session(&mut choice, &mut javascript, round % EXPORTED == 0);
+        }
+
         // Altered in one place or opened at another time, both sides give the same outcome.
         let seconds = i64::try_from(choice.below(100 * 86_400)).expect("small") - 86_400;
         let broken = alter(&mut choice, &token);
@@ -348,5 +416,6 @@ fn main() {
     println!("{rounds} rounds: {rounds} sealed in Rust and opened in JavaScript, {rounds} the other way");
     println!("{rounds} texts written by JavaScript or refused as Rust refuses them, {refused} of them refused");
     println!("{altered} altered or at other times: the same outcome on both sides, {rejected} of them rejected");
-    assert!(rejected > 0 && refused > 0 && refused < rounds);
+    println!("{bound} of sessions bound to a device: the same");
+    assert!(bound > 0 && rejected > 0 && refused > 0 && refused < rounds);
 }
