@@ -1,5 +1,6 @@
 """Opens sealed sessions, from SPEC.md alone: a ring maps key ids to roots, tokens are texts, times are Unix seconds."""
 import base64, hashlib, hmac, json, struct
+from collections import namedtuple
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -14,31 +15,71 @@ def day_key(ring, label, key_id, expires, name, audience):
     place = b"".join(bytes([len(part)]) + part for part in (name.encode(), audience.encode()))
     return expand(ring[key_id], label + struct.pack(">I", expires // 86400) + place, 32)
 
-def open_head(ring, version, text, longest, name, audience, bind, now):  # steps 1 to 5
+# Lengths of head and token by first byte; a session token may be longer.
+KINDS = {1: (29, 70), 2: (17, 33), 3: (33, 49), 4: (29, 45)}
+Token = namedtuple("Token", "bytes head key_id expires")
+Session = namedtuple("Session", "id started sealed remembered device payload data")
+
+def screen(ring, kinds, text, longest, now, life=400 * 86400):
+    """Steps 1 to 4 for a token of one of these first bytes, with their lengths."""
     try:
         token = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
     except ValueError:
         raise ValueError("malformed")
     if len(text) > longest or not token or base64.urlsafe_b64encode(token).rstrip(b"=") != text.encode():
         raise ValueError("malformed")
-    if token[0] != version: raise ValueError("unknown version")
-    if len(token) < 70 if version == 1 else len(token) != 33: raise ValueError("malformed")
-    key_id, expires, session_id = struct.unpack(">4sI8s", token[1:17])
+    if token[0] not in kinds: raise ValueError("unknown version")
+    head, length = kinds[token[0]]
+    if len(token) < length or len(token) > length and token[0] != 1: raise ValueError("malformed")
+    key_id, expires = struct.unpack(">4sI", token[1:9])
     if expires <= now: raise ValueError("expired")
-    if expires > now + 400 * 86400 + 300: raise ValueError("expires too far")
+    if expires > now + life + 300: raise ValueError("expires too far")
     if key_id not in ring: raise ValueError("unknown key")
-    end = 29 if version == 1 else 17
-    check_key = day_key(ring, b"check key", key_id, expires, name, audience)
-    if not hmac.compare_digest(expand(check_key, token[:end] + bind, 16), token[end : end + 16]):
-        raise ValueError("not ours")
-    return token, key_id, expires, session_id
+    return Token(token, head, key_id, expires)
 
-def open_session(ring, text, seen, name, audience, bind, now, ordinary, remembered, cut_off=0, revoked=()):
-    """The session's data; ordinary and remembered are pairs (idle or None, absolute). ValueError names the reason."""
-    token, key_id, expires, session_id = open_head(ring, 1, text, 4096 - len(name), name, audience, bind, now)
-    seal_key = day_key(ring, b"seal key", key_id, expires, name, audience)
+def verify(ring, token, name, audience, bind):
+    """Step 5."""
+    check_key = day_key(ring, b"check key", token.key_id, token.expires, name, audience)
+    check = token.bytes[token.head : token.head + 16]
+    if not hmac.compare_digest(expand(check_key, token.bytes[: token.head] + bind, 16), check):
+        raise ValueError("not ours")
+
+def open_all(texts, screen_one, is_wanted, verify_one):
+    """What opens of these texts; cryptography is spent on the first 8 that name what is wanted."""
+    def opened(action, items):
+        for item in items:
+            try:
+                yield action(item)
+            except ValueError:
+                pass
+    wanted = [token for token in opened(screen_one, texts) if is_wanted(token)]
+    return list(opened(lambda token: verify_one(token) or token, wanted[:8]))
+
+def open_activity(ring, texts, session_id, latest, device_binding, name, audience, bind, now):
+    """Step 8: (expires, device or None) of the session's activity tokens."""
+    name, kinds = name + "-seen", {kind: KINDS[kind] for kind in ([2, 3] if device_binding else [2])}
+    found = open_all(texts, lambda text: screen(ring, kinds, text, 66, now),
+                     lambda token: token.bytes[9:17] == session_id,
+                     lambda token: verify(ring, token, name, audience, bind))
+    in_time = [token for token in found if token.expires <= latest]
+    return [(token.expires, token.bytes[17:33] if token.head == 33 else None) for token in in_time]
+
+def verify_proof(ring, token, lifetime, name, audience, bind, now):
+    """Steps 5 and 6."""
+    verify(ring, token, name + "-proof", audience, bind)
+    [proven] = struct.unpack(">I", token.bytes[25:29])
+    if proven > now + 300: raise ValueError("proven in future")
+    if proven + lifetime <= now: raise ValueError("too old")
+
+def open_session(ring, text, seen, name, audience, bind, now, ordinary, remembered, cut_off=0, revoked=(), proofs=(),
+                 proof_lifetime=None):
+    """A session; ordinary and remembered are pairs (idle or None, absolute), proof_lifetime is None without device
+    binding. ValueError names the reason."""
+    token = screen(ring, {1: KINDS[1]}, text, 4096 - len(name), now)
+    verify(ring, token, name, audience, bind)
+    session_id, seal_key = token.bytes[9:17], day_key(ring, b"seal key", token.key_id, token.expires, name, audience)
     try:
-        frame = AESGCM(expand(seal_key, token[:29] + bind, 32)).decrypt(bytes(12), token[45:], None)
+        frame = AESGCM(expand(seal_key, token.bytes[:29] + bind, 32)).decrypt(bytes(12), token.bytes[45:], None)
     except InvalidTag:
         raise ValueError("damaged")
     started, sealed, flags = struct.unpack(">IIB", frame[:9])
@@ -47,14 +88,18 @@ def open_session(ring, text, seen, name, audience, bind, now, ordinary, remember
     if started > now + 300: raise ValueError("started in future")
     if started + absolute <= now: raise ValueError("too old")
     if started < cut_off or session_id.hex() in revoked: raise ValueError("revoked")
-    def active(text):
-        try:
-            _, _, expires, seen_id = open_head(ring, 2, text, 44, name + "-seen", audience, bind, now)
-        except ValueError:
-            return False
-        return seen_id == session_id and expires <= now + idle + 300
-    if idle is not None and not any(map(active, seen)): raise ValueError("idle")
+    device = None
+    if idle is not None:
+        place, binding = (name, audience, bind, now), proof_lifetime is not None
+        active = {device for _, device in open_activity(ring, seen, session_id, now + idle + 300, binding, *place)}
+        if not active: raise ValueError("idle")
+        proven = open_all(proofs, lambda text: screen(ring, {4: KINDS[4]}, text, 60, now),
+                          lambda token: token.bytes[9:25] in active,
+                          lambda token: verify_proof(ring, token, proof_lifetime, *place))
+        device = next((token.bytes[9:25] for token in proven), None)
+        if device is None and None not in active: raise ValueError("unproven")
     try:
-        return json.loads(frame[9:].decode("utf-8"))
+        data = json.loads(frame[9:].decode("utf-8"))
     except ValueError:
         raise ValueError("payload")
+    return Session(session_id, started, sealed, bool(flags), device, frame[9:], data)
