@@ -36,7 +36,7 @@ export async function checkTokens(config, tokens, bind, now) {
     else {
       const activity = await activityOf(config, tokens.activity, sessionId, bind, now)
       if (activity === 'active') live.add(sessionId)
-      // With device binding no bound session is called idle, in logs either, because keys are not here.
+      // With device binding, the keys of activity are missing by intent: such a session is not called idle in logs.
       else rejected = further(rejected, (config.device && unknownActivity) ?? 'idle')
       if (activity === 'ends later' || unknownActivity !== null) perhaps.add(sessionId)
     }

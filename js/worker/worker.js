@@ -53,7 +53,7 @@ async function prepare(given) {
 export async function handle(request, { sessions, origin, cache, now = Math.floor(Date.now() / 1000) }) {
   const cookies = request.headers.get('Cookie')
   const { state } = await sessions.check(cookies, { now })
-  // `unknown` may be live for an origin that has newer keys: it must not be logged out here.
+  // `unknown` may be live for an origin that has other keys, as bound sessions are: it must not be logged out here.
   const live = state === 'live' || state === 'unknown'
   const forwarded = forward(request, origin, live, live ? cookies : sessions.strip(cookies))
   const cacheable =
