@@ -123,18 +123,16 @@ impl PlacedRing {
         device_binding: bool,
         now: u64,
     ) -> Result<Screened<'t, KeyAt<'a>>, Reason> {
-        let (kind, longest) = activity_kind(text, device_binding);
-        self.screen_activity_of(kind, text, longest, now)
+        self.screen_activity_of(activity_kind(text, device_binding), text, now)
     }
 
     pub(crate) fn screen_activity_of<'a, 't>(
         &'a self,
         kind: Kind,
         text: &'t [u8],
-        longest: usize,
         now: u64,
     ) -> Result<Screened<'t, KeyAt<'a>>, Reason> {
-        screen(text, longest, now, kind, |id, _| self.ring.get(id))
+        screen(text, envelope::LONGEST_ACTIVITY, now, kind, |id, _| self.ring.get(id))
     }
 
     pub(crate) fn ring(&self) -> &Arc<KeyRing> {

@@ -20,7 +20,7 @@ use crate::sessions::Sessions;
 use crate::time::{DAY, from_seconds, to_seconds};
 use crate::token;
 pub use crate::token::Claims;
-use crate::token::envelope::Kind;
+use crate::token::envelope::{Kind, LONGEST_ACTIVITY};
 
 /// The rights that day keys give to an edge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -296,15 +296,17 @@ impl Checker {
             return None;
         }
         let kind = |text: &[u8]| token::activity_kind(text, self.device_binding);
-        let claimed = |text| token::claimed_head(text, kind(text).0);
+        let claimed = |text| token::claimed_head(text, kind(text));
+        let check = |text, activity_key| {
+            token::check_head(text, kind(text), LONGEST_ACTIVITY, fields.bind(), now, activity_key)
+        };
         let activity_key = |id, day| self.keys.get(&(id, day)).and_then(|keys| keys.activity.as_ref());
         fields
             .cookies(&self.activity_name)
             // As on a server: tokens that claim to be of another session are skipped, or eight of them would hide the
             // right one.
             .filter(|value| claimed(value).is_ok_and(|head| head.session_id == id))
-            .map(|value| (value, kind(value)))
-            .map(|(value, (kind, longest))| token::check_head(value, kind, longest, fields.bind(), now, activity_key))
+            .map(|value| check(value, activity_key))
             .filter(|head| !head.is_err_and(Reason::is_claim))
             .take(MOST_CHECKED as usize)
             .filter_map(Result::ok)

@@ -8,7 +8,7 @@ use crate::keys::KeyRing;
 use crate::keys::day_keys::Place;
 use crate::keys::key::push_hex;
 use crate::token::PlacedRing;
-use crate::token::envelope::{self, Kind};
+use crate::token::envelope::Kind;
 
 /// Opens a token of the kind that the vectors name so, at the place that the kind has. Returns the fields by name, ids
 /// and points in hexadecimal digits.
@@ -31,7 +31,7 @@ pub fn open_token(
     let fields = match kind {
         "0x03" => {
             let ring = placed("seen");
-            let screened = ring.screen_activity_of(Kind::BoundActivity, text, envelope::BOUND_ACTIVITY_TEXT, now)?;
+            let screened = ring.screen_activity_of(Kind::BoundActivity, text, now)?;
             let activity = ring.open_activity(&screened.decode()?, bind)?;
             let DeviceName(device) = activity.device.expect("it is of a bound session");
             vec![

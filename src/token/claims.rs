@@ -9,7 +9,8 @@ use crate::token::envelope::{self, Kind};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Claims {
-    /// Whether the token is an activity token (version byte 2) and not a session token (1).
+    /// Whether the token is an activity token (version byte 2, or 3 if the session is bound to a device) and not a session
+    /// token (1).
     pub is_activity: bool,
     /// The key with which the token claims to be sealed.
     pub key_id: KeyId,
@@ -31,11 +32,14 @@ impl Claims {
         let text = token.as_bytes();
         let start = base64url::decode_start(text).filter(|_| base64url::is_canonical(text));
         let start = start.ok_or(Reason::Malformed)?;
-        let is_activity = start[0] == envelope::ACTIVITY;
-        let kind = if is_activity { Kind::Activity } else { Kind::Session };
+        let kind = match start[0] {
+            envelope::ACTIVITY => Kind::Activity,
+            envelope::BOUND_ACTIVITY => Kind::BoundActivity,
+            _ => Kind::Session,
+        };
         let head = kind.parse(&start, base64url::decoded_len(text.len()))?;
         Ok(Self {
-            is_activity,
+            is_activity: kind != Kind::Session,
             key_id: head.key_id,
             expires: head.expires,
             session_id: head.session_id,

@@ -54,6 +54,8 @@ const DEVICE_LEN: usize = 16;
 pub(crate) const BOUND_ACTIVITY_HEAD: usize = ACTIVITY_HEAD + DEVICE_LEN;
 const BOUND_ACTIVITY_LEN: usize = BOUND_ACTIVITY_HEAD + CHECK_LEN;
 pub(crate) const BOUND_ACTIVITY_TEXT: usize = base64url::encoded_len(BOUND_ACTIVITY_LEN);
+/// Most characters of an activity token of either kind.
+pub(crate) const LONGEST_ACTIVITY: usize = BOUND_ACTIVITY_TEXT;
 
 const _: () = assert!(SESSION_HEAD == 29 && BODY == 45 && OVERHEAD == 70 && ACTIVITY_LEN == 33);
 const _: () = assert!(BOUND_ACTIVITY_LEN == 49 && BOUND_ACTIVITY_TEXT == 66);

@@ -22,14 +22,12 @@ pub(crate) struct Decoded<K> {
     pub(super) key: K,
 }
 
-/// The kind of an activity token by its first byte, and the most characters of one. Without device binding there is one
-/// kind.
-pub(crate) fn activity_kind(text: &[u8], device_binding: bool) -> (Kind, usize) {
+/// The kind of an activity token, by its first byte. Without device binding there is one kind.
+pub(crate) fn activity_kind(text: &[u8], device_binding: bool) -> Kind {
     let is_bound = || base64url::decode_start(text).is_some_and(|start| start[0] == envelope::BOUND_ACTIVITY);
-    match device_binding {
-        true if is_bound() => (Kind::BoundActivity, envelope::BOUND_ACTIVITY_TEXT),
-        true => (Kind::Activity, envelope::BOUND_ACTIVITY_TEXT),
-        false => (Kind::Activity, envelope::ACTIVITY_TEXT),
+    match device_binding && is_bound() {
+        true => Kind::BoundActivity,
+        false => Kind::Activity,
     }
 }
 
