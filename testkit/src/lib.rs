@@ -1,6 +1,7 @@
 //! What the tests of several packages share: times, keys, hex, the vectors, an observer, the cookies that a browser keeps,
 //! directories, and a client for HTTP.
 
+pub mod device;
 mod directory;
 #[cfg(feature = "http")]
 pub mod http;
