@@ -1,5 +1,8 @@
 //! Feature `actix`: a middleware and extractors for actix-web 4.
 
+#[cfg(feature = "device")]
+mod device;
+
 use std::fmt;
 use std::future::{Future, Ready, ready};
 use std::pin::Pin;
@@ -13,17 +16,15 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::uri::PathAndQuery;
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, HttpResponse, ResponseError};
-#[cfg(feature = "device")]
-use actix_web::{Scope, web};
 use pin_project_lite::pin_project;
 
 #[cfg(feature = "device")]
-use crate::adapters::guard::RequireDevice;
+#[cfg_attr(docsrs, doc(cfg(feature = "device")))]
+pub use self::device::device_endpoints;
+
 use crate::adapters::guard::{RequireSession, SIGN_IN_FIRST};
 use crate::adapters::layers::{self, LayerError, NOT_KEPT, Options, Running};
 use crate::adapters::next_page::is_navigation;
-#[cfg(feature = "device")]
-use crate::device::Answer;
 use crate::headers::{NAMES, ResponseHeaders};
 use crate::{RequestFields, Session, SessionData, Sessions, WriteError};
 
@@ -365,8 +366,9 @@ impl ResponseHeaders for HeaderMap {
     }
 
     fn append_line(&mut self, name: &'static str, value: String, is_sensitive: bool) {
-        let mut value = HeaderValue::try_from(value)
-            .expect("names, attributes and merged directives are checked to be visible ASCII, tokens are base64url");
+        let mut value = HeaderValue::try_from(value).expect(
+            "names, attributes and merged directives are checked to be visible ASCII, tokens are base64url",
+        );
         value.set_sensitive(is_sensitive);
         let name = HeaderName::try_from(name).expect("the names are constants of this crate");
         Self::append(self, name, value);
@@ -418,76 +420,6 @@ impl<T: SessionData> FromRequest for RequireSession<T> {
             Err(error) => Err(error),
         })
     }
-}
-
-#[cfg(feature = "device")]
-impl<T: SessionData> FromRequest for RequireDevice<T> {
-    type Error = Error;
-    type Future = Ready<Result<Self, Error>>;
-
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let session = RequireSession::from_request(request, payload).into_inner();
-        ready(session.and_then(|session| Self::new(session).map_err(Error::from)))
-    }
-}
-
-#[cfg(feature = "device")]
-impl ResponseError for Answer {
-    fn status_code(&self) -> StatusCode {
-        StatusCode::from_u16(self.status()).expect("the statuses of answers are known to HTTP")
-    }
-
-    /// The answer itself.
-    fn error_response(&self) -> HttpResponse<BoxBody> {
-        let mut response = HttpResponse::build(self.status_code());
-        self.headers().for_each(|header| _ = response.append_header(header));
-        response.body(self.body().to_owned())
-    }
-}
-
-/// The two endpoints of device binding, for `App::service` (features `actix` and `device`).
-///
-/// Nothing may answer in their place: no rate limit, redirect, sign-in or CSRF check around them.
-///
-/// ```
-/// use actix_web::{App, test};
-/// use sealed_session::actix::{SessionMiddleware, device_endpoints};
-/// use sealed_session::device::DeviceBinding;
-/// use sealed_session::{Key, KeyRing, Sessions};
-/// # #[derive(serde::Serialize, serde::Deserialize)]
-/// # struct Login { user: u64 }
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # actix_web::rt::System::new().block_on(async {
-/// # let ring = KeyRing::new(Key::generate()?);
-/// let sessions = Sessions::<Login>::builder(ring).device_binding(DeviceBinding::at("/device")).build()?;
-/// let app = App::new().service(device_endpoints(&sessions)).wrap(SessionMiddleware::new(sessions));
-/// # let app = test::init_service(app).await;
-/// # for (path, status) in [("/device/register", 400), ("/device/refresh", 401)] {
-/// #     let request = test::TestRequest::post().uri(path).to_request();
-/// #     assert_eq!(test::call_service(&app, request).await.status(), status);
-/// # }
-/// # Ok(())
-/// # })
-/// # }
-/// ```
-#[cfg(feature = "device")]
-#[cfg_attr(docsrs, doc(cfg(feature = "device")))]
-#[must_use]
-pub fn device_endpoints<T: SessionData>(sessions: &Sessions<T>) -> Scope {
-    let [register, refresh] = [false, true].map(|is_refresh| {
-        let sessions = sessions.clone();
-        web::post().to(move |request: HttpRequest| {
-            let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
-            let (fields, proof) = (RequestFields::from(request.headers()), text("secure-session-response"));
-            let answer = match is_refresh {
-                false => sessions.register_device(&fields, proof),
-                true => sessions.refresh_device(&fields, text("sec-secure-session-id"), proof),
-            };
-            ready(answer.error_response())
-        })
-    });
-    let path = sessions.device_path().unwrap_or_default();
-    web::scope(path).route("/register", register).route("/refresh", refresh)
 }
 
 /// A guest asked for a handler that is for signed-in visitors; with the address of the sign-in page, if there is one.
