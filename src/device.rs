@@ -157,8 +157,9 @@ impl<T: SessionData> Session<T> {
             return None;
         }
         let (_, address) = fields.target()?;
-        // A second slash would begin the name of another host.
-        if !address.starts_with('/') || address[1..].starts_with(['/', '\\']) {
+        // A second slash would begin the name of another host. Browsers encode what is not visible ASCII.
+        let is_visible = address.bytes().all(|byte| byte.is_ascii_graphic());
+        if !is_visible || !address.starts_with('/') || address[1..].starts_with(['/', '\\']) {
             return None;
         }
         let attributes = &self.sessions().config().attributes;

@@ -49,8 +49,9 @@ impl ResponseHeaders for HeaderMap {
     }
 
     fn append_line(&mut self, name: &'static str, value: String, is_sensitive: bool) {
-        let mut value = HeaderValue::try_from(value)
-            .expect("names, attributes and merged directives are checked to be visible ASCII, tokens are base64url");
+        let mut value = HeaderValue::try_from(value).expect(
+            "names, attributes, addresses and merged directives are checked to be visible ASCII, tokens are base64url",
+        );
         value.set_sensitive(is_sensitive);
         let name = name_of(name).expect("the names are constants of this crate");
         Self::append(self, name, value);

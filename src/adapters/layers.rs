@@ -7,6 +7,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::adapters::next_page::SignInPage;
+#[cfg(all(feature = "device", any(feature = "axum", feature = "actix")))]
+use crate::device::Answer;
 use crate::{RequestFields, Session, SessionData, Sessions};
 
 /// The configuration of a middleware. `B` is the closure of `bind_with`, which takes a request of its framework.
@@ -15,14 +17,17 @@ pub(crate) struct Options<T, B: ?Sized> {
     /// The page, or the error that says what is wrong with it.
     sign_in: Option<Result<Arc<SignInPage>, LayerError>>,
     pub(crate) bind: Option<Arc<B>>,
+    names: Arc<Names>,
     /// This middleware with none around it.
     alone: Layers,
 }
 
 impl<T, B: ?Sized> Options<T, B> {
     pub(crate) fn new(sessions: Sessions<T>) -> Self {
+        let names = Arc::new(Names::of(&sessions));
         Self {
-            alone: Layers::default().with(&sessions),
+            alone: Layers::default().with(&names),
+            names,
             sessions,
             sign_in: None,
             bind: None,
@@ -59,9 +64,9 @@ impl<T: SessionData, B: ?Sized> Options<T, B> {
     ) -> (Layers, Slot<T, P>) {
         let layers = outside
             .as_ref()
-            .map_or_else(|| self.alone.clone(), |outside| outside.with(&self.sessions));
+            .map_or_else(|| self.alone.clone(), |outside| outside.with(&self.names));
         let outside = outside.unwrap_or_default();
-        let session = match (outside.conflict(&self.sessions, has_slot), &self.sign_in) {
+        let session = match (outside.conflict::<T>(&self.names, has_slot), &self.sign_in) {
             (Some(problem), _) => Err(LayerError { problem }),
             (None, Some(Err(wrong))) => Err(wrong.clone()),
             (None, _) => Ok(self.sessions.load(fields())),
@@ -80,6 +85,7 @@ impl<T, B: ?Sized> Clone for Options<T, B> {
             sessions: self.sessions.clone(),
             sign_in: self.sign_in.clone(),
             bind: self.bind.clone(),
+            names: Arc::clone(&self.names),
             alone: self.alone.clone(),
         }
     }
@@ -124,38 +130,93 @@ impl<T: SessionData> Drop for Running<T> {
     }
 }
 
-/// The cookie names of the session middlewares around a request, the innermost first.
+/// What a session middleware uses for itself.
+struct Names {
+    cookie: Arc<str>,
+    /// Where browsers register devices, with device binding.
+    register_path: Option<String>,
+}
+
+impl Names {
+    fn of<T>(sessions: &Sessions<T>) -> Self {
+        let config = sessions.config();
+        #[cfg(feature = "device")]
+        let register_path = config.device.as_ref().map(|device| device.register_path.clone());
+        #[cfg(not(feature = "device"))]
+        let register_path = None;
+        Self {
+            cookie: Arc::clone(&config.name),
+            register_path,
+        }
+    }
+
+    /// Whether another middleware's cookie has the name of a cookie of this one, or of one of its keys.
+    fn include(&self, cookie: &str) -> bool {
+        cookie.strip_prefix(&*self.cookie).is_some_and(|rest| match rest {
+            "" | "-seen" => true,
+            "-proof" | "-asked" | "-key" | "-register" | "-refresh" => self.register_path.is_some(),
+            _ => false,
+        })
+    }
+}
+
+/// The session middlewares around a request, the innermost first.
 #[derive(Clone, Default)]
-pub(crate) struct Layers(Option<Arc<(Arc<str>, Layers)>>);
+pub(crate) struct Layers(Option<Arc<(Arc<Names>, Layers)>>);
 
 impl Layers {
-    /// These, and one for `sessions` inside them.
-    fn with<T>(&self, sessions: &Sessions<T>) -> Self {
-        let name = Arc::clone(&sessions.config().name);
-        Self(Some(Arc::new((name, self.clone()))))
+    /// These, and one with these names inside them.
+    fn with(&self, names: &Arc<Names>) -> Self {
+        Self(Some(Arc::new((Arc::clone(names), self.clone()))))
     }
 
     /// Why sessions cannot be loaded inside these.
-    fn conflict<T: SessionData>(&self, sessions: &Sessions<T>, has_slot: bool) -> Option<String> {
+    fn conflict<T>(&self, own: &Names, has_slot: bool) -> Option<String> {
         let data = type_name::<T>();
         if has_slot {
             return Some(format!(
                 "two session layers for `{data}` are around this route; remove one of them"
             ));
         }
-        let config = sessions.config();
         let mut next = &self.0;
         while let Some(layer) = next {
             let (other, outer) = &**layer;
-            if *other == config.name || **other == *config.activity_name || format!("{other}-seen") == *config.name {
+            if own.include(&other.cookie) || other.include(&own.cookie) {
                 return Some(format!(
                     "the session layer for `{data}` uses the cookie of another session layer around this route; give one \
                      of them another `cookie_name`"
                 ));
             }
+            if own.register_path.is_some() && own.register_path == other.register_path {
+                return Some(format!(
+                    "the session layer for `{data}` has the device endpoints of another session layer around this route; \
+                     give one of them another `DeviceBinding::at`"
+                ));
+            }
             next = &outer.0;
         }
         None
+    }
+}
+
+/// What an endpoint of device binding answers. The middleware around it, if its slot is there, knows what `bind_with`
+/// binds to.
+#[cfg(all(feature = "device", any(feature = "axum", feature = "actix")))]
+pub(crate) fn endpoint_answer<'r, T: SessionData, P>(
+    sessions: &Sessions<T>,
+    is_refresh: bool,
+    slot: Option<&Slot<T, P>>,
+    fields: impl FnOnce() -> RequestFields,
+    text: impl Fn(&'static str) -> Option<&'r str>,
+) -> Answer {
+    let around = slot.and_then(|slot| slot.session.as_ref().ok());
+    let outside = around.is_none().then(fields).unwrap_or_default();
+    let fields = around.map_or(&outside, Session::fields);
+    let proof = text("secure-session-response");
+    if is_refresh {
+        sessions.refresh_device(fields, text("sec-secure-session-id"), proof)
+    } else {
+        sessions.register_device(fields, proof)
     }
 }
 

@@ -3,12 +3,15 @@
 use std::future::{Ready, ready};
 
 use actix_web::body::BoxBody;
-use actix_web::dev::Payload;
+use actix_web::dev::{HttpServiceFactory, Payload};
 use actix_web::http::StatusCode;
-use actix_web::{Error, FromRequest, HttpRequest, HttpResponse, ResponseError, Scope, web};
+use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, HttpResponse, ResponseError, web};
 
+use super::Slot;
 use crate::adapters::guard::{RequireDevice, RequireSession};
+use crate::adapters::layers::endpoint_answer;
 use crate::device::Answer;
+use crate::headers::ResponseHeaders;
 use crate::{RequestFields, SessionData, Sessions};
 
 impl<T: SessionData> FromRequest for RequireDevice<T> {
@@ -28,15 +31,20 @@ impl ResponseError for Answer {
 
     /// The answer itself.
     fn error_response(&self) -> HttpResponse<BoxBody> {
-        let mut response = HttpResponse::build(self.status_code());
-        self.headers().for_each(|header| _ = response.append_header(header));
-        response.body(self.body().to_owned())
+        let mut response = HttpResponse::with_body(self.status_code(), BoxBody::new(self.body().to_owned()));
+        for (name, value) in self.headers() {
+            let is_sensitive = name == "Set-Cookie";
+            response.headers_mut().append_line(name, value.to_owned(), is_sensitive);
+        }
+        response
     }
 }
 
-/// The two endpoints of device binding, for `App::service` (features `actix` and `device`).
+/// The two endpoints of device binding, for `App::service` (features `actix` and `device`), at the path that
+/// [`DeviceBinding::at`](crate::device::DeviceBinding::at) got. Without device binding there are none.
 ///
-/// Nothing may answer in their place: no rate limit, redirect, sign-in or CSRF check around them.
+/// Nothing may answer in their place: no rate limit, redirect, sign-in or CSRF check around them. If the middleware has a
+/// `bind_with`, they have to be inside it.
 ///
 /// ```
 /// use actix_web::{App, test};
@@ -60,19 +68,19 @@ impl ResponseError for Answer {
 /// # }
 /// ```
 #[must_use]
-pub fn device_endpoints<T: SessionData>(sessions: &Sessions<T>) -> Scope {
-    let [register, refresh] = [false, true].map(|is_refresh| {
+pub fn device_endpoints<T: SessionData>(sessions: &Sessions<T>) -> impl HttpServiceFactory + use<T> {
+    let paths = ["register", "refresh"].map(|endpoint| Some(format!("{}/{endpoint}", sessions.device_path()?)));
+    let endpoints = paths.into_iter().flatten().map(|path| {
         let sessions = sessions.clone();
-        web::post().to(move |request: HttpRequest| {
-            let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
-            let (fields, proof) = (RequestFields::from(request.headers()), text("secure-session-response"));
-            let answer = match is_refresh {
-                false => sessions.register_device(&fields, proof),
-                true => sessions.refresh_device(&fields, text("sec-secure-session-id"), proof),
-            };
+        let is_refresh = path.ends_with("/refresh");
+        let answer = move |request: HttpRequest| {
+            let (headers, extensions) = (request.headers(), request.extensions());
+            let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+            let fields = || RequestFields::from(headers);
+            let answer = endpoint_answer(&sessions, is_refresh, extensions.get::<Slot<T>>(), fields, text);
             ready(answer.error_response())
-        })
+        };
+        web::resource(path).route(web::post().to(answer))
     });
-    let path = sessions.device_path().unwrap_or_default();
-    web::scope(path).route("/register", register).route("/refresh", refresh)
+    endpoints.collect::<Vec<_>>()
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::future::{Ready, ready};
 use std::task::{Context, Poll};
 
-use ::http::header::{ALLOW, HeaderMap, HeaderName, SET_COOKIE};
+use ::http::header::ALLOW;
 use ::http::request::Parts;
 use ::http::{HeaderValue, Method, Request, StatusCode};
 use axum_core::body::Body;
@@ -14,7 +14,10 @@ use axum_core::response::{IntoResponse, Response};
 use tower_service::Service;
 
 use crate::adapters::guard::{RequireDevice, RequireSession};
+use crate::adapters::layers::endpoint_answer;
+use crate::adapters::tower::Slot;
 use crate::device::Answer;
+use crate::headers::ResponseHeaders;
 use crate::{RequestFields, SessionData, Sessions};
 
 impl<S, T> FromRequestParts<S> for RequireDevice<T>
@@ -37,11 +40,8 @@ impl IntoResponse for Answer {
         *response.status_mut() =
             StatusCode::from_u16(self.status()).expect("the statuses of answers are known to HTTP");
         for (name, value) in self.headers() {
-            let name = HeaderName::from_bytes(name.as_bytes()).expect("the names are constants of this crate");
-            let mut value =
-                HeaderValue::try_from(value).expect("values are made of visible ASCII, or came in a request");
-            value.set_sensitive(name == SET_COOKIE);
-            response.headers_mut().append(name, value);
+            let is_sensitive = name == "Set-Cookie";
+            response.headers_mut().append_line(name, value.to_owned(), is_sensitive);
         }
         response
     }
@@ -55,7 +55,11 @@ impl From<Answer> for Response {
 
 /// The two endpoints of device binding, for `Router::nest_service` (features `axum` and `device`).
 ///
-/// Nothing may answer in their place: no rate limit, redirect, sign-in or CSRF check around them.
+/// Nothing may answer in their place: no rate limit, redirect, sign-in or CSRF check around them. If the layer has a
+/// `bind_with`, they have to be inside it. Without device binding they answer with a 404.
+///
+/// Browsers ask at the path of `DeviceBinding::at` alone ([`Sessions::device_path`]). Elsewhere the endpoints get no
+/// request and no session is bound: a test as the last line here finds that.
 ///
 /// ```
 /// use axum::{Router, body::Body, http::Request};
@@ -71,11 +75,10 @@ impl From<Answer> for Response {
 /// let app = Router::new()
 ///     .nest_service("/device", DeviceEndpoints::new(sessions.clone()))
 ///     .layer(SessionLayer::new(sessions));
-/// # for (path, status) in [("/device/register", 400), ("/device/refresh", 401), ("/device/other", 404)] {
-/// #     let request = Request::post(path).body(Body::empty())?;
-/// #     assert_eq!(app.clone().oneshot(request).await?.status(), status);
-/// # }
-/// # assert_eq!(app.oneshot(Request::get("/device/refresh").body(Body::empty())?).await?.status(), 405);
+///
+/// // Browsers find them. Anything but a 400 is of somebody else.
+/// let request = Request::post("/device/register").body(Body::empty())?;
+/// assert_eq!(app.oneshot(request).await?.status(), 400);
 /// # Ok(())
 /// # }
 /// ```
@@ -90,24 +93,21 @@ impl<T: SessionData> DeviceEndpoints<T> {
         Self { sessions }
     }
 
-    fn answer(&self, method: &Method, path: &str, headers: &HeaderMap) -> Response {
-        let is_refresh = match path.rsplit('/').next() {
-            Some("register") => false,
-            Some("refresh") => true,
-            _ => return StatusCode::NOT_FOUND.into_response(),
-        };
-        if method != Method::POST {
+    fn answer<B>(&self, request: &Request<B>) -> Response {
+        let (path, headers) = (request.uri().path(), request.headers());
+        // Routers around it may have taken the front off the path.
+        let at = self.sessions.device_path().filter(|_| path.starts_with('/'));
+        let is_at = |endpoint| at.is_some_and(|at| format!("{at}/{endpoint}").ends_with(path));
+        let is_refresh = is_at("refresh");
+        if !is_refresh && !is_at("register") {
+            return StatusCode::NOT_FOUND.into_response();
+        }
+        if request.method() != Method::POST {
             return (StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, "POST")]).into_response();
         }
         let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-        let (fields, proof) = (RequestFields::from(headers), text("secure-session-response"));
-        let answer = match is_refresh {
-            false => self.sessions.register_device(&fields, proof),
-            true => self
-                .sessions
-                .refresh_device(&fields, text("sec-secure-session-id"), proof),
-        };
-        answer.into_response()
+        let (slot, fields) = (request.extensions().get::<Slot<T>>(), || RequestFields::from(headers));
+        endpoint_answer(&self.sessions, is_refresh, slot, fields, text).into_response()
     }
 }
 
@@ -121,11 +121,7 @@ impl<T: SessionData, B> Service<Request<B>> for DeviceEndpoints<T> {
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        ready(Ok(self.answer(
-            request.method(),
-            request.uri().path(),
-            request.headers(),
-        )))
+        ready(Ok(self.answer(&request)))
     }
 }
 
