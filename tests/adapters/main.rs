@@ -24,6 +24,8 @@ mod on_axum {
 
     const OPENED_CACHE: bool = true;
 
+    #[cfg(feature = "device")]
+    mod devices;
     mod guards;
     mod middlewares;
     mod story;
@@ -46,6 +48,8 @@ mod on_actix {
 
     const OPENED_CACHE: bool = true;
 
+    #[cfg(feature = "device")]
+    mod devices;
     mod guards;
     mod middlewares;
     mod story;

@@ -314,3 +314,245 @@ async fn a_middleware_that_only_peeks_leaves_responses_cacheable() {
     let mine = ask(&app, "/mine", &signed_in(&sessions, 7)).await;
     assert_eq!(mine.line(CACHE_CONTROL.as_str()), Some("private, no-cache"));
 }
+
+// --- Device binding. ---
+
+#[cfg(feature = "device")]
+mod devices {
+    use std::time::Duration;
+
+    use axum::http::header::{LOCATION, VARY};
+    use axum::http::{StatusCode, Uri};
+    use axum::response::IntoResponse as _;
+    use axum::routing::post;
+    use sealed_session::device::{DeviceBinding, DeviceState};
+    use sealed_session::{DeviceEndpoints, RequireDevice, RequireSession, Sessions};
+    use tower_http::compression::CompressionLayer;
+    use tower_http::cors::CorsLayer;
+
+    use super::*;
+
+    const OFFER: &str = "secure-session-registration";
+
+    fn bound(browser: &Browser) -> Sessions<Login> {
+        let builder = builder()
+            .clock(browser.clock())
+            .device_binding(DeviceBinding::at("/device"));
+        builder.build().expect("the configuration is sound")
+    }
+
+    /// The cookies of a session that has proven itself, and that is unproven without the second of them.
+    fn proven(sessions: &Sessions<Login>) -> [String; 2] {
+        let cookies = sessions.proven_cookie_for(Login { user: 7 });
+        let cookies = cookies.expect("a small session is kept");
+        let is_proof = |pair: &&str| pair.starts_with("__Host-id-proof=");
+        let unproven: Vec<_> = cookies.split("; ").filter(|pair| !is_proof(pair)).collect();
+        [cookies.clone(), unproven.join("; ")]
+    }
+
+    fn from_site(site: &'static str, mut request: Request) -> Request {
+        for (name, value) in [("sec-fetch-dest", "document"), ("sec-fetch-site", site)] {
+            request.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
+        request
+    }
+
+    async fn send(app: &Router, request: Request) -> Answer {
+        let Ok(response) = app.clone().oneshot(request).await;
+        answer(response).await
+    }
+
+    #[tokio::test]
+    async fn a_service_without_a_framework_gets_no_address_that_is_none() {
+        let browser = Browser::new();
+        let sessions = bound(&browser);
+        let [cookies, _] = proven(&sessions);
+        browser.pass(Duration::from_secs(61));
+        let service = SessionLayer::new(sessions).layer(service_fn(async |request: Request| {
+            let session = Session::<Login>::from_extensions(request.extensions()).expect("the layer is there");
+            assert_eq!(session.device(), DeviceState::Proven);
+            let asked = session
+                .require_proof(Duration::from_secs(60))
+                .expect_err("it is too old");
+            Ok::<_, &str>(asked.into_response())
+        }));
+        let unusual = ["/a\u{7f}", "/\u{80}\u{9f}", "/caf\u{e9}?\u{7f}"].map(|target| Uri::try_from(target).ok());
+        let usual = [
+            "*",
+            "shop.example:443",
+            "https://shop.example//evil.example",
+            "https://shop.example?a=b",
+        ];
+        let targets = usual.map(|target| Uri::try_from(target).ok());
+        for target in unusual.into_iter().chain(targets).flatten() {
+            let mut request = from_site("same-origin", request("/", &cookies));
+            *request.uri_mut() = target.clone();
+            let response = service.clone().oneshot(request).await.expect("it answers");
+            assert_eq!(response.status(), StatusCode::FORBIDDEN, "{target}");
+            assert_eq!(response.headers().get(LOCATION), None, "{target}");
+        }
+        let absolute = "https://evil.example/pay?to=ada";
+        let request = from_site("same-origin", request(absolute, &cookies));
+        let response = service.oneshot(request).await.expect("it answers");
+        assert_eq!(response.status(), StatusCode::TEMPORARY_REDIRECT);
+        assert_eq!(response.headers()[LOCATION], "/pay?to=ada");
+    }
+
+    #[tokio::test]
+    async fn an_address_given_by_hand_cannot_end_a_line_or_name_a_host() {
+        let browser = Browser::new();
+        let sessions = bound(&browser);
+        let [cookies, _] = proven(&sessions);
+        browser.pass(Duration::from_secs(61));
+        let ask = |address: &str| {
+            let fields = RequestFields::from_cookies([cookies.clone()]).with_sec_fetch_site("none");
+            let session = sessions.load(fields.with_target("GET", address));
+            let asked = session
+                .require_proof(Duration::from_secs(60))
+                .expect_err("it is too old");
+            asked.into_response().status().as_u16()
+        };
+        assert_eq!(ask("/a?b=%20\"{}|\\"), 307);
+        for address in [
+            "/a\r\nx: y",
+            "/a\n",
+            "/\0",
+            "/a b",
+            "/caf\u{e9}",
+            "/\u{7f}",
+            "//a",
+            "/\\a",
+            "/\t/a",
+            "a",
+            "*",
+            "",
+        ] {
+            assert_eq!(ask(address), 403, "{address:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_middleware_that_takes_the_session_sends_the_step_before_itself_and_the_handler() {
+        async fn never(_: Session<Login>, _: Request, _: Next) -> Response {
+            unreachable!("the browser is to prove itself first")
+        }
+        async fn peeking(request: Request, next: Next) -> Response {
+            let session = Session::<Login>::from_extensions(request.extensions()).expect("the layer is there");
+            assert!(session.peek().is_none());
+            next.run(request).await
+        }
+        let sessions = bound(&Browser::new());
+        let [_, cookies] = proven(&sessions);
+        let handler = async |_: Session<Login>| "never called";
+        for app in [
+            Router::new().fallback(handler).layer(from_fn(never)),
+            Router::new().fallback(handler).layer(from_fn(peeking)),
+            Router::new().nest("/a", Router::new().fallback(handler)),
+        ] {
+            let app = app.layer(SessionLayer::new(sessions.clone()));
+            let answer = send(&app, from_site("cross-site", request("/a/b", &cookies))).await;
+            assert!(answer.body.contains("http-equiv=\"refresh\""), "{}", answer.body);
+            assert_eq!(answer.cache_control(), Some("private, no-store"));
+        }
+    }
+
+    #[tokio::test]
+    async fn an_extractor_of_an_application_can_take_the_rejection_or_leave_it() {
+        async fn optional(session: Result<Session<Login>, Response>) -> String {
+            format!("{}", session.is_ok())
+        }
+        async fn guarded(session: Result<RequireSession<Login>, Response>) -> Result<String, Response> {
+            session.map(|session| format!("user {}", session.data().user))
+        }
+        async fn pay(session: RequireDevice<Login>) -> Result<String, Response> {
+            session.require_proof(Duration::from_secs(60))?;
+            Ok(format!("user {} has paid", session.data().user))
+        }
+        let sessions = bound(&Browser::new());
+        let app = Router::new()
+            .route("/optional", get(optional))
+            .route("/guarded", get(guarded))
+            .route("/pay", get(pay))
+            .layer(SessionLayer::new(sessions.clone()));
+        let [proven, unproven] = proven(&sessions);
+        let step = "One moment";
+        for (path, cookies, site, expected) in [
+            ("/optional", &unproven, "cross-site", "false"),
+            ("/optional", &unproven, "same-origin", "true"),
+            ("/guarded", &unproven, "cross-site", step),
+            ("/guarded", &proven, "cross-site", "user 7"),
+            ("/pay", &unproven, "cross-site", step),
+            ("/pay", &proven, "same-origin", "user 7 has paid"),
+        ] {
+            let answer = send(&app, from_site(site, request(path, cookies))).await;
+            assert!(answer.body.contains(expected), "{path}: {}", answer.body);
+        }
+    }
+
+    #[tokio::test]
+    async fn compression_and_cors_around_or_inside_take_nothing_from_offers_and_answers() {
+        async fn sign_in(mut session: Session<Login>) -> Result<Response, WriteError> {
+            session.start(Login { user: 7 })?;
+            Ok((StatusCode::SEE_OTHER, [(LOCATION, "/")], "x".repeat(2000)).into_response())
+        }
+        async fn pay(session: RequireSession<Login>) -> axum::response::Result<()> {
+            session.require_proof(Duration::from_secs(60))?;
+            Ok(())
+        }
+        let browser = Browser::new();
+        let sessions = bound(&browser);
+        let [cookies, unproven] = proven(&sessions);
+        browser.pass(Duration::from_secs(61));
+        let routes = Router::new()
+            .route("/sign-in", post(sign_in))
+            .route("/pay", get(pay))
+            .nest_service("/device", DeviceEndpoints::new(sessions.clone()));
+        let session = SessionLayer::new(sessions);
+        let cors = || CorsLayer::new().allow_origin(["https://shop.example".parse().expect("a field")]);
+        for app in [
+            routes
+                .clone()
+                .layer(CompressionLayer::new())
+                .layer(cors())
+                .layer(session.clone()),
+            routes.layer(session).layer(CompressionLayer::new()).layer(cors()),
+        ] {
+            let with_fields = |mut request: Request| {
+                for (name, value) in [("accept-encoding", "gzip"), ("origin", "https://shop.example")] {
+                    request.headers_mut().insert(name, HeaderValue::from_static(value));
+                }
+                request
+            };
+            let mut request_to_sign_in = with_fields(request("/sign-in", ""));
+            *request_to_sign_in.method_mut() = http::Method::POST;
+            let Ok(signed_in) = app.clone().oneshot(request_to_sign_in).await;
+            assert_eq!(signed_in.headers()["content-encoding"], "gzip", "the layer is there");
+            assert!(signed_in.headers().contains_key(OFFER));
+            assert_eq!(signed_in.headers()[CACHE_CONTROL], "private, no-store");
+
+            let asked = send(
+                &app,
+                from_site("same-origin", with_fields(request("/pay?a=b", &cookies))),
+            )
+            .await;
+            assert_eq!((asked.status.as_u16(), asked.line("location")), (307, Some("/pay?a=b")));
+            assert_eq!(asked.cookie_names(), ["__Host-id-proof", "__Host-id-asked"]);
+            assert_eq!(asked.cache_control(), Some("private, no-store"));
+            assert!(asked.headers.contains_key(VARY.as_str()));
+
+            let Ok(step) = app
+                .clone()
+                .oneshot(from_site("cross-site", with_fields(request("/pay", &unproven))))
+                .await;
+            assert_eq!(
+                (step.status(), step.headers()[CACHE_CONTROL].to_str().ok()),
+                (StatusCode::OK, Some("private, no-store"))
+            );
+
+            let mut preflight = with_fields(request("/device/refresh", ""));
+            *preflight.method_mut() = http::Method::POST;
+            let refused = send(&app, preflight).await;
+            assert_eq!((refused.status.as_u16(), refused.body.as_str()), (401, ""));
+        }
+    }
+}

@@ -60,7 +60,8 @@ macro_rules! serve_nested {
             actix_web::HttpServer::new(move || {
                 let inner = actix_web::web::scope("/de")$(.route($path, actix_web::web::$method().to($handler)))*;
                 let shop = actix_web::web::scope("/shop").service(inner);
-                actix_web::App::new().service(shop).wrap($layer.clone())
+                let tell = actix_web::middleware::from_fn($crate::frameworks::actix::tell_sensitive);
+                actix_web::App::new().service(shop).wrap($layer.clone()).wrap(tell)
             })
             .workers(1)
             .disable_signals()
@@ -71,6 +72,38 @@ macro_rules! serve_nested {
     }};
 }
 pub(crate) use serve_nested;
+
+/// These routes and the endpoints of device binding, inside the middleware or outside of it.
+#[cfg(feature = "device")]
+macro_rules! serve_device {
+    ($state:expr, $sessions:expr, $inside:expr, [$($method:ident $path:tt $handler:expr),* $(,)?], $layer:ident) => {{
+        let (state, sessions, inside) = ($state, $sessions.clone(), $inside);
+        let server = move || {
+            actix_web::HttpServer::new(move || {
+                let endpoints = sealed_session::actix::device_endpoints(&sessions);
+                let app = actix_web::App::new().app_data(state.clone());
+                let routes = actix_web::web::scope("")$(.route($path, actix_web::web::$method().to($handler)))*;
+                let tell = actix_web::middleware::from_fn($crate::frameworks::actix::tell_sensitive);
+                if inside {
+                    let all = actix_web::web::scope("").service(endpoints).service(routes);
+                    app.service(all.wrap($layer.clone())).wrap(tell)
+                } else {
+                    app.service(endpoints).service(routes.wrap($layer.clone())).wrap(tell)
+                }
+            })
+            .workers(1)
+            .disable_signals()
+            .bind("127.0.0.1:0")
+            .map(|server| (server.addrs()[0], server.run()))
+        };
+        $crate::frameworks::actix::start(server).await
+    }};
+}
+#[cfg(feature = "device")]
+pub(crate) use serve_device;
+
+/// An error of handlers that every error of this crate becomes with `?`.
+pub(crate) type AnyError = Error;
 
 /// Every path.
 pub(crate) const ANYWHERE: &str = "/{path:.*}";

@@ -52,6 +52,26 @@ macro_rules! serve_nested {
 }
 pub(crate) use serve_nested;
 
+/// These routes and the endpoints of device binding, inside the layer or outside of it.
+#[cfg(feature = "device")]
+macro_rules! serve_device {
+    ($state:expr, $sessions:expr, $inside:expr, [$($method:ident $path:tt $handler:expr),* $(,)?], $layer:ident) => {{
+        let endpoints = sealed_session::DeviceEndpoints::new($sessions.clone());
+        let routes = ::axum::Router::new()$(.route($path, ::axum::routing::$method($handler)))*;
+        let app = if $inside {
+            routes.nest_service("/device", endpoints).layer($layer)
+        } else {
+            routes.layer($layer).nest_service("/device", endpoints)
+        };
+        $crate::frameworks::axum::start(app.layer(::axum::Extension($state))).await
+    }};
+}
+#[cfg(feature = "device")]
+pub(crate) use serve_device;
+
+/// An error of handlers that every error of this crate becomes with `?`.
+pub(crate) type AnyError = ::axum::response::ErrorResponse;
+
 /// Every path.
 pub(crate) const ANYWHERE: &str = "/{*path}";
 

@@ -2,6 +2,8 @@
 
 use hyper::StatusCode;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, COOKIE, HOST, SET_COOKIE, VARY};
+#[cfg(feature = "device")]
+use sealed_session::device::DeviceBinding;
 use sealed_session::{Event, RequireSession, Session, WriteError};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -112,6 +114,58 @@ async fn two_types_under_one_cookie_name_are_a_mistake_with_a_sentence() {
         let between = named::<()>("__Host-between");
         let server = framework::serve!((), [get "/" who], inner, between, outer);
         assert_mistake(&ask(&server, "/", "").await, &sentence);
+    }
+}
+
+/// Names that only device binding takes.
+#[cfg(feature = "device")]
+#[tokio::test]
+async fn a_cookie_of_device_binding_under_the_name_of_another_layer_is_a_mistake_with_a_sentence() {
+    fn bound<T: Serialize + DeserializeOwned + Send + Sync + 'static>(name: &str, path: Option<&str>) -> Middleware<T> {
+        let builder = builder().cookie_name(name);
+        let builder = match path {
+            Some(path) => builder.device_binding(DeviceBinding::at(path)),
+            None => builder,
+        };
+        Middleware::new(builder.build().expect("the configuration is sound"))
+    }
+    let data = std::any::type_name::<Login>();
+    let of_cookies = format!(
+        "the session layer for `{data}` uses the cookie of another session layer around this route; give one of them \
+         another `cookie_name`"
+    );
+    let of_paths = format!(
+        "the session layer for `{data}` has the device endpoints of another session layer around this route; give one \
+         of them another `DeviceBinding::at`"
+    );
+    let (a, b) = (Some("/a"), Some("/b"));
+    let mut table = vec![
+        ("__Host-id", a, "__Host-basket", b, None),
+        ("__Host-id", a, "__Host-id-other", b, None),
+        ("__Host-id", a, "__Host-id-proof-of-age", b, None),
+        ("__Host-id", a, "__Host-basket", a, Some(&of_paths)),
+        ("__Host-id", a, "__Host-id", b, Some(&of_cookies)),
+        ("__Host-id", None, "__Host-id-seen", b, Some(&of_cookies)),
+    ];
+    for name in ["proof", "asked", "key", "register", "refresh"].map(|suffix| format!("__Host-id-{suffix}")) {
+        let name: &str = name.leak();
+        table.extend([
+            ("__Host-id", a, name, b, Some(&of_cookies)),
+            (name, b, "__Host-id", a, Some(&of_cookies)),
+            ("__Host-id", a, name, None, Some(&of_cookies)),
+            // Only the layer with the shorter name would take it.
+            ("__Host-id", None, name, b, None),
+            (name, None, "__Host-id", None, None),
+        ]);
+    }
+    for (name, path, other, path_of_other, expected) in table {
+        let (inner, outer) = (bound::<Login>(name, path), bound::<Basket>(other, path_of_other));
+        let server = framework::serve!((), [get "/" who], inner, outer);
+        let answer = ask(&server, "/", "").await;
+        match expected {
+            Some(sentence) => assert_mistake(&answer, sentence),
+            None => assert_page(&answer, StatusCode::OK, "guest"),
+        }
     }
 }
 
