@@ -5,6 +5,8 @@
 #[allow(dead_code, reason = "its `main` is not called here")]
 mod plain_hyper;
 
+#[cfg(all(feature = "axum", feature = "device"))]
+mod device;
 #[cfg(feature = "axum")]
 mod shop;
 
