@@ -234,7 +234,9 @@ impl Patch {
             headers.append_line(CLEAR_SITE_DATA, CLEARED.to_owned(), false);
         }
         if let Some(offer) = &self.offer {
-            replace(headers, REGISTRATION, offer.clone());
+            // A line of its own: another session layer may offer too.
+            headers.retain_lines(REGISTRATION, &mut |line| line != offer.as_bytes());
+            headers.append_line(REGISTRATION, offer.clone(), false);
         }
         if self.set_cookies().next().is_some() {
             let mut bytes = 0;

@@ -76,19 +76,20 @@ pub(crate) use serve_nested;
 /// These routes and the endpoints of device binding, inside the middleware or outside of it.
 #[cfg(feature = "device")]
 macro_rules! serve_device {
-    ($state:expr, $sessions:expr, $inside:expr, [$($method:ident $path:tt $handler:expr),* $(,)?], $layer:ident) => {{
-        let (state, sessions, inside) = ($state, $sessions.clone(), $inside);
+    ($state:expr, [$($sessions:ident),+], $inside:expr, [$($method:ident $path:tt $handler:expr),* $(,)?] $(, $layer:ident)+) => {{
+        let (state, inside) = ($state, $inside);
+        $(let $sessions = $sessions.clone();)+
         let server = move || {
             actix_web::HttpServer::new(move || {
-                let endpoints = sealed_session::actix::device_endpoints(&sessions);
                 let app = actix_web::App::new().app_data(state.clone());
+                let endpoints = ($(sealed_session::actix::device_endpoints(&$sessions),)+);
                 let routes = actix_web::web::scope("")$(.route($path, actix_web::web::$method().to($handler)))*;
                 let tell = actix_web::middleware::from_fn($crate::frameworks::actix::tell_sensitive);
                 if inside {
                     let all = actix_web::web::scope("").service(endpoints).service(routes);
-                    app.service(all.wrap($layer.clone())).wrap(tell)
+                    app.service(all$(.wrap($layer.clone()))+).wrap(tell)
                 } else {
-                    app.service(endpoints).service(routes.wrap($layer.clone())).wrap(tell)
+                    app.service(endpoints).service(routes$(.wrap($layer.clone()))+).wrap(tell)
                 }
             })
             .workers(1)

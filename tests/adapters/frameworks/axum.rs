@@ -55,13 +55,16 @@ pub(crate) use serve_nested;
 /// These routes and the endpoints of device binding, inside the layer or outside of it.
 #[cfg(feature = "device")]
 macro_rules! serve_device {
-    ($state:expr, $sessions:expr, $inside:expr, [$($method:ident $path:tt $handler:expr),* $(,)?], $layer:ident) => {{
-        let endpoints = sealed_session::DeviceEndpoints::new($sessions.clone());
+    ($state:expr, [$($sessions:ident),+], $inside:expr, [$($method:ident $path:tt $handler:expr),* $(,)?] $(, $layer:ident)+) => {{
+        let endpoints = ::axum::Router::new()$(.nest_service(
+            $sessions.device_path().unwrap_or("/device"),
+            sealed_session::DeviceEndpoints::new($sessions.clone()),
+        ))+;
         let routes = ::axum::Router::new()$(.route($path, ::axum::routing::$method($handler)))*;
         let app = if $inside {
-            routes.nest_service("/device", endpoints).layer($layer)
+            routes.merge(endpoints)$(.layer($layer))+
         } else {
-            routes.layer($layer).nest_service("/device", endpoints)
+            routes$(.layer($layer))+.merge(endpoints)
         };
         $crate::frameworks::axum::start(app.layer(::axum::Extension($state))).await
     }};

@@ -10,6 +10,7 @@ use hyper::{Request, StatusCode};
 use sealed_session::device::{Answer as Asked, DeviceBinding};
 use sealed_session::testing::Browser;
 use sealed_session::{Builder, Event, RequireDevice, RequireSession, Session, Sessions, Updated, WriteError};
+use serde::{Deserialize, Serialize};
 use testkit::Seen;
 use testkit::device::{Answered, Device, From, Post};
 use testkit::http::{Answer, Asks as _, Wire};
@@ -25,6 +26,11 @@ use crate::visits::{self, Login, observed_with};
 use super::framework::{self, ANYWHERE, AnyError, Middleware, Server};
 
 // --- Helpers. ---
+
+#[derive(Serialize, Deserialize)]
+struct Basket {
+    items: u32,
+}
 
 const PROOF: &str = "__Host-id-proof";
 const ASKED: &str = "__Host-id-asked";
@@ -238,7 +244,7 @@ async fn a_browser_binds_a_session_at_endpoints_inside_and_outside_of_the_layer(
     for inside in [true, false] {
         let (sessions, seen, browser) = sessions();
         let layer = Middleware::new(sessions.clone());
-        let server = framework::serve_device!((), sessions, inside, [
+        let server = framework::serve_device!((), [sessions], inside, [
             get "/who" who, post "/sign-in" sign_in, post "/sign-out" sign_out,
         ], layer);
         let mut visitor = Visitor::new(browser, &server);
@@ -271,7 +277,7 @@ async fn a_browser_binds_a_session_at_endpoints_inside_and_outside_of_the_layer(
 async fn endpoints_inside_the_layer_know_what_the_sessions_are_bound_to_besides() {
     let (sessions, _, browser) = sessions();
     let layer = framework::bound(sessions.clone());
-    let server = framework::serve_device!((), sessions, true, [get "/who" who, post "/sign-in" sign_in], layer);
+    let server = framework::serve_device!((), [sessions], true, [get "/who" who, post "/sign-in" sign_in], layer);
     let mut visitor = Visitor::new(browser, &server);
     visitor.always = Some(("x-device", "the hash of a certificate"));
     visitor.bind().await;
@@ -283,7 +289,7 @@ async fn endpoints_inside_the_layer_know_what_the_sessions_are_bound_to_besides(
 async fn a_device_is_proven_while_other_requests_write_the_session() {
     let (sessions, _, browser) = sessions();
     let layer = Middleware::new(sessions.clone());
-    let server = framework::serve_device!((), sessions, true, [
+    let server = framework::serve_device!((), [sessions], true, [
         get "/who" who, post "/sign-in" sign_in, post "/count" count,
     ], layer);
     let mut visitor = Visitor::new(browser, &server);
@@ -300,6 +306,40 @@ async fn a_device_is_proven_while_other_requests_write_the_session() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_layers_bind_their_sessions_side_by_side() {
+    async fn enter(mut login: Session<Login>, mut basket: Session<Basket>) -> Result<Reply, WriteError> {
+        login.start(Login { user: 7 })?;
+        basket.start(Basket { items: 3 })?;
+        Ok(Reply::from("welcome"))
+    }
+    async fn both(login: Session<Login>, basket: Session<Basket>) -> Reply {
+        let items = basket.get().map(|basket| basket.items);
+        let user = login.get().map(|login| login.user);
+        Reply::from(format!(
+            "{user:?} {:?}, {items:?} {:?}",
+            login.device(),
+            basket.device()
+        ))
+    }
+    let (logins, _, browser) = sessions();
+    let baskets = visits::builder().clock(browser.clock()).cookie_name("__Host-basket");
+    let baskets = baskets.device_binding(DeviceBinding::at("/shop/device"));
+    let baskets: Sessions<Basket> = baskets.build().expect("the configuration is sound");
+    let (inner, outer) = (Middleware::new(logins.clone()), Middleware::new(baskets.clone()));
+    let server = framework::serve_device!((), [logins, baskets], true, [post "/" enter, get "/" both], inner, outer);
+    let mut visitor = Visitor::new(browser, &server);
+    visitor.send("POST", "/").await;
+    visitor.device.browser.pass(A_FIRST_PROOF);
+    for _ in 0..2 {
+        let answer = visitor.send("GET", "/").await;
+        assert_answer(&answer, 200, "Some(7) Proven, Some(3) Proven");
+        visitor.device.browser.pass(A_PROOF);
+    }
+    let mut thief = Visitor::new(visitor.device.browser.clone(), &server);
+    assert_answer(&thief.send("GET", "/").await, 200, "None Unproven, None Unproven");
+}
+
 // --- The endpoints. ---
 
 #[tokio::test]
@@ -307,7 +347,7 @@ async fn nothing_but_a_post_to_the_endpoints_is_answered_there() {
     let (sessions, _, _) = sessions();
     for inside in [true, false] {
         let layer = Middleware::new(sessions.clone());
-        let server = framework::serve_device!((), sessions, inside, [get "/who" who], layer);
+        let server = framework::serve_device!((), [sessions], inside, [get "/who" who], layer);
         let wire = Wire::new(server.address());
         for (method, path, status) in [
             ("POST", "/device/register", 400),
@@ -340,7 +380,7 @@ async fn without_device_binding_there_are_no_endpoints_and_other_routes_stay() {
     }
     let sessions = visits::sessions();
     let layer = Middleware::new(sessions.clone());
-    let server = framework::serve_device!((), sessions, true, [post "/register" register], layer);
+    let server = framework::serve_device!((), [sessions], true, [post "/register" register], layer);
     let wire = Wire::new(server.address());
     for path in ["/device/register", "/device/refresh"] {
         assert_answer(&send(&wire, "POST", path, "", &[]).await, 404, "");
@@ -406,7 +446,7 @@ async fn a_link_of_another_site_is_answered_by_a_step_before_any_handler_that_ta
 async fn the_proof_of_another_device_is_removed_and_the_request_repeated() {
     let (sessions, _, browser) = sessions();
     let layer = Middleware::new(sessions.clone());
-    let server = framework::serve_device!((), sessions, true, [get "/who" who, post "/sign-in" sign_in], layer);
+    let server = framework::serve_device!((), [sessions], true, [get "/who" who, post "/sign-in" sign_in], layer);
     let mut visitor = Visitor::new(browser.clone(), &server);
     visitor.bind().await;
     let mut other = Visitor::new(browser.another(), &server);
@@ -486,7 +526,7 @@ async fn a_proof_on_demand_is_one_redirect_whatever_error_the_handler_has() {
     }
     let (sessions, _, browser) = sessions();
     let layer = Middleware::new(sessions.clone());
-    let server = framework::serve_device!((), sessions, true, [
+    let server = framework::serve_device!((), [sessions], true, [
         get "/who" who, post "/sign-in" sign_in, post "/pay" pay, get "/pay" pay, post "/write" pay_and_write,
     ], layer);
     let mut visitor = Visitor::new(browser, &server);
