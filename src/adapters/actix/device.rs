@@ -5,7 +5,7 @@ use std::future::{Ready, ready};
 use actix_web::body::BoxBody;
 use actix_web::dev::{HttpServiceFactory, Payload};
 use actix_web::http::StatusCode;
-use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, HttpResponse, ResponseError, web};
+use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, HttpResponse, Responder, ResponseError, web};
 
 use super::Slot;
 use crate::adapters::guard::{RequireDevice, RequireSession};
@@ -40,8 +40,18 @@ impl ResponseError for Answer {
     }
 }
 
+/// For applications that answer at the endpoints themselves.
+impl Responder for Answer {
+    type Body = BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse<BoxBody> {
+        self.error_response()
+    }
+}
+
 /// The two endpoints of device binding, for `App::service` (features `actix` and `device`), at the path that
-/// [`DeviceBinding::at`](crate::device::DeviceBinding::at) got. Without device binding there are none.
+/// [`DeviceBinding::at`](crate::device::DeviceBinding::at) got: not for a scope that has a path itself. Without device
+/// binding there are none.
 ///
 /// Nothing may answer in their place: no rate limit, redirect, sign-in or CSRF check around them. If the middleware has a
 /// `bind_with`, they have to be inside it.
@@ -78,7 +88,7 @@ pub fn device_endpoints<T: SessionData>(sessions: &Sessions<T>) -> impl HttpServ
             let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
             let fields = || RequestFields::from(headers);
             let answer = endpoint_answer(&sessions, is_refresh, extensions.get::<Slot<T>>(), fields, text);
-            ready(answer.error_response())
+            ready(answer)
         };
         web::resource(path).route(web::post().to(answer))
     });

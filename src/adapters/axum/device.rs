@@ -34,7 +34,7 @@ where
 }
 
 impl IntoResponse for Answer {
-    /// The answer itself.
+    /// The answer itself. A handler with several kinds of errors returns axum's own `Result`: it takes all by `?`.
     fn into_response(self) -> Response {
         let mut response = Response::new(Body::from(self.body().to_owned()));
         *response.status_mut() =
