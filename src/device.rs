@@ -131,20 +131,19 @@ impl<T: SessionData> Session<T> {
         let device = self.sessions().config().device.as_ref()?;
         let fields = self.fields();
         let is_page = fields.target().is_some_and(|(method, _)| method == "GET");
-        if !is_page || fields.sec_fetch_dest() != Some("document") {
+        let comes_from_elsewhere = matches!(fields.sec_fetch_site(), Some("cross-site" | "same-site"));
+        let has_proof = || fields.cookies(&device.proof_name).next().is_some();
+        if !is_page || fields.sec_fetch_dest() != Some("document") || !(comes_from_elsewhere || has_proof()) {
             return None;
         }
         let is_unproven = match self.peeked()? {
             Current::Live(live) => state_of(live.facts.binding) == DeviceState::Unproven,
             Current::None(state) => is_unproven(*state),
         };
-        if !is_unproven {
-            return None;
-        }
-        match fields.sec_fetch_site() {
-            Some("cross-site" | "same-site") => Some(Answer::new(200).with_body("text/html; charset=utf-8", STEP)),
-            _ if fields.cookies(&device.proof_name).next().is_some() => self.repeat(device),
-            _ => None,
+        match comes_from_elsewhere {
+            _ if !is_unproven => None,
+            true => Some(Answer::new(200).with_body("text/html; charset=utf-8", STEP)),
+            false => self.repeat(device),
         }
     }
 
