@@ -11,11 +11,14 @@ mod proof;
 
 use std::time::Duration;
 
+use time::OffsetDateTime;
+
 use crate::error::Reason;
 use crate::headers::cookie::Attributes;
 use crate::session::{Binding, Current, SessionData, SessionState};
 use crate::sessions::Session;
 use crate::sessions::device_binding::Device;
+use crate::time::from_seconds;
 
 pub use self::answer::Answer;
 pub use crate::sessions::device_binding::DeviceBinding;
@@ -55,6 +58,26 @@ impl<T: SessionData> Session<T> {
             Ok(binding) => state_of(binding),
             Err(state) if is_unproven(state) => DeviceState::Unproven,
             Err(_) => DeviceState::Unbound,
+        }
+    }
+
+    /// When the device proved itself last, in whole seconds UTC; `None` if the session is not bound, or unproven (feature
+    /// `device`).
+    ///
+    /// ```
+    /// use sealed_session::device::DeviceBinding;
+    /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+    /// # let ring = KeyRing::new(Key::generate()?);
+    /// let sessions = Sessions::<u64>::builder(ring).device_binding(DeviceBinding::at("/device")).build()?;
+    /// let session = sessions.load(RequestFields::from_cookies([sessions.proven_cookie_for(7)?]));
+    /// assert_eq!(session.proven(), session.started()); // this cookie was made a moment ago
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn proven(&self) -> Option<OffsetDateTime> {
+        match self.binding() {
+            Ok(Binding::Bound { proven, .. }) => proven.map(from_seconds),
+            _ => None,
         }
     }
 

@@ -463,9 +463,12 @@ impl ResponseError for LayerError {
 }
 
 impl ResponseError for WriteError {
-    /// A 500 that says nothing more; log the error itself before returning it.
+    /// A 500 that says nothing more; log the error itself before returning it. A 401 for [`WriteError::Unproven`].
     fn error_response(&self) -> HttpResponse<BoxBody> {
-        plain_text(StatusCode::INTERNAL_SERVER_ERROR, NOT_KEPT.to_owned())
+        match self {
+            Self::Unproven => SignInFirst(None).error_response(),
+            _ => plain_text(StatusCode::INTERNAL_SERVER_ERROR, NOT_KEPT.to_owned()),
+        }
     }
 }
 

@@ -74,8 +74,11 @@ impl IntoResponse for LayerError {
 }
 
 impl IntoResponse for WriteError {
-    /// A 500 that says nothing more; log the error itself before returning it.
+    /// A 500 that says nothing more; log the error itself before returning it. A 401 for [`WriteError::Unproven`].
     fn into_response(self) -> Response {
-        (StatusCode::INTERNAL_SERVER_ERROR, NOT_KEPT).into_response()
+        match self {
+            Self::Unproven => (StatusCode::UNAUTHORIZED, [NO_STORE], SIGN_IN_FIRST).into_response(),
+            _ => (StatusCode::INTERNAL_SERVER_ERROR, NOT_KEPT).into_response(),
+        }
     }
 }

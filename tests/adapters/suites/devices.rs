@@ -494,6 +494,25 @@ async fn a_bound_and_proven_session_passes_where_a_device_is_required() {
     }
 }
 
+/// Data of a guest would replace the visitor's session.
+#[tokio::test]
+async fn a_guest_s_cart_does_not_replace_an_unproven_session() {
+    async fn add(mut session: Session<Login>) -> Result<Reply, WriteError> {
+        session.update_or_start(|| Login { user: 0 }, |_| ())?;
+        Ok(Reply::from("added"))
+    }
+    let (sessions, _, _) = sessions();
+    let server = framework::serve!((), [post "/" add], Middleware::new(sessions.clone()));
+    for (cookies, status, body) in [
+        (unproven(&sessions), 401, "sign in first"),
+        (String::new(), 200, "added"),
+    ] {
+        let answer = send(&Wire::new(server.address()), "POST", "/", &cookies, &[]).await;
+        assert_answer(&answer, status, body);
+        assert_eq!(answer.line("set-cookie").is_some(), cookies.is_empty());
+    }
+}
+
 #[tokio::test]
 async fn while_it_is_introduced_an_unproven_session_passes_all_guards_but_that_of_devices() {
     let browser = Browser::new();
