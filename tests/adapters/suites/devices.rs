@@ -502,7 +502,8 @@ async fn a_guest_s_cart_does_not_replace_an_unproven_session() {
         Ok(Reply::from("added"))
     }
     let (sessions, _, _) = sessions();
-    let server = framework::serve!((), [post "/" add], Middleware::new(sessions.clone()));
+    let layer = Middleware::new(sessions.clone());
+    let server = framework::serve!((), [post "/" add], layer);
     for (cookies, status, body) in [
         (unproven(&sessions), 401, "sign in first"),
         (String::new(), 200, "added"),
