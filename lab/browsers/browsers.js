@@ -63,15 +63,25 @@ class Visitor {
 
 // ---- Chromium, driven by playwright-core.
 
-export async function openChromium({ tlsPort, spki }) {
-  const browser = await chromium.launch({
+// `features` are switched on. A `profile` is a directory that outlives the browser, with one visitor.
+export async function openChromium({ tlsPort, spki, features, profile }) {
+  const options = {
     ...CHROMIUM,
     // Keeps pages alive for Back, as a browser does outside of tests.
     ignoreDefaultArgs: ['--disable-back-forward-cache'],
     args: [...CHROMIUM.args,
       `--host-resolver-rules=MAP *.example.test 127.0.0.1:${tlsPort}, MAP other.test 127.0.0.1:${tlsPort}, MAP * ~NOTFOUND`,
-      `--ignore-certificate-errors-spki-list=${spki}`],
-  });
+      `--ignore-certificate-errors-spki-list=${spki}`, ...(features ? [`--enable-features=${features}`] : [])],
+  };
+  if (profile) {
+    const context = await chromium.launchPersistentContext(profile, options);
+    return {
+      name: `Chromium ${context.browser().version()}`,
+      visitor: async () => new ChromiumVisitor(context, await context.newPage()),
+      close: () => context.close(),
+    };
+  }
+  const browser = await chromium.launch(options);
   return {
     name: `Chromium ${browser.version()}`,
     visitor: async () => {
@@ -87,6 +97,11 @@ class ChromiumVisitor extends Visitor {
     super();
     this.context = context;
     this.page = page;
+  }
+
+  // Another tab with the same jar.
+  async tab() {
+    return new ChromiumVisitor(this.context, await this.context.newPage());
   }
 
   async open(url) {

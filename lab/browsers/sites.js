@@ -63,7 +63,7 @@ export async function serveConnect(tlsPort) {
   const server = http.createServer((_, response) => response.writeHead(502).end());
   server.on('connect', (request, client) => {
     client.on('error', () => {});
-    if (!/^([a-z]+\.example|other)\.test:443$/.test(request.url)) {
+    if (!/^([a-z0-9]+\.example|other)\.test:443$/.test(request.url)) {
       client.end('HTTP/1.1 502 Not here\r\n\r\n');
       return;
     }

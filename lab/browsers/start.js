@@ -10,10 +10,11 @@ export function adopt(child) {
   children.push(child);
 }
 
-// Runs a program and answers with the result of `read` for the first line that it accepts.
-export function start(program, { env = {}, read }) {
-  const child = spawn(program, { env: { ...process.env, ...env }, stdio: ['pipe', 'pipe', 'inherit'] });
+// Runs a program and answers with the result of `read` for the first line that it accepts. `started` gets the child.
+export function start(program, { args = [], env = {}, read, started = () => {} }) {
+  const child = spawn(program, args, { env: { ...process.env, ...env }, stdio: ['pipe', 'pipe', 'inherit'] });
   adopt(child);
+  started(child);
   return new Promise((resolve, reject) => {
     child.on('error', reject);
     child.on('exit', (code) => reject(new Error(`${program} ended (${code}) before it said where it listens`)));

@@ -8,6 +8,8 @@
 
 mod auto_traits;
 mod config;
+#[cfg(feature = "device")]
+mod device_proofs;
 mod edge;
 mod floors;
 mod opened_cache;

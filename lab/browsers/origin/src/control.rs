@@ -34,6 +34,10 @@ impl Control {
         OffsetDateTime::UNIX_EPOCH + Duration::from_secs(seconds.unsigned_abs())
     }
 
+    pub(crate) fn advance(&self, seconds: u32) {
+        self.clock.fetch_add(seconds.into(), Ordering::AcqRel);
+    }
+
     /// Waits until a test opens the gate for one request.
     pub(crate) async fn wait(&self) {
         self.waiting.add_permits(1);
@@ -67,7 +71,7 @@ struct Amount {
 }
 
 async fn move_clock(State(control): State<Arc<Control>>, Query(seconds): Query<Amount>) -> String {
-    control.clock.fetch_add(seconds.by.into(), Ordering::AcqRel);
+    control.advance(seconds.by);
     control.now().unix_timestamp().to_string()
 }
 
