@@ -34,14 +34,14 @@ export class Site {
     return this.requests('/device/refresh').filter((entry) => status === undefined || entry.status === status);
   }
 
-  // Waits for a request of this kind, from the first on or since `mark`.
-  async until(what, accept, { since = this.start, most = 20 } = {}) {
-    for (let waited = 0; waited < most * 1000; waited += 20) {
+  // Waits for an answered request of this kind, since `mark` or since a place in the log.
+  async until(what, accept, { since = this.start } = {}) {
+    for (let waited = 0; waited < 20_000; waited += 20) {
       const found = this.log.slice(since).find((entry) => entry.status !== null && accept(entry));
       if (found) return found;
       await sleep(20);
     }
-    throw new Error(`no ${what} within ${most} s; requests: ${this.story()}`);
+    throw new Error(`no ${what} within 20 s; requests: ${this.story()}`);
   }
 
   // All requests since `mark`, for messages.

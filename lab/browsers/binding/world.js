@@ -49,8 +49,8 @@ export class World {
     return this.front.add(`a${count}`, servers);
   }
 
-  async visitor(browser = this.browser) {
-    return browser.visitor();
+  visitor() {
+    return this.browser.visitor();
   }
 
   chromium(options) {
