@@ -1,7 +1,7 @@
 //! SPEC.md says what the vectors and the crate say: its worked example and its constants are read from the page.
 //!
-//! What the vectors do not list (place, frame, body, the keys of the activity token) is computed here from the page's own
-//! formulas, with HMAC and AES-GCM alone.
+//! What the vectors do not list (place, frame, body, the keys of the other tokens) is computed here from the page's own
+//! formulas, with HMAC, SHA-256 and AES-GCM alone.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,11 +14,12 @@ use sealed_session::{
     Builder, Key, KeyRing, Lifetime, Reason, RequestFields, Sealer, SessionState, Sessions, WriteError,
 };
 use serde_json::{Value, json};
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 use testkit::at;
 
 const SPEC: &str = include_str!("../../SPEC.md");
 const VECTORS: &str = include_str!("../data/v1.json");
+const NEXT_VECTORS: &str = include_str!("../data/next.json");
 const DAY: u64 = 86_400;
 
 /// The `name = value` lines of all blocks of this kind.
@@ -64,8 +65,16 @@ fn example() -> Example {
 }
 
 fn row(id: u64) -> Value {
-    let file: Value = serde_json::from_str(VECTORS).unwrap();
-    let rows = file["vectors"].as_array().unwrap();
+    row_of(VECTORS, "vectors", id)
+}
+
+fn next_row(id: u64) -> Value {
+    row_of(NEXT_VECTORS, "rows", id)
+}
+
+fn row_of(file: &str, part: &str, id: u64) -> Value {
+    let file: Value = serde_json::from_str(file).unwrap();
+    let rows = file[part].as_array().unwrap();
     rows.iter()
         .find(|row| row["id"] == id)
         .expect("the row is there")
@@ -122,11 +131,7 @@ fn the_example_follows_from_the_formulas() {
         format!("sealed1_{}_{}", example.text("key_id"), example.text("secret"))
     );
 
-    let place = |name: &str| {
-        let (name, audience) = (example.text(name), example.text("audience"));
-        let lp = |text: &str| [&[u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
-        [lp(name), lp(audience)].concat()
-    };
+    let place = |name| place(&example, name);
     let derive = |label: &[u8], day: u32, place: &[u8]| expand(&root, &[label, &day.to_be_bytes(), place], 32);
     let (expires, day) = (example.number("expires"), example.number("day"));
     assert_eq!(day, expires / 86_400);
@@ -179,6 +184,69 @@ fn the_example_follows_from_the_formulas() {
     let check = expand(&check_key, &[&head, &bind], 16);
     assert_eq!(check, example.bytes("seen_check"));
     assert_eq!(base64url(&[head, check].concat()), example.text("seen"));
+}
+
+fn place(example: &Example, name: &str) -> Vec<u8> {
+    let (name, audience) = (example.text(name), example.text("audience"));
+    let lp = |text: &str| [&[u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
+    [lp(name), lp(audience)].concat()
+}
+
+#[test]
+fn the_bound_session_of_the_example_is_rows_279_and_358_of_the_vectors() {
+    let example = example();
+    for id in [279, 358] {
+        let row = next_row(id);
+        assert_eq!(row["ring"], json!([example.text("bound_secret")]), "row {id}");
+        assert_eq!(row["now"], example.number("now"), "row {id}");
+        for name in ["name", "audience", "bind"] {
+            assert_eq!(row[name], example.text(name), "row {id}: {name}");
+        }
+    }
+    let (opened, refreshed) = (next_row(279), next_row(358));
+    let cookies = opened["cookies"].as_array().unwrap();
+    for name in ["bound", "proof"] {
+        let pair = json!([
+            example.text(&format!("{name}_name")),
+            example.text(&format!("{name}_token"))
+        ]);
+        assert!(cookies.contains(&pair), "{pair}");
+    }
+    assert_eq!(opened["expect"]["state"], "proven");
+    assert_eq!(opened["expect"]["session_id"], example.text("bound_session_id"));
+    assert_eq!(opened["expect"]["device"], example.text("device"));
+    assert_eq!(refreshed["expect"]["activity"], example.text("bound_token"));
+    assert_eq!(refreshed["expect"]["proof"], example.text("proof_token"));
+    assert_eq!(refreshed["expect"]["status"], 200);
+}
+
+#[test]
+fn the_bound_session_of_the_example_follows_from_the_formulas() {
+    let example = example();
+    let root = hmac(b"sealed-session/v1", &[&example.bytes("bound_secret")]);
+    let key_id = expand(&root, &[b"key id"], 4);
+    assert_eq!(key_id, example.bytes("bound_key_id"));
+    let (point, device) = (example.bytes("point"), example.bytes("device"));
+    assert_eq!(Sha256::digest(&point)[..16], device);
+    let (id, proven) = (example.bytes("bound_session_id"), example.number("proven"));
+    assert_eq!(proven, example.number("now"));
+    assert_eq!(example.number("proof_expires"), proven + 660);
+    let fields = [
+        ("bound", 3, [id, device.clone()].concat()),
+        ("proof", 4, [device, proven.to_be_bytes().to_vec()].concat()),
+    ];
+    for (name, first, fields) in fields {
+        let of = |part: &str| format!("{name}_{part}");
+        let expires = example.number(&of("expires"));
+        let (day, place) = ((expires / 86_400).to_be_bytes(), place(&example, &of("name")));
+        let check_key = expand(&root, &[b"check key", &day, &place], 32);
+        assert_eq!(check_key, example.bytes(&of("check_key")), "{name}");
+        let head = [&[first], &key_id[..], &expires.to_be_bytes(), &fields].concat();
+        assert_eq!(head, example.bytes(&of("head")), "{name}");
+        let check = expand(&check_key, &[&head, &example.bytes("bind")], 16);
+        assert_eq!(check, example.bytes(&of("check")), "{name}");
+        assert_eq!(base64url(&[head, check].concat()), example.text(&of("token")), "{name}");
+    }
 }
 
 /// Bit by bit, so that the page's words on base64url are all that is needed.
@@ -284,6 +352,8 @@ fn the_constants_hold() {
     names_hold(&mut constants);
     times_hold(&mut constants);
     the_number_of_tokens_opened_holds(&mut constants);
+    sizes_of_device_binding_hold(&mut constants);
+    times_and_names_of_device_binding_hold(&mut constants);
     assert!(constants.0.is_empty(), "stated and not checked: {:?}", constants.0);
 }
 
@@ -323,6 +393,76 @@ fn sizes_hold(constants: &mut Constants) {
     let secret = |distinct: usize| -> Vec<u8> { (0..32).map(|i| (i % distinct) as u8).collect() };
     assert!(Key::from_raw_secret(&secret(distinct)).is_ok());
     assert!(Key::from_raw_secret(&secret(distinct - 1)).is_err());
+}
+
+/// By the rows of the vectors whose tokens open.
+fn sizes_of_device_binding_hold(constants: &mut Constants) {
+    let tokens = [
+        ("bound_activity", 1),
+        ("proof", 52),
+        ("device_key", 102),
+        ("challenge_to_register", 152),
+        ("challenge_to_refresh", 203),
+    ];
+    for (name, id) in tokens {
+        let row = next_row(id);
+        assert_eq!(row["expect"]["result"], "ok", "row {id}");
+        let (bytes, characters) = (format!("{name}_bytes"), format!("{name}_characters"));
+        let (bytes, characters) = (constants.take_size(&bytes), constants.take_size(&characters));
+        assert_eq!(row["text"].as_str().unwrap().len(), characters, "row {id}");
+        assert_eq!((bytes * 8).div_ceil(6), characters, "row {id}");
+    }
+}
+
+#[cfg(feature = "device")]
+fn times_and_names_of_device_binding_hold(constants: &mut Constants) {
+    use sealed_session::device::{DeviceBinding, DeviceState};
+
+    let bound = || builder().device_binding(DeviceBinding::at("/device"));
+    let name = constants.take_size("longest_name_with_device_binding");
+    assert!(bound().cookie_name("x".repeat(name)).build().is_ok());
+    assert!(bound().cookie_name("x".repeat(name + 1)).build().is_err());
+
+    let sessions = bound().clock(|| at(NOW)).build().unwrap();
+    let cookie = sessions.proven_cookie_for("x".to_owned()).unwrap();
+    let device = |now| {
+        sessions
+            .load_at(RequestFields::from_cookies([cookie.clone()]), at(now))
+            .device()
+    };
+    let proof = constants.take("default_proof_seconds");
+    assert_eq!(device(NOW + proof - 1), DeviceState::Proven);
+    assert_eq!(device(NOW + proof), DeviceState::Unproven);
+
+    // The challenge of row 359, and the seconds around its end.
+    let seconds = constants.take("challenge_seconds");
+    let row = next_row(359);
+    let secret = testkit::unhex(row["ring"][0].as_str().unwrap());
+    let sessions = Sessions::<Value>::builder(KeyRing::new(Key::from_raw_secret(&secret).unwrap()))
+        .device_binding(DeviceBinding::at("/device"));
+    let sessions = sessions.build().unwrap();
+    let pairs = row["cookies"].as_array().unwrap().iter();
+    let pairs = pairs.map(|pair| format!("{}={}", pair[0].as_str().unwrap(), pair[1].as_str().unwrap()));
+    let fields = RequestFields::from_cookies(pairs.collect::<Vec<_>>());
+    let status = |now| {
+        let (identifier, proof) = (row["identifier"].as_str(), row["response"].as_str());
+        sessions.refresh_device_at(&fields, identifier, proof, at(now)).status()
+    };
+    let made = row["now"].as_u64().unwrap();
+    assert_eq!(status(made + seconds - 1), 200);
+    assert_eq!(status(made + seconds), 403);
+}
+
+/// Without the feature there is nothing to compare with.
+#[cfg(not(feature = "device"))]
+fn times_and_names_of_device_binding_hold(constants: &mut Constants) {
+    for name in [
+        "longest_name_with_device_binding",
+        "default_proof_seconds",
+        "challenge_seconds",
+    ] {
+        constants.take(name);
+    }
 }
 
 fn names_hold(constants: &mut Constants) {
