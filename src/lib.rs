@@ -278,12 +278,16 @@
 #![warn(missing_debug_implementations, missing_docs)]
 #![warn(clippy::missing_errors_doc, clippy::missing_panics_doc, clippy::must_use_candidate)]
 
-/// README's program and the operator's page are compiled with the documentation.
+/// README's program and the pages with code are compiled with the documentation.
 #[cfg(doctest)]
 mod pages {
     #[cfg(feature = "axum")]
     #[doc = include_str!("../README.md")]
     struct Readme;
+
+    #[cfg(all(feature = "axum", feature = "device"))]
+    #[doc = include_str!("../docs/device-binding.md")]
+    struct DeviceBinding;
 
     #[doc = include_str!("../docs/operating.md")]
     struct Operating;
