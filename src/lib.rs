@@ -174,7 +174,7 @@
 //! | [`ConfigError`] | `build` refuses a configuration, with a sentence that says what to change | nothing: at start |
 //! | [`RevocationFileError`](revocation::RevocationFileError) | the file of revocations is in use, damaged or cannot be written | nothing: at start |
 //! | [`LayerError`] | a session layer is missing, contradicts another, or its sign-in page is no path | a 500 that says what to change |
-//! | [`WriteError`] | a write is too large, too late, in conflict with another, without random bytes, or would not read back; the session is as it was | what the handler makes of it (axum, actix: a 500) |
+//! | [`WriteError`] | a write is too large, too late, in conflict with another, without random bytes, over a session whose device has not proven itself, or would not read back; the session is as it was | what the handler makes of it (axum, actix: a 500) |
 //! | [`SealError`](sealer::SealError) | a `Sealer` does not seal: too large, an expiry out of range, or no random bytes | what the handler makes of it |
 //! | [`OpenError`](sealer::OpenError) | a `Sealer`'s value does not open; one text for every reason | what the handler makes of it |
 //!
@@ -193,6 +193,13 @@
 //! (feature `testing`, under `[dev-dependencies]`) keeps the cookies of responses as browsers do (prefixes, `Max-Age`,
 //! removal), writes the next `Cookie` field, and has a clock that the test moves.
 //!
+//! # Bound to the device
+//!
+//! With the feature `device` (**experimental**: the protocol is a W3C draft) browsers can hold a key that never leaves
+//! the visitor's device, and prove it every few minutes: a copy of the cookies dies with the last proof. Chromium's
+//! browsers do it over https; the sessions of others stay as they are. It takes a line on the builder, two endpoints,
+//! and an idle timeout. [docs/device-binding.md][device_page] says what it gives and what it does not.
+//!
 //! # At an edge
 //!
 //! [js/][js] reads, checks and writes the same cookies in JavaScript, with nothing but WebCrypto: in a CDN worker, in
@@ -208,6 +215,7 @@
 //! | `tower` | [`SessionLayer`], [`next_page`] |
 //! | `axum` | the extractors [`Session<T>`](Session) and [`RequireSession<T>`][`RequireSession`] for axum 0.8 |
 //! | `actix` | [`SessionMiddleware`] for actix-web 4, the same extractors, [`next_page`] |
+//! | `device` | sessions bound to the visitor's device, **experimental**: [below](#bound-to-the-device) |
 //! | `tracing` | [`TracingObserver`] |
 //! | `testing` | [`testing::Browser`][browser] for your tests: keeps cookies, and moves the clock |
 //!
@@ -220,6 +228,7 @@
 //! [spec]: https://github.com/sealed-session/sealed-session/blob/main/SPEC.md
 //! [security]: https://github.com/sealed-session/sealed-session/blob/main/SECURITY.md
 //! [operating]: https://github.com/sealed-session/sealed-session/blob/main/docs/operating.md
+//! [device_page]: https://github.com/sealed-session/sealed-session/blob/main/docs/device-binding.md
 //! [lists]: https://github.com/sealed-session/sealed-session/blob/main/docs/operating.md#sign-outs-on-several-servers
 //! [cli]: https://github.com/sealed-session/sealed-session/blob/main/cli/README.md
 //! [js]: https://github.com/sealed-session/sealed-session/blob/main/js/README.md
