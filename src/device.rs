@@ -2,7 +2,13 @@
 //!
 //! A stolen copy of the cookies dies within minutes, since only the visitor's browser can prove the key of the device:
 //! Device Bound Session Credentials, a W3C draft that Chromium's browsers implement over https. Other browsers ignore
-//! it, and their sessions stay as they are. docs/device-binding.md says what it gives and what it does not.
+//! it, and their sessions stay as they are. [docs/device-binding.md][page] says what it gives and what it does not, and
+//! what must not stand in front of the endpoints.
+//!
+//! [`Builder::device_binding`](crate::Builder::device_binding) switches it on. [`Session::device`] says whether a
+//! session is bound, and [`Session::require_proof`] asks for a proof before something important.
+//!
+//! [page]: https://github.com/sealed-session/sealed-session/blob/main/docs/device-binding.md
 
 mod answer;
 mod cookies;
@@ -81,18 +87,21 @@ impl<T: SessionData> Session<T> {
         }
     }
 
-    /// Requires a proof of the device that is at most this old: call it before a change of password or a payment, so
-    /// that stolen cookies that still work are worth nothing there.
+    /// Requires a proof of the device that is at most this old: call it before a change of password or a payment,
+    /// before anything is changed. A copy of the cookies is worth nothing there once its proof is older.
     ///
     /// An older proof gives an [`Answer`] to send in place of a response: a 307 to the same address, upon which the
-    /// browser proves itself and repeats the request with its body. A thief fails there. Without a bound session the
-    /// answer is a 403 at once: ask for the password instead, or bind first. It is a 403 too if the repeated request
-    /// brings no younger proof, which a cookie of 30 seconds tells, and if another site began the request.
+    /// browser proves itself and repeats the request with its body. A thief fails there. Without a bound and proven
+    /// session the answer is a 403 at once: look at [`device`](Self::device) first, and ask visitors whose browsers
+    /// cannot do it for the password instead. It is a 403 too if the repeated request brings no younger proof, which a
+    /// cookie of 30 seconds tells, and if another site began the request.
     ///
     /// `within` counts from the proof itself, in whole seconds; less than 10 seconds are 10, the time that the browser
-    /// has. A proof that malware recorded on the device can be used for a minute.
+    /// has. If the body is read before, an upload counts too. A proof that malware recorded on the device can be used
+    /// for a minute.
     ///
-    /// The adapters give the session the address of the request; without them, [`RequestFields::with_target`](crate::RequestFields::with_target) does.
+    /// The adapters give the session the address of the request; without them,
+    /// [`RequestFields::with_target`](crate::RequestFields::with_target) does.
     ///
     /// # Errors
     /// The answer.

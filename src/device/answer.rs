@@ -4,8 +4,9 @@ use std::fmt;
 
 use crate::headers::cookie::Attributes;
 
-/// A response that device binding makes: of an endpoint, or before a handler runs. Send its status, its header fields
-/// and its body, and [`finish`](crate::Session::finish) the session of the request with it if there is one.
+/// A response that device binding makes: of an endpoint, or in a handler's place. Send its status, its header fields
+/// and its body, and [`finish`](crate::Session::finish) the session of the request with it if there is one. In axum and
+/// actix it is a response: a handler returns it as its error.
 #[must_use = "send it"]
 #[derive(Clone, PartialEq, Eq)]
 pub struct Answer {

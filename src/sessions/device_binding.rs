@@ -36,7 +36,8 @@ pub struct DeviceBinding {
 
 impl DeviceBinding {
     /// With the two endpoints `register` and `refresh` under this path, such as `/device`: the application's routes.
-    /// Nothing else may answer there, neither rate limits, redirects nor CSRF checks: docs/device-binding.md.
+    /// Nothing else may answer there, neither rate limits, redirects nor CSRF checks:
+    /// [docs/device-binding.md](https://github.com/sealed-session/sealed-session/blob/main/docs/device-binding.md).
     pub fn at(path: impl Into<String>) -> Self {
         Self {
             path: path.into(),
@@ -63,12 +64,12 @@ impl DeviceBinding {
         self
     }
 
-    /// How long a proof is valid, in whole seconds: this long a stolen copy of the cookies works. The browser proves
-    /// itself a minute before it ends, while the visitor is active. Default: 11 minutes, at least 61 seconds, at most a
-    /// day.
+    /// How long a proof is valid, in whole seconds: a stolen copy of the cookies works that long at most. The browser
+    /// proves itself again at least a minute before the end, if the visitor is active. Default: 11 minutes, at least 61
+    /// seconds, at most a day.
     ///
-    /// Browsers sign about six times in nine minutes for all applications of a registrable domain. Proofs of less than
-    /// four minutes use that up with one visitor's two sign-ins.
+    /// Browsers sign about six times in nine minutes for all applications of a registrable domain: two for a sign-in,
+    /// one for each later proof. Keep the lifetime above four minutes.
     pub fn proof_lifetime(mut self, lifetime: Duration) -> Self {
         self.proof_lifetime = lifetime;
         self

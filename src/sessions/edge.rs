@@ -28,8 +28,8 @@ pub enum EdgeRights {
     /// Check that a key holder made a head, and that it has not expired. It reads no session. With
     /// [device binding](crate::Builder#method.device_binding) this is about the session cookie alone, not about activity.
     Check,
-    /// [`Check`](Self::Check), also with device binding for the activity cookie. **The holder can unbind sessions from
-    /// their devices**, for who has stolen a bound session's cookies too. Without device binding it is the same.
+    /// The same for the activity cookie too, with device binding. **The holder can unbind sessions from their
+    /// devices**, and use those whose cookies are stolen as well. Without device binding it is [`Check`](Self::Check).
     CheckActivity,
     /// Open sessions, and make tokens that expire on those days.
     Open,

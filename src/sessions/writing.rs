@@ -161,7 +161,8 @@ impl<T: SessionData> Session<T> {
     /// the same way: for the data of guests, such as a cart.
     ///
     /// # Errors
-    /// As [`start_with`](Self::start_with).
+    /// As [`start_with`](Self::start_with), and [`WriteError::Unproven`] if the session is bound to a device that has
+    /// not proven itself.
     ///
     /// ```
     /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
@@ -305,7 +306,7 @@ impl<T: SessionData> Session<T> {
         Ok(())
     }
 
-    /// Ends the session. The response removes both cookies, whether they came or not. Every session whose genuine token
+    /// Ends the session. The response removes its cookies, whether they came or not. Every session whose genuine token
     /// came with the request is revoked at once, so that no copy of it opens any more: wherever the revocation list is
     /// known (see [`revoke_on_end`](crate::Builder::revoke_on_end), which can turn this off).
     ///
