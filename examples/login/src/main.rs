@@ -15,8 +15,12 @@
 //! With feature `redis`, `-- --redis` starts three servers that share sign-outs through a Redis of their own, and
 //! `-- --redis ADDRESS` through one that runs.
 //!
+//! With feature `device`, `-- --device` serves https://localhost, and binds sessions to the visitor's device.
+//!
 //! This file has everything about sessions. The pages are in `page.rs`, the picture of a token in `token_view.rs`.
 
+#[cfg(feature = "device")]
+mod device;
 mod fleet;
 mod key_file;
 mod page;
@@ -25,6 +29,8 @@ mod server;
 mod several;
 mod shared_list;
 mod terminal;
+#[cfg(feature = "device")]
+mod tls;
 mod token_view;
 
 use std::collections::BTreeMap;
@@ -42,7 +48,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use sealed_session::keys::{KeyDescription, RingFile};
-use sealed_session::{ConfigError, KeyRing, Lifetime, Session, SessionLayer, Sessions, WriteError};
+use sealed_session::{Builder, ConfigError, KeyRing, Lifetime, Session, SessionLayer, Sessions, WriteError};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
@@ -73,8 +79,8 @@ enum Item {
 
 const AUDIENCE: &str = "login-demo";
 
-/// The sessions of this application: all decisions about them are here.
-fn sessions(ring: KeyRing, fleet: Arc<Fleet>) -> Result<Sessions<Login>, ConfigError> {
+/// The sessions of this application: all decisions about them are here. `transport` adds those about http or https.
+fn sessions(ring: KeyRing, fleet: Arc<Fleet>, transport: Transport) -> Result<Sessions<Login>, ConfigError> {
     const DAY: u64 = 86_400;
     let builder = Sessions::builder(ring);
     // After a sign-out a copy of the cookie is worthless, here and on every server that has the list.
@@ -82,15 +88,20 @@ fn sessions(ring: KeyRing, fleet: Arc<Fleet>) -> Result<Sessions<Login>, ConfigE
         Some(list) => builder.revocation_list(list),
         None => builder,
     };
-    builder
+    transport(builder)
         .audience(AUDIENCE)
-        // Only because this is plain http on your own machine. A real application leaves this line out, and its cookie
-        // has the name `__Host-id` and is `Secure`.
-        .insecure_development_cookie("login-demo")
         .remembered(Lifetime::absolute(Duration::from_secs(90 * DAY)).idle(Duration::from_secs(14 * DAY)))
         .refuse_if(move |opened| fleet.refuses(opened))
         .observer(terminal::print_event)
         .build()
+}
+
+type Transport = fn(Builder<Login>) -> Builder<Login>;
+
+/// Only because this is plain http on your own machine. A real application leaves this line out, and its cookie has the
+/// name `__Host-id` and is `Secure`.
+fn over_http(builder: Builder<Login>) -> Builder<Login> {
+    builder.insecure_development_cookie("login-demo")
 }
 
 fn app(demo: Demo) -> Router {
@@ -130,11 +141,14 @@ async fn home(State(demo): State<Demo>, session: Session<Login>, headers: Header
     let keys = demo.keys.lock().unwrap_or_else(PoisonError::into_inner);
     let visitor = visitor(&session);
     let is_signed_in = visitor.is_some();
+    let proof_token = cookie(&headers, &format!("{name}-proof"));
     let page = page::home(&Home {
+        device: about_device(&session, proof_token),
         visitor,
         cookie_name: name,
         session_token: cookie(&headers, name),
         activity_token: cookie(&headers, &format!("{name}-seen")),
+        proof_token,
         keys: &keys.now,
         keys_before: keys.before_rotation.as_deref(),
         is_shared: demo.fleet.is_shared(),
@@ -156,6 +170,14 @@ fn visitor(session: &Session<Login>) -> Option<Visitor<'_>> {
         ends: session.expires()?,
         remembered: session.is_remembered(),
     })
+}
+
+#[cfg(feature = "device")]
+use device::about as about_device;
+
+#[cfg(not(feature = "device"))]
+fn about_device(_: &Session<Login>, _: Option<&str>) -> page::Section {
+    page::Section::default()
 }
 
 /// Does not look at the session, so that the layer leaves the response alone: any cache may keep it and share it.
@@ -304,7 +326,8 @@ async fn flip(State(demo): State<Demo>, headers: HeaderMap, Form(form): Form<Fli
     let Some(altered) = cookie(&headers, name).and_then(|token| flip_bit(token, form.part)) else {
         return Redirect::to("/").into_response();
     };
-    let line = format!("{name}={altered}; Path=/; HttpOnly; SameSite=Lax");
+    let secure = if name.starts_with("__Host-") { "; Secure" } else { "" };
+    let line = format!("{name}={altered}; Path=/; HttpOnly; SameSite=Lax{secure}");
     ([(SET_COOKIE, line)], Redirect::to("/")).into_response()
 }
 
@@ -326,8 +349,9 @@ fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 async fn main() -> ExitCode {
     let mut arguments = env::args().skip(1);
     let result = match arguments.next().as_deref() {
-        None => run().await,
+        None => run(over_http, |_, app| server::run(app)).await,
         Some("--redis") => several(arguments.next()),
+        Some("--device") => device().await,
         Some(other) => Err(format!("there is no argument {other}").into()),
     };
     match result {
@@ -347,7 +371,20 @@ fn several(_: Option<String>) -> Result<(), Box<dyn Error>> {
     Err("this needs Unix and `cargo run -p login --features redis -- --redis`".into())
 }
 
-async fn run() -> Result<(), Box<dyn Error>> {
+#[cfg(feature = "device")]
+async fn device() -> Result<(), Box<dyn Error>> {
+    run(device::over_https, device::run).await
+}
+
+#[cfg(not(feature = "device"))]
+async fn device() -> Result<(), Box<dyn Error>> {
+    Err("this needs `cargo run -p login --features device -- --device`".into())
+}
+
+async fn run<F>(transport: Transport, serve: impl FnOnce(Demo, Router) -> F) -> Result<(), Box<dyn Error>>
+where
+    F: Future<Output = Result<(), Box<dyn Error>>>,
+{
     #[cfg(all(unix, feature = "redis"))]
     several::end_with_parent();
     let fleet = Fleet::open()?;
@@ -358,7 +395,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
         now: ring.describe(),
         before_rotation: None,
     }));
-    let sessions = sessions(ring, Arc::clone(&fleet))?;
+    let sessions = sessions(ring, Arc::clone(&fleet), transport)?;
     if fleet.is_shared() {
         let (shown, source) = (Arc::clone(&keys), RingFile::new(&path));
         Arc::clone(&fleet).follow(sessions.reload_from(source), move || {
@@ -368,7 +405,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
         });
     }
     let demo = Demo { sessions, keys, fleet };
-    server::run(app(demo.clone())).await?;
+    serve(demo.clone(), app(demo.clone())).await?;
     demo.fleet.tell().await?;
     say(
         "stopped",

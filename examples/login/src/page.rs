@@ -1,6 +1,6 @@
 //! The pages, as HTML without scripts. All text from a visitor goes through [`escape`].
 
-use axum::http::header::CONTENT_SECURITY_POLICY;
+use axum::http::header::{CONTENT_SECURITY_POLICY, REFRESH};
 use axum::response::{Html, IntoResponse, Response};
 use sealed_session::SessionId;
 use sealed_session::keys::KeyDescription;
@@ -13,15 +13,22 @@ use crate::Login;
 use crate::token_view::TokenView;
 
 mod cookies;
+#[cfg(feature = "device")]
+pub(crate) mod device;
 mod operator;
 mod visitor;
 
 /// A finished page.
-pub(crate) struct Page(String);
+pub(crate) struct Page {
+    html: String,
+    /// Whether the browser loads it again in a second.
+    reloads: bool,
+}
 
 impl IntoResponse for Page {
     fn into_response(self) -> Response {
-        ([(CONTENT_SECURITY_POLICY, POLICY)], Html(self.0)).into_response()
+        let reload = self.reloads.then_some([(REFRESH, "1")]);
+        ([(CONTENT_SECURITY_POLICY, POLICY)], reload, Html(self.html)).into_response()
     }
 }
 
@@ -34,9 +41,20 @@ pub(crate) struct Home<'a> {
     pub(crate) cookie_name: &'a str,
     pub(crate) session_token: Option<&'a str>,
     pub(crate) activity_token: Option<&'a str>,
+    pub(crate) proof_token: Option<&'a str>,
+    /// Feature `device`.
+    pub(crate) device: Section,
     pub(crate) keys: &'a [KeyDescription],
     pub(crate) keys_before: Option<&'a [KeyDescription]>,
     pub(crate) is_shared: bool,
+}
+
+/// A part of the home page.
+#[derive(Default)]
+pub(crate) struct Section {
+    html: String,
+    /// Whether it will soon say something else.
+    reloads: bool,
 }
 
 /// A visitor who is signed in.
@@ -55,6 +73,7 @@ pub(crate) fn home(home: &Home<'_>) -> Page {
         Some(visitor) => welcome(visitor, home.session_token.map_or(0, str::len)),
         None => front_door(home.session_token.is_some()),
     };
+    body += &home.device.html;
     body += &cookies(home, session_token.as_ref());
     if session_token.is_some() {
         body += ATTACK;
@@ -65,7 +84,10 @@ pub(crate) fn home(home: &Home<'_>) -> Page {
         Some(visitor) => format!("{} – sealed-session", escape(&visitor.login.name)),
         None => "Sign in – sealed-session".to_owned(),
     };
-    document(&title, &body)
+    Page {
+        reloads: home.device.reloads,
+        ..document(&title, &body)
+    }
 }
 
 /// The page that has nothing to do with sessions.
@@ -79,7 +101,7 @@ pub(crate) fn bad_name() -> Page {
 }
 
 fn document(title: &str, body: &str) -> Page {
-    Page(format!(
+    let html = format!(
         r#"<!doctype html>
 <html lang="en">
 <head>
@@ -96,7 +118,8 @@ fn document(title: &str, body: &str) -> Page {
 </body>
 </html>
 "#
-    ))
+    );
+    Page { html, reloads: false }
 }
 
 const STYLE: &str = include_str!("style.css");

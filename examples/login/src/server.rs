@@ -2,12 +2,14 @@
 
 use std::env;
 use std::error::Error;
+use std::fmt::Debug;
 use std::future;
 use std::io;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use axum::Router;
+use axum::serve::Listener;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::sleep;
@@ -17,10 +19,15 @@ use crate::terminal;
 /// Ends the server, as Ctrl-C does.
 pub(crate) static STOP: Notify = Notify::const_new();
 
-/// Serves until Ctrl-C. Requests under way are finished.
+/// Serves http until Ctrl-C.
 pub(crate) async fn run(app: Router) -> Result<(), Box<dyn Error>> {
     let listener = listen().await?;
     terminal::line(&format!("listening on http://{}", listener.local_addr()?));
+    serve(listener, app).await
+}
+
+/// Serves until Ctrl-C. Requests under way are finished.
+pub(crate) async fn serve(listener: impl Listener<Addr: Debug>, app: Router) -> Result<(), Box<dyn Error>> {
     let (stop, stopping) = oneshot::channel();
     let server = axum::serve(listener, app).with_graceful_shutdown(async {
         tokio::select! {
@@ -54,7 +61,7 @@ pub(crate) async fn ctrl_c() {
 }
 
 /// Port 3000 or the first free one after it, unless `PORT` names one.
-async fn listen() -> Result<TcpListener, Box<dyn Error>> {
+pub(crate) async fn listen() -> Result<TcpListener, Box<dyn Error>> {
     let bind = |port: u16| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
     if let Ok(port) = env::var("PORT") {
         let port = port.parse().map_err(|_| "PORT takes a number from 0 to 65535")?;

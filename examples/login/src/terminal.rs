@@ -13,7 +13,7 @@ pub(crate) fn print_event(event: &Event) {
         Event::Updated { id } => say("updated", &format!("session {id}: new bytes in the cookie, same id")),
         Event::Touched { id } => say("touched", &format!("session {id}: a new activity cookie only")),
         Event::Ended { id: Some(id) } => say("ended", &format!("session {id}")),
-        Event::Ended { id: None } => say("ended", "both cookies are removed; there was no session"),
+        Event::Ended { id: None } => say("ended", "the cookies are removed; there was no session"),
         Event::Rejected { reason, id, .. } => say("rejected", &rejection(*reason, *id)),
         Event::Revoked { id } => say("revoked", &format!("session {id}: copies of its cookie no longer open")),
         Event::CutOffRaised { to } => {

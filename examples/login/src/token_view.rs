@@ -40,8 +40,10 @@ pub(crate) enum Access {
 impl TokenView {
     /// Takes a token apart; `None` if the text is no token. Nothing is verified here.
     pub(crate) fn of(token: &str) -> Option<Self> {
-        let claims = Claims::parse(token).ok()?;
         let bytes = decode(token)?;
+        let Ok(claims) = Claims::parse(token) else {
+            return Self::of_device(bytes);
+        };
         let mut segments = head(&claims);
         if claims.is_activity {
             segments.push(segment("check", 17..33, Access::Proof, CHECK));
@@ -54,6 +56,45 @@ impl TokenView {
         }
         Some(Self { bytes, segments })
     }
+
+    /// The two tokens of a session that is bound to a device.
+    fn of_device(bytes: Vec<u8>) -> Option<Self> {
+        let key_id = bytes.get(1..5)?.iter().map(|byte| format!("{byte:02x}")).collect();
+        let expires = seconds(&bytes, 5)?;
+        let segments = match (bytes[0], bytes.len()) {
+            (3, 49) => {
+                let mut segments = start("3: an activity token of a bound session", key_id, expires, UNTIL_IDLE);
+                segments.push(segment("session id", 9..17, Access::Readable, ID));
+                segments.push(segment("device", 17..33, Access::Readable, DEVICE));
+                segments.push(segment("check", 33..49, Access::Proof, CHECK));
+                segments
+            }
+            (4, 45) => {
+                let mut segments = start("4: a proof", key_id, expires, UNTIL_PROVEN_AGAIN);
+                segments.push(segment("device", 9..25, Access::Readable, DEVICE));
+                segments.push(readable("proven", 25..29, instant(seconds(&bytes, 25)?), PROVEN));
+                segments.push(segment("check", 29..45, Access::Proof, CHECK));
+                segments
+            }
+            _ => return None,
+        };
+        Some(Self { bytes, segments })
+    }
+}
+
+/// The Unix second at which a proof claims to have been made; `None` if the text is no proof.
+#[cfg(feature = "device")]
+pub(crate) fn proven(proof: &str) -> Option<OffsetDateTime> {
+    let bytes = decode(proof).filter(|bytes| (bytes[0], bytes.len()) == (4, 45))?;
+    OffsetDateTime::from_unix_timestamp(seconds(&bytes, 25)?.into()).ok()
+}
+
+fn seconds(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
+}
+
+fn instant(seconds: u32) -> String {
+    OffsetDateTime::from_unix_timestamp(seconds.into()).map_or_else(|_| String::new(), date_time)
 }
 
 fn head(claims: &Claims) -> Vec<Segment> {
@@ -62,17 +103,25 @@ fn head(claims: &Claims) -> Vec<Segment> {
     } else {
         ("1: a session token", UNTIL)
     };
-    let instant = OffsetDateTime::from_unix_timestamp(claims.expires.into()).map_or_else(|_| String::new(), date_time);
-    let readable = |name, range, decoded, meaning| Segment {
-        decoded: Some(decoded),
-        ..segment(name, range, Access::Readable, meaning)
-    };
+    let mut segments = start(version, claims.key_id.to_string(), claims.expires, expires);
+    segments.push(readable("session id", 9..17, claims.session_id.to_string(), ID));
+    segments
+}
+
+/// What every token begins with.
+fn start(version: &str, key_id: String, expires: u32, meaning: &'static str) -> Vec<Segment> {
     vec![
         readable("version", 0..1, version.to_owned(), VERSION),
-        readable("key id", 1..5, claims.key_id.to_string(), KEY_ID),
-        readable("expires", 5..9, instant, expires),
-        readable("session id", 9..17, claims.session_id.to_string(), ID),
+        readable("key id", 1..5, key_id, KEY_ID),
+        readable("expires", 5..9, instant(expires), meaning),
     ]
+}
+
+fn readable(name: &'static str, range: Range<usize>, decoded: String, meaning: &'static str) -> Segment {
+    Segment {
+        decoded: Some(decoded),
+        ..segment(name, range, Access::Readable, meaning)
+    }
 }
 
 fn segment(name: &'static str, range: Range<usize>, access: Access, meaning: &'static str) -> Segment {
@@ -85,10 +134,13 @@ fn segment(name: &'static str, range: Range<usize>, access: Access, meaning: &'s
     }
 }
 
-const VERSION: &str = "The version of the format, and which of the two tokens this is.";
+const VERSION: &str = "The version of the format, and which of its tokens this is.";
 const KEY_ID: &str = "The public name of the key that made it, so the server never tries one key after another.";
 const UNTIL: &str = "When the session ends in any case: the absolute timeout.";
 const UNTIL_IDLE: &str = "When the session ends unless you come back: the idle timeout.";
+const UNTIL_PROVEN_AGAIN: &str = "When the proof ends. Your browser drops this cookie a minute before.";
+const DEVICE: &str = "The name of your device: a hash of its public key.";
+const PROVEN: &str = "When your device proved its key.";
 const ID: &str = "Random, made at sign-in. It may be in logs, since it opens nothing.";
 const SALT: &str = "Random, new for every sealing, so every state has its own AES key.";
 const CHECK: &str = "An HMAC of all bytes before it: a changed bit is noticed before anything is decrypted.";

@@ -25,6 +25,10 @@ pub(super) fn cookies(home: &Home<'_>, session_token: Option<&TokenView>) -> Str
         let title = "The activity: that you were here recently";
         html += &token_card(title, &format!("{name}-seen"), text, &token, ACTIVITY);
     }
+    if let (Some(text), Some(token)) = (home.proof_token, home.proof_token.and_then(TokenView::of)) {
+        let title = "The proof: that your device was here a moment ago";
+        html += &token_card(title, &format!("{name}-proof"), text, &token, PROOF);
+    }
     html + "</section>\n"
 }
 
@@ -37,6 +41,10 @@ the cookie
 const ACTIVITY: &str = r#"<p class="small">A visit sends only this small cookie, at most once in a tenth of the idle
 timeout. So a visit can neither overwrite a basket that another tab has just changed nor bring back a session that has
 ended.</p>
+"#;
+
+const PROOF: &str = r#"<p class="small">Your browser gets it for a signature by a key that never leaves your device. A copy
+of all three cookies works until this one ends; only your browser gets another one.</p>
 "#;
 
 fn token_card(title: &str, name: &str, text: &str, token: &TokenView, below: &str) -> String {

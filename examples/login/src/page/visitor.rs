@@ -56,7 +56,7 @@ characters. Only the server has the key.</p>
 </dl>
 <form class="buttons" method="post" action="/sign-out"><button>Sign out</button>
 <button formaction="/sign-out-everywhere">Sign out everywhere</button></form>
-<p class="small">A sign-out is real: both cookies are removed, and the session’s id is revoked, so copies of the
+<p class="small">A sign-out is real: the cookies are removed, and the session’s id is revoked, so copies of the
 cookies are worthless too. <em>Everywhere</em> ends every session of this name, in all browsers.</p>
 </div>
 {basket}</section>
