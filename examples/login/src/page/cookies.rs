@@ -43,8 +43,8 @@ timeout. So a visit can neither overwrite a basket that another tab has just cha
 ended.</p>
 "#;
 
-const PROOF: &str = r#"<p class="small">Your browser gets it for a signature by a key that never leaves your device. A copy
-of all three cookies works until this one ends; only your browser gets another one.</p>
+const PROOF: &str = r#"<p class="small">Your browser gets it for a signature by a key that never leaves your device. A
+copy of all three cookies works until this one ends. Only your browser gets another one.</p>
 "#;
 
 fn token_card(title: &str, name: &str, text: &str, token: &TokenView, below: &str) -> String {

@@ -32,8 +32,8 @@ request.</p>
 <div class="card stack">
 {state}<form class="buttons" method="post" action="/thief"><button>Copy my cookies as a thief would</button>
 {prove}</form>
-<p class="small">The copy stays on this server, which asks itself for this page with it, each second. <em>Prove now</em>
-takes a proof of the last {} seconds, as a payment should. A real application lets proofs live for eleven minutes:
+<p class="small">The thief is this server: it asks itself for this page with the copy, each second. <em>Prove now</em>
+needs a proof of the last {} seconds, as a payment should. In a real application proofs are valid for 11 minutes:
 browsers sign only six times in nine minutes, a limit that the script for Chromium lifts.</p>
 </div>
 </section>
@@ -43,12 +43,12 @@ browsers sign only six times in nine minutes, a limit that the script for Chromi
     Section { html, reloads }
 }
 
-const WAITING: &str = r#"<p><span class="badge readable">not bound yet</span> Your browser was asked to make a key for this
-session. One moment.</p>
+const WAITING: &str = r#"<p><span class="badge readable">not bound yet</span> Your browser was asked to make a key for
+this session. One moment.</p>
 "#;
 
-const UNBOUND: &str = r#"<p><span class="badge sealed">not bound</span> This session works wherever its cookies are, since
-your browser has made no key for it. The terminal shows how to start a Chromium that does.</p>
+const UNBOUND: &str = r#"<p><span class="badge sealed">not bound</span> This session works wherever its cookies are,
+since your browser has made no key for it. The terminal shows how to start a Chromium that does.</p>
 "#;
 
 const PROVE: &str = r#"<button formaction="/prove">Prove now</button>
@@ -63,8 +63,8 @@ pub(crate) fn proven(proven: Option<OffsetDateTime>, now: OffsetDateTime) -> Pag
         r#"<section class="hero single">
 <div>
 <h1>Your device proved itself.</h1>
-<p class="lead">The proof was made at {when}, {age} ago. An older one than {} seconds would not have done: then this server
-asks, your browser signs, and sends the form once more by itself. A thief with your cookies gets no further than that.</p>
+<p class="lead">The proof was made at {when}, {age} ago. One older than {} seconds would not have done: then this server
+asks for another one, and your browser signs and sends the form again by itself. A thief with your cookies cannot.</p>
 <p><a href="/thief">See what the copy gets</a> or <a href="/">go back to your session</a></p>
 </div>
 </section>
@@ -80,14 +80,14 @@ pub(crate) fn theft(login: &Login, proof: Option<OffsetDateTime>, theft: &Theft,
         (Some(since), _) => (
             "The copy is dead.",
             format!(
-                "It worked for {}. You are still signed in: your browser has proved your device again, and the copy cannot.",
+                "It worked for {}. You are still signed in: your browser has proved your device again, and a thief cannot.",
                 count(seconds(theft.copied, since)),
             ),
         ),
         (None, Some(_)) => (
             "A thief has your cookies.",
             format!(
-                "The copy works as long as the proof in it, {} seconds. Only your device can make another one. Wait and see.",
+                "The copy works as long as the proof in it: {} seconds. Only your device can make another one.",
                 LIFETIME.as_secs(),
             ),
         ),

@@ -136,29 +136,39 @@ impl Browser {
     }
 
     pub(crate) fn request(&mut self, method: &str, path: &str, fields: &[(&str, &str)], body: &str) -> Response {
-        let mut request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n",
-            self.address
-        );
         let cookies = self.cookies.cookie_field();
-        if !cookies.is_empty() {
-            request += &format!("Cookie: {cookies}\r\n");
-        }
-        for (name, value) in fields {
-            request += &format!("{name}: {value}\r\n");
-        }
-        request += &format!(
-            "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        let mut stream = TcpStream::connect(&self.address).expect("the server listens");
-        stream.write_all(request.as_bytes()).expect("the server reads");
-        let mut text = String::new();
-        stream.read_to_string(&mut text).expect("the server answers in UTF-8");
-        let response = Response::parse(&text);
+        let host = ("Host", self.address.as_str());
+        let fields: Vec<_> = [host, ("Cookie", &cookies)]
+            .into_iter()
+            .chain(fields.iter().copied())
+            .collect();
+        let stream = TcpStream::connect(&self.address).expect("the server listens");
+        let response = exchange(stream, method, path, &fields, body);
         self.cookies.receive(&response.fields);
         response
     }
+}
+
+/// One request and its response, on a connection of its own. A field without a value is left out.
+pub(crate) fn exchange(
+    mut stream: impl Read + Write,
+    method: &str,
+    path: &str,
+    fields: &[(&str, &str)],
+    body: &str,
+) -> Response {
+    let mut request = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
+    for (name, value) in fields.iter().filter(|(_, value)| !value.is_empty()) {
+        request += &format!("{name}: {value}\r\n");
+    }
+    request += &format!(
+        "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).expect("the server reads");
+    let mut text = String::new();
+    stream.read_to_string(&mut text).expect("the server answers in UTF-8");
+    Response::parse(&text)
 }
 
 pub(crate) struct Response {
