@@ -252,7 +252,7 @@ fn the_lines_of_the_readme_run_in_their_order() {
         .lines()
         .skip_while(|line| !line.starts_with("sealed-session ring new"));
     let lines: Vec<&str> = lines.take_while(|line| *line != "```").collect();
-    assert_eq!(lines.len(), 8, "{lines:?}");
+    assert_eq!(lines.len(), 9, "{lines:?}");
     for line in lines {
         let keys = || place.does("ring show ring.txt --json").json()["keys"].clone();
         let line = match line {

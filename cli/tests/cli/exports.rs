@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use sealed_session::Lifetime;
+use sealed_session::device::DeviceBinding;
 use sealed_session::edge::EdgeRights;
 
 use super::*;
@@ -54,6 +55,32 @@ fn edge_keys_are_those_of_the_library() {
     }
     place.refuses("edge-keys ring.txt --days 401", 2, "401");
     place.refuses("edge-keys ring.txt --name __Host-é", 2, "error");
+}
+
+#[test]
+fn an_edge_gets_activity_keys_of_bound_sessions_only_if_they_are_asked_for() {
+    let place = Place::new("edge-device");
+    place.write("ring.txt", FIRST);
+    let lifetime = Duration::from_secs(16 * 60);
+    let sessions = Sessions::<Value>::builder(KeyRing::parse(FIRST).unwrap())
+        .device_binding(DeviceBinding::at("/elsewhere").proof_lifetime(lifetime))
+        .build()
+        .unwrap();
+    let unbinds = "warning: these keys can unbind sessions from their devices\n";
+    for (option, rights, warning) in [
+        ("", EdgeRights::Check, ""),
+        ("--activity", EdgeRights::CheckActivity, unbinds),
+    ] {
+        let command = format!("edge-keys ring.txt --proof-lifetime 16m {option}");
+        let said = place.run_showing_secrets(&command.split_whitespace().collect::<Vec<_>>(), "");
+        let expected = sessions.edge_keys_at(8, rights, instant(NOW));
+        assert_eq!((said.out.trim_end(), &*said.err), (expected.expose(), warning));
+        assert_eq!(said.out.contains(r#""activity":"#), option == "--activity");
+    }
+    place.refuses("edge-keys ring.txt --activity", 2, "--proof-lifetime");
+    place.refuses("edge-keys ring.txt --proof-lifetime 16m --activity --open", 2, "--open");
+    place.refuses("edge-keys ring.txt --proof-lifetime 16m --idle none", 2, "idle timeout");
+    place.refuses("edge-keys ring.txt --proof-lifetime 60s", 2, "from 61 to 86400");
 }
 
 #[test]
