@@ -141,7 +141,7 @@ pub(crate) fn theft(login: &Login, proof: Option<OffsetDateTime>, theft: &Theft,
         theft.heading,
         age(theft.proven, now),
         match theft.refused_since {
-            None => format!("let in, while its proof is not older than {} seconds", WITHIN.as_secs()),
+            None => format!("let in until its proof is older than {} seconds", WITHIN.as_secs()),
             Some(since) => match seconds(theft.copied, since) {
                 0 => "refused at once".to_owned(),
                 after => format!("refused, {} after the copy was made", count(after)),
