@@ -77,13 +77,19 @@ pub(crate) async fn run(demo: Demo, app: Router) -> Result<(), Box<dyn Error>> {
     server::serve(TlsListener::new(listener, certificate)?, app).await
 }
 
-/// What the home page says of the device.
-pub(crate) fn about(session: &Session<Login>, proof: Option<&str>) -> Section {
-    let Some(started) = session.started() else {
+/// What the home page says of the device of a visitor who is signed in. Nothing without `--device`.
+pub(crate) fn about(demo: &Demo, session: &Session<Login>, headers: &HeaderMap) -> Section {
+    let (Some(started), Some(_)) = (session.started(), demo.sessions.device_path()) else {
         return Section::default();
     };
-    let proven = (session.device() == DeviceState::Proven).then(|| proof.and_then(token_view::proven));
-    page::about(proven.flatten(), started, now())
+    let proven = proof_in(headers, demo.sessions.cookie_name());
+    let proven = proven.filter(|_| session.device() == DeviceState::Proven);
+    page::about(proven, started, now())
+}
+
+/// When the proof beside this session cookie was made.
+fn proof_in(headers: &HeaderMap, name: &str) -> Option<OffsetDateTime> {
+    cookie(headers, &format!("{name}-proof")).and_then(token_view::proven)
 }
 
 // ---- What an application does before a payment or a change of password.
@@ -96,8 +102,7 @@ async fn prove(
     headers: HeaderMap,
 ) -> Result<Response, Answer> {
     session.require_proof(WITHIN)?;
-    let proof = cookie(&headers, &format!("{}-proof", demo.sessions.cookie_name()));
-    let page = page::proven(proof.and_then(token_view::proven), now());
+    let page = page::proven(proof_in(&headers, demo.sessions.cookie_name()), now());
     Ok(([(CACHE_CONTROL, "no-store")], page).into_response())
 }
 
@@ -137,10 +142,9 @@ const TRIES: u32 = 180;
 async fn steal(State(thieves): State<Thieves>, session: RequireSession<Login>, headers: HeaderMap) -> Redirect {
     let fields = headers.get_all(COOKIE).iter().filter_map(|field| field.to_str().ok());
     let copy = fields.collect::<Vec<_>>().join("; ");
-    let proof = cookie(&headers, &format!("{}-proof", thieves.name)).and_then(token_view::proven);
     let theft = Theft {
         copied: now(),
-        proven: proof.filter(|_| session.device() == DeviceState::Proven),
+        proven: proof_in(&headers, &thieves.name).filter(|_| session.device() == DeviceState::Proven),
         heading: String::new(),
         stranger_since: None,
         refused_since: None,
@@ -163,8 +167,7 @@ async fn watch(State(thieves): State<Thieves>, session: Session<Login>, headers:
     let (Some(login), Some(theft)) = (session.get(), theft) else {
         return Redirect::to("/").into_response();
     };
-    let proof = cookie(&headers, &format!("{}-proof", thieves.name)).and_then(token_view::proven);
-    let page = page::theft(login, proof, &theft, now());
+    let page = page::theft(login, proof_in(&headers, &thieves.name), &theft, now());
     ([(CACHE_CONTROL, "no-store")], page).into_response()
 }
 

@@ -141,14 +141,13 @@ async fn home(State(demo): State<Demo>, session: Session<Login>, headers: Header
     let keys = demo.keys.lock().unwrap_or_else(PoisonError::into_inner);
     let visitor = visitor(&session);
     let is_signed_in = visitor.is_some();
-    let proof_token = cookie(&headers, &format!("{name}-proof"));
     let page = page::home(&Home {
-        device: about_device(&session, proof_token),
+        device: about_device(&demo, &session, &headers),
         visitor,
         cookie_name: name,
         session_token: cookie(&headers, name),
         activity_token: cookie(&headers, &format!("{name}-seen")),
-        proof_token,
+        proof_token: cookie(&headers, &format!("{name}-proof")),
         keys: &keys.now,
         keys_before: keys.before_rotation.as_deref(),
         is_shared: demo.fleet.is_shared(),
@@ -176,7 +175,7 @@ fn visitor(session: &Session<Login>) -> Option<Visitor<'_>> {
 use device::about as about_device;
 
 #[cfg(not(feature = "device"))]
-fn about_device(_: &Session<Login>, _: Option<&str>) -> page::Section {
+fn about_device(_: &Demo, _: &Session<Login>, _: &HeaderMap) -> page::Section {
     page::Section::default()
 }
 

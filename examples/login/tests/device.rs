@@ -92,6 +92,18 @@ fn a_browser_without_a_device_is_signed_in_all_the_same() {
     assert_eq!(ada.get("/thief").field("Location"), Some("/"));
 }
 
+#[test]
+fn over_http_nothing_is_said_of_devices() {
+    let server = Server::start(&RingFile::new());
+    let mut browser = server.browser();
+    let signed_in = browser.post("/sign-in", "name=Ada");
+    signed_in.is_sent_home();
+    assert_eq!(signed_in.field("Secure-Session-Registration"), None);
+    let page = browser.get("/");
+    page.greets("Ada");
+    assert!(!page.body.contains("Your device"));
+}
+
 /// The program, and a file that moves its clock.
 struct Demo {
     server: Server,
