@@ -178,10 +178,14 @@ async function walkDevice({ program, directory, screenshots, property }) {
     await picture('bound');
   });
   await property('a form that needs a new proof arrives proven, in two steps', async () => {
-    await page.waitForTimeout(12_000);
-    answers.length = 0;
-    await click('Prove now');
-    assert.equal(await heading(), 'Your device proved itself.');
+    // Between 10 and 15 seconds after a proof: later the browser proves itself before it sends the form.
+    for (let tries = 0; tries < 3 && !answers.includes('/prove 307'); tries += 1) {
+      await page.goto(url);
+      await page.waitForTimeout(12_000);
+      answers.length = 0;
+      await click('Prove now');
+      assert.equal(await heading(), 'Your device proved itself.');
+    }
     assert.deepEqual(answers, ['/prove 307', '/prove 200']);
     await picture('proven');
     await page.getByRole('link', { name: 'go back to your session' }).click();
