@@ -41,11 +41,15 @@ impl TokenView {
     /// Takes a token apart; `None` if the text is no token. Nothing is verified here.
     pub(crate) fn of(token: &str) -> Option<Self> {
         let bytes = decode(token)?;
-        let Ok(claims) = Claims::parse(token) else {
-            return Self::of_device(bytes);
-        };
-        let mut segments = head(&claims);
-        if claims.is_activity {
+        if bytes.first() == Some(&PROOF) {
+            return Self::of_proof(bytes);
+        }
+        let claims = Claims::parse(token).ok()?;
+        let mut segments = head(&claims, bytes[0]);
+        if bytes[0] == BOUND {
+            segments.push(segment("device", 17..33, Access::Readable, DEVICE));
+            segments.push(segment("check", 33..49, Access::Proof, CHECK));
+        } else if claims.is_activity {
             segments.push(segment("check", 17..33, Access::Proof, CHECK));
         } else {
             let tag = bytes.len().checked_sub(16)?;
@@ -57,35 +61,25 @@ impl TokenView {
         Some(Self { bytes, segments })
     }
 
-    /// The two tokens of a session that is bound to a device.
-    fn of_device(bytes: Vec<u8>) -> Option<Self> {
-        let key_id = bytes.get(1..5)?.iter().map(|byte| format!("{byte:02x}")).collect();
-        let expires = seconds(&bytes, 5)?;
-        let segments = match (bytes[0], bytes.len()) {
-            (3, 49) => {
-                let mut segments = start("3: an activity token of a bound session", key_id, expires, UNTIL_IDLE);
-                segments.push(segment("session id", 9..17, Access::Readable, ID));
-                segments.push(segment("device", 17..33, Access::Readable, DEVICE));
-                segments.push(segment("check", 33..49, Access::Proof, CHECK));
-                segments
-            }
-            (4, 45) => {
-                let mut segments = start("4: a proof", key_id, expires, UNTIL_PROVEN_AGAIN);
-                segments.push(segment("device", 9..25, Access::Readable, DEVICE));
-                segments.push(readable("proven", 25..29, instant(seconds(&bytes, 25)?), PROVEN));
-                segments.push(segment("check", 29..45, Access::Proof, CHECK));
-                segments
-            }
-            _ => return None,
-        };
+    fn of_proof(bytes: Vec<u8>) -> Option<Self> {
+        let proven = seconds(&bytes, 25).filter(|_| bytes.len() == 45)?;
+        let key_id = bytes[1..5].iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut segments = start("4: a proof", key_id, seconds(&bytes, 5)?, UNTIL_PROVEN_AGAIN);
+        segments.push(segment("device", 9..25, Access::Readable, DEVICE));
+        segments.push(readable("proven", 25..29, instant(proven), PROVEN));
+        segments.push(segment("check", 29..45, Access::Proof, CHECK));
         Some(Self { bytes, segments })
     }
 }
 
+/// First bytes: an activity token of a bound session, and a proof.
+const BOUND: u8 = 3;
+const PROOF: u8 = 4;
+
 /// The Unix second at which a proof claims to have been made; `None` if the text is no proof.
 #[cfg(feature = "device")]
 pub(crate) fn proven(proof: &str) -> Option<OffsetDateTime> {
-    let bytes = decode(proof).filter(|bytes| (bytes[0], bytes.len()) == (4, 45))?;
+    let bytes = decode(proof).filter(|bytes| bytes.len() == 45 && bytes[0] == PROOF)?;
     OffsetDateTime::from_unix_timestamp(seconds(&bytes, 25)?.into()).ok()
 }
 
@@ -97,11 +91,11 @@ fn instant(seconds: u32) -> String {
     OffsetDateTime::from_unix_timestamp(seconds.into()).map_or_else(|_| String::new(), date_time)
 }
 
-fn head(claims: &Claims) -> Vec<Segment> {
-    let (version, expires) = if claims.is_activity {
-        ("2: an activity token", UNTIL_IDLE)
-    } else {
-        ("1: a session token", UNTIL)
+fn head(claims: &Claims, version: u8) -> Vec<Segment> {
+    let (version, expires) = match version {
+        BOUND => ("3: an activity token of a bound session", UNTIL_IDLE),
+        _ if claims.is_activity => ("2: an activity token", UNTIL_IDLE),
+        _ => ("1: a session token", UNTIL),
     };
     let mut segments = start(version, claims.key_id.to_string(), claims.expires, expires);
     segments.push(readable("session id", 9..17, claims.session_id.to_string(), ID));
@@ -170,7 +164,7 @@ pub(crate) fn flip_bit(token: &str, part: Part) -> Option<String> {
     Some(format!("{}{new}{}", &token[..at], &token[at + 1..]))
 }
 
-/// The bytes of a token that [`Claims::parse`] has read: base64url without padding.
+/// The bytes of a token: base64url without padding.
 fn decode(token: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(token.len() / 4 * 3 + 2);
     for group in token.as_bytes().chunks(4) {

@@ -40,6 +40,13 @@ fn a_stolen_copy_dies_while_the_visitor_stays_signed_in() {
     page.shows("3: an activity token of a bound session");
     page.shows("4: a proof");
     demo.server.logs("Bound");
+    // What is no token is not drawn.
+    for rubbish in ["", "B", "BBBB", "<script>"] {
+        let cookies = format!("__Host-id-proof={rubbish}; {}", ada.device.browser.cookie_field());
+        let page = demo.request("GET", "/", &cookies, &[], "");
+        page.greets("Ada");
+        assert!(!page.body.contains("4: a proof"), "{rubbish}");
+    }
 
     let copy = ada.device.browser.cookie_field();
     let stolen = ada.post("/thief", "");
