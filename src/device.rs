@@ -126,13 +126,13 @@ impl<T: SessionData> Session<T> {
             _ => None,
         };
         let (Some(device), Some(proven)) = (&self.sessions().config().device, proven) else {
-            return Err(unbound());
+            return Err(forbidden(self.device()));
         };
         if self.now().saturating_sub(proven) <= within.as_secs().max(10) {
             return Ok(());
         }
         let answer = self.repeat(device);
-        Err(answer.unwrap_or_else(|| forbidden("this needs a new proof of your device; try again")))
+        Err(answer.unwrap_or_else(|| forbidden(DeviceState::Proven)))
     }
 
     /// The answer that makes the browser prove itself before the handler runs, if it has not and can: browsers prove
@@ -142,6 +142,9 @@ impl<T: SessionData> Session<T> {
     /// unproven, it is a page that loads the same address again: that request comes from here, and proven. If the proof
     /// of another device came, it is a 307 to the same address that removes it. Neither happens twice in a row. `None`
     /// in every other case: let the handler run.
+    ///
+    /// With the page, a visit that another site began becomes one of this site's own. Checks against requests of other
+    /// sites, by `Sec-Fetch-Site` or `Origin`, belong before it.
     ///
     /// ```
     /// use sealed_session::device::DeviceBinding;
@@ -188,13 +191,16 @@ impl<T: SessionData> Session<T> {
             return None;
         }
         let (_, address) = fields.target()?;
-        // A second slash would begin the name of another host. Browsers encode what is not visible ASCII.
-        let is_visible = address.bytes().all(|byte| byte.is_ascii_graphic());
-        if !is_visible || !address.starts_with('/') || address[1..].starts_with(['/', '\\']) {
+        // Browsers encode what is not visible ASCII.
+        if !address.starts_with('/') || !address.bytes().all(|byte| byte.is_ascii_graphic()) {
             return None;
         }
+        // Relative to the address in the browser, whose beginning a router or a proxy may have taken away. With the dot,
+        // no path can lead to another host.
+        let (path, query) = address.split_at(address.find('?').unwrap_or(address.len()));
+        let last = path.rsplit('/').next().unwrap_or_default();
         let attributes = &self.sessions().config().attributes;
-        let answer = Answer::new(307).with("Location", address.to_owned());
+        let answer = Answer::new(307).with("Location", format!("./{last}{query}"));
         let answer = answer.with_removal(attributes, &device.proof_name);
         Some(answer.with("Set-Cookie", asked(attributes, &device.asked_name)))
     }
@@ -225,12 +231,12 @@ fn asked(attributes: &Attributes, name: &str) -> String {
         .unwrap_or_else(|never| match never {})
 }
 
-/// The answer where a bound session is needed.
-pub(crate) fn unbound() -> Answer {
-    forbidden("this needs a session that is bound to a device")
-}
-
-fn forbidden(text: &str) -> Answer {
+/// The answer where a bound session, or a newer proof, is needed.
+pub(crate) fn forbidden(state: DeviceState) -> Answer {
+    let text = match state {
+        DeviceState::Unbound => "this needs a session that is bound to a device",
+        DeviceState::Unproven | DeviceState::Proven => "this needs a new proof of your device; try again",
+    };
     Answer::new(403).with_body("text/plain; charset=utf-8", text)
 }
 

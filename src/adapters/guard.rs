@@ -263,7 +263,7 @@ impl<T: SessionData> RequireDevice<T> {
     pub(crate) fn new(session: RequireSession<T>) -> Result<Self, Answer> {
         match session.device() {
             DeviceState::Proven => Ok(Self(session)),
-            _ => Err(device::unbound()),
+            state => Err(device::forbidden(state)),
         }
     }
 }

@@ -173,6 +173,7 @@ impl<T: SessionData> Endpoint<'_, T> {
     fn register(&self, fields: &RequestFields, proof: Option<&str>, now: u64) -> Result<Answer, Refused> {
         let bind = fields.bind();
         let opening = opening::open_with(self.sessions, fields, false, None, now);
+        self.report(&opening.events);
         let session = match opening.current {
             Current::Live(live) => live,
             Current::None(state) => return Err(refused(400, "session", reason_of(state), None)),
@@ -277,6 +278,7 @@ impl<T: SessionData> Endpoint<'_, T> {
     ) -> Result<Option<Came<T>>, Refused> {
         let mut details = Details::default();
         let opening = opening::open_with(self.sessions, fields, true, Some(&mut details), now);
+        self.report(&opening.events);
         let activity = &details.activity;
         let (id, reason) = match opening.current {
             Current::None(SessionState::Absent) if !self.device.initiators.is_empty() => return Ok(None),
@@ -293,9 +295,17 @@ impl<T: SessionData> Endpoint<'_, T> {
                 (Some(live.facts.id), None)
             }
         };
-        let may_be = reason.is_some_and(is_of_another_server) || details.is_of_another_type;
+        let may_be = reason.is_some_and(is_of_another_server) || details.may_open_elsewhere;
         let may_be = may_be || self.is_of_another_server(fields, now);
         Err(refused(if may_be { 503 } else { 401 }, "session", reason, id))
+    }
+
+    /// The alarm of the minute. What else the opening found is told by the answer's own event.
+    fn report(&self, events: &[Event]) {
+        let alarms = events
+            .iter()
+            .filter(|event| matches!(event, Event::ManyRejected { .. }));
+        alarms.for_each(|event| self.sessions.observe(event));
     }
 
     /// Whether a cookie is of a key or a version that this server does not know: then another server may open it.
@@ -350,9 +360,10 @@ fn reason_of(state: SessionState) -> Option<Reason> {
     }
 }
 
-/// Whether a token that failed so may open at another server: one with other secrets, of another version, or with a
-/// better clock.
+/// Whether a token that failed so may open at another server, with other secrets, of another version or with a better
+/// clock; or later, if the application's own check refused it for a while.
 fn is_of_another_server(reason: Reason) -> bool {
-    use Reason::{StartedInFuture, UnknownFlags, UnknownKey, UnknownVersion};
-    matches!(reason, UnknownKey | UnknownVersion | UnknownFlags | StartedInFuture)
+    use Reason::{ExpiresTooFar, Refused, StartedInFuture, UnknownFlags, UnknownKey, UnknownVersion};
+    let elsewhere = matches!(reason, UnknownKey | UnknownVersion | UnknownFlags);
+    elsewhere || matches!(reason, ExpiresTooFar | StartedInFuture | Refused)
 }

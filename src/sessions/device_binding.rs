@@ -126,12 +126,16 @@ impl DeviceBinding {
                 "`exclude` takes a path such as `/assets`, not `{path}`; begin it with `/`, do not end it with one"
             ));
         }
-        let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-.*:".contains(&byte);
-        let is_host = |host: &String| !host.is_empty() && host.bytes().all(known);
         if let Some(host) = self.initiators.iter().find(|host| !is_host(host)) {
             return refuse(format!(
-                "`allow_initiator` takes a host such as `mail.example`, not `{host}`"
+                "`allow_initiator` takes a host in small letters, such as `mail.example`, `*.example` or `*`, not `{host}`"
             ));
+        }
+        if !self.initiators.is_empty() && attributes.same_site == SameSite::Strict {
+            return refuse(
+                "browsers keep the proofs that other sites begin with `SameSite::Lax` alone; leave out `allow_initiator` \
+                 or `same_site`",
+            );
         }
         let proof_lifetime = self.proof_lifetime.as_secs();
         if self.proof_lifetime.subsec_nanos() != 0 || !(61..=86_400).contains(&proof_lifetime) {
@@ -218,6 +222,13 @@ fn is_path(path: &str) -> bool {
         |segment: &str| !segment.is_empty() && segment != "." && segment != ".." && segment.bytes().all(known);
     path.strip_prefix('/')
         .is_some_and(|rest| rest.split('/').all(is_segment))
+}
+
+/// Whether `host` is a host name in small letters, or a pattern of them. A browser that refuses one refuses to bind.
+fn is_host(host: &str) -> bool {
+    let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let is_label = |label: &str| !label.is_empty() && label.bytes().all(known);
+    host == "*" || host.strip_prefix("*.").unwrap_or(host).split('.').all(is_label)
 }
 
 /// Whether browsers send cookies of the path `of` to `path`.

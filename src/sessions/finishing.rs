@@ -101,6 +101,16 @@ impl<T: SessionData> Session<T> {
         }
     }
 
+    /// Whether the request is for an endpoint of device binding, which sends cookies of the session itself.
+    fn is_for_endpoint(&self) -> bool {
+        #[cfg(feature = "device")]
+        if let (Some(device), Some((_, address))) = (&self.sessions().config().device, self.shared.fields.target()) {
+            let path = address.split('?').next();
+            return path == Some(&*device.register_path) || path == Some(&*device.refresh_path);
+        }
+        false
+    }
+
     /// Whether this request counts as activity, and a new activity cookie is due.
     fn renewal_is_due(&self, live: &Live<T>, now: u64) -> bool {
         let config = self.sessions().config();
@@ -110,6 +120,7 @@ impl<T: SessionData> Session<T> {
             return false;
         };
         lifetime.renewal_is_due(old, new, expires)
+            && !self.is_for_endpoint()
             && !self.shared.fields.is_prefetch()
             && config
                 .touch_if
@@ -207,7 +218,7 @@ impl<T: SessionData> Session<T> {
             Current::Live(live) => matches!(live.facts.binding, Binding::Bound { proven: None, .. }),
         };
         let is_stray = is_unproven && self.shared.fields.cookies(&device.proof_name).next().is_some();
-        if outcome == Outcome::Ended || (is_stray && takes_cookie(status)) {
+        if outcome == Outcome::Ended || (is_stray && takes_cookie(status) && !self.is_for_endpoint()) {
             patch.cookies.push(config.attributes.write_removal(&device.proof_name));
             patch.cache = CacheRule::NoStore;
         }

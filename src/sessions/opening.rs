@@ -39,8 +39,9 @@ pub(crate) fn open<T: SessionData>(sessions: &Sessions<T>, fields: &RequestField
 pub(crate) struct Details {
     /// The valid activity tokens of the session that opened.
     pub(crate) activity: Few<Activity>,
-    /// One has JSON that does not fit the session's type. It may fit that of a server of another version.
-    pub(crate) is_of_another_type: bool,
+    /// A server of another version or with another clock may open one that did not: its JSON does not fit the session's
+    /// type, or its activity seems to last longer than it can.
+    pub(crate) may_open_elsewhere: bool,
 }
 
 /// Opens the session of a request, `even_unproven` or not.
@@ -73,6 +74,9 @@ pub(crate) fn open_with<T: SessionData>(
                 attempt.judge(id, token.is_guest(sessions));
                 attempt.reject(reason, Some(id), Some(key_id));
                 token.forget(&keys.opened);
+                if let Some(details) = &mut details {
+                    details.may_open_elsewhere |= activity.valid(id, Some(u64::MAX)).next().is_some();
+                }
                 continue;
             }
         };
@@ -82,7 +86,7 @@ pub(crate) fn open_with<T: SessionData>(
                 attempt.judge(id, false);
                 attempt.reject(Reason::Payload, Some(id), Some(key_id));
                 if let Some(details) = &mut details {
-                    details.is_of_another_type |= from_payload::<IgnoredAny>(payload.as_bytes()).is_some();
+                    details.may_open_elsewhere |= from_payload::<IgnoredAny>(payload.as_bytes()).is_some();
                 }
                 continue;
             }
