@@ -40,8 +40,7 @@ use crate::{RequestFields, Session, SessionData, Sessions};
 ///   Inside, it makes a 304 that carries neither an activity cookie nor the write of a GET (but it does carry a
 ///   sign-out): write by POST. A layer that makes no 304 of a response with `Set-Cookie` may be outside, and loses
 ///   nothing.
-/// - Inside `Router::nest` the layer sees a path without its front: put it outside, or `next` and the redirects of
-///   device binding lead elsewhere.
+/// - Inside `Router::nest` the layer sees a path without its front: put it outside, or `next` leads elsewhere.
 /// - With `TimeoutLayer` or `CatchPanicLayer` outside, a sign-out does not remove the cookies from the browser.
 /// - `TraceLayer` logs no header fields by default. With `include_headers` it logs the request's `Cookie` field with
 ///   the tokens, unless a layer outside marks it as sensitive; the crate marks its `Set-Cookie` lines itself.
