@@ -32,7 +32,8 @@ async fn sign_in(mut session: Session<Login>) -> Result<Redirect> {
     Ok(Redirect::to("/"))
 }
 
-/// Stolen cookies that still work are worth nothing here. A session without a device would give its password instead.
+/// Stolen cookies are worth nothing here once their proof is a minute old. Visitors without a bound session would give their
+/// password instead.
 async fn pay(session: RequireSession<Login>) -> Result<String> {
     session.require_proof(Duration::from_secs(60))?;
     Ok(format!("user {} has paid", session.data().user))
