@@ -13,15 +13,19 @@ const FLOORS: &[&[&str]] = &[
     &["revocation"],
     &["headers"],
     &["sessions"],
+    &["device"],
     &["adapters"],
     &["testing"],
 ];
 
 /// Words of code, and the only files and folders that may have them.
 const ONLY_IN: &[(&[&str], &[&str])] = &[
-    (&["aes_gcm::", "getrandom::", "hkdf::", "sha2::"], &["aead"]),
+    (&["aes_gcm::", "getrandom::", "hkdf::", "p256::", "sha2::"], &["aead"]),
     (&["SystemTime", "now_utc"], &["time"]),
-    (&["now()"], &["revocation/file", "sessions", "testing", "time"]),
+    (
+        &["now()"],
+        &["device", "revocation/file", "sessions", "testing", "time"],
+    ),
     (
         &["actix_web::", "axum_core::", "tower_layer::", "tower_service::"],
         &["adapters"],

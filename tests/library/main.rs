@@ -35,6 +35,8 @@ mod with_cache {
         Sessions::builder(keys)
     }
 
+    #[cfg(feature = "device")]
+    mod device;
     mod guests;
     mod session_laws;
     mod table;
@@ -50,6 +52,8 @@ mod without_cache {
         Sessions::builder(keys).opened_cache(0)
     }
 
+    #[cfg(feature = "device")]
+    mod device;
     mod guests;
     mod session_laws;
     mod table;

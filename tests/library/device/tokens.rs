@@ -1,0 +1,137 @@
+//! The four tokens under rotations of keys.
+
+use sealed_session::{Key, KeyRing};
+use testkit::key;
+
+use super::*;
+
+fn with_ring(ada: &Visitor, ring: KeyRing) -> Sessions<Value> {
+    let sessions = sessions(&ada.device.browser);
+    sessions.replace_keys(ring);
+    sessions
+}
+
+fn old() -> Key {
+    key(1)
+}
+
+fn new() -> Key {
+    key(2)
+}
+
+#[test]
+fn tokens_under_the_old_secret_go_on_after_a_rotation() {
+    for remembers in [false, true] {
+        let mut ada = Visitor::new();
+        let sessions = sessions(&ada.device.browser);
+        ada.visit(&sessions, FETCH, |session| {
+            session.start(json!(7)).unwrap();
+            if remembers {
+                session.remember(true).unwrap();
+            }
+            Ok(())
+        });
+        // The challenge to register, the device key, the challenge to refresh and the proof are all under the old one.
+        ada.pass(2);
+        assert_eq!(ada.look(&sessions), PROVEN);
+        sessions.replace_keys(KeyRing::new(new()).also_opening(old()).unwrap());
+        assert_eq!(ada.look(&sessions), PROVEN);
+        ada.pass(12 * MINUTE);
+        assert_eq!(ada.look(&sessions), PROVEN);
+        assert_eq!(ada.device.bindings.len(), 1);
+        // The device key is under the old secret for as long as the session lasts.
+        let step = if remembers { 9 * DAY } else { 25 * MINUTE };
+        let end = if remembers { 29 * DAY } else { 11 * HOUR };
+        for _ in 0..end / step {
+            ada.pass(step);
+            assert_eq!(ada.look(&sessions), PROVEN);
+        }
+    }
+}
+
+/// A registration that began before the rotation and ends after it.
+#[test]
+fn an_offer_under_the_old_secret_is_taken_up_after_a_rotation() {
+    let mut ada = Visitor::new();
+    let sessions = sessions(&ada.device.browser);
+    let mut session = sessions.load(ada.device.browser.fields());
+    session.start(json!(7)).unwrap();
+    let mut headers = Vec::new();
+    session.finish(200, &mut headers);
+    ada.device.receive(&headers);
+    sessions.replace_keys(KeyRing::new(new()).also_opening(old()).unwrap());
+    ada.device.register(&mut endpoints(&sessions, None));
+    assert_eq!(ada.device.bindings.len(), 1);
+    ada.pass(2);
+    assert_eq!(ada.look(&sessions), PROVEN);
+}
+
+/// A server that has not got the new ring yet: 503, so that the browser tries again, and not 401, which ends its binding.
+#[test]
+fn a_server_that_does_not_know_the_secret_yet_ends_no_binding() {
+    // Which tokens are under the new secret: all; the device key alone; all but the device key.
+    for (signs_in, binds, stays) in [(true, true, true), (false, true, false), (false, false, true)] {
+        let mut ada = Visitor::new();
+        let behind = with_ring(&ada, KeyRing::new(old()));
+        let ahead = with_ring(&ada, KeyRing::new(new()).also_opening(old()).unwrap());
+        let server = |is_ahead| if is_ahead { &ahead } else { &behind };
+        // The sign-in and its registration at servers of their own.
+        let mut session = server(signs_in).load(ada.device.browser.fields());
+        session.start(json!(7)).unwrap();
+        let mut headers = Vec::new();
+        session.finish(200, &mut headers);
+        ada.device.receive(&headers);
+        ada.device.register(&mut endpoints(server(binds || signs_in), None));
+        assert_eq!(ada.device.bindings.len(), 1);
+        ada.pass(2);
+        if stays {
+            assert_eq!(ada.look(&ahead), PROVEN);
+            // A write under the new secret.
+            ada.visit(&ahead, FETCH, |session| {
+                session
+                    .update(|data| *data = json!(8))
+                    .unwrap()
+                    .option()
+                    .expect("it is proven");
+                Ok(())
+            });
+        }
+        ada.pass(12 * MINUTE);
+        let refreshes = ada.device.refreshes;
+        ada.look(&behind);
+        assert!(ada.device.refreshes > refreshes);
+        assert_eq!(ada.device.bindings.len(), 1, "{signs_in} {binds} {stays}");
+        let binding = &ada.device.bindings[0];
+        let fields = ada.device.browser.fields();
+        let answer = behind.refresh_device(&fields, Some(&binding.identifier), None);
+        assert_eq!(answer.status(), 503, "{signs_in} {binds} {stays}");
+        assert_eq!(ada.look(&ahead), PROVEN);
+        // Once it has the ring:
+        behind.replace_keys(KeyRing::new(old()).also_opening(new()).unwrap());
+        ada.pass(12 * MINUTE);
+        assert_eq!(ada.look(&behind), PROVEN);
+    }
+}
+
+/// A key goes when another one has sealed for `longest` and 15 minutes (`sealed-session ring retire`). A device key under
+/// it that was registered in the last second has expired by then, and not a second sooner than `longest`.
+#[test]
+fn a_device_key_outlives_its_secret_by_the_longest_absolute_timeout_at_most() {
+    let mut ada = Visitor::new();
+    let binding = binding().allow_initiator("mail.example");
+    let sessions = builder(&ada.device.browser).device_binding(binding).build().unwrap();
+    ada.sign_in(&sessions);
+    let ends = ada.device.browser.now() + time::Duration::days(30);
+    let identifier = &ada.device.bindings[0].identifier;
+    let status = |ring: KeyRing, now| {
+        sessions.replace_keys(ring);
+        sessions
+            .refresh_device_at(&RequestFields::default(), Some(identifier), None, now)
+            .status()
+    };
+    let kept = || KeyRing::new(new()).also_opening(old()).unwrap();
+    let retired = || KeyRing::new(new());
+    let before = ends - time::Duration::seconds(1);
+    assert_eq!((status(kept(), before), status(retired(), before)), (403, 503));
+    assert_eq!((status(kept(), ends), status(retired(), ends)), (401, 401));
+}
