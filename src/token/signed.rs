@@ -256,3 +256,6 @@ fn proof_of(fields: &[u8; PROOF_FIELDS]) -> Proof {
 fn challenge_end(now: u64) -> u64 {
     now.saturating_add(CHALLENGE_LIFE).min(u32::MAX.into())
 }
+
+#[cfg(test)]
+mod laws;
