@@ -3,7 +3,7 @@
 use crate::targets;
 
 /// The seeds of every target by name.
-pub fn all() -> [(&'static str, Vec<Vec<u8>>); 9] {
+pub fn all() -> [(&'static str, Vec<Vec<u8>>); 10] {
     [
         ("open", targets::open::seeds()),
         ("cookie_header", targets::cookie_header::seeds()),
@@ -11,6 +11,7 @@ pub fn all() -> [(&'static str, Vec<Vec<u8>>); 9] {
         ("round_trip", targets::round_trip::seeds()),
         ("set_cookie", targets::set_cookie::seeds()),
         ("cache_merge", targets::cache_merge::seeds()),
+        ("device", targets::device::seeds()),
         ("edge", targets::edge::seeds()),
         ("session_model", targets::session_model::seeds()),
         ("opened_cache", targets::opened_cache::seeds()),
@@ -70,6 +71,11 @@ mod tests {
     #[test]
     fn cache_merge_holds_on_its_seeds() {
         assert_holds("cache_merge", targets::cache_merge::run);
+    }
+
+    #[test]
+    fn device_holds_on_its_seeds() {
+        assert_holds("device", targets::device::run);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 pub mod cache_merge;
 pub mod cookie_header;
+pub mod device;
 pub mod edge;
 pub mod open;
 pub mod opened_cache;
