@@ -56,6 +56,21 @@ fn errors_go_through_any_main() {
     is_an_error::<RevocationFileError>();
 }
 
+#[cfg(feature = "device")]
+#[test]
+fn device_binding_is_shared_too() {
+    use sealed_session::device::{Answer, DeviceBinding, DeviceState};
+
+    is_shared::<(DeviceBinding, DeviceState, Answer)>();
+}
+
+#[cfg(all(feature = "device", feature = "axum"))]
+#[test]
+fn its_endpoints_and_its_guard_are_shared_too() {
+    is_shared::<sealed_session::DeviceEndpoints<Data>>();
+    is_shared::<sealed_session::RequireDevice<Data>>();
+}
+
 #[cfg(feature = "tower")]
 #[test]
 fn a_layer_is_shared_too() {

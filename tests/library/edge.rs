@@ -282,6 +282,117 @@ fn a_remembered_session_checks_over_its_whole_life() {
     assert!(checker.check_at(&browser.fields(), at(13 * 86_400)).is_ok());
 }
 
+#[cfg(feature = "device")]
+mod with_device_binding {
+    use super::*;
+    use sealed_session::device::{DeviceBinding, DeviceState};
+
+    fn bound(ring: &str) -> Sessions<Value> {
+        Sessions::builder(KeyRing::parse(ring).unwrap())
+            .device_binding(DeviceBinding::at("/device"))
+            .clock(|| at(0))
+            .build()
+            .unwrap()
+    }
+
+    /// The JSON of the keys, and the fields of its first entry beside the key's id and the day.
+    fn given(sessions: &Sessions<Value>, rights: EdgeRights) -> (Value, Vec<String>) {
+        let keys: Value = serde_json::from_str(sessions.edge_keys_at(1, rights, at(0)).expose()).unwrap();
+        let entry = keys["keys"][0].as_object().unwrap();
+        let kinds = entry.iter().filter(|(_, value)| value.is_object());
+        let each =
+            kinds.flat_map(|(kind, keys)| keys.as_object().unwrap().keys().map(move |key| format!("{kind} {key}")));
+        let each = each.collect();
+        (keys, each)
+    }
+
+    #[test]
+    fn only_those_that_ask_for_it_get_more_than_the_session_cookies_keys() {
+        let ring = ring();
+        let (plain, bound) = (sessions(&ring, "__Host-id", ""), bound(&ring));
+        let rows: [(_, &[&str], &[&str]); 3] = [
+            (
+                EdgeRights::Check,
+                &["session check"],
+                &["activity check", "session check"],
+            ),
+            (
+                EdgeRights::CheckActivity,
+                &["activity check", "session check"],
+                &["activity check", "session check"],
+            ),
+            (
+                EdgeRights::Open,
+                &["activity check", "proof check", "session check", "session seal"],
+                &["activity check", "session check", "session seal"],
+            ),
+        ];
+        for (rights, with, without) in rows {
+            let (keys, mut each) = given(&bound, rights);
+            each.sort();
+            assert_eq!(each, with, "{rights:?}");
+            assert_eq!(keys["device"], json!({ "proof": 660 }));
+            let (keys, mut each) = given(&plain, rights);
+            each.sort();
+            assert_eq!(each, without, "{rights:?}");
+            assert_eq!(keys.get("device"), None);
+        }
+    }
+
+    #[test]
+    fn a_checker_asks_for_activity_where_it_has_the_keys_and_knows_both_kinds() {
+        let ring = ring();
+        let bound = bound(&ring);
+        for cookie in [
+            bound.proven_cookie_for(json!(7)).unwrap(),
+            bound.cookie_for(json!(7)).unwrap(),
+        ] {
+            let session_alone = cookie.split("; ").next().unwrap();
+            for (rights, without_activity) in [
+                (EdgeRights::Check, true),
+                (EdgeRights::CheckActivity, false),
+                (EdgeRights::Open, false),
+            ] {
+                let checker = checker(&bound, rights);
+                assert!(checker.check_at(&fields(&cookie), at(60)).is_ok(), "{rights:?}");
+                assert_eq!(
+                    checker.check_at(&fields(session_alone), at(60)).is_ok(),
+                    without_activity
+                );
+                assert_eq!(checker.check_at(&fields(&cookie), at(1800)).is_ok(), without_activity);
+            }
+        }
+        // An edge with keys from before device binding calls a bound session idle.
+        let before = checker(&sessions(&ring, "__Host-id", ""), EdgeRights::Check);
+        let proven = bound.proven_cookie_for(json!(7)).unwrap();
+        assert_eq!(before.check_at(&fields(proven), at(60)), Err(Reason::Idle));
+    }
+
+    /// Why `Check` does not have them.
+    #[test]
+    fn who_holds_the_keys_of_the_activity_cookie_can_unbind_a_stolen_session() {
+        let ring = ring();
+        let bound = bound(&ring);
+        let proven = bound.proven_cookie_for(json!(7)).unwrap();
+        let (session, _) = proven.split_once("; ").unwrap();
+        let id = bound.load_at(fields(&proven), at(0)).id().unwrap();
+        let (keys, _) = given(&bound, EdgeRights::CheckActivity);
+        let entry = &keys["keys"][0];
+        let mut head = vec![2];
+        head.extend(unhex(entry["key_id"].as_str().unwrap()));
+        head.extend(u32::try_from(NOW + 1800).unwrap().to_be_bytes());
+        head.extend(id.to_bytes());
+        let key = unhex(entry["activity"]["check"].as_str().unwrap());
+        let forged = [&head[..], &expand(&key, &[&head])[..16]].concat();
+        let cookies = format!("{session}; __Host-id-seen={}", URL_SAFE_NO_PAD.encode(forged));
+        let session = bound.load_at(fields(cookies), at(0));
+        assert_eq!(
+            (session.state(), session.device()),
+            (SessionState::Valid, DeviceState::Unbound)
+        );
+    }
+}
+
 #[test]
 fn the_good_cookie_is_found_after_garbage_with_bounded_work() {
     let ring = ring();
