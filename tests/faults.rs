@@ -62,6 +62,31 @@ fn load_after(sessions: &Sessions<Login>, cookies: &str, seconds: u64) -> Sessio
     sessions.load_at(RequestFields::from_cookies([cookies.to_owned()]), after(seconds))
 }
 
+#[cfg(feature = "device")]
+fn binding_sessions() -> Sessions<Login> {
+    let binding = sealed_session::device::DeviceBinding::at("/device");
+    builder().device_binding(binding).clock(|| after(1)).build().unwrap()
+}
+
+/// The cookies of a session, and the device key that its browser has registered.
+#[cfg(feature = "device")]
+fn registered() -> (String, String) {
+    use testkit::device::{offer, registration, signing_key};
+    let sessions = binding_sessions();
+    let mut session = sessions.load(RequestFields::default());
+    session.start(SEVEN).unwrap();
+    let patch = session.finish_patch(200);
+    let mut headers = Vec::new();
+    patch.apply(&mut headers);
+    let offered = headers.iter().find(|(name, _)| name == "Secure-Session-Registration");
+    let (_, challenge) = offer(&offered.unwrap().1);
+    let cookies = answered("", &patch);
+    let fields = RequestFields::from_cookies([cookies.clone()]);
+    let answer = sessions.register_device(&fields, Some(&registration(&signing_key([1, 1]), &challenge)));
+    let told: serde_json::Value = serde_json::from_str(answer.body()).unwrap();
+    (cookies, told["session_identifier"].as_str().unwrap().to_owned())
+}
+
 // ---- the random source
 
 /// The child of the test below: it runs with a system library whose `getrandom` fails.
@@ -98,6 +123,14 @@ fn without_randomness() {
     let mut session = load(&sessions, &cookies);
     session.end().unwrap();
     assert_eq!(session.finish_patch(200).set_cookies().count(), 2);
+    #[cfg(feature = "device")]
+    {
+        // A challenge needs it: the browser tries again later, and its binding goes on.
+        let device_key = std::env::var("FAULTS_DEVICE_KEY").unwrap();
+        let fields = RequestFields::from_cookies([cookies]);
+        let answer = binding_sessions().refresh_device(&fields, Some(&device_key), None);
+        assert_eq!((answer.status(), answer.headers().count()), (503, 1));
+    }
     println!("survived without randomness");
 }
 
@@ -135,7 +168,10 @@ OPEN(open64)
 fn when_the_system_has_no_randomness_nothing_is_made() {
     use std::fs;
     use std::process::Command;
+    #[cfg(not(feature = "device"))]
     let cookies = builder().build().unwrap().cookie_for_at(SEVEN, after(0)).unwrap();
+    #[cfg(feature = "device")]
+    let (cookies, device_key) = registered();
     let folder = std::env::temp_dir().join(format!("sealed-session-faults-{}", std::process::id()));
     fs::create_dir_all(&folder).unwrap();
     let (source, library) = (folder.join("fault.c"), folder.join("fault.so"));
@@ -149,6 +185,8 @@ fn when_the_system_has_no_randomness_nothing_is_made() {
         let mut child = Command::new(std::env::current_exe().unwrap());
         child.args(["--ignored", "--exact", "without_randomness", "--nocapture"]);
         child.env("LD_PRELOAD", &library).env("FAULTS_COOKIES", &cookies);
+        #[cfg(feature = "device")]
+        child.env("FAULTS_DEVICE_KEY", &device_key);
         let output = child.output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
         assert!(
