@@ -1,6 +1,6 @@
 //! Times of every operation on sessions and sealed values; names carry the parameters.
 //!
-//!     cargo bench --bench session --all-features              everything (without `tower`, all but the layer)
+//!     cargo bench --bench session --all-features              everything (without `tower` and `device`, all but these)
 //!     cargo bench --bench session --all-features -- open/     one group
 //!     cargo bench --bench session -- --test                   everything once, to see that it still works
 //!
@@ -368,10 +368,57 @@ fn layer(c: &mut Criterion) {
     }
 }
 
+/// A bound session that has proven itself, and its browser's next proof: the check of an ES256 signature.
+#[cfg(feature = "device")]
+fn device(c: &mut Criterion) {
+    use sealed_session::device::DeviceBinding;
+    use sealed_session::testing::Browser;
+    use testkit::device::{offer, proof, registration, signing_key};
+
+    let mut group = c.benchmark_group("device");
+    let builder = Sessions::builder(ring(1)).audience("bench").clock(|| at(0));
+    let sessions: Sessions<Visit> = builder
+        .device_binding(DeviceBinding::at("/device"))
+        .build()
+        .expect("a configuration");
+    let proven = header(sessions.proven_cookie_for(visit(ONE_SIZE)).expect("it fits"));
+    assert!(opens(&sessions, proven));
+    group.bench_function(format!("open-proven/json/{ONE_SIZE}"), |b| {
+        b.iter(|| opens(&sessions, black_box(proven)));
+    });
+
+    let mut browser = Browser::at(at(0).unix_timestamp().cast_unsigned());
+    let mut session = sessions.load(browser.fields());
+    session.start(visit(ONE_SIZE)).expect("it fits");
+    let mut headers = Vec::new();
+    session.finish(200, &mut headers);
+    browser.receive(&headers);
+    let is_offer = |(name, _): &&(String, String)| name == "Secure-Session-Registration";
+    let (_, challenge) = offer(&headers.iter().find(is_offer).expect("a sign-in offers").1);
+    let key = signing_key([1, 1]);
+    let answer = sessions.register_device(&browser.fields(), Some(&registration(&key, &challenge)));
+    let told: serde_json::Value = serde_json::from_str(answer.body()).expect("instructions");
+    let identifier = told["session_identifier"].as_str();
+    let asked = sessions.refresh_device(&browser.fields(), identifier, None);
+    let (_, challenge) = asked.headers().last().expect("a challenge");
+    let proof = proof(&key, challenge[1..].split('"').next().expect("a text"));
+    let refresh = |proof: Option<&str>| sessions.refresh_device(&browser.fields(), identifier, proof).status();
+    assert_eq!((refresh(None), refresh(Some(&proof))), (403, 200));
+    group.bench_function("refresh/asks", |b| b.iter(|| refresh(None)));
+    group.bench_function("refresh/proves", |b| b.iter(|| refresh(Some(black_box(&proof)))));
+}
+
+#[cfg(not(feature = "device"))]
+fn device(_: &mut Criterion) {
+    eprintln!("without the feature `device`, device binding is not measured");
+}
+
 #[cfg(not(feature = "tower"))]
 fn layer(_: &mut Criterion) {
     eprintln!("without the feature `tower`, the layer is not measured");
 }
 
-criterion_group!(benches, seal, open, reject, rings, threads, day_keys, scan, layer);
+criterion_group!(
+    benches, seal, open, reject, rings, threads, day_keys, scan, device, layer
+);
 criterion_main!(benches);
