@@ -421,5 +421,11 @@ fn answers_of_the_endpoints_are_stored_by_no_cache() {
             Some("private, no-store"),
             "{answer}"
         );
+        // Logs get the status alone.
+        let shown = format!("{answer} {answer:?}");
+        assert!(
+            shown.contains(&answer.status().to_string()) && shown.len() < 120,
+            "{shown}"
+        );
     }
 }
