@@ -514,6 +514,34 @@ fn an_unproven_session_is_one_while_device_binding_is_introduced() {
     assert_eq!(ada.look(&strict), UNPROVEN);
 }
 
+/// Browsers keep the older, longer cookie, and prove nothing by themselves.
+#[test]
+fn a_shorter_lifetime_and_servers_with_clocks_apart_cost_a_repeated_request() {
+    let day = binding().proof_lifetime(Duration::from_secs(DAY));
+    let mut ada = Visitor::new();
+    let before = builder(&ada.device.browser).device_binding(day).build().unwrap();
+    let clock = ada.device.browser.clock();
+    let ahead = builder(&ada.device.browser).clock(move || clock() + time::Duration::minutes(5));
+    let servers = [sessions(&ada.device.browser), ahead.build().unwrap()];
+    for (made, seconds) in [(&before, 20 * MINUTE), (&servers[0], 7 * MINUTE)] {
+        for (index, server) in servers.iter().enumerate() {
+            for request in [PAGE, FETCH] {
+                ada.bind(made);
+                ada.pass(seconds);
+                let is_old = seconds > 11 * MINUTE || index == 1;
+                assert_eq!(seen(server, &ada.device.browser) == UNPROVEN, is_old);
+                let visit = ada.visit(server, request, |session| Ok((session.state(), session.device())));
+                match request.method {
+                    "GET" => assert_eq!((visit.result, visit.requests), (Some(PROVEN), 1 + usize::from(is_old))),
+                    _ => assert_eq!(visit.result, Some(if is_old { UNPROVEN } else { PROVEN })),
+                }
+                assert_eq!(ada.look_at(server, request), PROVEN);
+                ada.pass(20 * MINUTE);
+            }
+        }
+    }
+}
+
 #[test]
 fn a_kept_session_obeys_the_proof() {
     let mut ada = Visitor::new();
