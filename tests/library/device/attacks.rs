@@ -171,6 +171,25 @@ fn tokens_of_another_session_device_audience_or_bind_prove_nothing() {
     assert_eq!(sessions.refresh_device(&fields, Some(identifier), None).status(), 401);
 }
 
+/// With an account and a device of his own, a thief proves himself, and not the session that he copied.
+#[test]
+fn a_thiefs_own_proof_beside_a_copied_jar_opens_his_own_session() {
+    let browser = Browser::at(START);
+    let sessions = sessions(&browser);
+    let [mut ada, mut thief] = [1, 2].map(|seed| Visitor::at(&browser, seed));
+    // Of two sessions that open, the one that started last counts.
+    thief.bind(&sessions);
+    ada.bind(&sessions);
+    let his = thief.device.browser.cookie_field();
+    let his_id = sessions.load(thief.device.browser.fields()).id();
+    ada.device.browser.remove("__Host-id-proof");
+    let copied = ada.device.browser.cookie_field();
+    for cookies in [format!("{copied}; {his}"), format!("{his}; {copied}")] {
+        let session = sessions.load(RequestFields::from_cookies([cookies]));
+        assert_eq!((session.id(), session.device()), (his_id, DeviceState::Proven));
+    }
+}
+
 #[test]
 fn a_proof_of_a_device_proves_each_session_that_is_bound_to_it_and_no_other() {
     let mut ada = Visitor::new();

@@ -16,8 +16,15 @@ fn a_sign_in_registers_and_the_first_refresh_binds() {
     // The instructions came, and nothing is bound yet.
     assert_eq!(super::seen(&sessions, &ada.device.browser), UNBOUND);
     seen.take();
+    // The first proof ends at once, so that the browser makes the next one soon; that one a minute before it is too old.
+    let lasts = |ada: &Visitor| {
+        let proof = ada.device.browser.cookie("__Host-id-proof").unwrap();
+        (proof.expires.unwrap() - ada.device.browser.now()).whole_seconds()
+    };
+    assert_eq!(lasts(&ada), 1);
     ada.pass(1);
     assert_eq!(ada.look(&sessions), PROVEN);
+    assert_eq!(lasts(&ada), 600);
     let is_bound = |event: &Event| matches!(event, Event::Bound { id: of } if *of == id);
     assert_eq!(seen.take().iter().filter(|event| is_bound(event)).count(), 1);
     // The challenge and its proof are used again, and the session is bound already.
