@@ -40,6 +40,12 @@ fn within_counts_from_the_proof_and_is_at_least_ten_seconds() {
     let sessions = sessions(&ada.device.browser);
     ada.bind(&sessions);
     let proven = ada.device.browser.now();
+    let says = |age: u64| {
+        sessions
+            .load_at(ada.fields(FETCH), proven + Duration::from_secs(age))
+            .proven()
+    };
+    assert_eq!((says(0), says(659), says(660)), (Some(proven), Some(proven), None));
     let status = |within: Duration, age: u64| {
         let session = sessions.load_at(ada.fields(FETCH), proven + Duration::from_secs(age));
         session.require_proof(within).err().map(|answer| answer.status())
