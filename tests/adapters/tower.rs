@@ -552,7 +552,10 @@ mod devices {
                 from_site("same-origin", with_fields(request("/pay?a=b", &cookies))),
             )
             .await;
-            assert_eq!((asked.status.as_u16(), asked.line("location")), (307, Some("./pay?a=b")));
+            assert_eq!(
+                (asked.status.as_u16(), asked.line("location")),
+                (307, Some("./pay?a=b"))
+            );
             assert_eq!(asked.cookie_names(), ["__Host-id-proof", "__Host-id-asked"]);
             assert_eq!(asked.cache_control(), Some("private, no-store"));
             assert!(asked.headers.contains_key(VARY.as_str()));

@@ -181,7 +181,7 @@ impl Visitor {
                     };
                 }
                 // Who began the request stays as it was.
-                (_, 307) => assert_eq!(value(&headers, "Location"), Some(address)),
+                (_, 307) => assert_repeats(&headers, address),
                 // The page loads the same address again.
                 (_, 200) => from = From::Here,
                 _ => {
@@ -269,6 +269,14 @@ fn value<'h>(headers: &'h [(String, String)], name: &str) -> Option<&'h str> {
     let (_, value) = values.next()?;
     assert!(values.next().is_none(), "{name} comes once");
     Some(value)
+}
+
+/// A 307 leads to the same address, on the same host.
+#[track_caller]
+fn assert_repeats(headers: &[(String, String)], address: &str) {
+    let here = url::Url::parse(&format!("https://shop.example{address}")).unwrap();
+    let next = here.join(value(headers, "Location").unwrap()).unwrap();
+    assert_eq!((next.host_str(), &next), (Some("shop.example"), &here));
 }
 
 /// The names of the cookies that a response sets, and of those that it removes, each in order.

@@ -75,19 +75,35 @@ fn paths_need_no_escapes() {
 
 #[test]
 fn hosts_and_lifetimes_are_checked() {
-    for host in ["", "https://mail.example", "mail.example/", "a b", "a\"", "ä.example"] {
+    for host in [
+        "",
+        "https://mail.example",
+        "mail.example/",
+        "a b",
+        "a\"",
+        "ä.example",
+        "Mail.example",
+        "localhost:8443",
+        "a..b",
+    ] {
         refused(
             with(binding().allow_initiator(host)),
-            "`allow_initiator` takes a host such as",
+            "`allow_initiator` takes a host in small letters",
         );
     }
-    for host in ["mail.example", "*.example", "*", "localhost:8443"] {
+    for host in ["mail.example", "*.example", "*", "localhost"] {
         let binding = binding().allow_initiator(host);
         assert!(
             builder(&Browser::at(START)).device_binding(binding).build().is_ok(),
             "{host}"
         );
     }
+    let strict = |builder: Builder<Value>| {
+        builder
+            .same_site(SameSite::Strict)
+            .device_binding(binding().allow_initiator("mail.example"))
+    };
+    refused(strict, "with `SameSite::Lax` alone");
     let sentence = "whole seconds, from 61 to 86400";
     for lifetime in [
         Duration::ZERO,
