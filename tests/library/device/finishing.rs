@@ -190,3 +190,26 @@ fn a_renewal_of_a_bound_session_keeps_its_device() {
     assert_ne!(before, after);
     assert_eq!(seen(&sessions, &ada.device.browser), PROVEN);
 }
+
+/// The endpoints send the session's cookies themselves: a middleware around them that reads the session takes none away.
+#[test]
+fn a_request_for_an_endpoint_renews_and_removes_nothing() {
+    let browser = Browser::at(START);
+    let sessions = sessions(&browser);
+    let [proven, _, stray] = jars(&sessions, &browser);
+    browser.pass(Duration::from_secs(9 * MINUTE));
+    for (jar, address, sent) in [
+        (&proven, "/device/refresh", NONE),
+        (&stray, "/device/register?a=b", NONE),
+        (&proven, "/device/other", (vec!["__Host-id-seen"], vec![])),
+        (&stray, "/device", (vec![], vec!["__Host-id-proof"])),
+    ] {
+        let fields = RequestFields::from_cookies([jar.clone()]).with_target("POST", address);
+        let session = sessions.load(fields);
+        let _data = session.get();
+        let mut lines = Vec::new();
+        session.finish(200, &mut lines);
+        assert_eq!(cookies(&lines), sent, "{address}");
+        assert!(value(&lines, "Cache-Control").is_some_and(|line| line.starts_with("private")));
+    }
+}

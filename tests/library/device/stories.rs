@@ -1,5 +1,8 @@
 //! Nobody is locked out: a visitor's browser, and all that goes wrong around it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use sealed_session::{Event, Reason};
 use testkit::{Seen, after};
 
@@ -167,6 +170,43 @@ fn endpoints_that_fail_for_a_while_end_nothing() {
         bob.pass(20 * MINUTE);
         assert_eq!(bob.look(&sessions), UNBOUND);
     }
+}
+
+/// One that is 6 minutes ahead renews the activity beyond what another one takes.
+#[test]
+fn a_server_with_a_wrong_clock_ends_no_binding() {
+    let mut ada = Visitor::new();
+    let sessions = sessions(&ada.device.browser);
+    let clock = ada.device.browser.clock();
+    let fast = builder(&ada.device.browser)
+        .clock(move || clock() + Duration::from_secs(6 * MINUTE))
+        .build()
+        .unwrap();
+    ada.bind(&sessions);
+    ada.pass(9 * MINUTE);
+    assert_eq!(ada.look(&fast), PROVEN);
+    ada.device.browser.remove("__Host-id-proof");
+    assert_eq!(ada.look(&sessions).0, SessionState::Rejected(Reason::Idle));
+    assert_eq!(ada.device.bindings.len(), 1, "it goes on");
+    ada.pass(2 * MINUTE);
+    assert_eq!(ada.look(&sessions), PROVEN);
+}
+
+#[test]
+fn an_application_that_refuses_sessions_for_a_while_ends_no_binding() {
+    let mut ada = Visitor::new();
+    let refuses = Arc::new(AtomicBool::new(false));
+    let check = Arc::clone(&refuses);
+    let sessions = builder(&ada.device.browser)
+        .refuse_if(move |_| check.load(Ordering::Relaxed))
+        .build()
+        .unwrap();
+    ada.bind(&sessions);
+    ada.pass(12 * MINUTE);
+    refuses.store(true, Ordering::Relaxed);
+    assert_eq!(ada.look(&sessions), UNPROVEN);
+    refuses.store(false, Ordering::Relaxed);
+    assert_eq!(ada.look(&sessions), PROVEN);
 }
 
 /// So nothing may answer in the endpoints' place.
