@@ -17,14 +17,14 @@ use axum::http::{HeaderMap, Method};
 use axum::middleware;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
-use sealed_session::device::{Answer, DeviceBinding, DeviceState};
+use sealed_session::device::{Answer, DeviceBinding};
 use sealed_session::{Builder, DeviceEndpoints, RequireSession, Session, SessionId, SessionLayer};
 use time::OffsetDateTime;
 use tower_service::Service as _;
 
 use crate::page::{Section, device as page};
 use crate::tls::{Certificate, TlsListener};
-use crate::{Demo, Login, cookie, refuse_cross_site, server, terminal, token_view};
+use crate::{Demo, Login, refuse_cross_site, server, terminal};
 
 /// How long a proof is valid. The default is 11 minutes; nobody waits for that in front of a demo.
 pub(crate) const LIFETIME: Duration = Duration::from_secs(75);
@@ -58,7 +58,6 @@ pub(crate) async fn run(demo: Demo, app: Router) -> Result<(), Box<dyn Error>> {
         .merge(inside(prove))
         .nest_service("/device", DeviceEndpoints::new(demo.sessions.clone()));
     let thieves = Thieves {
-        name: demo.sessions.cookie_name().to_owned(),
         victim: app.clone(),
         thefts: Arc::default(),
     };
@@ -78,31 +77,20 @@ pub(crate) async fn run(demo: Demo, app: Router) -> Result<(), Box<dyn Error>> {
 }
 
 /// What the home page says of the device of a visitor who is signed in. Nothing without `--device`.
-pub(crate) fn about(demo: &Demo, session: &Session<Login>, headers: &HeaderMap) -> Section {
+pub(crate) fn about(demo: &Demo, session: &Session<Login>) -> Section {
     let (Some(started), Some(_)) = (session.started(), demo.sessions.device_path()) else {
         return Section::default();
     };
-    let proven = proof_in(headers, demo.sessions.cookie_name());
-    let proven = proven.filter(|_| session.device() == DeviceState::Proven);
-    page::about(proven, started, now())
-}
-
-/// When the proof beside this session cookie was made.
-fn proof_in(headers: &HeaderMap, name: &str) -> Option<OffsetDateTime> {
-    cookie(headers, &format!("{name}-proof")).and_then(token_view::proven)
+    page::about(session.proven(), started, now())
 }
 
 // ---- What an application does before a payment or a change of password.
 
 /// Needs a proof that is 10 seconds old at most. An older one makes the browser prove itself and repeat the request,
 /// before a line of this runs.
-async fn prove(
-    State(demo): State<Demo>,
-    session: RequireSession<Login>,
-    headers: HeaderMap,
-) -> Result<Response, Answer> {
+async fn prove(session: RequireSession<Login>) -> Result<Response, Answer> {
     session.require_proof(WITHIN)?;
-    let page = page::proven(proof_in(&headers, demo.sessions.cookie_name()), now());
+    let page = page::proven(session.proven(), now());
     Ok(([(CACHE_CONTROL, "no-store")], page).into_response())
 }
 
@@ -111,8 +99,6 @@ async fn prove(
 /// Thieves who have copied cookies, and ask for pages with them.
 #[derive(Clone)]
 struct Thieves {
-    /// Of the session cookie.
-    name: String,
     victim: Router,
     /// One for each session.
     thefts: Arc<Mutex<BTreeMap<SessionId, Theft>>>,
@@ -144,7 +130,7 @@ async fn steal(State(thieves): State<Thieves>, session: RequireSession<Login>, h
     let copy = fields.collect::<Vec<_>>().join("; ");
     let theft = Theft {
         copied: now(),
-        proven: proof_in(&headers, &thieves.name).filter(|_| session.device() == DeviceState::Proven),
+        proven: session.proven(),
         heading: String::new(),
         stranger_since: None,
         refused_since: None,
@@ -160,14 +146,14 @@ async fn steal(State(thieves): State<Thieves>, session: RequireSession<Login>, h
 }
 
 /// How the copy fares, beside how the visitor does.
-async fn watch(State(thieves): State<Thieves>, session: Session<Login>, headers: HeaderMap) -> Response {
+async fn watch(State(thieves): State<Thieves>, session: Session<Login>) -> Response {
     let theft = session
         .id()
         .and_then(|id| thieves.with(|thefts| thefts.get(&id).cloned()));
     let (Some(login), Some(theft)) = (session.get(), theft) else {
         return Redirect::to("/").into_response();
     };
-    let page = page::theft(login, proof_in(&headers, &thieves.name), &theft, now());
+    let page = page::theft(login, session.proven(), &theft, now());
     ([(CACHE_CONTROL, "no-store")], page).into_response()
 }
 

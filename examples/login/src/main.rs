@@ -142,7 +142,7 @@ async fn home(State(demo): State<Demo>, session: Session<Login>, headers: Header
     let visitor = visitor(&session);
     let is_signed_in = visitor.is_some();
     let page = page::home(&Home {
-        device: about_device(&demo, &session, &headers),
+        device: about_device(&demo, &session),
         visitor,
         cookie_name: name,
         session_token: cookie(&headers, name),
@@ -175,7 +175,7 @@ fn visitor(session: &Session<Login>) -> Option<Visitor<'_>> {
 use device::about as about_device;
 
 #[cfg(not(feature = "device"))]
-fn about_device(_: &Demo, _: &Session<Login>, _: &HeaderMap) -> page::Section {
+fn about_device(_: &Demo, _: &Session<Login>) -> page::Section {
     page::Section::default()
 }
 

@@ -76,13 +76,6 @@ impl TokenView {
 const BOUND: u8 = 3;
 const PROOF: u8 = 4;
 
-/// The Unix second at which a proof claims to have been made; `None` if the text is no proof.
-#[cfg(feature = "device")]
-pub(crate) fn proven(proof: &str) -> Option<OffsetDateTime> {
-    let bytes = decode(proof).filter(|bytes| bytes.len() == 45 && bytes[0] == PROOF)?;
-    OffsetDateTime::from_unix_timestamp(seconds(&bytes, 25)?.into()).ok()
-}
-
 fn seconds(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
 }

@@ -59,7 +59,7 @@ fn a_stolen_copy_dies_while_the_visitor_stays_signed_in() {
     ada.pass(11);
     ada.sees("/thief", "refused, ");
     let asked = demo.request("POST", "/prove", &copy, &[("Sec-Fetch-Site", "same-origin")], "");
-    assert_eq!((asked.status, asked.field("Location")), (307, Some("/prove")));
+    assert_eq!((asked.status, asked.field("Location")), (307, Some("./prove")));
     assert_eq!(demo.request("POST", "/prove", &copy, &[], "").status, 403);
     let paid = ada.post("/prove", "");
     assert_eq!(paid.status, 200);
