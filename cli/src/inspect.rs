@@ -129,6 +129,7 @@ fn claims(token: &Token, ring: Option<&KeyRing>, now: OffsetDateTime) -> Map<Str
         }
         Ok(Claims {
             is_activity,
+            version,
             key_id,
             expires,
             session_id,
@@ -136,7 +137,7 @@ fn claims(token: &Token, ring: Option<&KeyRing>, now: OffsetDateTime) -> Map<Str
         }) => {
             let expires = unix(expires.into());
             set("kind", if is_activity { "activity" } else { "session" }.into());
-            set("version", if is_activity { 2 } else { 1 }.into());
+            set("version", version.into());
             set("key_id", key_id.to_string().into());
             set("expires", written(expires).into());
             set("expired", (expires <= now).into());

@@ -1,7 +1,8 @@
 //! A server's answers about the tokens of a header: from the crate's real `Sessions`, asked in several ways.
 
+use sealed_session::device::DeviceBinding;
 use sealed_session::edge::Claims;
-use sealed_session::{Builder, Reason, RequestFields, Session, SessionId, SessionState};
+use sealed_session::{Builder, Reason, RequestFields, Session, SessionId, SessionState, Sessions};
 use serde_json::{Map, Value};
 use std::time::Duration;
 use time::OffsetDateTime;
@@ -58,8 +59,8 @@ impl Judge<'_> {
         // A refused token is read as of a time before its expiry, without the application's limits. The time is 5
         // minutes before, since a token that expires 400 days and 5 minutes after its start is accepted.
         let alive = before(unix(claims.expires.into()), LEEWAY + Duration::from_secs(1));
-        let builder = self.settings.without_limits(self.ring.ring().clone());
-        let session = self.load(builder, token.request_with(&[]), alive)?;
+        let sessions = build(self.settings.without_limits(self.ring.ring().clone()))?;
+        let session = self.load(&sessions, token.request_with(&[]), alive);
         let state = session.state();
         set(
             "check",
@@ -106,8 +107,8 @@ impl Judge<'_> {
         let Some(session) = self.header.at(Place::Session).find(of_this) else {
             return Ok(("not verified", Some("no session token of this id came with it")));
         };
-        let builder = self.settings.longest_idle(self.ring.ring().clone());
-        match self.load(builder, session.request_with(&[token]), self.now)?.state() {
+        let sessions = bound(|| self.settings.longest_idle(self.ring.ring().clone()))?;
+        match self.load(&sessions, session.request_with(&[token]), self.now).state() {
             SessionState::Valid | SessionState::Rejected(Reason::Payload) => {}
             SessionState::Rejected(Reason::Idle) => return Ok(("does not match", Some(Reason::NotOurs.name()))),
             _ => return Ok(("not verified", Some("its session token does not open"))),
@@ -122,21 +123,24 @@ impl Judge<'_> {
     /// The application's answer; for a bare token, without its idle timeouts.
     fn strict(&self, request: RequestFields) -> Result<SessionState, Failure> {
         let now = self.now;
-        let builder = self.settings.sessions(self.ring.ring().clone(), !self.header.is_bare);
-        let sessions = build(builder.clock(move || now))?;
+        let sessions = bound(|| {
+            let builder = self.settings.sessions(self.ring.ring().clone(), !self.header.is_bare);
+            builder.clock(move || now)
+        })?;
         if let Some(cut_off) = self.cut_off {
             sessions.raise_cut_off(cut_off);
         }
         self.revoked.iter().for_each(|&id| sessions.revoke(id));
-        Ok(sessions.load_at(request.with_bind(&self.bind[..]), now).state())
+        Ok(self.load(&sessions, request, now).state())
     }
 
-    fn load(
-        &self,
-        builder: Builder<Value>,
-        request: RequestFields,
-        at: OffsetDateTime,
-    ) -> Result<Session<Value>, Failure> {
-        Ok(build(builder)?.load_at(request.with_bind(&self.bind[..]), at))
+    fn load(&self, sessions: &Sessions<Value>, request: RequestFields, at: OffsetDateTime) -> Session<Value> {
+        sessions.load_at(request.with_bind(&self.bind[..]), at)
     }
+}
+
+/// Sessions that may be bound to devices, where their idle timeouts allow it. The proofs are not judged.
+fn bound(builder: impl Fn() -> Builder<Value>) -> Result<Sessions<Value>, Failure> {
+    let binding = DeviceBinding::at("/device").introduce(true);
+    builder().device_binding(binding).build().or_else(|_| build(builder()))
 }

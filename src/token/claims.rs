@@ -9,9 +9,11 @@ use crate::token::envelope::{self, Kind};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Claims {
-    /// Whether the token is an activity token (version byte 2, or 3 if the session is bound to a device) and not a session
-    /// token (1).
+    /// Whether the token is an activity token and not a session token.
     pub is_activity: bool,
+    /// The first byte of the token: 1 for a session token, 2 for an activity token, 3 for one of a session that is bound
+    /// to a device.
+    pub version: u8,
     /// The key with which the token claims to be sealed.
     pub key_id: KeyId,
     /// The Unix second at which the token claims to expire.
@@ -40,6 +42,7 @@ impl Claims {
         let head = kind.parse(&start, base64url::decoded_len(text.len()))?;
         Ok(Self {
             is_activity: kind != Kind::Session,
+            version: start[0],
             key_id: head.key_id,
             expires: head.expires,
             session_id: head.session_id,

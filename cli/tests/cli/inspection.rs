@@ -1,7 +1,7 @@
 //! `inspect`.
 
-use sealed_session::Reason;
 use sealed_session::edge::Claims;
+use sealed_session::{Key, Reason};
 use testkit::{number, text, unhex};
 
 use super::*;
@@ -247,4 +247,32 @@ fn an_activity_token_has_a_reason_of_its_own() {
             if refused.is_none() { "valid" } else { "refused" }
         );
     }
+}
+
+/// A session that is bound to a device, with and without its proof: the proof is not judged.
+#[test]
+fn a_bound_session_is_judged_by_its_activity() {
+    let place = Place::new("bound");
+    let file = testkit::next_vectors();
+    let rows = testkit::rows(&file, "rows").iter();
+    let mut seen = 0;
+    for (row, code) in rows.filter_map(|row| match text(row, "shows") {
+        "session: bound and proven" | "session: bound without a proof" => Some((row, 0)),
+        "session: 0x03 of another session" | "session: 0x03 with its device changed" => Some((row, 1)),
+        _ => None,
+    }) {
+        let secret = Key::from_raw_secret(&unhex(row["ring"][0].as_str().expect("a secret"))).expect("a secret");
+        place.write("ring.txt", KeyRing::new(secret).write_with_secrets().expose());
+        let pairs = row["cookies"].as_array().expect("cookies").iter();
+        let pairs: Vec<_> = pairs
+            .map(|pair| [0, 1].map(|part| pair[part].as_str().expect("a text")).join("="))
+            .collect();
+        let at = written(number(row, "now"));
+        let arguments = ["inspect", "--json", "--ring", "ring.txt", "--at", &at];
+        let said = place.run_with(&arguments, &pairs.join("; "));
+        assert_eq!(said.code, code, "{}: {}", row["shows"], said.out);
+        assert_eq!(said.json()["tokens"][1]["version"], 3);
+        seen += 1;
+    }
+    assert_eq!(seen, 4);
 }

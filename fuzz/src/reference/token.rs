@@ -7,6 +7,8 @@ use sealed_session::Reason;
 pub enum Kind {
     Session,
     Activity,
+    /// The activity of a session that is bound to a device.
+    BoundActivity,
 }
 
 /// The bytes that `text` spells, if it is their only spelling in base64url.
@@ -32,6 +34,7 @@ pub fn parse(bytes: &[u8], kind: Kind) -> Result<(), Reason> {
     let (version, fits) = match kind {
         Kind::Session => (1, bytes.len() >= 70),
         Kind::Activity => (2, bytes.len() == 33),
+        Kind::BoundActivity => (3, bytes.len() == 49),
     };
     match bytes.first() {
         None => Err(Reason::Malformed),

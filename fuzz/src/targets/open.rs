@@ -159,16 +159,16 @@ fn claims_are_read_alike(sent: &[u8]) {
     let Ok(text) = str::from_utf8(sent) else { return };
     let bytes = token::decode(sent).ok_or(Reason::Malformed);
     let expected = bytes.and_then(|bytes| {
-        let kind = if bytes.first() == Some(&2) {
-            Kind::Activity
-        } else {
-            Kind::Session
+        let kind = match bytes.first() {
+            Some(2) => Kind::Activity,
+            Some(3) => Kind::BoundActivity,
+            _ => Kind::Session,
         };
         token::parse(&bytes, kind).map(|()| bytes)
     });
     match (Claims::parse(text), expected) {
         (Ok(claims), Ok(bytes)) => {
-            assert_eq!(claims.is_activity, bytes[0] == 2);
+            assert_eq!((claims.is_activity, claims.version), (bytes[0] != 1, bytes[0]));
             assert_eq!(claims.key_id.to_bytes(), bytes[1..5]);
             assert_eq!(u64::from(claims.expires), token::expires(&bytes));
             assert_eq!(claims.session_id.to_bytes(), bytes[9..17]);
