@@ -15,6 +15,7 @@ mod cookies;
 mod endpoints;
 mod proof;
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use time::OffsetDateTime;
@@ -93,8 +94,9 @@ impl<T: SessionData> Session<T> {
     /// An older proof gives an [`Answer`] to send in place of a response: a 307 to the same address, upon which the
     /// browser proves itself and repeats the request with its body. A thief fails there. Without a bound and proven
     /// session the answer is a 403 at once: look at [`device`](Self::device) first, and ask visitors whose browsers
-    /// cannot do it for the password instead. It is a 403 too if the repeated request brings no younger proof, which a
-    /// cookie of 30 seconds tells, and if another site began the request.
+    /// cannot do it for the password instead. It is a 403 too if another site began the request, and if the repeated one
+    /// brings no younger proof. A cookie of 30 seconds tells that, and holds the proof before: the 403 puts it back, so
+    /// that a browser that cannot make another one stays signed in until it ends.
     ///
     /// `within` counts from the proof itself, in whole seconds; less than 10 seconds are 10, the time that the browser
     /// has. If the body is read before, an upload counts too. A proof that malware recorded on the device can be used
@@ -131,8 +133,8 @@ impl<T: SessionData> Session<T> {
         if self.now().saturating_sub(proven) <= within.as_secs().max(10) {
             return Ok(());
         }
-        let answer = self.repeat(device);
-        Err(answer.unwrap_or_else(|| forbidden(DeviceState::Proven)))
+        let refused = || self.put_back(device, forbidden(DeviceState::Proven));
+        Err(self.repeat(device).unwrap_or_else(refused))
     }
 
     /// The answer that makes the browser prove itself before the handler runs, if it has not and can: browsers prove
@@ -202,7 +204,38 @@ impl<T: SessionData> Session<T> {
         let attributes = &self.sessions().config().attributes;
         let answer = Answer::new(307).with("Location", format!("./{last}{query}"));
         let answer = answer.with_removal(attributes, &device.proof_name);
-        Some(answer.with("Set-Cookie", asked(attributes, &device.asked_name)))
+        const SECONDS: u64 = 30;
+        let (proof, _) = self.proof_in(&device.proof_name).unwrap_or(("1", 0));
+        Some(answer.with("Set-Cookie", line(attributes, &device.asked_name, proof, SECONDS)))
+    }
+
+    /// The answer, with the proof that was removed before if the browser has made no other one: the visitor stays signed
+    /// in until it ends.
+    fn put_back(&self, device: &Device, answer: Answer) -> Answer {
+        let Some((proof, expires)) = self.proof_in(&device.asked_name) else {
+            return answer;
+        };
+        let attributes = &self.sessions().config().attributes;
+        let answer = answer.with_removal(attributes, &device.asked_name);
+        match expires.checked_sub(self.now() + 60) {
+            Some(seconds @ 1..) if self.proof_in(&device.proof_name).is_none() => {
+                answer.with("Set-Cookie", line(attributes, &device.proof_name, proof, seconds))
+            }
+            _ => answer,
+        }
+    }
+
+    /// The first value of this cookie that claims to be a proof of the session's device, and until when.
+    fn proof_in(&self, name: &str) -> Option<(&str, u64)> {
+        let keys = self.sessions().keys();
+        let (keys, live) = (keys.device.as_ref()?, self.peeked()?.live()?);
+        let device = live.facts.binding.device()?;
+        self.fields().cookies(name).find_map(|text| {
+            let token = keys.proof.screen_proof(text, self.now()).ok()?;
+            let is_of_device = token.claimed_device() == device;
+            let text = str::from_utf8(text).ok().filter(|_| is_of_device)?;
+            Some((text, token.expires()))
+        })
     }
 }
 
@@ -218,17 +251,15 @@ fn is_unproven(state: SessionState) -> bool {
     state == SessionState::Rejected(Reason::Unproven)
 }
 
-/// The line of the cookie that says that this browser was asked a moment ago. It is no credential: who makes it up is
-/// refused sooner.
-fn asked(attributes: &Attributes, name: &str) -> String {
-    const SECONDS: u64 = 30;
-    let value = |line: &mut String| {
-        line.push('1');
-        Ok::<(), std::convert::Infallible>(())
+/// The line that sets a cookie to a value that came in one. The marker is no credential: who makes it up is refused
+/// sooner.
+fn line(attributes: &Attributes, name: &str, value: &str, max_age: u64) -> String {
+    let write = |line: &mut String| {
+        line.push_str(value);
+        Ok::<(), Infallible>(())
     };
-    attributes
-        .write(name, 1, Some(SECONDS), value)
-        .unwrap_or_else(|never| match never {})
+    let line = attributes.write(name, value.len(), Some(max_age), write);
+    line.unwrap_or_else(|never| match never {})
 }
 
 /// The answer where a bound session, or a newer proof, is needed.

@@ -253,16 +253,17 @@ impl<T: SessionData> Endpoint<'_, T> {
             .proof_cookie(device, lifetime, lifetime - 60, bind, now)
             .map_err(failed)?;
         let mut answer = Answer::new(200).with("Set-Cookie", line);
-        if let Some(Came {
-            live,
-            to_bind: Some(active_until),
-        }) = &session
-        {
-            let line = self
-                .bound_activity_cookie(live, device, *active_until, bind, now)
-                .map_err(failed)?;
-            answer = answer.with("Set-Cookie", line);
-            self.sessions.observe(&Event::Bound { id: live.facts.id });
+        if let Some(Came { live, to_bind }) = &session {
+            let id = live.facts.id;
+            let mut event = Event::Proven { id };
+            if let Some(active_until) = *to_bind {
+                let line = self
+                    .bound_activity_cookie(live, device, active_until, bind, now)
+                    .map_err(failed)?;
+                answer = answer.with("Set-Cookie", line);
+                event = Event::Bound { id };
+            }
+            self.sessions.observe(&event);
         }
         Ok(answer)
     }

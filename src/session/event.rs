@@ -127,6 +127,11 @@ pub enum Event {
         /// The session.
         id: SessionId,
     },
+    /// The device of a bound session has proven itself again.
+    Proven {
+        /// The session.
+        id: SessionId,
+    },
     /// A bound session without a valid proof of its device was a session all the same, since device binding is
     /// being introduced (`DeviceBinding::introduce`). Without that it is a `Rejected` for
     /// [`Reason::Unproven`]. Links from other sites, a proof endpoint out of order and a browser's quota look like
@@ -314,6 +319,7 @@ impl Event {
             Self::Rejected { id: Some(_), .. } => ("Rejected", Level::Info),
             Self::Rejected { id: None, .. } => ("Rejected", Level::Debug),
             Self::Bound { .. } => ("Bound", Level::Debug),
+            Self::Proven { .. } => ("Proven", Level::Debug),
             Self::Unproven { .. } => ("Unproven", Level::Info),
             Self::ProofRefused { id: Some(_), .. } => ("ProofRefused", Level::Info),
             Self::ProofRefused { id: None, .. } => ("ProofRefused", Level::Debug),

@@ -1,5 +1,6 @@
 //! Feature `device`: how sessions are bound to devices.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::ConfigError;
@@ -160,7 +161,7 @@ pub(crate) struct Device {
     pub(crate) register_path: String,
     pub(crate) refresh_path: String,
     pub(crate) proof_name: String,
-    /// The cookie that says that this browser was asked for a proof a moment ago.
+    /// The marker: the cookie that says that this browser was asked for a proof a moment ago. It holds the one before.
     pub(crate) asked_name: String,
     pub(crate) excluded: Vec<String>,
     pub(crate) initiators: Vec<String>,
@@ -190,8 +191,8 @@ impl DeviceKeys {
         })
     }
 
-    pub(crate) fn with_ring(&self, ring: &std::sync::Arc<KeyRing>) -> Self {
-        let placed = |place: &PlacedRing| place.with_ring(std::sync::Arc::clone(ring));
+    pub(crate) fn with_ring(&self, ring: &Arc<KeyRing>) -> Self {
+        let placed = |place: &PlacedRing| place.with_ring(Arc::clone(ring));
         Self {
             proof: placed(&self.proof),
             key: placed(&self.key),

@@ -222,8 +222,9 @@ impl<T: SessionData> Session<T> {
             patch.cookies.push(config.attributes.write_removal(&device.proof_name));
             patch.cache = CacheRule::NoStore;
         }
-        // The browser was asked for a proof, and this is what it did.
-        if takes_cookie(status) && self.shared.fields.cookies(&device.asked_name).next().is_some() {
+        // The browser was asked for a proof, and has made one.
+        let came = |name: &str| self.shared.fields.cookies(name).next().is_some();
+        if takes_cookie(status) && came(&device.asked_name) && came(&device.proof_name) {
             patch.cookies.push(config.attributes.write_removal(&device.asked_name));
             patch.cache = CacheRule::NoStore;
         }

@@ -52,6 +52,10 @@ impl Screened<'_, PROOF_FIELDS> {
     pub(crate) fn claimed_device(&self) -> DeviceName {
         proof_of(&self.fields).device
     }
+
+    pub(crate) fn expires(&self) -> u64 {
+        self.expires.into()
+    }
 }
 
 const PROOF_FIELDS: usize = 16 + 4;

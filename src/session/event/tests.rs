@@ -33,6 +33,7 @@ pub(crate) fn one_of_each() -> Vec<Event> {
             Event::ManyRejected { reason, count: 41, total: 71, key_ids: vec![key_id, other] },
             Event::ManyRejected { reason: Reason::Malformed, count: 41, total: 71, key_ids: vec![] };
         Event::Bound { .. } => Event::Bound { id };
+        Event::Proven { .. } => Event::Proven { id };
         Event::Unproven { .. } => Event::Unproven { id };
         Event::ProofRefused { .. } =>
             Event::ProofRefused { step: "signature", reason: None, id: Some(id) },

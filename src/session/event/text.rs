@@ -17,6 +17,7 @@ impl Event {
             | Self::Ended { id: Some(id) }
             | Self::EndedMeanwhile { id }
             | Self::Bound { id }
+            | Self::Proven { id }
             | Self::Unproven { id }
             | Self::Revoked { id } => visit("id", id),
             Self::Cycled { id, previous } => {
@@ -114,6 +115,7 @@ impl fmt::Display for Event {
             } => write!(f, "rejected: {} ({key_id})", Reason::UnknownKey),
             Self::Rejected { reason, .. } => write!(f, "rejected: {reason}"),
             Self::Bound { id } => write!(f, "session {id} is bound to a device"),
+            Self::Proven { id } => write!(f, "the device of session {id} has proven itself again"),
             Self::Unproven { id } => write!(f, "session {id} came without a proof of its device"),
             Self::ProofRefused { step, reason, .. } => {
                 write!(f, "a device was refused for its {step}")?;

@@ -153,7 +153,9 @@ fn open_proofs<T: SessionData>(
         return proofs;
     };
     let mut left = 0..MOST_OPENED;
-    for text in fields.cookies(&device.proof_name) {
+    // A proof that the browser was asked to renew is in the marker until it has.
+    let asked = fields.cookies(&device.asked_name);
+    for text in fields.cookies(&device.proof_name).chain(asked) {
         let screened = keys.proof.screen_proof(text, now);
         let Some(token) = screened
             .ok()

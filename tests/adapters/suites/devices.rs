@@ -578,7 +578,7 @@ async fn a_proof_on_demand_is_one_redirect_whatever_error_the_handler_has() {
         let asked = send(&visitor.wire, method, path, &thief.cookie_field(), PAGE).await;
         thief.keep(&asked);
         let again = send(&visitor.wire, method, path, &thief.cookie_field(), PAGE).await;
-        assert_answer(&again, 401, "sign in first");
+        assert_answer(&again, 403, "this needs a new proof of your device; try again");
         let copy = format!("{cookies}; {ASKED}=1");
         assert_eq!(send(&visitor.wire, method, path, &copy, PAGE).await.status, 403);
         visitor

@@ -2,7 +2,7 @@
 
 use super::*;
 
-const ASKED: &str = "__Host-id-asked=1; Path=/; Max-Age=30; Secure; HttpOnly; SameSite=Lax";
+const ASKED: &str = "; Path=/; Max-Age=30; Secure; HttpOnly; SameSite=Lax";
 const PROOF_REMOVED: &str =
     "__Host-id-proof=; Path=/; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Secure; HttpOnly; SameSite=Lax";
 
@@ -68,11 +68,14 @@ fn the_answer_repeats_the_request_at_the_same_address() {
     ada.pass(MINUTE);
     let mut session = sessions.load(ada.fields(PAGE));
     let answer = session.require_proof(Duration::ZERO).unwrap_err();
+    // The marker holds the proof.
+    let proof = ada.device.browser.cookie("__Host-id-proof").unwrap().value.clone();
+    let asked = format!("__Host-id-asked={proof}{ASKED}");
     let expected = [
         ("Cache-Control", "private, no-store"),
         ("Location", "./account?tab=1"),
         ("Set-Cookie", PROOF_REMOVED),
-        ("Set-Cookie", ASKED),
+        ("Set-Cookie", &asked),
     ];
     assert_eq!((answer.status(), answer.body()), (307, ""));
     assert_eq!(answer.headers().collect::<Vec<_>>(), expected);
@@ -93,11 +96,33 @@ fn who_was_asked_a_moment_ago_is_refused_and_may_try_again() {
     ada.bind(&sessions);
     let ended = ada.device.bindings.split_off(0);
     ada.pass(MINUTE);
-    // The browser proves nothing: the first answer removes the proof, the second refuses.
-    let visit = ada.visit(&sessions, FETCH, require(30));
-    assert_eq!((visit.result, visit.status, visit.requests), (None, 403, 2));
-    assert_eq!(cookies(&visit.headers), (vec![], vec!["__Host-id-asked"]));
-    assert_eq!(value(&visit.headers, "Cache-Control"), Some("private, no-store"));
+    // The browser proves nothing: the first answer removes the proof, the second refuses and puts it back.
+    let before = ada.device.browser.cookie("__Host-id-proof").unwrap().value.clone();
+    for _ in 0..3 {
+        let visit = ada.visit(&sessions, FETCH, require(30));
+        assert_eq!((visit.result, visit.status, visit.requests), (None, 403, 2));
+        assert_eq!(
+            cookies(&visit.headers),
+            (vec!["__Host-id-proof"], vec!["__Host-id-asked"])
+        );
+        assert_eq!(value(&visit.headers, "Cache-Control"), Some("private, no-store"));
+        assert_eq!(ada.device.browser.cookie("__Host-id-proof").unwrap().value, before);
+        assert_eq!(seen(&sessions, &ada.device.browser), PROVEN, "still signed in");
+    }
+    // As long as the proof itself, and in the browser a minute less.
+    ada.pass(9 * MINUTE - 1);
+    assert_eq!(seen(&sessions, &ada.device.browser), PROVEN);
+    let copy = ada.stolen().cookie_field();
+    ada.pass(1);
+    assert_eq!(seen(&sessions, &ada.device.browser), UNPROVEN);
+    let load = || sessions.load(RequestFields::from_cookies([copy.replace("-proof=", "-asked=")]));
+    assert_eq!(load().device(), DeviceState::Proven);
+    ada.pass(MINUTE);
+    assert_eq!(
+        load().device(),
+        DeviceState::Unproven,
+        "a marker is no longer worth than its proof"
+    );
     ada.device.bindings = ended;
     assert_eq!(ada.visit(&sessions, FETCH, require(30)).status, 200);
     // A thief who keeps the proof and leaves out the marker gets the same answer for ever.
