@@ -1,13 +1,12 @@
 //! Sessions bound to the visitor's device, on axum: `cargo run --example device --features axum,device`, and a reverse
 //! proxy with https before it. Chromium's browsers bind the session then; in others it stays an ordinary one.
 
-use std::error::Error;
-use std::time::Duration;
+use std::{error::Error, time::Duration};
 
 use axum::Router;
 use axum::response::{Html, Redirect, Result};
 use axum::routing::{get, post};
-use sealed_session::device::DeviceBinding;
+use sealed_session::device::{DeviceBinding, DeviceState};
 use sealed_session::{
     Builder, DeviceEndpoints, KeyRing, RequireDevice, RequireSession, Session, SessionLayer, Sessions,
 };
@@ -18,11 +17,10 @@ pub(crate) struct Login {
 }
 
 async fn home(session: Session<Login>) -> Html<String> {
-    let user = session.get().map(|login| login.user);
+    let (user, device) = (session.get().map(|login| login.user), session.device());
     Html(format!(
-        "<!doctype html><p>User: {user:?}, session: {:?}<form method=post><button formaction=/sign-in>Sign in</button>
-        <button formaction=/pay>Pay</button></form><a href=/recovery-codes>Recovery codes</a>",
-        session.device()
+        "<!doctype html><p>{user:?}, session: {device:?}<form method=post><button formaction=/sign-in>Sign in</button>
+        <button formaction=/pay>Pay</button></form><a href=/recovery-codes>Recovery codes</a>"
     ))
 }
 
@@ -32,9 +30,11 @@ async fn sign_in(mut session: Session<Login>) -> Result<Redirect> {
     Ok(Redirect::to("/"))
 }
 
-/// Stolen cookies are worth nothing here once their proof is a minute old. Visitors without a bound session would give their
-/// password instead.
+/// Stolen cookies are worth nothing here once their proof is a minute old.
 async fn pay(session: RequireSession<Login>) -> Result<String> {
+    if session.device() == DeviceState::Unbound {
+        return Ok("enter your password to go on".into()); // Firefox, Safari: the second step of the application
+    }
     session.require_proof(Duration::from_secs(60))?;
     Ok(format!("user {} has paid", session.data().user))
 }
@@ -57,7 +57,6 @@ pub(crate) fn app(builder: Builder<Login>) -> Result<Router, Box<dyn Error>> {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let sessions = Sessions::builder(KeyRing::from_file_or_new("keys.txt")?);
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
-    Ok(axum::serve(listener, app(sessions)?).await?)
+    let app = app(Sessions::builder(KeyRing::from_file_or_new("keys.txt")?))?;
+    Ok(axum::serve(tokio::net::TcpListener::bind("127.0.0.1:3000").await?, app).await?)
 }

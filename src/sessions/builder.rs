@@ -634,8 +634,8 @@ impl<T: SessionData> Builder<T> {
     /// Browsers that can do it (Chromium's, over https) make a key that never leaves the device, and prove it every few
     /// minutes. Each [`start`](crate::Session::start) of a session that counts as
     /// [signed in](Self::signed_in_if) offers it; other browsers ignore the offer, and their sessions stay as they are.
-    /// The two endpoints of [`DeviceBinding::at`] must be among the application's routes: `device_endpoints` of the
-    /// adapters, or [`Sessions::register_device`] and [`Sessions::refresh_device`].
+    /// The two endpoints of [`DeviceBinding::at`] must be among the application's routes: `DeviceEndpoints` in axum,
+    /// `device_endpoints` in actix, [`Sessions::register_device`] and [`Sessions::refresh_device`] elsewhere.
     ///
     /// Set an idle timeout for every kind of session, since the binding is kept with it.
     ///

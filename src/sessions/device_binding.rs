@@ -70,7 +70,8 @@ impl DeviceBinding {
     /// seconds, at most a day.
     ///
     /// Browsers sign about six times in nine minutes for all applications of a registrable domain: two for a sign-in,
-    /// one for each later proof. Keep the lifetime above four minutes.
+    /// one for each later proof. An active visitor needs one every lifetime less 3 minutes. Keep the lifetime at 6
+    /// minutes or more, and higher if several applications share the domain: a single sign-on to three takes all six.
     pub fn proof_lifetime(mut self, lifetime: Duration) -> Self {
         self.proof_lifetime = lifetime;
         self
