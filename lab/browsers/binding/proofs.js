@@ -80,12 +80,14 @@ export const proofs = {
     site.fault = ({ path }) => (path === '/device/refresh' ? 401 : undefined);
     await visitor.open(`${site.url}/pay`);
     site.fault = () => undefined;
-    assert.deepEqual(statuses(site), [307, 401]);
+    assert.deepEqual(statuses(site), [307, 403]);
     site.mark();
     await visitor.open(`${site.url}/pay`);
-    assert.equal((await visitor.fetch('/pay', BODY)).status, 401);
-    assert.deepEqual(statuses(site), [401, 401]);
+    assert.equal((await visitor.fetch('/pay', BODY)).status, 403);
+    assert.deepEqual(statuses(site), [307, 403, 307, 403]);
+    // The 403 puts the proof back: the visitor stays signed in until it ends.
     await visitor.open(`${site.url}/static`);
+    proven(await visitor.fetch('/who'));
     await signIn(site, visitor);
     await bind(site, visitor);
     const other = await world.bound();
