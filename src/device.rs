@@ -68,7 +68,7 @@ impl<T: SessionData> Session<T> {
         }
     }
 
-    /// When the device proved itself last, in whole seconds UTC; `None` if the session is not bound, or unproven (feature
+    /// When the device proved itself last, in whole seconds UTC; `None` if the session is unbound or unproven (feature
     /// `device`).
     ///
     /// ```

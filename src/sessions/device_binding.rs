@@ -37,7 +37,7 @@ pub struct DeviceBinding {
 
 impl DeviceBinding {
     /// With the two endpoints `register` and `refresh` under this path, such as `/device`: the application's routes.
-    /// Nothing else may answer there, neither rate limits, redirects nor CSRF checks:
+    /// Nothing else may answer there, neither rate limits, redirects nor checks of CSRF tokens:
     /// [docs/device-binding.md](https://github.com/sealed-session/sealed-session/blob/main/docs/device-binding.md).
     pub fn at(path: impl Into<String>) -> Self {
         Self {

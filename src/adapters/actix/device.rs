@@ -53,7 +53,7 @@ impl Responder for Answer {
 /// [`DeviceBinding::at`](crate::device::DeviceBinding::at) got: not for a scope that has a path itself. Without device
 /// binding there are none.
 ///
-/// Nothing may answer in their place: no rate limit, redirect, sign-in or CSRF check around them. If the middleware has a
+/// Nothing may answer in their place: no rate limit, redirect, sign-in or CSRF token around them. If the middleware has a
 /// `bind_with`, they have to be inside it.
 ///
 /// ```

@@ -55,7 +55,7 @@ impl From<Answer> for Response {
 
 /// The two endpoints of device binding, for `Router::nest_service` (features `axum` and `device`).
 ///
-/// Nothing may answer in their place: no rate limit, redirect, sign-in or CSRF check around them. If the layer has a
+/// Nothing may answer in their place: no rate limit, redirect, sign-in or CSRF token around them. If the layer has a
 /// `bind_with`, they have to be inside it. Without device binding they answer with a 404.
 ///
 /// Browsers ask at the path of `DeviceBinding::at` alone ([`Sessions::device_path`]). Elsewhere the endpoints get no
@@ -87,7 +87,8 @@ pub struct DeviceEndpoints<T> {
 }
 
 impl<T: SessionData> DeviceEndpoints<T> {
-    /// The endpoints for these sessions. Nest them at the path that [`DeviceBinding::at`](crate::device::DeviceBinding::at) got.
+    /// The endpoints for these sessions. Nest them at the path that
+    /// [`DeviceBinding::at`](crate::device::DeviceBinding::at) got.
     #[must_use]
     pub fn new(sessions: Sessions<T>) -> Self {
         Self { sessions }
