@@ -15,13 +15,11 @@ mod cookies;
 mod endpoints;
 mod proof;
 
-use std::convert::Infallible;
 use std::time::Duration;
 
 use time::OffsetDateTime;
 
 use crate::error::Reason;
-use crate::headers::cookie::Attributes;
 use crate::session::{Binding, Current, SessionData, SessionState};
 use crate::sessions::Session;
 use crate::sessions::device_binding::Device;
@@ -206,7 +204,10 @@ impl<T: SessionData> Session<T> {
         let answer = answer.with_removal(attributes, &device.proof_name);
         const SECONDS: u64 = 30;
         let (proof, _) = self.proof_in(&device.proof_name).unwrap_or(("1", 0));
-        Some(answer.with("Set-Cookie", line(attributes, &device.asked_name, proof, SECONDS)))
+        Some(answer.with(
+            "Set-Cookie",
+            attributes.write_value(&device.asked_name, &[proof], Some(SECONDS)),
+        ))
     }
 
     /// The answer, with the proof that was removed before if the browser has made no other one: the visitor stays signed
@@ -218,9 +219,10 @@ impl<T: SessionData> Session<T> {
         let attributes = &self.sessions().config().attributes;
         let answer = answer.with_removal(attributes, &device.asked_name);
         match expires.checked_sub(self.now() + 60) {
-            Some(seconds @ 1..) if self.proof_in(&device.proof_name).is_none() => {
-                answer.with("Set-Cookie", line(attributes, &device.proof_name, proof, seconds))
-            }
+            Some(seconds @ 1..) if self.proof_in(&device.proof_name).is_none() => answer.with(
+                "Set-Cookie",
+                attributes.write_value(&device.proof_name, &[proof], Some(seconds)),
+            ),
             _ => answer,
         }
     }
@@ -249,17 +251,6 @@ fn state_of(binding: Binding) -> DeviceState {
 
 fn is_unproven(state: SessionState) -> bool {
     state == SessionState::Rejected(Reason::Unproven)
-}
-
-/// The line that sets a cookie to a value that came in one. The marker is no credential: who makes it up is refused
-/// sooner.
-fn line(attributes: &Attributes, name: &str, value: &str, max_age: u64) -> String {
-    let write = |line: &mut String| {
-        line.push_str(value);
-        Ok::<(), Infallible>(())
-    };
-    let line = attributes.write(name, value.len(), Some(max_age), write);
-    line.unwrap_or_else(|never| match never {})
 }
 
 /// The answer where a bound session, or a newer proof, is needed.

@@ -50,12 +50,15 @@ impl error::Error for ConfigError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WriteError {
-    /// The cookie would be larger than browsers keep.
+    /// The session would be larger than browsers keep, or than the builder allows.
     TooLarge {
-        /// The size that the cookie would have: name and value together, in bytes.
+        /// The size that the cookie would have: name and value together, in bytes. With
+        /// [`chunks`](crate::Builder::chunks) that of all cookies of the session in a `Cookie` field.
         size: usize,
         /// The largest size allowed, in bytes.
         limit: usize,
+        /// The option of the builder that sets the limit: `"chunks"` or `"largest_cookies"`.
+        option: &'static str,
         /// The top-level field of the session data with the longest JSON, and its length in bytes. If the data is a
         /// map, the name is a key of the map: keep personal data out of keys, or this error out of logs.
         largest_field: Option<(String, usize)>,
@@ -90,11 +93,12 @@ impl fmt::Display for WriteError {
             Self::TooLarge {
                 size,
                 limit,
+                option,
                 largest_field,
             } => {
                 write!(
                     f,
-                    "the session would take {size} bytes of at most {limit}; keep less in it"
+                    "the session would take {size} bytes, and the option `{option}` allows {limit}; keep less in it"
                 )?;
                 match largest_field {
                     Some((field, bytes)) => write!(f, " (its largest field is `{field}` with {bytes} bytes)"),
@@ -238,6 +242,9 @@ pub enum Reason {
     /// The check does not match: the token was made with another secret, cookie name, audience or bind, or its head was
     /// altered.
     NotOurs,
+    /// The session takes several cookies, and one of them did not come: a proxy or the browser dropped it, or two
+    /// responses have crossed.
+    Incomplete,
     /// The head is genuine, but the sealed state was altered.
     Damaged,
     /// A newer version sealed the token: it carries flags that this version does not know.
@@ -272,6 +279,7 @@ impl Reason {
         Self::ExpiresTooFar,
         Self::UnknownKey,
         Self::NotOurs,
+        Self::Incomplete,
         Self::Damaged,
         Self::UnknownFlags,
         Self::StartedInFuture,
@@ -301,6 +309,7 @@ impl Reason {
             Self::ExpiresTooFar => "expires too far",
             Self::UnknownKey => "unknown key",
             Self::NotOurs => "not ours",
+            Self::Incomplete => "incomplete",
             Self::Damaged => "damaged",
             Self::UnknownFlags => "unknown flags",
             Self::StartedInFuture => "started in future",
@@ -327,6 +336,7 @@ impl fmt::Display for Reason {
             Self::NotOurs => {
                 "the check does not match: another secret, cookie name, audience or bind, or an altered head"
             }
+            Self::Incomplete => "the session takes several cookies, and not all of them came",
             Self::Damaged => "the head is genuine but the sealed state was altered",
             Self::UnknownFlags => "the token carries flags of a newer version of this crate",
             Self::StartedInFuture => "the session started more than 5 minutes ahead of this server's clock",

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::iter;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::few::Few;
 use crate::session::event::{Event, Observer};
@@ -211,7 +212,23 @@ pub struct Patch {
     pub(crate) clear_site_data: bool,
     /// The value of `Secure-Session-Registration`.
     pub(crate) offer: Option<String>,
-    pub(crate) observer: Option<Arc<dyn Observer>>,
+    pub(crate) watch: Option<Arc<Watch>>,
+}
+
+/// The observer of some sessions, and whether it was told of a large header block: what one page sends, all may send.
+pub(crate) struct Watch {
+    pub(crate) observer: Arc<dyn Observer>,
+    told_of_large_block: AtomicBool,
+}
+
+impl Watch {
+    pub(crate) fn new(observer: Arc<dyn Observer>) -> Self {
+        let told_of_large_block = AtomicBool::new(false);
+        Self {
+            observer,
+            told_of_large_block,
+        }
+    }
 }
 
 impl Patch {
@@ -238,10 +255,12 @@ impl Patch {
             headers.retain_lines(REGISTRATION, &mut |line| line != offer.as_bytes());
             headers.append_line(REGISTRATION, offer.clone(), false);
         }
-        if self.set_cookies().next().is_some() {
+        if let Some(watch) = &self.watch
+            && self.set_cookies().next().is_some()
+        {
             let mut bytes = 0;
             headers.for_each_line(&mut |name, value| bytes += name.len() + value.len() + ": \r\n".len());
-            if bytes > LARGE_HEADER_BLOCK {
+            if bytes > LARGE_HEADER_BLOCK && !watch.told_of_large_block.swap(true, Ordering::Relaxed) {
                 self.report(&Event::LargeHeaderBlock { bytes });
             }
         }
@@ -293,8 +312,8 @@ impl Patch {
     }
 
     fn report(&self, event: &Event) {
-        if let Some(observer) = &self.observer {
-            observer.event(event);
+        if let Some(watch) = &self.watch {
+            watch.observer.event(event);
         }
     }
 }

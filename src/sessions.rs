@@ -7,6 +7,7 @@ pub(crate) mod device_binding;
 pub mod edge;
 mod finishing;
 mod handle;
+mod layout;
 pub(crate) mod opened;
 pub(crate) mod opening;
 pub(crate) mod reload;
@@ -24,12 +25,12 @@ use time::OffsetDateTime;
 use crate::aead::NoRandomness;
 use crate::error::{ConfigError, Reason, WriteError};
 use crate::few::Few;
-use crate::headers::RequestFields;
+use crate::headers::{RequestFields, Watch};
 use crate::ids::{KeyId, SessionId};
 use crate::keys::day_keys::Place;
 use crate::keys::ring::{KeyAt, KeyRing};
 use crate::revocation::{Revocation, RevocationList};
-use crate::session::event::{Event, Observer};
+use crate::session::event::Event;
 use crate::session::{Genuine, Opened, SessionData, from_payload};
 use crate::time::{LEEWAY, LONGEST_LIFE, from_seconds, to_seconds, to_seconds_rounded_up};
 use crate::token::PlacedRing;
@@ -82,7 +83,7 @@ struct Shared<T> {
     /// Sessions that started before this Unix second are refused.
     cut_off: AtomicU64,
     revocations: Box<dyn RevocationList>,
-    observer: Option<Arc<dyn Observer>>,
+    watch: Option<Arc<Watch>>,
     alarm: Alarm,
     clock: Clock,
     random: fn(&mut [u8]) -> Result<(), NoRandomness>,
@@ -247,7 +248,7 @@ impl<T: SessionData> Sessions<T> {
         let opens = ids.filter(|&id| id != seals).collect();
         self.observe(&Event::KeysInUse { seals, opens });
         // Without an observer, the ring keeps it for other sessions that have one.
-        if self.shared.observer.is_some()
+        if self.has_observer()
             && let Some((path, key_id)) = ring.take_made()
         {
             let path = path.to_owned();
@@ -513,12 +514,12 @@ impl<T> Sessions<T> {
     }
 
     fn has_observer(&self) -> bool {
-        self.shared.observer.is_some()
+        self.shared.watch.is_some()
     }
 
     pub(crate) fn observe(&self, event: &Event) {
-        if let Some(observer) = &self.shared.observer {
-            observer.event(event);
+        if let Some(watch) = &self.shared.watch {
+            watch.observer.event(event);
         }
     }
 }
@@ -552,3 +553,6 @@ impl<T> fmt::Debug for Sessions<T> {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod vectors;

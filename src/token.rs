@@ -3,6 +3,7 @@
 //! Time and randomness are parameters: the callers read the clock and draw the salts.
 
 pub(crate) mod base64url;
+pub(crate) mod chunks;
 mod claims;
 pub(crate) mod envelope;
 mod screening;
@@ -20,10 +21,11 @@ use crate::keys::day_keys::{DayKeyCache, Place, RawDayKeys};
 use crate::keys::ring::{KeyAt, KeyRing};
 use crate::time::LONGEST_LIFE;
 
+use self::chunks::Chunks;
 pub use self::claims::Claims;
-use self::envelope::{BODY, CHECK_LEN, FRAME_HEAD, Frame, Head, Kind, SALT_LEN, SESSION_HEAD};
+use self::envelope::{CHECK_LEN, FRAME_HEAD, Frame, Head, Kind, SALT_LEN};
 use self::screening::screen;
-pub(crate) use self::screening::{Decoded, Screened, activity_kind, check_head, claimed_head};
+pub(crate) use self::screening::{Decoded, Screened, activity_kind, check_head, claimed_head, session_kind};
 
 use crate::aead;
 use crate::buffer::Buffer;
@@ -43,6 +45,8 @@ pub(crate) struct OpenedToken {
     pub(crate) head: Head,
     pub(crate) frame: Frame,
     decrypted: Buffer,
+    /// Where the payload begins.
+    payload: usize,
 }
 
 impl OpenedToken {
@@ -57,7 +61,7 @@ impl OpenedToken {
     }
 
     fn payload_range(&self) -> Range<usize> {
-        BODY + FRAME_HEAD..self.decrypted.len().saturating_sub(aead::TAG)
+        self.payload..self.decrypted.len().saturating_sub(aead::TAG)
     }
 }
 
@@ -106,8 +110,18 @@ impl PlacedRing {
         }
     }
 
-    /// Steps 2 to 4 for a session token of at most `longest` characters. No key is used.
+    /// Steps 2 to 4 for the value of a session cookie, which has at most `longest` characters. No key is used.
     pub(crate) fn screen_session<'a, 't>(
+        &'a self,
+        text: &'t [u8],
+        longest: usize,
+        now: u64,
+    ) -> Result<Screened<'t, KeyAt<'a>>, Reason> {
+        screen(text, longest, now, session_kind(text), |id, _| self.ring.get(id))
+    }
+
+    /// The same for a token that is whole in one text, as sealed values are.
+    pub(crate) fn screen_value<'a, 't>(
         &'a self,
         text: &'t [u8],
         longest: usize,
@@ -146,27 +160,38 @@ impl PlacedRing {
             .map(move |KeyAt { key, .. }| (key.id(), self.day_keys.derive_raw(key, day)))
     }
 
-    /// Steps 5 and 6, and the check of the flags in step 7.
-    pub(crate) fn open_session(&self, token: Decoded<KeyAt<'_>>, bind: &[u8]) -> Result<OpenedToken, Reason> {
+    /// Steps 5 and 6, and the check of the flags in step 7. Of a session in chunks, `find` gets the other cookies (step
+    /// 5b). It is told how many cookies there are, once the check has proven it.
+    pub(crate) fn open_session<'t>(
+        &self,
+        token: Decoded<KeyAt<'_>>,
+        bind: &[u8],
+        find: impl FnOnce(u8) -> Option<Chunks<'t>>,
+    ) -> Result<OpenedToken, Reason> {
         let Decoded {
             mut bytes,
+            kind,
             head,
             key: key_at,
         } = token;
         let keys = self.day_keys.get(key_at, head.expires);
-        let (Some(head_bytes), Some(check)) = (
-            bytes.first_chunk::<SESSION_HEAD>().copied(),
-            envelope::array::<CHECK_LEN>(&bytes, SESSION_HEAD),
-        ) else {
+        let body = kind.head() + CHECK_LEN;
+        let Some((head_bytes, check)) = bytes.get(..body).and_then(<[u8]>::split_last_chunk::<CHECK_LEN>) else {
             return Err(Reason::Malformed);
         };
         // 5. check = Expand(check key, head || bind, 16)
-        if !keys.check.verify(&[&head_bytes, bind], &check) {
+        if !keys.check.verify(&[head_bytes, bind], check) {
             return Err(Reason::NotOurs);
         }
         // 6. body = AES-256-GCM(Expand(seal key, head || bind, 32), zero nonce, no associated data, frame)
-        let key = keys.seal.expand::<32>(&[&head_bytes, bind]);
-        let Some((sealed, tag)) = bytes.get_mut(BODY..).and_then(<[u8]>::split_last_chunk_mut) else {
+        let key = keys.seal.expand::<32>(&[head_bytes, bind]);
+        if kind == Kind::Chunked {
+            // 5b. one cookie for each chunk
+            let chunks = head_bytes.last().and_then(|&count| find(count));
+            let chunks = chunks.ok_or(Reason::Incomplete)?;
+            chunks.decode(&mut bytes).ok_or(Reason::Incomplete)?;
+        }
+        let Some((sealed, tag)) = bytes.get_mut(body..).and_then(<[u8]>::split_last_chunk_mut) else {
             return Err(Reason::Malformed);
         };
         if !aead::decrypt(&key, sealed, tag) {
@@ -178,6 +203,7 @@ impl PlacedRing {
             head,
             frame,
             decrypted: bytes,
+            payload: body + FRAME_HEAD,
         })
     }
 
@@ -209,15 +235,23 @@ impl PlacedRing {
         let (key_at, head) = self.sealing_head(state.session_id, state.expires, now)?;
         self.note_life(key_at, head.expires);
         let keys = self.day_keys.get(key_at, head.expires);
-        let head_bytes = head.write_session(salt);
-        let mut token = Buffer::with_capacity(envelope::OVERHEAD + state.payload.len() + state.padding);
-        token.extend(&head_bytes);
-        token.extend(&*keys.check.expand::<CHECK_LEN>(&[&head_bytes, bind]));
+        let (in_one, in_chunks);
+        let head_bytes: &[u8] = if state.chunks == 1 {
+            in_one = head.write_session(salt);
+            &in_one
+        } else {
+            in_chunks = head.write_chunked(salt, state.chunks);
+            &in_chunks
+        };
+        let body = head_bytes.len() + CHECK_LEN;
+        let mut token = Buffer::with_capacity(envelope::CHUNKED_OVERHEAD + state.payload.len() + state.padding);
+        token.extend(head_bytes);
+        token.extend(&*keys.check.expand::<CHECK_LEN>(&[head_bytes, bind]));
         token.extend(&state.frame.write());
         token.extend(state.payload);
         token.pad(state.padding, b' ');
-        let key = keys.seal.expand::<32>(&[&head_bytes, bind]);
-        let tag = aead::encrypt(&key, &mut token[BODY..]);
+        let key = keys.seal.expand::<32>(&[head_bytes, bind]);
+        let tag = aead::encrypt(&key, &mut token[body..]);
         token.extend(&tag);
         base64url::encode(&token, text);
         Ok(())
@@ -306,6 +340,8 @@ pub(crate) struct State<'a> {
     pub(crate) payload: &'a [u8],
     /// The number of spaces after the payload.
     pub(crate) padding: usize,
+    /// The number of cookies.
+    pub(crate) chunks: u8,
 }
 
 #[cfg(test)]

@@ -51,8 +51,8 @@ macro_rules! log {
         log!(
             $level,
             $event,
-            numbers: count total size limit bytes status to entries most dropped ahead,
-            texts: step reason id previous key_id key_ids in_use seals opens path kind error
+            numbers: count total chunk chunks size limit bytes status to entries most dropped ahead,
+            texts: step reason option id previous key_id key_ids in_use seals opens path kind error
         )
     };
 }

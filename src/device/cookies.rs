@@ -8,7 +8,7 @@ use crate::ids::DeviceName;
 use crate::session::{Current, Live, SessionData};
 use crate::sessions::{Sessions, opening};
 use crate::time::from_seconds;
-use crate::token::envelope;
+use crate::token::{envelope, signed::PROOF_TEXT};
 
 use super::endpoints::Endpoint;
 
@@ -96,7 +96,7 @@ impl<T: SessionData> Sessions<T> {
     pub fn proven_cookie_for(&self, data: T) -> Result<String, WriteError> {
         let now = self.now();
         let cookie = self.cookie_for_at(data, from_seconds(now))?;
-        let fields = RequestFields::from_cookies([cookie]);
+        let fields = RequestFields::from_cookies([cookie.clone()]);
         let opening = opening::open_with(self, &fields, false, None, now);
         let keys = self.keys();
         let (Some(device), Some(device_keys), Current::Live(live)) =
@@ -121,13 +121,11 @@ impl<T: SessionData> Sessions<T> {
                 .bound_activity_cookie(&live, name, active_until, &[], now)
                 .map_err(failed)?,
         ];
-        let session = fields.cookies(&self.config().name).next().unwrap_or_default();
-        let session = String::from_utf8_lossy(session);
-        let pairs = lines.iter().filter_map(|line| line.split(';').next());
-        let pairs: Vec<&str> = pairs.collect();
-        Ok(format!("{}={session}; {}", self.config().name, pairs.join("; ")))
+        // The session's own cookies, without the activity cookie of a plain session.
+        let session = cookie
+            .split("; ")
+            .filter(|pair| !pair.starts_with(&*self.config().activity_name));
+        let bound = lines.iter().filter_map(|line| line.split(';').next());
+        Ok(session.chain(bound).collect::<Vec<_>>().join("; "))
     }
 }
-
-/// Characters of a proof.
-const PROOF_TEXT: usize = 60;

@@ -362,9 +362,9 @@ fn reason_of(state: SessionState) -> Option<Reason> {
 }
 
 /// Whether a token that failed so may open at another server, with other secrets, of another version or with a better
-/// clock; or later, if the application's own check refused it for a while.
+/// clock; or later, if the application's own check refused it for a while, or one of its cookies is on the way.
 fn is_of_another_server(reason: Reason) -> bool {
-    use Reason::{ExpiresTooFar, Refused, StartedInFuture, UnknownFlags, UnknownKey, UnknownVersion};
+    use Reason::{ExpiresTooFar, Incomplete, Refused, StartedInFuture, UnknownFlags, UnknownKey, UnknownVersion};
     let elsewhere = matches!(reason, UnknownKey | UnknownVersion | UnknownFlags);
-    elsewhere || matches!(reason, ExpiresTooFar | StartedInFuture | Refused)
+    elsewhere || matches!(reason, ExpiresTooFar | StartedInFuture | Refused | Incomplete)
 }

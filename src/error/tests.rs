@@ -69,6 +69,7 @@ fn errors_are_lower_case_sentences_without_a_full_stop() {
         WriteError::TooLarge {
             size: 5000,
             limit: 4096,
+            option: "chunks",
             largest_field: Some(("basket".into(), 4000)),
         },
         WriteError::NotSerializable,

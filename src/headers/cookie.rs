@@ -71,6 +71,14 @@ impl Attributes {
         Ok(line)
     }
 
+    /// The same line, for a value that is there already, in parts.
+    pub(crate) fn write_value(&self, name: &str, value: &[&str], max_age: Option<u64>) -> String {
+        let mut line = self.begin(name, value.iter().map(|part| part.len()).sum());
+        value.iter().for_each(|part| line.push_str(part));
+        self.end(&mut line, max_age, None);
+        line
+    }
+
     /// The `Set-Cookie` line that makes the browser forget the cookie.
     ///
     /// Every attribute is repeated: with another path, domain or partition the line would name another cookie, and

@@ -154,12 +154,22 @@ pub enum Event {
         /// How many.
         count: usize,
     },
-    /// A write was refused because the cookie would be too large.
+    /// A cookie of a session in chunks did not come, so that the session was rejected as
+    /// [`Incomplete`](Reason::Incomplete): a proxy or the browser dropped it, or two responses have crossed.
+    ChunkMissing {
+        /// The number of the cookie: 2 for the one whose name ends in `.2`. There may be others.
+        chunk: u8,
+        /// How many cookies the session takes.
+        chunks: u8,
+    },
+    /// A write was refused because the session would be too large.
     TooLarge {
-        /// Size of name and value in bytes.
+        /// Its size in bytes, as in [`WriteError::TooLarge`](crate::WriteError::TooLarge).
         size: usize,
-        /// Largest size that browsers keep.
+        /// The largest size allowed, in bytes.
         limit: usize,
+        /// The option of the builder that sets the limit.
+        option: &'static str,
     },
     /// The session was read for the first time after the header block was sent; the read gave no session.
     ReadTooLate,
@@ -286,7 +296,8 @@ pub enum Event {
     KeysReloadRecovered,
     /// A `public` directive of the application was taken away, since the response depends on the session.
     PublicRemoved,
-    /// The response's header block is so large that proxies with 4 KiB buffers (stock nginx) answer 502.
+    /// The response's header block is so large that proxies with 4 KiB buffers (stock nginx) answer 502. Reported once
+    /// for each build of [`Sessions`](crate::Sessions).
     LargeHeaderBlock {
         /// Bytes of all header fields.
         bytes: usize,
@@ -324,6 +335,7 @@ impl Event {
             Self::ProofRefused { id: Some(_), .. } => ("ProofRefused", Level::Info),
             Self::ProofRefused { id: None, .. } => ("ProofRefused", Level::Debug),
             Self::ManyRejected { .. } => ("ManyRejected", Level::Warn),
+            Self::ChunkMissing { .. } => ("ChunkMissing", Level::Info),
             Self::DuplicatesSeen { .. } => ("DuplicatesSeen", Level::Debug),
             Self::TooLarge { .. } => ("TooLarge", Level::Warn),
             Self::ReadTooLate => ("ReadTooLate", Level::Warn),

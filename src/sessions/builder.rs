@@ -10,8 +10,8 @@ use time::OffsetDateTime;
 
 use crate::aead;
 use crate::error::ConfigError;
-use crate::headers::RequestFields;
 use crate::headers::cookie::{self, Attributes, SameSite};
+use crate::headers::{RequestFields, Watch};
 use crate::keys::ring::KeyRing;
 use crate::revocation::{RevocationList, Revocations};
 use crate::session::event::{Event, Observer};
@@ -22,7 +22,8 @@ use crate::sessions::alarm::Alarm;
 use crate::sessions::device_binding::{Device, DeviceBinding};
 use crate::sessions::{Keys, Sessions, Shared, opened};
 use crate::time::{DAY, now, to_seconds};
-use crate::token::{base64url, envelope::OVERHEAD};
+use crate::token::envelope::OVERHEAD;
+use crate::token::{base64url, chunks};
 
 /// Configures [`Sessions`]; every option has a default that is safe.
 ///
@@ -65,7 +66,7 @@ pub(crate) struct Checks<T> {
     pub(crate) signed_in_if: Option<SignedInIf<T>>,
 }
 
-/// The options that sessions keep. [`Builder::build`] checks them, and sets `activity_name` and `lifetimes`.
+/// The options that sessions keep. [`Builder::build`] checks them, and sets `lifetimes` and the other names.
 pub(crate) struct Config {
     pub(crate) name: Arc<str>,
     pub(crate) activity_name: Arc<str>,
@@ -73,6 +74,11 @@ pub(crate) struct Config {
     pub(crate) audience: String,
     pub(crate) lifetimes: Lifetimes,
     pub(crate) pad_to: usize,
+    /// The most cookies of one session that is written.
+    pub(crate) chunks: u8,
+    /// The names of the others, from `.2` on.
+    pub(crate) chunk_names: [Box<str>; chunks::MOST as usize - 1],
+    pub(crate) largest_cookies: usize,
     pub(crate) vary_field: Cow<'static, str>,
     pub(crate) write_on_server_error: bool,
     pub(crate) clear_site_data: bool,
@@ -122,6 +128,9 @@ impl<T: SessionData> Builder<T> {
                 audience: String::new(),
                 lifetimes: Lifetimes::default(),
                 pad_to: 1,
+                chunks: 1,
+                chunk_names: Default::default(),
+                largest_cookies: 7500,
                 vary_field: "Cookie".into(),
                 write_on_server_error: false,
                 clear_site_data: false,
@@ -335,7 +344,8 @@ impl<T: SessionData> Builder<T> {
     }
 
     /// Pads the session data with spaces to a multiple of this many bytes, so that the length of the cookie does not
-    /// tell, for example, a role. At most what fits into a cookie. Default: 1, no padding.
+    /// tell, for example, a role. It fills the cookie at most, or the [chunks](Self::chunks) that the data need anyway:
+    /// it makes no session too large. At most what fits into a cookie. Default: 1, no padding.
     ///
     /// ```
     /// # use sealed_session::{Key, KeyRing, Sessions};
@@ -348,6 +358,57 @@ impl<T: SessionData> Builder<T> {
     /// ```
     pub fn pad_to(mut self, bytes: usize) -> Self {
         self.config.pad_to = bytes;
+        self
+    }
+
+    /// How many cookies a session may take, 1 to 4, if one cookie (2,995 bytes of JSON by default) does not hold it. A
+    /// session that fits one cookie is sent as ever. Default: 1; a larger session is [`WriteError::TooLarge`].
+    ///
+    /// The others are called like the session cookie, with `.2`, `.3` and `.4` after it. This option governs writing
+    /// alone: every server reads up to four, so that it can be switched on and off at any time.
+    ///
+    /// **Proxies and servers limit header fields**: docs/large-sessions.md has what passes where. Stock nginx answers
+    /// 502 to the sign-in until `proxy_buffer_size` is raised. Each request carries all cookies: keep out what no
+    /// request needs.
+    ///
+    /// [`WriteError::TooLarge`]: crate::WriteError::TooLarge
+    ///
+    /// ```
+    /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+    /// # let ring = KeyRing::new(Key::generate()?);
+    /// let sessions = Sessions::<String>::builder(ring).chunks(2).build()?;
+    /// let mut session = sessions.load(RequestFields::default());
+    /// session.start("token".repeat(1000))?;
+    /// let patch = session.finish_patch(200);
+    /// let names = patch.set_cookies().filter_map(|line| Some(line.split_once('=')?.0));
+    /// assert!(names.eq(["__Host-id.2", "__Host-id", "__Host-id-seen"]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias("split", "chunk", "too_large", "4096"))]
+    pub fn chunks(mut self, most: u8) -> Self {
+        self.config.chunks = most;
+        self
+    }
+
+    /// The most bytes that all cookies of a session may take in one `Cookie` header field, with their names, if it is
+    /// in [chunks](Self::chunks). Default: 7,500, so that an application's own cookies fit too before stock nginx and
+    /// Apache refuse the field, at 8 KiB. Raise their limits first.
+    ///
+    /// A visitor whose cookies are above a proxy's limit gets an error for **every** request, the sign-out included.
+    ///
+    /// ```
+    /// use sealed_session::WriteError;
+    /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+    /// # let ring = KeyRing::new(Key::generate()?);
+    /// let sessions = Sessions::<String>::builder(ring).chunks(3).largest_cookies(12_000).build()?;
+    /// let mut session = sessions.load(RequestFields::default());
+    /// session.start("token".repeat(1600))?;
+    /// let refused = session.start("token".repeat(1800));
+    /// assert!(matches!(refused, Err(WriteError::TooLarge { limit: 12_000, option: "largest_cookies", .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn largest_cookies(mut self, bytes: usize) -> Self {
+        self.config.largest_cookies = bytes;
         self
     }
 
@@ -719,6 +780,19 @@ impl<T: SessionData> Builder<T> {
                 "`opened_cache` takes at least {smallest} bytes, or 0 to keep nothing"
             ));
         }
+        config.chunk_names = [2, 3, 4].map(|number| format!("{}.{number}", config.name).into());
+        if !(1..=chunks::MOST).contains(&config.chunks) {
+            return refuse("`chunks` takes 1 to 4 cookies, 1 for one alone");
+        }
+        if config.chunks > 1 && config.name.len() > LONGEST_NAME - ".2".len() {
+            return refuse("the cookie name takes at most 253 bytes with `chunks`; shorten `cookie_name`");
+        }
+        let smallest = config.smallest_line();
+        if config.largest_cookies < smallest {
+            return refuse(format!(
+                "`largest_cookies` takes at least {smallest} bytes, which a session in one cookie may need"
+            ));
+        }
         let largest_payload = config.longest_value() / 4 * 3 - OVERHEAD;
         if config.pad_to == 0 || config.pad_to > largest_payload {
             return refuse(format!("`pad_to` takes 1 to {largest_payload} bytes, 1 for no padding"));
@@ -730,15 +804,15 @@ impl<T: SessionData> Builder<T> {
             checks: self.checks,
             cut_off: AtomicU64::new(0),
             revocations: self.revocations,
-            observer: self.observer,
+            watch: self.observer.map(|observer| Arc::new(Watch::new(observer))),
             alarm: Alarm::new(),
             clock: self.clock,
             random: aead::os_random,
         };
         let sessions = Sessions::new(shared);
         sessions.observe_ring(&self.keys, sessions.now());
-        if let Some(observer) = &sessions.shared.observer {
-            sessions.shared.revocations.report_to(observer);
+        if let Some(watch) = &sessions.shared.watch {
+            sessions.shared.revocations.report_to(&watch.observer);
         }
         if self.development {
             sessions.observe(&Event::DevelopmentCookie);

@@ -20,7 +20,7 @@ use crate::sessions::Sessions;
 use crate::time::{DAY, from_seconds, to_seconds};
 use crate::token;
 pub use crate::token::Claims;
-use crate::token::envelope::{Kind, LONGEST_ACTIVITY};
+use crate::token::envelope::LONGEST_ACTIVITY;
 
 /// The rights that day keys give to an edge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -266,7 +266,9 @@ impl Checker {
         let mut furthest = Reason::Malformed;
         let mut verified = 0;
         for value in fields.cookies(&self.name) {
-            let head = token::check_head(value, Kind::Session, longest, fields.bind(), now, session_key);
+            // Of a session in several cookies this is the first, which is enough for a check.
+            let kind = token::session_kind(value);
+            let head = token::check_head(value, kind, longest, fields.bind(), now, session_key);
             // A token that is refused before any cryptography does not count towards the limit.
             verified += u32::from(!head.is_err_and(Reason::is_claim));
             let active_until = head

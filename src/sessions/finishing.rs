@@ -12,8 +12,9 @@ use crate::session::event::Event;
 use crate::session::{Binding, SessionState};
 use crate::session::{Change, Current, Ending, Facts, Genuine, Live, SessionData, Touched};
 use crate::sessions::handle::Session;
+use crate::sessions::layout::Layout;
 use crate::sessions::table::{CookieAction, Outcome, Row, takes_cookie};
-use crate::token::envelope::{ACTIVITY_TEXT, BOUND_ACTIVITY_TEXT, Frame, OVERHEAD};
+use crate::token::envelope::{ACTIVITY_TEXT, BOUND_ACTIVITY_TEXT, CHUNKED_OVERHEAD, Frame};
 use crate::token::{State, base64url};
 
 impl<T: SessionData> Session<T> {
@@ -97,7 +98,7 @@ impl<T: SessionData> Session<T> {
             vary_field: self.sessions().config().vary_field.clone(),
             clear_site_data: false,
             offer: None,
-            observer: self.sessions().shared.observer.clone(),
+            watch: self.sessions().shared.watch.clone(),
         }
     }
 
@@ -165,6 +166,9 @@ impl<T: SessionData> Session<T> {
         // The session cookie's removal comes last: curl up to 7.88 keeps all but the last cookie that one response
         // removes.
         self.add_device(&mut patch, touched, outcome, row, status, now);
+        if row.session == CookieAction::Remove {
+            self.remove_chunks(&mut patch, 1);
+        }
         for (action, name) in [(row.activity, &config.activity_name), (row.session, &config.name)] {
             if action == CookieAction::Remove {
                 patch.cookies.push(config.attributes.write_removal(name));
@@ -281,24 +285,31 @@ impl<T: SessionData> Session<T> {
             };
             let payload = live.content.payload();
             let payload = payload.as_bytes();
+            let Layout { chunks, padding } = config.layout(payload.len()).ok()?;
             let state = State {
                 session_id: id,
                 expires,
                 frame,
                 payload,
-                padding: padding(payload.len(), config.pad_to),
+                padding,
+                chunks,
             };
             // Every write that leads here has drawn a salt.
             let salt = self.shared.salt.get()?;
-            let length = base64url::encoded_len(OVERHEAD + payload.len() + state.padding);
-            let line = config
-                .attributes
-                .write(&config.name, length, max_age(expires), |line| {
-                    keys.session
-                        .seal_session(&state, self.shared.fields.bind(), now, salt, line)
-                })
-                .ok()?;
-            patch.cookies.push(line);
+            let length = base64url::encoded_len(CHUNKED_OVERHEAD + payload.len() + padding);
+            let seal = |text: &mut String| {
+                let bind = self.shared.fields.bind();
+                keys.session.seal_session(&state, bind, now, salt, text)
+            };
+            if chunks > 1 {
+                let mut text = String::with_capacity(length);
+                seal(&mut text).ok()?;
+                self.add_chunks(patch, &text, max_age(expires));
+            } else {
+                let line = config.attributes.write(&config.name, length, max_age(expires), seal);
+                self.remove_chunks(patch, chunks);
+                patch.cookies.push(line.ok()?);
+            }
         }
         let lifetime = config.lifetimes.of(remembered);
         if row.activity == CookieAction::Send
@@ -316,6 +327,31 @@ impl<T: SessionData> Session<T> {
             patch.cookies.push(line);
         }
         Some(())
+    }
+
+    /// The cookies of a session in chunks, the first one last: it makes the others count.
+    fn add_chunks(&self, patch: &mut Patch, text: &str, max_age: Option<u64>) {
+        let config = self.sessions().config();
+        let (first, others) = config.lengths().cut(text);
+        let mut chunks = 1;
+        for ((number, tie, rest), name) in others.zip(&config.chunk_names) {
+            let line = config.attributes.write_value(name, &[tie, rest], max_age);
+            patch.cookies.push(line);
+            chunks = number;
+        }
+        self.remove_chunks(patch, chunks);
+        let line = config.attributes.write_value(&config.name, &[first], max_age);
+        patch.cookies.push(line);
+    }
+
+    /// Removes the cookies that came beyond this many of a session. They belong to none from now on.
+    fn remove_chunks(&self, patch: &mut Patch, chunks: u8) {
+        let config = self.sessions().config();
+        for name in &config.chunk_names[usize::from(chunks) - 1..] {
+            if self.shared.fields.cookies(name).next().is_some() {
+                patch.cookies.push(config.attributes.write_removal(name));
+            }
+        }
     }
 
     fn report(&self, touched: &Touched<'_, T>, outcome: Outcome, row: Row) {
@@ -338,9 +374,4 @@ impl<T: SessionData> Session<T> {
             observe(Event::Touched { id });
         }
     }
-}
-
-/// The number of spaces that bring `length` to the next multiple of `pad_to`.
-pub(super) fn padding(length: usize, pad_to: usize) -> usize {
-    length.next_multiple_of(pad_to) - length
 }

@@ -5,6 +5,7 @@
 //! that can change is judged anew on each request.
 
 use std::cell::RefCell;
+use std::iter;
 use std::mem;
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,13 +21,14 @@ use crate::aead;
 use crate::ids::SessionId;
 use crate::session::Content;
 use crate::token::Activity;
-use crate::token::envelope::{BODY, Frame, Head, SESSION_HEAD};
+use crate::token::chunks::Chunks;
+use crate::token::envelope::{BODY, CHUNKED_HEAD, Frame, Head};
 
 /// An entry that no request used for this many seconds goes.
 const UNUSED: u64 = 60;
 /// Most shards. A sweep goes through one of them for each second that passes.
 const MOST_SHARDS: usize = 64;
-/// The smallest cache: room for a few entries of any size.
+/// The smallest cache: room for a few entries of any session in one cookie.
 pub(crate) const SMALLEST: usize = 64 * 1024;
 /// A shard of a larger cache has at least this size, so that all of them fill alike.
 const SHARD: usize = 256 * 1024;
@@ -60,13 +62,15 @@ impl Mark {
     }
 }
 
-// The first and the last character are of the check alone.
-const _: () = assert!(Mark::AT * 3 / 4 >= SESSION_HEAD && (Mark::AT + 16).div_ceil(4) * 3 <= BODY);
+// The first and the last character are of the check alone, in one cookie and in several.
+const _: () = assert!(Mark::AT * 3 / 4 >= CHUNKED_HEAD && (Mark::AT + 16).div_ceil(4) * 3 <= BODY);
 
 /// A session as it was opened from one token.
 pub(crate) struct Kept<T> {
     /// The text of the token, and then the value that it is bound to.
     credential: Zeroizing<Box<[u8]>>,
+    /// The characters of the first cookie, and of all.
+    first_length: usize,
     text_length: usize,
     pub(crate) head: Head,
     pub(crate) frame: Frame,
@@ -127,10 +131,18 @@ impl<T> OpenedCache<T> {
         self.shards.get(usize::from(last).checked_rem(self.shards.len())?)
     }
 
-    /// What this very token opened to, with this `bind`, if a request used it within a minute.
-    pub(crate) fn get(&self, id: SessionId, text: &[u8], bind: &[u8], now: u64) -> Option<Held<T>> {
+    /// What this very token opened to, with this `bind`, if a request used it within a minute. `chunks` finds the other
+    /// cookies of the session, if the token may be kept.
+    pub(crate) fn get<'t>(
+        &self,
+        id: SessionId,
+        text: &[u8],
+        chunks: impl FnOnce() -> Option<Chunks<'t>>,
+        bind: &[u8],
+        now: u64,
+    ) -> Option<Held<T>> {
         let kept = Held(Some(self.shard(id)?.get(&Mark::of(text)?)?));
-        if !kept.is_of(text, bind) {
+        if !kept.is_of(text, chunks, bind) {
             return None;
         }
         if kept.is_unused(now) {
@@ -222,19 +234,22 @@ impl<T> Drop for OpenedCache<T> {
 impl<T> Kept<T> {
     pub(crate) fn new(
         text: &[u8],
+        chunks: &Chunks<'_>,
         bind: &[u8],
         (head, frame): (Head, Frame),
         content: Arc<Content<T>>,
         now: u64,
     ) -> Self {
-        let credential: Box<[u8]> = [text, bind].concat().into();
+        let parts = || iter::once(text).chain(chunks.iter()).chain([bind]);
+        let credential: Box<[u8]> = parts().collect::<Vec<_>>().concat().into();
         let payload = content.payload();
         // The payload, and data that take twice as much: see docs/operating.md.
         let bytes = ENTRY + size_of::<T>() + credential.len() + payload.room() + 3 * payload.as_bytes().len();
         drop(payload);
         Self {
             credential: Zeroizing::new(credential),
-            text_length: text.len(),
+            first_length: text.len(),
+            text_length: text.len() + chunks.len(),
             head,
             frame,
             content,
@@ -248,10 +263,12 @@ impl<T> Kept<T> {
         self.credential.split_at(self.text_length).0
     }
 
-    /// The time that it takes depends on the lengths alone.
-    fn is_of(&self, text: &[u8], bind: &[u8]) -> bool {
+    /// The time that it takes depends on the lengths alone. Chunks are not looked for if the first cookie differs.
+    fn is_of<'t>(&self, text: &[u8], chunks: impl FnOnce() -> Option<Chunks<'t>>, bind: &[u8]) -> bool {
         let (kept_text, kept_bind) = self.credential.split_at(self.text_length);
-        aead::equal(kept_text, text) & aead::equal(kept_bind, bind)
+        let (first, others) = kept_text.split_at(self.first_length);
+        let is_equal = aead::equal(first, text) & aead::equal(kept_bind, bind);
+        is_equal && (others.is_empty() || chunks().is_some_and(|chunks| chunks.are(others)))
     }
 
     /// By a clock that was set back, too.

@@ -14,8 +14,9 @@ use crate::session::event::Event;
 use crate::session::{Binding, Current, Facts, Genuine, Live, Opening, SessionData, SessionState, from_payload};
 use crate::sessions::opened::Held;
 use crate::sessions::{Keys, Sessions};
-use crate::token::envelope::{Head, Kind};
-use crate::token::{Activity, Decoded, claimed_head};
+use crate::token::chunks::{Chunks, claimed_count};
+use crate::token::envelope::Head;
+use crate::token::{Activity, Decoded, claimed_head, session_kind};
 
 use self::token::Token;
 
@@ -130,6 +131,8 @@ struct Attempt {
     count: usize,
     /// Of several rejected tokens, the one that got furthest.
     rejected: Option<Rejected>,
+    /// The first cookie of a session in chunks that is missing, and how many cookies that session takes.
+    missing: Option<(u8, u8)>,
     genuine: Few<Genuine>,
 }
 
@@ -150,6 +153,9 @@ impl Attempt {
                 events.push(Event::DuplicatesSeen { count: self.count });
             }
             events.extend(rejected.map(|&(reason, id, key_id)| Event::Rejected { reason, id, key_id }));
+            let is_incomplete = rejected.is_some_and(|&(reason, ..)| reason == Reason::Incomplete);
+            let missing = self.missing.filter(|_| is_incomplete);
+            events.extend(missing.map(|(chunk, chunks)| Event::ChunkMissing { chunk, chunks }));
             let live = result.as_ref().ok();
             let unproven = live.filter(|live| matches!(live.facts.binding, Binding::Bound { proven: None, .. }));
             events.extend(unproven.map(|live| Event::Unproven { id: live.facts.id }));
@@ -208,8 +214,20 @@ impl Attempt {
         for text in fields.cookies(&config.name) {
             self.count += 1;
             let screened = keys.session.screen_session(text, config.longest_value(), now);
+            if screened.is_ok() && decoded == MOST_OPENED {
+                // It may be as good as the ones before it, but the work for one request is bounded.
+                continue;
+            }
+            let find = |count| {
+                let cookies = |number: u8| fields.cookies(&config.chunk_names[usize::from(number) - 2]);
+                Chunks::find(text, count, config.lengths(), cookies)
+            };
             let found = screened.and_then(|screened| {
-                match keys.opened.get(screened.head.session_id, text, fields.bind(), now) {
+                let chunks = || find(claimed_count(text)?).ok();
+                match keys
+                    .opened
+                    .get(screened.head.session_id, text, chunks, fields.bind(), now)
+                {
                     Some(kept) => Ok(Found::Kept(kept)),
                     None => screened.decode().map(Found::New),
                 }
@@ -219,21 +237,30 @@ impl Attempt {
                 Err(reason) => {
                     // A value that is no token names no key.
                     let names_key = reason > Reason::UnknownVersion && sessions.has_observer();
-                    let claimed = names_key.then(|| claimed_head(text, Kind::Session).ok()).flatten();
+                    let claimed = names_key.then(|| claimed_head(text, session_kind(text)).ok()).flatten();
                     self.reject(reason, None, claimed.map(|head| head.key_id));
                     continue;
                 }
             };
             decoded += 1;
-            if decoded > MOST_OPENED {
-                // It may be as good as the ones before it, but the work for one request is bounded.
-                continue;
-            }
             let (head, token) = match found {
                 Found::Kept(kept) => (kept.head, Ok(Token::Kept(kept))),
                 Found::New(token) => {
-                    let opened = |token| Token::Opened { text, token };
-                    (token.head, keys.session.open_session(token, fields.bind()).map(opened))
+                    let head = token.head;
+                    let mut chunks = Chunks::default();
+                    let opened = keys
+                        .session
+                        .open_session(token, fields.bind(), |count| match find(count) {
+                            Ok(found) => {
+                                chunks = found;
+                                Some(found)
+                            }
+                            Err(chunk) => {
+                                self.missing.get_or_insert((chunk, count));
+                                None
+                            }
+                        });
+                    (head, opened.map(|token| Token::Opened { text, chunks, token }))
                 }
             };
             let Head {

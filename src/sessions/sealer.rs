@@ -178,6 +178,7 @@ impl Sealer {
             frame,
             payload,
             padding: 0,
+            chunks: 1,
         };
         let mut text = String::with_capacity(size);
         self.keys().seal_session(&state, bind, now, &salt, &mut text)?;
@@ -205,10 +206,10 @@ impl Sealer {
         let now = to_seconds(now);
         let keys = self.keys();
         let token = keys
-            .screen_session(text.as_bytes(), LONGEST, now)
+            .screen_value(text.as_bytes(), LONGEST, now)
             .and_then(Screened::decode)
             .map_err(OpenError::new)?;
-        let token = keys.open_session(token, bind).map_err(OpenError::new)?;
+        let token = keys.open_session(token, bind, |_| None).map_err(OpenError::new)?;
         if token.frame.remembered {
             return Err(OpenError::new(Reason::UnknownFlags));
         }

@@ -6,17 +6,15 @@ use std::sync::Arc;
 use crate::aead::{self, NoRandomness};
 use crate::buffer::Buffer;
 use crate::error::{Reason, WriteError};
-use crate::headers::cookie;
 use crate::ids::SessionId;
 use crate::session::event::Event;
 use crate::session::{
     Binding, Change, Content, Current, Done, Facts, Live, Payload, Refused, SessionData, SessionState, Updated,
     Version, from_payload,
 };
-use crate::sessions::finishing::padding;
 use crate::sessions::handle::{Came, Session};
-use crate::token::base64url;
-use crate::token::envelope::{OVERHEAD, SALT_LEN};
+use crate::sessions::layout::TooLarge;
+use crate::token::envelope::SALT_LEN;
 
 impl<T: SessionData> Session<T> {
     /// Starts a session with a new id, whether or not there is one already: call it after every authentication, so that
@@ -375,19 +373,16 @@ impl<T: SessionData> Session<T> {
         Ok(Content::new(data, payload))
     }
 
-    /// Whether a cookie with this payload fits.
+    /// Whether this payload fits.
     fn check_size(&self, payload: &[u8]) -> Result<(), WriteError> {
-        let config = self.sessions().config();
-        let padded = payload.len().saturating_add(padding(payload.len(), config.pad_to));
-        let size = config.name.len() + base64url::encoded_len(OVERHEAD.saturating_add(padded));
-        let limit = cookie::LARGEST;
-        if size <= limit {
+        let Err(TooLarge { size, limit, option }) = self.sessions().config().layout(payload.len()) else {
             return Ok(());
-        }
-        self.sessions().observe(&Event::TooLarge { size, limit });
+        };
+        self.sessions().observe(&Event::TooLarge { size, limit, option });
         Err(WriteError::TooLarge {
             size,
             limit,
+            option,
             largest_field: largest_field(payload),
         })
     }

@@ -38,10 +38,17 @@ pub(crate) fn encode(bytes: &[u8], text: &mut String) {
 
 /// The bytes that `text` spells, if `text` is their one spelling: no padding, no white space, no spare bits set.
 pub(crate) fn decode(text: &[u8]) -> Option<Buffer> {
-    // The engine fills whole groups, and then drops what is too much.
-    let mut bytes = Buffer::with_capacity(text.len().div_ceil(4) * 3);
-    ENGINE.decode_vec(text, bytes.with_room(0)).ok()?;
+    let mut bytes = Buffer::default();
+    append_decoded(text, &mut bytes)?;
     Some(bytes)
+}
+
+/// Appends the bytes that `text` spells, as [`decode`] gives them.
+pub(crate) fn append_decoded(text: &[u8], bytes: &mut Buffer) -> Option<()> {
+    // The engine fills whole groups, and then drops what is too much.
+    ENGINE
+        .decode_vec(text, bytes.with_room(text.len().div_ceil(4) * 3))
+        .ok()
 }
 
 /// The bytes that [`decode_start`] gives: more than every head has.

@@ -5,6 +5,10 @@
 //!            | 0x01   | key id  | expires | session id | salt  | check  | started  | sealed  | flags  | payload .. | tag (16) |
 //!            |------------------------ head ----------------- --|        |-------------- sealed: the frame ------- |
 //!
+//! in chunks  0        1         5         9            17      29       30      46
+//!            | 0x07   | key id  | expires | session id | salt  | chunks | check | as above: the frame, its payload, the tag
+//!            |---------------------- head ------------------------ -|
+//!
 //! activity   0        1         5         9            17       33
 //!            | 0x02   | key id  | expires | session id | check  |
 //!            |------------------ head ----------------|
@@ -27,6 +31,8 @@ use crate::token::base64url::{self, START};
 
 /// First byte of a session token.
 pub(crate) const SESSION: u8 = 1;
+/// First byte of the token of a session in several cookies.
+pub(crate) const CHUNKED: u8 = 7;
 /// First byte of an activity token.
 pub(crate) const ACTIVITY: u8 = 2;
 /// First byte of the activity token of a session that is bound to a device.
@@ -38,12 +44,17 @@ const ID: usize = 9;
 const SALT: usize = 17;
 pub(crate) const SALT_LEN: usize = 12;
 pub(crate) const SESSION_HEAD: usize = SALT + SALT_LEN;
+/// Where a session in chunks says how many cookies it has. Its head ends there.
+pub(crate) const CHUNKS_AT: usize = SESSION_HEAD;
+pub(crate) const CHUNKED_HEAD: usize = CHUNKS_AT + 1;
 pub(crate) const ACTIVITY_HEAD: usize = 17;
 pub(crate) const CHECK_LEN: usize = 16;
 pub(crate) const BODY: usize = SESSION_HEAD + CHECK_LEN;
 pub(crate) const FRAME_HEAD: usize = 4 + 4 + 1;
 /// Bytes of a session token besides its payload. The shortest token has only these.
 pub(crate) const OVERHEAD: usize = BODY + FRAME_HEAD + TAG;
+/// The same for a session in chunks.
+pub(crate) const CHUNKED_OVERHEAD: usize = OVERHEAD + 1;
 /// Bytes of an activity token.
 pub(crate) const ACTIVITY_LEN: usize = ACTIVITY_HEAD + CHECK_LEN;
 /// The same in characters.
@@ -115,6 +126,14 @@ impl Head {
         head[SALT..].copy_from_slice(salt);
         head
     }
+
+    /// That of a session in this many cookies.
+    pub(crate) fn write_chunked(&self, salt: &[u8; SALT_LEN], chunks: u8) -> [u8; CHUNKED_HEAD] {
+        let mut head = [chunks; CHUNKED_HEAD];
+        head[..SALT].copy_from_slice(&self.write(CHUNKED));
+        head[SALT..CHUNKS_AT].copy_from_slice(salt);
+        head
+    }
 }
 
 /// `now < expires <= now + longest + 5 minutes`.
@@ -133,6 +152,8 @@ pub(crate) fn check_expires(expires: u32, longest: u64, now: u64) -> Result<(), 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Session,
+    /// The first cookie of a session in several.
+    Chunked,
     Activity,
     /// The activity of a session that is bound to a device.
     BoundActivity,
@@ -143,16 +164,19 @@ impl Kind {
     pub(crate) const fn head(self) -> usize {
         match self {
             Self::Session => SESSION_HEAD,
+            Self::Chunked => CHUNKED_HEAD,
             Self::Activity => ACTIVITY_HEAD,
             Self::BoundActivity => BOUND_ACTIVITY_HEAD,
         }
     }
 
     /// Step 2 of opening, for a token of `length` bytes that starts with `start`, and its head. A session token has the
-    /// first byte 1 and at least 70 bytes; an activity token has the first byte 2 and exactly 33 bytes, or 3 and 49.
+    /// first byte 1 and at least 70 bytes; an activity token has the first byte 2 and exactly 33 bytes, or 3 and 49. The
+    /// length of a first cookie of several (first byte 7) depends on its name: only its head must be there.
     pub(crate) fn parse(self, start: &[u8; START], length: usize) -> Result<Head, Reason> {
         let (version, fits) = match self {
             Self::Session => (SESSION, length >= OVERHEAD),
+            Self::Chunked => (CHUNKED, length >= CHUNKED_HEAD + CHECK_LEN),
             Self::Activity => (ACTIVITY, length == ACTIVITY_LEN),
             Self::BoundActivity => (BOUND_ACTIVITY, length == BOUND_ACTIVITY_LEN),
         };

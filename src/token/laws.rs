@@ -42,6 +42,7 @@ impl Made {
             frame: self.frame,
             payload: &self.payload,
             padding: 0,
+            chunks: 1,
         };
         let mut text = String::new();
         ring.seal_session(&state, &self.bind, now, &self.salt, &mut text)
@@ -100,7 +101,7 @@ struct Opened {
 }
 
 fn open(ring: &PlacedRing, text: impl AsRef<[u8]>, bind: &[u8], at: u64) -> Result<Opened, Reason> {
-    let opened = ring.open_session(ring.screen_session(text.as_ref(), 8192, at)?.decode()?, bind)?;
+    let opened = ring.open_session(ring.screen_session(text.as_ref(), 8192, at)?.decode()?, bind, |_| None)?;
     Ok(Opened {
         head: opened.head,
         frame: opened.frame,

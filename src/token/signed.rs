@@ -60,6 +60,8 @@ impl Screened<'_, PROOF_FIELDS> {
 
 const PROOF_FIELDS: usize = 16 + 4;
 const KEY_FIELDS: usize = 8 + POINT;
+/// Characters of a proof.
+pub(crate) const PROOF_TEXT: usize = base64url::encoded_len(START + PROOF_FIELDS + CHECK_LEN);
 
 impl PlacedRing {
     /// Steps 1 to 4 for a proof.

@@ -79,6 +79,7 @@ fn every_row_derives_and_seals_to_the_byte() {
                 frame,
                 payload: &payload,
                 padding: 0,
+                chunks: 1,
             };
             let now = number(row, "sealed").max(u64::from(expires).saturating_sub(LONGEST_LIFE));
             let mut token = String::new();
@@ -110,7 +111,7 @@ fn every_row_opens_or_is_rejected_as_a_bare_token() {
         let ring = PlacedRing::new(Arc::new(ring.unwrap()), place);
         let screened = ring.screen_session(text(row, "token").as_bytes(), 4096 - name.len(), now);
         let decoded = screened.and_then(Screened::decode);
-        let outcome = decoded.and_then(|token| ring.open_session(token, &hex(row, "bind")));
+        let outcome = decoded.and_then(|token| ring.open_session(token, &hex(row, "bind"), |_| None));
         let expected = match text(row, "expect") {
             // Code above the token finds these.
             "ok" | "started in future" | "too old" | "revoked" | "idle" | "payload" => "ok",

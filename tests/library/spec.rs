@@ -384,6 +384,7 @@ fn sizes_hold(constants: &mut Constants) {
     assert!(matches!(error, WriteError::TooLarge { size, limit: refused, .. } if refused == limit && size > limit));
 
     let links = Sealer::new(ring(), "magic-link").unwrap();
+    sizes_of_chunks_hold(constants);
     let longest = constants.take_size("longest_sealed_value_characters");
     let seal = |payload: usize| links.seal_at(&vec![0; payload], Duration::from_secs(1), at(NOW));
     assert_eq!(seal(longest * 6 / 8 - overhead).unwrap().len(), longest);
@@ -393,6 +394,50 @@ fn sizes_hold(constants: &mut Constants) {
     let secret = |distinct: usize| -> Vec<u8> { (0..32).map(|i| (i % distinct) as u8).collect() };
     assert!(Key::from_raw_secret(&secret(distinct)).is_ok());
     assert!(Key::from_raw_secret(&secret(distinct - 1)).is_err());
+}
+
+/// The sizes of sessions that take as many cookies as possible.
+fn sizes_of_chunks_hold(constants: &mut Constants) {
+    let build = |chunks, largest| {
+        let builder = Sessions::<String>::builder(ring())
+            .chunks(chunks)
+            .largest_cookies(largest);
+        builder.build().unwrap()
+    };
+    let cookies = |sessions: &Sessions<String>, payload: usize| {
+        let cookie = sessions.cookie_for("x".repeat(payload - "\"\"".len()))?;
+        // One of them is the activity cookie.
+        Ok::<_, WriteError>((cookie.split("; ").count() - 1, cookie.len()))
+    };
+    let most = u8::try_from(constants.take("most_cookies_of_a_session")).unwrap();
+    assert!(Sessions::<String>::builder(ring()).chunks(most + 1).build().is_err());
+    let sessions = build(most, usize::MAX);
+    for chunks in 2..=usize::from(most) {
+        let name = format!("largest_payload_in_{chunks}_cookies_of_a_9_character_name");
+        let largest = constants.take_size(&name);
+        assert_eq!(cookies(&sessions, largest).unwrap().0, chunks, "{name}");
+        let more = cookies(&sessions, largest + 1).ok().map(|(count, _)| count);
+        assert_eq!(more, (chunks < usize::from(most)).then_some(chunks + 1), "{name}");
+        if chunks == 2 {
+            let overhead = constants.take_size("overhead_bytes_in_chunks");
+            // 2 * 4084 characters, 8 of them the tie.
+            assert_eq!(overhead + largest, (4084 + 4076) / 4 * 3);
+        }
+    }
+    let bound = constants.take_size("default_largest_cookies_bytes");
+    let ours = Sessions::<String>::builder(ring()).chunks(most).build().unwrap();
+    let same = build(most, bound);
+    let largest = |sessions| (3000..7500).rev().find_map(|payload| cookies(sessions, payload).ok());
+    let (_, line) = largest(&ours).unwrap();
+    assert_eq!(largest(&same), largest(&ours));
+    assert!(line <= bound && line + 2 > bound, "{line} of {bound}");
+    let longest = constants.take_size("longest_name_with_chunks");
+    let named = |length: usize| {
+        let lifetime = Lifetime::default().without_idle();
+        let builder = Sessions::<String>::builder(ring()).cookie_name("n".repeat(length));
+        builder.lifetime(lifetime).chunks(2).build()
+    };
+    assert!(named(longest).is_ok() && named(longest + 1).is_err());
 }
 
 /// By the rows of the vectors whose tokens open.

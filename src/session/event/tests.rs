@@ -39,7 +39,8 @@ pub(crate) fn one_of_each() -> Vec<Event> {
             Event::ProofRefused { step: "signature", reason: None, id: Some(id) },
             Event::ProofRefused { step: "device key", reason: Some(reason), id: None };
         Event::DuplicatesSeen { .. } => Event::DuplicatesSeen { count: 2 };
-        Event::TooLarge { .. } => Event::TooLarge { size: 5000, limit: 4096 };
+        Event::ChunkMissing { .. } => Event::ChunkMissing { chunk: 2, chunks: 3 };
+        Event::TooLarge { .. } => Event::TooLarge { size: 5000, limit: 4096, option: "chunks" };
         Event::ReadTooLate => Event::ReadTooLate;
         Event::WriteTooLate => Event::WriteTooLate;
         Event::WriteDiscarded { .. } => Event::WriteDiscarded { status: 304 };

@@ -46,9 +46,14 @@ impl Event {
                 visit("key_ids", &Ids(key_ids));
             }
             Self::DuplicatesSeen { count } => visit("count", count),
-            Self::TooLarge { size, limit } => {
+            Self::ChunkMissing { chunk, chunks } => {
+                visit("chunk", chunk);
+                visit("chunks", chunks);
+            }
+            Self::TooLarge { size, limit, option } => {
                 visit("size", size);
                 visit("limit", limit);
+                visit("option", option);
             }
             Self::WriteDiscarded { status } => visit("status", status),
             Self::CutOffRaised { to } => visit("to", to),
@@ -134,10 +139,13 @@ impl fmt::Display for Event {
                 }
             }
             Self::DuplicatesSeen { count } => write!(f, "{count} cookies of the same name came"),
-            Self::TooLarge { size, limit } => {
+            Self::ChunkMissing { chunk, chunks } => {
+                write!(f, "cookie {chunk} of the {chunks} of a session did not come")
+            }
+            Self::TooLarge { size, limit, option } => {
                 write!(
                     f,
-                    "a write was refused: the cookie would take {size} bytes of at most {limit}"
+                    "a write was refused: the session would take {size} bytes, and `{option}` allows {limit}"
                 )
             }
             Self::ReadTooLate => f.write_str("the session was first read after the header block was sent"),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::session::{Content, Payload, SessionData, from_payload};
 use crate::sessions::Sessions;
 use crate::sessions::opened::{Count, Held, Kept, OpenedCache};
+use crate::token::chunks::Chunks;
 use crate::token::envelope::{Frame, Head};
 use crate::token::{Activity, OpenedToken};
 
@@ -13,7 +14,11 @@ pub(super) type Verified<'t> = (&'t [u8], Activity);
 
 /// A token, and where what it opened to comes from.
 pub(super) enum Token<'t, T> {
-    Opened { text: &'t [u8], token: OpenedToken },
+    Opened {
+        text: &'t [u8],
+        chunks: Chunks<'t>,
+        token: OpenedToken,
+    },
     Kept(Held<T>),
 }
 
@@ -72,10 +77,10 @@ impl<T: SessionData> Token<'_, T> {
         active: Option<Verified<'_>>,
         now: u64,
     ) {
-        if let Self::Opened { text, token } = self
+        if let Self::Opened { text, chunks, token } = self
             && cache.is_on()
         {
-            let kept = Kept::new(text, bind, (token.head, token.frame), Arc::clone(content), now);
+            let kept = Kept::new(text, &chunks, bind, (token.head, token.frame), Arc::clone(content), now);
             if let Some((text, activity)) = active {
                 kept.set_activity(text, activity);
             }

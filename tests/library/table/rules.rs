@@ -101,9 +101,9 @@ fn a_removed_public_is_an_event() {
 
 #[test]
 fn a_header_block_above_3_kib_is_an_event() {
-    let app = app();
     let mut bytes = Vec::new();
     for length in [0, 1000, 2000, 2900, 3000] {
+        let app = app();
         let mut session = app
             .sessions
             .load_at(RequestFields::from_cookies([app.cookies.clone()]), after(60));
@@ -119,6 +119,22 @@ fn a_header_block_above_3_kib_is_an_event() {
         bytes.push(large);
     }
     assert!(bytes[0].is_none() && bytes[4].is_some(), "{bytes:?}");
+}
+
+#[test]
+fn a_large_header_block_is_reported_once_for_each_build() {
+    let app = app();
+    let reported = || {
+        let mut session = app
+            .sessions
+            .load_at(RequestFields::from_cookies([app.cookies.clone()]), after(60));
+        update(&mut session);
+        session.finish(200, &mut vec![("X-Long".to_owned(), "x".repeat(3000))]);
+        let events = app.seen.take();
+        let large = |event: &&Event| matches!(event, Event::LargeHeaderBlock { .. });
+        events.iter().filter(large).count()
+    };
+    assert_eq!([reported(), reported(), reported()], [1, 0, 0]);
 }
 
 #[test]

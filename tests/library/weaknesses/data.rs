@@ -46,6 +46,7 @@ fn a_silent_drop_above_4096_bytes_cannot_happen_one_byte_more_is_refused_with_bo
     let too_large = WriteError::TooLarge {
         size: 4097,
         limit: 4096,
+        option: "chunks",
         largest_field: Some(("items".into(), FITS + 1 + 2)),
     };
     assert_eq!(
@@ -63,7 +64,8 @@ fn a_silent_drop_above_4096_bytes_cannot_happen_one_byte_more_is_refused_with_bo
         vec![
             Event::TooLarge {
                 size: 4097,
-                limit: 4096
+                limit: 4096,
+                option: "chunks"
             };
             2
         ]
@@ -77,17 +79,24 @@ fn a_silent_drop_above_4096_bytes_cannot_happen_one_byte_more_is_refused_with_bo
 }
 
 #[test]
-fn padding_counts() {
+fn padding_hides_the_length_and_makes_no_session_too_large() {
     let sessions = builder::<Basket>(ring()).pad_to(1000).build().unwrap();
-    let mut session = sessions.load_at(RequestFields::default(), after(0));
     let frame = r#"{"items":"","note":"short"}"#.len();
-    session.start(Basket::of(2000 - frame)).unwrap();
-    let error = session.start(Basket::of(2001 - frame)).unwrap_err();
+    let length = |payload: usize| {
+        let cookie = sessions.cookie_for_at(Basket::of(payload - frame), after(0));
+        cookie.map(|cookie| cookie.split_once("; ").map(|(pair, _)| pair.len() - "=".len()))
+    };
+    let largest = length(2995).unwrap();
+    assert_eq!(largest, Some(4096));
+    assert_eq!(length(2001), Ok(largest), "it fills the cookie");
+    assert_eq!(length(1001), length(2000));
+    assert_ne!(length(2000), Ok(largest));
+    let error = length(2996).unwrap_err();
     assert!(
         matches!(
             error,
             WriteError::TooLarge {
-                size: 4103,
+                size: 4097,
                 limit: 4096,
                 ..
             }
