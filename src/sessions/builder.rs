@@ -365,7 +365,8 @@ impl<T: SessionData> Builder<T> {
     /// session that fits one cookie is sent as ever. Default: 1; a larger session is [`WriteError::TooLarge`].
     ///
     /// The others are called like the session cookie, with `.2`, `.3` and `.4` after it. This option governs writing
-    /// alone: every server reads up to four, so that it can be switched on and off at any time.
+    /// alone, and every server reads up to four, so that it can be switched on and off at any time: a session that came
+    /// in more cookies, or larger, may stay so.
     ///
     /// **Proxies and servers limit header fields**: docs/large-sessions.md has what passes where. Stock nginx answers
     /// 502 to the sign-in until `proxy_buffer_size` is raised. Each request carries all cookies: keep out what no

@@ -285,7 +285,7 @@ impl<T: SessionData> Session<T> {
             };
             let payload = live.content.payload();
             let payload = payload.as_bytes();
-            let Layout { chunks, padding } = config.layout(payload.len()).ok()?;
+            let Layout { chunks, padding } = config.layout(payload.len(), payload.len()).ok()?;
             let state = State {
                 session_id: id,
                 expires,

@@ -3,7 +3,7 @@
 use crate::headers::cookie;
 use crate::sessions::builder::Config;
 use crate::token::base64url::{decoded_len, encoded_len};
-use crate::token::chunks::{COUNT, Lengths, TIE};
+use crate::token::chunks::{self, Lengths, TIE};
 use crate::token::envelope::{ACTIVITY_TEXT, BOUND_ACTIVITY_TEXT, CHUNKED_OVERHEAD, OVERHEAD};
 #[cfg(feature = "device")]
 use crate::token::signed::PROOF_TEXT;
@@ -24,47 +24,75 @@ pub(super) struct TooLarge {
     pub(super) option: &'static str,
 }
 
+/// What the cookies of one session may take.
+#[derive(Clone, Copy)]
+struct Limits {
+    chunks: u8,
+    /// Bytes of all in a `Cookie` field.
+    line: usize,
+}
+
 impl Config {
     /// The layout of a payload of this length, in as few cookies as hold it. Padding fills these at most.
-    pub(super) fn layout(&self, payload: usize) -> Result<Layout, TooLarge> {
-        let layout = |(chunks, room): (u8, usize)| {
+    ///
+    /// The session that is written may have `came` with a payload of this length. If a server with higher limits wrote
+    /// it, its cookies pass, and it may stay as large.
+    pub(super) fn layout(&self, payload: usize, came: usize) -> Result<Layout, TooLarge> {
+        let mut limits = Limits {
+            chunks: self.chunks,
+            line: self.largest_cookies,
+        };
+        if let Some(needed) = self.least(came) {
+            limits.chunks = limits.chunks.max(needed.chunks);
+            limits.line = limits.line.max(needed.line);
+        }
+        let layout = |chunks| {
+            let room = self.room(chunks, limits.line);
             let padded = payload.checked_next_multiple_of(self.pad_to)?.min(room);
             let padding = padded.checked_sub(payload)?;
             Some(Layout { chunks, padding })
         };
-        let in_chunks = || (*COUNT.start()..=self.chunks).find_map(|chunks| layout((chunks, self.room(chunks))));
-        layout((1, self.room(1)))
-            .or_else(in_chunks)
-            .ok_or_else(|| self.too_large(payload))
+        let layout = (1..=limits.chunks).find_map(layout);
+        layout.ok_or_else(|| self.too_large(payload, limits))
     }
 
     /// The most bytes of payload in this many cookies.
-    fn room(&self, chunks: u8) -> usize {
+    fn room(&self, chunks: u8, line: usize) -> usize {
         if chunks == 1 {
             return decoded_len(self.longest_value()).saturating_sub(OVERHEAD);
         }
-        let of_line = self.largest_cookies.saturating_sub(self.beside_text(chunks));
+        let of_line = line.saturating_sub(self.beside_text(chunks));
         decoded_len(self.lengths().hold(chunks).min(of_line)).saturating_sub(CHUNKED_OVERHEAD)
     }
 
-    fn too_large(&self, payload: usize) -> TooLarge {
-        if self.chunks == 1 {
+    /// What a payload of this length takes, if any cookies hold it.
+    fn least(&self, payload: usize) -> Option<Limits> {
+        let chunks = (1..=chunks::MOST).find(|&chunks| self.room(chunks, usize::MAX) >= payload)?;
+        let line = self.line(chunks, payload);
+        Some(Limits { chunks, line })
+    }
+
+    fn line(&self, chunks: u8, payload: usize) -> usize {
+        self.beside_text(chunks)
+            .saturating_add(encoded_len(CHUNKED_OVERHEAD.saturating_add(payload)))
+    }
+
+    fn too_large(&self, payload: usize, limits: Limits) -> TooLarge {
+        if limits.chunks == 1 {
             return TooLarge {
                 size: self.name.len() + encoded_len(OVERHEAD.saturating_add(payload)),
                 limit: cookie::LARGEST,
                 option: "chunks",
             };
         }
-        let (lengths, text) = (self.lengths(), encoded_len(CHUNKED_OVERHEAD.saturating_add(payload)));
-        let chunks = COUNT.into_iter().find(|&chunks| lengths.hold(chunks) >= text);
-        let chunks = chunks.unwrap_or(*COUNT.end());
-        let hold = self.beside_text(self.chunks) + lengths.hold(self.chunks);
-        let (limit, option) = match hold <= self.largest_cookies {
-            true => (hold, "chunks"),
-            false => (self.largest_cookies, "largest_cookies"),
+        let needed = self.least(payload).map_or(chunks::MOST, |least| least.chunks);
+        let full = self.beside_text(limits.chunks) + self.lengths().hold(limits.chunks);
+        let (limit, option) = match full <= limits.line {
+            true => (full, "chunks"),
+            false => (limits.line, "largest_cookies"),
         };
         TooLarge {
-            size: self.beside_text(chunks).saturating_add(text),
+            size: self.line(needed, payload),
             limit,
             option,
         }

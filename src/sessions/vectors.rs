@@ -23,7 +23,7 @@ fn written(row: &Value) -> Option<Vec<(String, usize, String)>> {
         "\"{}\"",
         "x".repeat(usize::try_from(number(session, "payload_bytes")).unwrap() - 2)
     );
-    let layout = config.layout(payload.len()).ok()?;
+    let layout = config.layout(payload.len(), 0).ok()?;
     let seconds = |field| u32::try_from(number(session, field)).unwrap();
     let state = State {
         session_id: SessionId(unhex(text(session, "session_id")).try_into().unwrap()),

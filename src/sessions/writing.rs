@@ -362,20 +362,21 @@ impl<T: SessionData> Session<T> {
     }
 
     /// Serialises the data at once and reads them back. Data that do not fit, or that the next request could not read,
-    /// are refused here; and the data that are lent after a write are those that the next request will read.
-    fn content(&self, data: &T) -> Result<Content<T>, WriteError> {
+    /// are refused here; and the data that are lent after a write are those that the next request will read. A session
+    /// whose payload `came` with this length may stay as large.
+    fn content(&self, data: &T, came: usize) -> Result<Content<T>, WriteError> {
         let mut buffer = Buffer::with_capacity(USUAL_PAYLOAD);
         serde_json::to_writer(&mut buffer, data).map_err(|_| WriteError::NotSerializable)?;
         let length = buffer.len();
         let payload = Payload::new(buffer, 0..length);
-        self.check_size(payload.as_bytes())?;
+        self.check_size(payload.as_bytes(), came)?;
         let data = from_payload(payload.as_bytes()).ok_or(WriteError::NotReadable)?;
         Ok(Content::new(data, payload))
     }
 
     /// Whether this payload fits.
-    fn check_size(&self, payload: &[u8]) -> Result<(), WriteError> {
-        let Err(TooLarge { size, limit, option }) = self.sessions().config().layout(payload.len()) else {
+    fn check_size(&self, payload: &[u8], came: usize) -> Result<(), WriteError> {
+        let Err(TooLarge { size, limit, option }) = self.sessions().config().layout(payload.len(), came) else {
             return Ok(());
         };
         self.sessions().observe(&Event::TooLarge { size, limit, option });
@@ -424,7 +425,7 @@ impl<'a, T: SessionData> Write<'a, T> {
 
     /// Starts a session with these data. It `replaces` what another handle wrote meanwhile, or is refused then.
     fn begin(&self, data: &T, replaces: bool) -> Result<(), WriteError> {
-        let content = Arc::new(self.session.content(data)?);
+        let content = Arc::new(self.session.content(data, 0)?);
         let facts = self.session.fresh(self.session.new_id()?, false)?;
         self.append_live(content, facts, Change::Started, replaces)
     }
@@ -436,7 +437,8 @@ impl<'a, T: SessionData> Write<'a, T> {
     ) -> Result<R, E> {
         let mut data = copy(live)?;
         let result = change(&mut data)?;
-        let content = Arc::new(self.session.content(&data)?);
+        let came = live.content.payload().as_bytes().len();
+        let content = Arc::new(self.session.content(&data, came)?);
         let sessions = self.session.sessions();
         let mut facts = live.facts.written(&sessions.config().lifetimes);
         let mut change = Change::Written;

@@ -13,7 +13,7 @@ fn sessions(chunks: u8, largest: usize) -> Sessions<String> {
 }
 
 fn chunks_of(sessions: &Sessions<String>, payload: usize) -> Option<u8> {
-    sessions.config().layout(payload).ok().map(|layout| layout.chunks)
+    sessions.config().layout(payload, 0).ok().map(|layout| layout.chunks)
 }
 
 /// The numbers of `next.json`, for a name of 9 characters.
@@ -93,7 +93,7 @@ fn padding_fills_the_cookies_that_are_needed_and_takes_no_other() {
     let layout = |payload| {
         sessions
             .config()
-            .layout(payload)
+            .layout(payload, 0)
             .ok()
             .map(|layout| (layout.chunks, payload + layout.padding))
     };
@@ -102,4 +102,22 @@ fn padding_fills_the_cookies_that_are_needed_and_takes_no_other() {
     assert_eq!(layout(2996), Some((2, 3000)));
     assert_eq!(layout(6001), Some((2, 6049)));
     assert_eq!(layout(12_001), Some((4, 12_163)));
+}
+
+#[test]
+fn a_session_may_stay_as_large_as_it_came() {
+    let (off, low, high) = (sessions(1, 7500), sessions(4, 5000), sessions(4, usize::MAX));
+    for came in [3000, 6049, 6050, 9000, 12_163] {
+        let needed = chunks_of(&high, came);
+        for server in [&off, &low] {
+            let chunks = |payload| server.config().layout(payload, came).ok().map(|layout| layout.chunks);
+            assert_eq!(chunks(came), needed, "{came}");
+            assert_eq!(chunks(came - 1), chunks_of(&high, came - 1), "{came}");
+            assert_eq!(chunks(100), Some(1), "{came}");
+            assert_eq!(chunks(12_164), None, "{came}");
+        }
+        // The line of the session that came is allowed, and a line below the default is.
+        let refused = low.config().layout(came + 3, came).is_err();
+        assert_eq!(refused, came > 3000, "{came}");
+    }
 }
