@@ -23,6 +23,7 @@ impl<T> Few<T> {
         }
     }
 
+    #[inline]
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
         self.first.iter().chain(&self.others)
     }
@@ -32,11 +33,17 @@ impl<T> Few<T> {
     }
 
     /// Takes the item with the greatest key; of equals the first.
+    #[inline]
     pub(crate) fn take_max<K: Ord>(&mut self, key: impl Fn(&T) -> K) -> Option<T> {
         let first = self.first.take()?;
-        if self.others.is_empty() {
-            return Some(first);
+        match self.others.is_empty() {
+            true => Some(first),
+            false => self.take_max_of_several(first, key),
         }
+    }
+
+    #[cold]
+    fn take_max_of_several<K: Ord>(&mut self, first: T, key: impl Fn(&T) -> K) -> Option<T> {
         self.others.insert(0, first);
         let indices = (0..self.others.len()).rev();
         let max = indices.max_by_key(|&index| key(&self.others[index]))?;

@@ -9,6 +9,8 @@ use std::iter;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use memchr::memchr;
+
 use crate::few::Few;
 use crate::session::event::{Event, Observer};
 
@@ -140,6 +142,12 @@ impl RequestFields {
 
     pub(crate) fn bind(&self) -> &[u8] {
         &self.bind
+    }
+
+    /// Whether a cookie can have come whose name or value has this byte.
+    pub(crate) fn have(&self, byte: u8) -> bool {
+        let mut fields = (0..).map_while(|index| self.cookies.as_ref()?.field(index));
+        fields.any(|field| memchr(byte, field).is_some())
     }
 
     /// The raw values of all cookies with this name.

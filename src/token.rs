@@ -45,8 +45,7 @@ pub(crate) struct OpenedToken {
     pub(crate) head: Head,
     pub(crate) frame: Frame,
     decrypted: Buffer,
-    /// Where the payload begins.
-    payload: usize,
+    kind: Kind,
 }
 
 impl OpenedToken {
@@ -61,7 +60,8 @@ impl OpenedToken {
     }
 
     fn payload_range(&self) -> Range<usize> {
-        self.payload..self.decrypted.len().saturating_sub(aead::TAG)
+        let start = self.kind.head() + CHECK_LEN + FRAME_HEAD;
+        start..self.decrypted.len().saturating_sub(aead::TAG)
     }
 }
 
@@ -166,7 +166,7 @@ impl PlacedRing {
         &self,
         token: Decoded<KeyAt<'_>>,
         bind: &[u8],
-        find: impl FnOnce(u8) -> Option<Chunks<'t>>,
+        find: &mut dyn FnMut(u8) -> Option<Chunks<'t>>,
     ) -> Result<OpenedToken, Reason> {
         let Decoded {
             mut bytes,
@@ -203,7 +203,7 @@ impl PlacedRing {
             head,
             frame,
             decrypted: bytes,
-            payload: body + FRAME_HEAD,
+            kind,
         })
     }
 
@@ -244,7 +244,8 @@ impl PlacedRing {
             &in_chunks
         };
         let body = head_bytes.len() + CHECK_LEN;
-        let mut token = Buffer::with_capacity(envelope::CHUNKED_OVERHEAD + state.payload.len() + state.padding);
+        let room = body + FRAME_HEAD + state.payload.len() + state.padding + aead::TAG;
+        let mut token = Buffer::with_capacity(room);
         token.extend(head_bytes);
         token.extend(&*keys.check.expand::<CHECK_LEN>(&[head_bytes, bind]));
         token.extend(&state.frame.write());

@@ -14,7 +14,7 @@ use crate::session::{Change, Current, Ending, Facts, Genuine, Live, SessionData,
 use crate::sessions::handle::Session;
 use crate::sessions::layout::Layout;
 use crate::sessions::table::{CookieAction, Outcome, Row, takes_cookie};
-use crate::token::envelope::{ACTIVITY_TEXT, BOUND_ACTIVITY_TEXT, CHUNKED_OVERHEAD, Frame};
+use crate::token::envelope::{ACTIVITY_TEXT, BOUND_ACTIVITY_TEXT, CHUNKED_OVERHEAD, Frame, OVERHEAD};
 use crate::token::{State, base64url};
 
 impl<T: SessionData> Session<T> {
@@ -296,7 +296,8 @@ impl<T: SessionData> Session<T> {
             };
             // Every write that leads here has drawn a salt.
             let salt = self.shared.salt.get()?;
-            let length = base64url::encoded_len(CHUNKED_OVERHEAD + payload.len() + padding);
+            let overhead = if chunks == 1 { OVERHEAD } else { CHUNKED_OVERHEAD };
+            let length = base64url::encoded_len(overhead + payload.len() + padding);
             let seal = |text: &mut String| {
                 let bind = self.shared.fields.bind();
                 keys.session.seal_session(&state, bind, now, salt, text)
@@ -347,6 +348,10 @@ impl<T: SessionData> Session<T> {
     /// Removes the cookies that came beyond this many of a session. They belong to none from now on.
     fn remove_chunks(&self, patch: &mut Patch, chunks: u8) {
         let config = self.sessions().config();
+        // Our other cookies have no dot, so that most requests have none.
+        if !self.shared.fields.have(b'.') {
+            return;
+        }
         for name in &config.chunk_names[usize::from(chunks) - 1..] {
             if self.shared.fields.cookies(name).next().is_some() {
                 patch.cookies.push(config.attributes.write_removal(name));

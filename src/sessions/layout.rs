@@ -3,7 +3,7 @@
 use crate::headers::cookie;
 use crate::sessions::builder::Config;
 use crate::token::base64url::{decoded_len, encoded_len};
-use crate::token::chunks::{self, Lengths, TIE};
+use crate::token::chunks::{COUNT, Lengths, MOST, TIE};
 use crate::token::envelope::{ACTIVITY_TEXT, BOUND_ACTIVITY_TEXT, CHUNKED_OVERHEAD, OVERHEAD};
 #[cfg(feature = "device")]
 use crate::token::signed::PROOF_TEXT;
@@ -37,37 +37,58 @@ impl Config {
     ///
     /// The session that is written may have `came` with a payload of this length. If a server with higher limits wrote
     /// it, its cookies pass, and it may stay as large.
+    #[inline]
     pub(super) fn layout(&self, payload: usize, came: usize) -> Result<Layout, TooLarge> {
-        let mut limits = Limits {
-            chunks: self.chunks,
-            line: self.largest_cookies,
-        };
-        if let Some(needed) = self.least(came) {
-            limits.chunks = limits.chunks.max(needed.chunks);
-            limits.line = limits.line.max(needed.line);
-        }
-        let layout = |chunks| {
-            let room = self.room(chunks, limits.line);
+        let layout = |chunks, room: usize| {
             let padded = payload.checked_next_multiple_of(self.pad_to)?.min(room);
             let padding = padded.checked_sub(payload)?;
             Some(Layout { chunks, padding })
         };
-        let layout = (1..=limits.chunks).find_map(layout);
+        if let Some(in_one) = layout(1, self.room_of_one()) {
+            return Ok(in_one);
+        }
+        self.layout_in_chunks(payload, came, layout)
+    }
+
+    #[cold]
+    fn layout_in_chunks(
+        &self,
+        payload: usize,
+        came: usize,
+        layout: impl Fn(u8, usize) -> Option<Layout>,
+    ) -> Result<Layout, TooLarge> {
+        let limits = self.limits(came);
+        let mut counts = COUNT.take_while(|&chunks| chunks <= limits.chunks);
+        let layout = counts.find_map(|chunks| layout(chunks, self.room(chunks, limits.line)));
         layout.ok_or_else(|| self.too_large(payload, limits))
     }
 
-    /// The most bytes of payload in this many cookies.
-    fn room(&self, chunks: u8, line: usize) -> usize {
-        if chunks == 1 {
-            return decoded_len(self.longest_value()).saturating_sub(OVERHEAD);
+    fn limits(&self, came: usize) -> Limits {
+        let needed = self.least(came).unwrap_or(Limits { chunks: 1, line: 0 });
+        Limits {
+            chunks: self.chunks.max(needed.chunks),
+            line: self.largest_cookies.max(needed.line),
         }
+    }
+
+    fn room_of_one(&self) -> usize {
+        decoded_len(self.longest_value()).saturating_sub(OVERHEAD)
+    }
+
+    /// The most bytes of payload in this many cookies, more than one.
+    fn room(&self, chunks: u8, line: usize) -> usize {
         let of_line = line.saturating_sub(self.beside_text(chunks));
         decoded_len(self.lengths().hold(chunks).min(of_line)).saturating_sub(CHUNKED_OVERHEAD)
     }
 
-    /// What a payload of this length takes, if any cookies hold it.
+    /// What a payload of this length takes, if it needs chunks and they hold it.
     fn least(&self, payload: usize) -> Option<Limits> {
-        let chunks = (1..=chunks::MOST).find(|&chunks| self.room(chunks, usize::MAX) >= payload)?;
+        if payload <= self.room_of_one() {
+            return None;
+        }
+        let chunks = COUNT
+            .into_iter()
+            .find(|&chunks| self.room(chunks, usize::MAX) >= payload)?;
         let line = self.line(chunks, payload);
         Some(Limits { chunks, line })
     }
@@ -85,7 +106,7 @@ impl Config {
                 option: "chunks",
             };
         }
-        let needed = self.least(payload).map_or(chunks::MOST, |least| least.chunks);
+        let needed = self.least(payload).map_or(MOST, |least| least.chunks);
         let full = self.beside_text(limits.chunks) + self.lengths().hold(limits.chunks);
         let (limit, option) = match full <= limits.line {
             true => (full, "chunks"),

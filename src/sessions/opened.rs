@@ -5,7 +5,6 @@
 //! that can change is judged anew on each request.
 
 use std::cell::RefCell;
-use std::iter;
 use std::mem;
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -234,14 +233,14 @@ impl<T> Drop for OpenedCache<T> {
 impl<T> Kept<T> {
     pub(crate) fn new(
         text: &[u8],
-        chunks: &Chunks<'_>,
+        chunks: Option<&Chunks<'_>>,
         bind: &[u8],
         (head, frame): (Head, Frame),
         content: Arc<Content<T>>,
         now: u64,
     ) -> Self {
-        let parts = || iter::once(text).chain(chunks.iter()).chain([bind]);
-        let credential: Box<[u8]> = parts().collect::<Vec<_>>().concat().into();
+        let others = chunks.map(Chunks::concat).unwrap_or_default();
+        let credential: Box<[u8]> = [text, &others, bind].concat().into();
         let payload = content.payload();
         // The payload, and data that take twice as much: see docs/operating.md.
         let bytes = ENTRY + size_of::<T>() + credential.len() + payload.room() + 3 * payload.as_bytes().len();
@@ -249,7 +248,7 @@ impl<T> Kept<T> {
         Self {
             credential: Zeroizing::new(credential),
             first_length: text.len(),
-            text_length: text.len() + chunks.len(),
+            text_length: text.len() + others.len(),
             head,
             frame,
             content,

@@ -98,9 +98,9 @@ pub(crate) fn open_with<T: SessionData>(
             token.forget(&keys.opened);
             continue;
         }
-        tokens
-            .iter()
-            .for_each(|other| attempt.judge(other.head().session_id, other.is_guest(sessions)));
+        for other in tokens.iter() {
+            attempt.judge(other.head().session_id, other.is_guest(sessions));
+        }
         token.keep(&keys.opened, began, fields.bind(), &content, active, now);
         let started = u64::from(frame.started);
         let facts = Facts {
@@ -247,19 +247,18 @@ impl Attempt {
                 Found::Kept(kept) => (kept.head, Ok(Token::Kept(kept))),
                 Found::New(token) => {
                     let head = token.head;
-                    let mut chunks = Chunks::default();
-                    let opened = keys
-                        .session
-                        .open_session(token, fields.bind(), |count| match find(count) {
-                            Ok(found) => {
-                                chunks = found;
-                                Some(found)
-                            }
-                            Err(chunk) => {
-                                self.missing.get_or_insert((chunk, count));
-                                None
-                            }
-                        });
+                    let mut chunks = None;
+                    let mut find = |count| match find(count) {
+                        Ok(found) => {
+                            chunks = Some(Box::new(found));
+                            Some(found)
+                        }
+                        Err(chunk) => {
+                            self.missing.get_or_insert((chunk, count));
+                            None
+                        }
+                    };
+                    let opened = keys.session.open_session(token, fields.bind(), &mut find);
                     (head, opened.map(|token| Token::Opened { text, chunks, token }))
                 }
             };

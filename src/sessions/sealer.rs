@@ -209,7 +209,7 @@ impl Sealer {
             .screen_value(text.as_bytes(), LONGEST, now)
             .and_then(Screened::decode)
             .map_err(OpenError::new)?;
-        let token = keys.open_session(token, bind, |_| None).map_err(OpenError::new)?;
+        let token = keys.open_session(token, bind, &mut |_| None).map_err(OpenError::new)?;
         if token.frame.remembered {
             return Err(OpenError::new(Reason::UnknownFlags));
         }

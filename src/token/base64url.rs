@@ -38,17 +38,19 @@ pub(crate) fn encode(bytes: &[u8], text: &mut String) {
 
 /// The bytes that `text` spells, if `text` is their one spelling: no padding, no white space, no spare bits set.
 pub(crate) fn decode(text: &[u8]) -> Option<Buffer> {
-    let mut bytes = Buffer::default();
+    let mut bytes = Buffer::with_capacity(decoding_room(text));
     append_decoded(text, &mut bytes)?;
     Some(bytes)
 }
 
 /// Appends the bytes that `text` spells, as [`decode`] gives them.
 pub(crate) fn append_decoded(text: &[u8], bytes: &mut Buffer) -> Option<()> {
-    // The engine fills whole groups, and then drops what is too much.
-    ENGINE
-        .decode_vec(text, bytes.with_room(text.len().div_ceil(4) * 3))
-        .ok()
+    ENGINE.decode_vec(text, bytes.with_room(decoding_room(text))).ok()
+}
+
+/// The engine fills whole groups, and then drops what is too much.
+fn decoding_room(text: &[u8]) -> usize {
+    text.len().div_ceil(4) * 3
 }
 
 /// The bytes that [`decode_start`] gives: more than every head has.

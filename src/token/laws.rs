@@ -101,7 +101,11 @@ struct Opened {
 }
 
 fn open(ring: &PlacedRing, text: impl AsRef<[u8]>, bind: &[u8], at: u64) -> Result<Opened, Reason> {
-    let opened = ring.open_session(ring.screen_session(text.as_ref(), 8192, at)?.decode()?, bind, |_| None)?;
+    let opened = ring.open_session(
+        ring.screen_session(text.as_ref(), 8192, at)?.decode()?,
+        bind,
+        &mut |_| None,
+    )?;
     Ok(Opened {
         head: opened.head,
         frame: opened.frame,

@@ -26,6 +26,7 @@ pub(crate) struct Decoded<K> {
 }
 
 /// The kind of a session token, by its first byte.
+#[inline]
 pub(crate) fn session_kind(text: &[u8]) -> Kind {
     // The first bytes 4 to 7 are spelled with a `B` in front. Other tokens are not looked at further.
     match text.first() == Some(&b'B') && starts_with(text, envelope::CHUNKED) {
@@ -48,6 +49,7 @@ fn starts_with(text: &[u8], first: u8) -> bool {
 
 /// Steps 1 to 4 of opening, without the spelling of a token that passes the others: [`Screened::decode`] sees to that.
 /// `find` does step 4 and gets the key id and the day. A token that fails is not stored anywhere.
+#[inline]
 pub(super) fn screen<K>(
     text: &[u8],
     longest: usize,
@@ -68,6 +70,7 @@ pub(super) fn screen<K>(
 
 impl<K> Screened<'_, K> {
     /// The spelling of the whole token.
+    #[inline]
     pub(crate) fn decode(self) -> Result<Decoded<K>, Reason> {
         let Self { text, kind, head, key } = self;
         let bytes = base64url::decode(text).ok_or(Reason::Malformed)?;
@@ -77,6 +80,7 @@ impl<K> Screened<'_, K> {
 
 /// Steps 2 to 4 on the first characters, which spell the head. So a stranger's token or an expired token is told apart
 /// from ours at the same cost, however long it is.
+#[inline]
 fn screen_claims<K>(
     text: &[u8],
     now: u64,
@@ -91,6 +95,7 @@ fn screen_claims<K>(
 }
 
 /// The head that a token of this kind claims to have. The rest of its text is not looked at.
+#[inline]
 pub(crate) fn claimed_head(text: &[u8], kind: Kind) -> Result<Head, Reason> {
     let start = base64url::decode_start(text).ok_or(Reason::Malformed)?;
     if kind == Kind::Chunked && chunks::claimed_count(text).is_none() {

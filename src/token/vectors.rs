@@ -111,7 +111,7 @@ fn every_row_opens_or_is_rejected_as_a_bare_token() {
         let ring = PlacedRing::new(Arc::new(ring.unwrap()), place);
         let screened = ring.screen_session(text(row, "token").as_bytes(), 4096 - name.len(), now);
         let decoded = screened.and_then(Screened::decode);
-        let outcome = decoded.and_then(|token| ring.open_session(token, &hex(row, "bind"), |_| None));
+        let outcome = decoded.and_then(|token| ring.open_session(token, &hex(row, "bind"), &mut |_| None));
         let expected = match text(row, "expect") {
             // Code above the token finds these.
             "ok" | "started in future" | "too old" | "revoked" | "idle" | "payload" => "ok",

@@ -31,17 +31,23 @@ impl<'t> Found<'t> {
         let Some(latest) = latest else {
             return Ok((None, Binding::Plain));
         };
-        let with_binding = |&verified: &Verified<'t>| (verified, self.binding_to(verified.1.device));
-        let found = self.in_time(id, latest).map(with_binding);
         // A proof of the device outweighs a plain token, and that one a binding without a proof.
         let rank = |binding| match binding {
             Binding::Bound { proven: Some(_), .. } => 2,
             Binding::Plain | Binding::Offered => 1,
             Binding::Bound { proven: None, .. } => 0,
         };
-        match found.max_by_key(|((_, activity), binding)| (rank(*binding), activity.head.expires)) {
-            Some((_, Binding::Bound { proven: None, .. })) if !even_unproven => Err(Reason::Unproven),
-            Some((active, binding)) => Ok((Some(active), binding)),
+        let mut best: Option<((u8, u32), Verified<'t>, Binding)> = None;
+        for &active in self.in_time(id, latest) {
+            let binding = self.binding_to(active.1.device);
+            let key = (rank(binding), active.1.head.expires);
+            if best.is_none_or(|(other, ..)| other <= key) {
+                best = Some((key, active, binding));
+            }
+        }
+        match best {
+            Some((_, _, Binding::Bound { proven: None, .. })) if !even_unproven => Err(Reason::Unproven),
+            Some((_, active, binding)) => Ok((Some(active), binding)),
             None => Err(Reason::Idle),
         }
     }

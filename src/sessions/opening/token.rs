@@ -16,7 +16,8 @@ pub(super) type Verified<'t> = (&'t [u8], Activity);
 pub(super) enum Token<'t, T> {
     Opened {
         text: &'t [u8],
-        chunks: Chunks<'t>,
+        /// The other cookies of a session in chunks.
+        chunks: Option<Box<Chunks<'t>>>,
         token: OpenedToken,
     },
     Kept(Held<T>),
@@ -80,7 +81,14 @@ impl<T: SessionData> Token<'_, T> {
         if let Self::Opened { text, chunks, token } = self
             && cache.is_on()
         {
-            let kept = Kept::new(text, &chunks, bind, (token.head, token.frame), Arc::clone(content), now);
+            let kept = Kept::new(
+                text,
+                chunks.as_deref(),
+                bind,
+                (token.head, token.frame),
+                Arc::clone(content),
+                now,
+            );
             if let Some((text, activity)) = active {
                 kept.set_activity(text, activity);
             }

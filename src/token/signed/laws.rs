@@ -286,7 +286,7 @@ proptest! {
                 encode(&bytes)
             };
             let session = ring.screen_session(&renamed(1, 90), 8192, at).unwrap().decode().unwrap();
-            prop_assert_eq!(ring.open_session(session, &it.bind, |_| None).err(), Some(Reason::NotOurs));
+            prop_assert_eq!(ring.open_session(session, &it.bind, &mut |_| None).err(), Some(Reason::NotOurs));
             let plain = renamed(2, 33);
             let activity = ring.screen_activity(&plain, true, at).unwrap().decode().unwrap();
             prop_assert_eq!(ring.open_activity(&activity, &it.bind).err(), Some(Reason::NotOurs));
