@@ -5,9 +5,12 @@
 //! driver chooses for every run, so that no run finds another run's pages in a cache.
 //!
 //! `origin "CompressionLayer, SessionLayer"` has these layers around the application, the outermost first;
-//! `origin documented` has the stack that the documentation of `SessionLayer` draws. `origin SessionLayer __Host-id` has the
-//! default cookies instead of those for plain http.
+//! `origin documented` has the stack that the documentation of `SessionLayer` draws.
+//!
+//! `origin SessionLayer 7500` has the default cookies instead of those for plain http, and sessions in up to four of them,
+//! which take at most 7500 bytes of a `Cookie` field; `origin actix 7500` has them on actix-web.
 
+mod actix;
 // The stacks and the two small layers are those of the crate's tests.
 #[path = "../../../../tests/adapters/layer_order/stack.rs"]
 mod stack;
@@ -64,17 +67,20 @@ fn nonce() -> String {
     format!("{}-{}", std::process::id(), NONCE.fetch_add(1, Relaxed))
 }
 
-/// The page: it names the visitor that it is for.
-fn page(session: &Login, request: &HeaderMap) -> serde_json::Value {
-    let kind = match session.state() {
+fn kind(session: &Login) -> &'static str {
+    match session.state() {
         SessionState::Valid => "named",
         SessionState::Absent | SessionState::Ended => "guest",
         _ => "rejected",
-    };
+    }
+}
+
+/// The page: it names the visitor that it is for.
+fn page(session: &Login, request: &HeaderMap) -> serde_json::Value {
     let data = session.get().map(|visitor| &visitor.0);
     json!({
         "nonce": nonce(),
-        "kind": kind,
+        "kind": kind(session),
         "name": data.map(|data| &data.name),
         "basket": data.map(|data| data.basket),
         "cookie_fields": request.get_all(COOKIE).iter().count(),
@@ -149,6 +155,14 @@ struct Fill {
     fill: usize,
 }
 
+fn visitor(name: Option<&str>, fill: usize) -> Visitor {
+    Visitor(Data {
+        name: name.unwrap_or("nobody").to_owned(),
+        basket: 0,
+        fill: "x".repeat(fill),
+    })
+}
+
 /// Signs in the visitor that `X-User` names: one address for all, and the application calls the answer public.
 async fn enter(
     mut session: Login,
@@ -156,11 +170,7 @@ async fn enter(
     request: HeaderMap,
 ) -> Result<Response, WriteError> {
     let name = request.get("x-user").and_then(|name| name.to_str().ok());
-    session.start(Visitor(Data {
-        name: name.unwrap_or("nobody").to_owned(),
-        basket: 0,
-        fill: "x".repeat(fill),
-    }))?;
+    session.start(visitor(name, fill))?;
     Ok(greeting(session, request).await)
 }
 
@@ -176,23 +186,30 @@ async fn leave(mut session: Login, request: HeaderMap) -> Result<Response, Write
     Ok(greeting(session, request).await)
 }
 
-/// A page of this many bytes that reads the session.
-async fn body(Path((_, bytes)): Path<(String, usize)>, session: Login) -> String {
+/// A page of this many bytes.
+fn filled(session: &Login, bytes: usize) -> String {
     let greeting = session.get().map_or("guest ", |_| "named ");
     greeting.chars().cycle().take(bytes).collect()
 }
 
-/// A response with this many bytes of header fields beside the usual ones, in lines of at most 2000.
+/// A page of this many bytes that reads the session.
+async fn body(Path((_, bytes)): Path<(String, usize)>, session: Login) -> String {
+    filled(&session, bytes)
+}
+
+/// Values of `x-pad` fields that take this many bytes together, in lines of at most 2000.
+fn pads(bytes: usize) -> impl Iterator<Item = String> {
+    (0..bytes).step_by(2000).map(move |start| {
+        let line = (bytes - start).min(2000);
+        "p".repeat(line.saturating_sub("x-pad: \r\n".len()))
+    })
+}
+
+/// A response with this many bytes of header fields beside the usual ones.
 async fn head(Path((_, bytes)): Path<(String, usize)>) -> Response {
     let mut response = Json(json!({ "nonce": nonce(), "kind": "head" })).into_response();
-    let mut left = bytes;
-    while left > 0 {
-        let line = left.min(2000);
-        let value = "p".repeat(line.saturating_sub("x-pad: \r\n".len()));
-        if let Ok(value) = HeaderValue::from_str(&value) {
-            response.headers_mut().append(HeaderName::from_static("x-pad"), value);
-        }
-        left -= line;
+    for pad in pads(bytes).filter_map(|pad| HeaderValue::try_from(pad).ok()) {
+        response.headers_mut().append(HeaderName::from_static("x-pad"), pad);
     }
     response
 }
@@ -221,7 +238,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     NOW.store(OffsetDateTime::now_utc().unix_timestamp(), Relaxed);
     let sessions = Sessions::<Visitor>::builder(Arc::new(KeyRing::new(Key::generate()?))).audience("e2e");
     let sessions = match argument(2) {
-        Some(name) => sessions.cookie_name(name),
+        Some(bytes) => sessions.chunks(4).largest_cookies(bytes.parse()?),
         None => sessions.insecure_development_cookie("e2e-dev"),
     };
     let sessions = sessions
@@ -244,6 +261,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         })
         .build()?;
     let order = argument(1).unwrap_or_else(|| "SessionLayer".to_owned());
+    if order == "actix" {
+        return Ok(actix::serve(sessions).await?);
+    }
     let order = match order.as_str() {
         "documented" => stack::documented(),
         order => order.split(", ").collect(),
