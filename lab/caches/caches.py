@@ -9,6 +9,8 @@ import subprocess
 import time
 
 ROOT = os.getuid() == 0
+HERE = pathlib.Path(__file__).parent
+WORKERD = HERE / "node_modules/.bin/workerd"
 handed_out = set()
 
 
@@ -96,10 +98,25 @@ class Cache:
         return port, process
 
 
+PAGE = (HERE / "../../docs/large-sessions.md").read_text()
+# The page's lines of nginx: for the default of `largest_cookies`, for the largest session, and for visitors whose cookies
+# are too large already.
+NGINX = dict(zip(("12k", "raised", "recovery"), re.findall(r"(?s)```nginx\n(.*?)```", PAGE), strict=True))
+# One setting of each other program that lets the largest session pass.
+RAISED = {
+    "varnish": "http_req_hdr_len=32k",
+    "apache": "LimitRequestFieldSize 32768",
+    "haproxy": "tune.bufsize 32768",
+    "node": "--max-http-header-size=32768",
+}
+
+
 def nginx(directory, port, backend, variant):
+    server = NGINX.get(variant, "")
+    protocol = " http2" if variant == "http2" else ""
     rules = {
         "default": "proxy_cache e2e;",
-        "without cache": "",
+        **dict.fromkeys(("without cache", "http2", *NGINX), ""),
         "joined": "proxy_cache e2e; proxy_cache_lock on;",
         "no set-cookie": "proxy_cache e2e; proxy_ignore_headers Set-Cookie; proxy_cache_valid any 60s;",
         "fixed": "proxy_cache e2e; proxy_ignore_headers Set-Cookie Cache-Control Expires X-Accel-Expires;"
@@ -123,7 +140,8 @@ http {{
   scgi_temp_path {directory}/scgi;
   proxy_cache_path {directory}/cache keys_zone=e2e:4m;
   server {{
-    listen 127.0.0.1:{port};
+    listen 127.0.0.1:{port}{protocol};
+    {server}
     location / {{
       proxy_pass http://127.0.0.1:{backend};
       {rules}
@@ -139,20 +157,24 @@ def varnish(directory, port, backend, variant):
     fixed = "set beresp.uncacheable = false; set beresp.ttl = 60s;"
     code = {
         "default": "",
+        "raised": "",
         "hash": hashing,
         "fixed": f"{hashing} sub vcl_backend_response {{ {fixed} return (deliver); }}",
         "fixed, no vary": f"{hashing} sub vcl_backend_response {{ {fixed} unset beresp.http.Vary; return (deliver); }}",
     }[variant]
     (directory / "vcl").write_text(
         f"vcl 4.1;\nbackend default {{ .host = \"127.0.0.1\"; .port = \"{backend}\"; }}\n{code}\n")
-    jail = ["-j", "none"] if ROOT else []
-    return ["varnishd", *jail, "-F", "-n", f"{directory}/n", "-a", f"127.0.0.1:{port}", "-f", f"{directory}/vcl",
+    options = ["-j", "none"] if ROOT else []
+    options += ["-p", RAISED["varnish"]] if variant == "raised" else []
+    return ["varnishd", *options, "-F", "-n", f"{directory}/n", "-a", f"127.0.0.1:{port}", "-f", f"{directory}/vcl",
             "-s", "malloc,16m", "-T", "none"]
 
 
 def apache(directory, port, backend, variant):
     extra = {
         "default": "",
+        "raised": RAISED["apache"],
+        "http2": "Protocols h2c http/1.1",
         "fixed": "CacheStorePrivate On\nCacheStoreNoStore On\nCacheIgnoreCacheControl On\n"
                  "CacheIgnoreNoLastMod On\nCacheDefaultExpire 60",
     }[variant]
@@ -160,7 +182,8 @@ def apache(directory, port, backend, variant):
     (directory / "cache").chmod(0o777)
     modules = "\n".join(
         f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so"
-        for name in ("mpm_event", "authz_core", "proxy", "proxy_http", "cache", "cache_disk"))
+        for name in ("mpm_event", "authz_core", "proxy", "proxy_http", "cache", "cache_disk",
+                     *(["http2"] if variant == "http2" else [])))
     (directory / "conf").write_text(f"""
 ServerRoot {directory}
 ServerName localhost
@@ -186,12 +209,15 @@ ProxyPass / http://127.0.0.1:{backend}/
 def haproxy(directory, port, backend, variant):
     rewrite = {
         "default": "option checkcache",
+        "raised": "",
+        "http2": "",
         "fixed": 'http-response set-header Cache-Control "max-age=60"',
         "fixed, no vary": 'http-response set-header Cache-Control "max-age=60"\n  http-response del-header Vary',
     }[variant]
     (directory / "conf").write_text(f"""
 global
   maxconn 256
+  {RAISED["haproxy"] if variant == "raised" else ""}
 defaults
   mode http
   timeout connect 5s
@@ -201,7 +227,7 @@ cache e2e
   total-max-size 4
   max-age 60
 frontend web
-  bind 127.0.0.1:{port}
+  bind 127.0.0.1:{port}{" proto h2" if variant == "http2" else ""}
   default_backend origin
 backend origin
   {rewrite}
@@ -238,11 +264,54 @@ shutdown_lifetime 0 seconds
     return ["squid", "-N", "-f", f"{directory}/conf"]
 
 
+def trafficserver(directory, port, backend, variant):
+    folders = ("prefix", "exec_prefix", "bindir", "sbindir", "sysconfdir", "datadir", "includedir", "libdir", "libexecdir",
+               "localstatedir", "runtimedir", "logdir", "cachedir")
+    for file, text in {
+        "runroot.yaml": "\n".join(f"{folder}: {directory}" for folder in folders),
+        "records.config": f"CONFIG proxy.config.http.server_ports STRING {port}:ip-in=127.0.0.1\n"
+                          f"CONFIG proxy.config.admin.user_id STRING {'www-data' if ROOT else '#-1'}\n"
+                          "CONFIG proxy.config.http.cache.http INT 0\n"
+                          "CONFIG proxy.config.crash_log_helper STRING NULL\n",
+        "remap.config": f"map / http://127.0.0.1:{backend}/\n",
+        "storage.config": f"{directory} 16M\n",
+        "ip_allow.yaml": "ip_allow: [{apply: in, ip_addrs: 127.0.0.1, action: allow, methods: ALL}]\n",
+    }.items():
+        (directory / file).write_text(text)
+    return ["traffic_server", f"--run-root={directory}/runroot.yaml"]
+
+
+def node(directory, port, backend, variant):
+    options = [RAISED["node"]] if variant == "raised" else []
+    return ["node", *options, str(HERE / "hop.js"), str(port), str(backend)]
+
+
+def workerd(directory, port, backend, variant):
+    (directory / "worker.js").write_text((HERE / "worker.js").read_text())
+    (directory / "conf.capnp").write_text(f"""
+using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [
+    (name = "hop", worker = (modules = [(name = "hop", esModule = embed "worker.js")], compatibilityDate = "2026-01-01",
+      bindings = [(name = "ORIGIN", text = "http://127.0.0.1:{backend}")], globalOutbound = "loopback")),
+    (name = "loopback", network = (allow = ["local"])),
+  ],
+  sockets = [(name = "http", address = "127.0.0.1:{port}", http = (), service = "hop")],
+);
+""")
+    return [str(WORKERD), "serve", f"{directory}/conf.capnp"]
+
+
 def version(program):
     command = {"nginx": ["nginx", "-v"], "varnish": ["varnishd", "-V"], "apache": ["apache2", "-v"],
-               "haproxy": ["haproxy", "-v"], "squid": ["squid", "-v"]}[program]
+               "haproxy": ["haproxy", "-v"], "squid": ["squid", "-v"], "trafficserver": ["traffic_server", "-V"],
+               "node": ["node", "-v"], "workerd": [WORKERD, "--version"]}.get(program)
+    if command is None:
+        # A library of the origin.
+        lock = (HERE / "../../Cargo.lock").read_text()
+        return re.search(rf'name = "{program}"\nversion = "([^"]+)"', lock).group(1)
     said = subprocess.run(command, capture_output=True, text=True)
-    return re.search(r"(\d+(\.\d+)+)", said.stdout + said.stderr).group(1)
+    return re.search(r"(\d+(\.\d+)+|\d+-\d+-\d+)", said.stdout + said.stderr).group(1)
 
 
 DEFAULT = [
