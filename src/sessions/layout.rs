@@ -60,7 +60,7 @@ impl Config {
         let limits = self.limits(came);
         let mut counts = COUNT.take_while(|&chunks| chunks <= limits.chunks);
         let layout = counts.find_map(|chunks| layout(chunks, self.room(chunks, limits.line)));
-        layout.ok_or_else(|| self.too_large(payload, limits))
+        layout.ok_or_else(|| self.too_large(payload))
     }
 
     fn limits(&self, came: usize) -> Limits {
@@ -98,8 +98,8 @@ impl Config {
             .saturating_add(encoded_len(CHUNKED_OVERHEAD.saturating_add(payload)))
     }
 
-    fn too_large(&self, payload: usize, limits: Limits) -> TooLarge {
-        if limits.chunks == 1 {
+    fn too_large(&self, payload: usize) -> TooLarge {
+        if self.chunks == 1 {
             return TooLarge {
                 size: self.name.len() + encoded_len(OVERHEAD.saturating_add(payload)),
                 limit: cookie::LARGEST,
@@ -107,10 +107,10 @@ impl Config {
             };
         }
         let needed = self.least(payload).map_or(MOST, |least| least.chunks);
-        let full = self.beside_text(limits.chunks) + self.lengths().hold(limits.chunks);
-        let (limit, option) = match full <= limits.line {
+        let full = self.beside_text(self.chunks) + self.lengths().hold(self.chunks);
+        let (limit, option) = match full <= self.largest_cookies {
             true => (full, "chunks"),
-            false => (limits.line, "largest_cookies"),
+            false => (self.largest_cookies, "largest_cookies"),
         };
         TooLarge {
             size: self.line(needed, payload),

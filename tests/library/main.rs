@@ -35,6 +35,7 @@ mod with_cache {
         Sessions::builder(keys)
     }
 
+    mod chunks;
     #[cfg(feature = "device")]
     mod device;
     mod guests;
@@ -52,6 +53,7 @@ mod without_cache {
         Sessions::builder(keys).opened_cache(0)
     }
 
+    mod chunks;
     #[cfg(feature = "device")]
     mod device;
     mod guests;

@@ -135,3 +135,37 @@ fn a_device_key_outlives_its_secret_by_the_longest_absolute_timeout_at_most() {
     assert_eq!((status(kept(), before), status(retired(), before)), (403, 503));
     assert_eq!((status(kept(), ends), status(retired(), ends)), (401, 401));
 }
+
+/// While two responses cross, or behind a proxy that drops a cookie, the browser's proof must not end its binding.
+#[test]
+fn a_session_in_chunks_is_bound_and_proven_and_an_incomplete_one_ends_no_binding() {
+    let mut ada = Visitor::new();
+    let sessions = builder(&ada.device.browser).chunks(3).build().unwrap();
+    ada.visit(&sessions, FETCH, |session| {
+        session.start(json!("x".repeat(5000))).unwrap();
+        Ok(())
+    });
+    ada.pass(2);
+    assert_eq!(ada.look(&sessions), PROVEN);
+    let thief = ada.stolen();
+    ada.pass(12 * MINUTE);
+    assert_eq!(seen(&sessions, &thief), UNPROVEN);
+    assert_eq!(ada.look(&sessions), PROVEN);
+    let whole = ada.device.browser.clone();
+    ada.device.browser.remove("__Host-id.2");
+    let fields = ada.device.browser.fields();
+    let answer = sessions.refresh_device(&fields, Some(&ada.device.bindings[0].identifier), None);
+    assert_eq!(answer.status(), 503);
+    ada.device.browser = whole;
+    ada.pass(12 * MINUTE);
+    assert_eq!(ada.look(&sessions), PROVEN);
+    ada.visit(&sessions, FETCH, |session| {
+        session.end().unwrap();
+        Ok(())
+    });
+    let left: Vec<_> = ada.device.browser.cookies().map(|cookie| &*cookie.name).collect();
+    assert!(left.is_empty(), "{left:?}");
+    let cookies = sessions.proven_cookie_for(json!("x".repeat(5000))).unwrap();
+    let session = sessions.load(RequestFields::from_cookies([cookies]));
+    assert_eq!((session.state(), session.device()), PROVEN);
+}
