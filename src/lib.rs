@@ -50,6 +50,8 @@
 //!   [`Updated::NoSession`].
 //! - [`cycle_id`](Session::cycle_id) gives a new id at another change of privilege: same data, same start.
 //! - [`remember`](Session::remember) chooses the longer lifetime, and cookies that survive the browser.
+//! - Data that one cookie cannot hold (2,995 bytes of JSON) are an error, [`WriteError::TooLarge`], unless
+//!   [`Builder::chunks`] lets a session take several.
 //! - [`end`](Session::end) removes the cookies and revokes the session. By default the server that did it knows, until
 //!   it restarts. A [`RevocationFile`](revocation::RevocationFile) makes that last, and with `sealed-session-redis` it
 //!   holds on every server ([which when][lists]). [`Sessions::revoke`] ends a session by its id,
@@ -297,6 +299,9 @@ mod pages {
     #[cfg(all(feature = "axum", feature = "device"))]
     #[doc = include_str!("../docs/device-binding.md")]
     struct DeviceBinding;
+
+    #[doc = include_str!("../docs/large-sessions.md")]
+    struct LargeSessions;
 
     #[doc = include_str!("../docs/operating.md")]
     struct Operating;

@@ -331,6 +331,28 @@ fn padding_leaves_room_for_something() {
 }
 
 #[test]
+fn a_session_takes_one_to_four_cookies_that_leave_room_for_one() {
+    for chunks in [0, 5, u8::MAX] {
+        refused(builder().chunks(chunks), &["`chunks`", "1 to 4", "1 for one alone"]);
+    }
+    (1..=4).for_each(|chunks| _ = builder().chunks(chunks).build().unwrap());
+    // One cookie of 4096 bytes, `=`, and the activity cookie.
+    refused(
+        builder().largest_cookies(4157),
+        &["`largest_cookies`", "at least 4158 bytes"],
+    );
+    _ = builder().largest_cookies(4158).build().unwrap();
+    let long = |bytes| {
+        builder()
+            .cookie_name("x".repeat(bytes))
+            .lifetime(Lifetime::default().without_idle())
+    };
+    _ = long(253).chunks(2).build().unwrap();
+    refused(long(254).chunks(2), &["`cookie_name`", "253 bytes", "`chunks`"]);
+    _ = long(255).build().unwrap();
+}
+
+#[test]
 fn the_field_in_vary_is_the_name_of_a_field() {
     for field in ["", "X Session", "Cookie, Accept", "X-\u{fc}", "Cookie\r\n", "X:"] {
         refused(builder().vary_field(field), &["`vary_field`", "header field"]);
