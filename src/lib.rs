@@ -163,8 +163,8 @@
 //! and caught panics: [`SessionLayer`] draws the order.
 //!
 //! No header field can stop a cache that is told to ignore `Cache-Control`; sign in by POST. Stock nginx passes 4 KiB
-//! of header block: 2,751 bytes of session data, 2,459 with `proxy_cache`; the largest session needs `proxy_buffer_size
-//! 8k`. Browsers keep whole pages for the Back button: send pages that must not be seen after a sign-out with
+//! of header block: 2,751 bytes of session data, 2,459 with `proxy_cache`; the largest session in one cookie needs
+//! `proxy_buffer_size 8k`, [in several][large] more. Browsers keep whole pages for the Back button: send pages that must not be seen after a sign-out with
 //! `Cache-Control: no-store`, which the crate keeps. [lab/caches][caches] measures this, and tries nginx,
 //! Varnish, Apache httpd, HAProxy and Squid.
 //!
@@ -230,6 +230,7 @@
 //! [spec]: https://github.com/sealed-session/sealed-session/blob/main/SPEC.md
 //! [security]: https://github.com/sealed-session/sealed-session/blob/main/SECURITY.md
 //! [operating]: https://github.com/sealed-session/sealed-session/blob/main/docs/operating.md
+//! [large]: https://github.com/sealed-session/sealed-session/blob/main/docs/large-sessions.md
 //! [device_page]: https://github.com/sealed-session/sealed-session/blob/main/docs/device-binding.md
 //! [lists]: https://github.com/sealed-session/sealed-session/blob/main/docs/operating.md#sign-outs-on-several-servers
 //! [cli]: https://github.com/sealed-session/sealed-session/blob/main/cli/README.md

@@ -12,6 +12,8 @@ pub(crate) struct Header {
     pub(crate) is_bare: bool,
     /// The tokens in it, in order.
     pub(crate) tokens: Vec<Token>,
+    /// The other cookies of a session that takes several, each as a pair.
+    chunks: Vec<Zeroizing<String>>,
     /// Names of all cookies.
     pub(crate) names: Vec<String>,
 }
@@ -42,6 +44,7 @@ impl Header {
             fields: Vec::new(),
             is_bare,
             tokens: Vec::new(),
+            chunks: Vec::new(),
             names: Vec::new(),
         };
         if is_bare {
@@ -65,6 +68,8 @@ impl Header {
                     header.push(cookie, value, Place::Session);
                 } else if cookie == activity_name {
                     header.push(cookie, value, Place::Activity);
+                } else if cookie.strip_prefix(name).is_some_and(|end| CHUNKS.contains(&end)) {
+                    header.chunks.push(Zeroizing::new(format!("{cookie}={value}")));
                 } else if Claims::parse(value).is_ok() {
                     header.push(cookie, value, Place::Other);
                 }
@@ -99,20 +104,19 @@ impl Header {
         )
     }
 
+    /// A request with this session cookie, the others that it may need, and some activity cookies.
+    pub(crate) fn request_of(&self, session: &Token, activity: &[&Token]) -> RequestFields {
+        let tokens = std::iter::once(session).chain(activity.iter().copied());
+        let pairs = tokens.map(|token| format!("{}={}", token.name, &*token.value));
+        let chunks = self.chunks.iter().map(|pair| pair.to_string());
+        RequestFields::from_cookies(pairs.chain(chunks).collect::<Vec<_>>())
+    }
+
     /// The tokens of one place.
     pub(crate) fn at(&self, place: Place) -> impl Iterator<Item = &Token> {
         self.tokens.iter().filter(move |token| token.place == place)
     }
 }
 
-impl Token {
-    /// A request with this cookie and the given others.
-    pub(crate) fn request_with(&self, others: &[&Token]) -> RequestFields {
-        let lines = std::iter::once(self).chain(others.iter().copied());
-        RequestFields::from_cookies(
-            lines
-                .map(|token| format!("{}={}", token.name, &*token.value))
-                .collect::<Vec<_>>(),
-        )
-    }
-}
+/// What follows the name of the session cookie in those of the others.
+const CHUNKS: [&str; 3] = [".2", ".3", ".4"];

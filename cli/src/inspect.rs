@@ -133,6 +133,7 @@ fn claims(token: &Token, ring: Option<&KeyRing>, now: OffsetDateTime) -> Map<Str
             key_id,
             expires,
             session_id,
+            chunks,
             ..
         }) => {
             let expires = unix(expires.into());
@@ -145,7 +146,9 @@ fn claims(token: &Token, ring: Option<&KeyRing>, now: OffsetDateTime) -> Map<Str
             if let Some(ring) = ring {
                 set("key_in_ring", ring.describe().iter().any(|key| key.id == key_id).into());
             }
-            if !is_activity {
+            if chunks > 1 {
+                set("cookies", chunks.into());
+            } else if !is_activity {
                 // 4 characters are 3 bytes. 70 of the bytes are not session data.
                 set("payload_bytes", (token.value.len() * 3 / 4 - 70).into());
             }
@@ -176,7 +179,7 @@ fn verdict(state: SessionState, is_bare: bool) -> (bool, String, Value) {
 }
 
 /// The facts in the order in which people read them.
-const ORDER: [&str; 13] = [
+const ORDER: [&str; 14] = [
     "error",
     "kind",
     "version",
@@ -184,6 +187,7 @@ const ORDER: [&str; 13] = [
     "key_in_ring",
     "session_id",
     "expires",
+    "cookies",
     "payload_bytes",
     "check",
     "started",

@@ -60,7 +60,7 @@ impl Judge<'_> {
         // minutes before, since a token that expires 400 days and 5 minutes after its start is accepted.
         let alive = before(unix(claims.expires.into()), LEEWAY + Duration::from_secs(1));
         let sessions = build(self.settings.without_limits(self.ring.ring().clone()))?;
-        let session = self.load(&sessions, token.request_with(&[]), alive);
+        let session = self.load(&sessions, self.header.request_of(token, &[]), alive);
         let state = session.state();
         set(
             "check",
@@ -80,7 +80,7 @@ impl Judge<'_> {
             set("payload", data.clone());
         }
         let activity: Vec<&Token> = self.header.at(Place::Activity).collect();
-        if let SessionState::Rejected(reason) = self.strict(token.request_with(&activity))? {
+        if let SessionState::Rejected(reason) = self.strict(self.header.request_of(token, &activity))? {
             set("refused", reason.name().into());
         }
         Ok(())
@@ -108,12 +108,15 @@ impl Judge<'_> {
             return Ok(("not verified", Some("no session token of this id came with it")));
         };
         let sessions = bound(|| self.settings.longest_idle(self.ring.ring().clone()))?;
-        match self.load(&sessions, session.request_with(&[token]), self.now).state() {
+        match self
+            .load(&sessions, self.header.request_of(session, &[token]), self.now)
+            .state()
+        {
             SessionState::Valid | SessionState::Rejected(Reason::Payload) => {}
             SessionState::Rejected(Reason::Idle) => return Ok(("does not match", Some(Reason::NotOurs.name()))),
             _ => return Ok(("not verified", Some("its session token does not open"))),
         }
-        let refused = self.strict(session.request_with(&[token]))? == SessionState::Rejected(Reason::Idle);
+        let refused = self.strict(self.header.request_of(session, &[token]))? == SessionState::Rejected(Reason::Idle);
         Ok((
             "matches",
             refused.then_some("expires later than the idle timeout allows"),

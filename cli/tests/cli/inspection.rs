@@ -276,3 +276,48 @@ fn a_bound_session_is_judged_by_its_activity() {
     }
     assert_eq!(seen, 4);
 }
+
+/// A session that takes several cookies, all of them in the header and one of them lost.
+#[test]
+fn a_session_in_chunks_is_judged_with_all_its_cookies() {
+    let place = Place::new("chunks");
+    let file = testkit::next_vectors();
+    let rows = testkit::rows(&file, "rows").iter();
+    let mut seen = 0;
+    for (row, reason) in rows.filter_map(|row| match text(row, "shows") {
+        "chunks: 4 of them, 9500 bytes" => Some((row, None)),
+        "chunks: without the third of three" => Some((row, Some("incomplete"))),
+        "chunks: second and third exchanged: both are full" => Some((row, Some("damaged"))),
+        "chunks: bit in the salt" => Some((row, Some("not ours"))),
+        _ => None,
+    }) {
+        let secret = Key::from_raw_secret(&unhex(row["ring"][0].as_str().expect("a secret"))).expect("a secret");
+        place.write("ring.txt", KeyRing::new(secret).write_with_secrets().expose());
+        let pairs = row["cookies"].as_array().expect("cookies").iter();
+        let pairs: Vec<_> = pairs
+            .map(|pair| [0, 1].map(|part| pair[part].as_str().expect("a text")).join("="))
+            .collect();
+        let at = written(number(row, "now"));
+        let arguments = ["inspect", "--json", "--ring", "ring.txt", "--at", &at, "--idle", "none"];
+        let said = place.run_with(&arguments, &pairs.join("; "));
+        assert_eq!(said.code, i32::from(reason.is_some()), "{}: {}", row["shows"], said.out);
+        let json = said.json();
+        assert_eq!(json["verdict"]["reason"].as_str(), reason, "{}", row["shows"]);
+        let tokens = json["tokens"].as_array().expect("tokens");
+        assert_eq!(tokens.len(), 1, "one token: {tokens:?}");
+        assert_eq!(
+            (&tokens[0]["kind"], &tokens[0]["version"]),
+            (&"session".into(), &7.into())
+        );
+        assert!(tokens[0]["cookies"].as_u64().is_some_and(|cookies| cookies > 1));
+        let check = if reason == Some("not ours") {
+            "does not match"
+        } else {
+            "matches"
+        };
+        assert_eq!(tokens[0]["check"], check);
+        assert_eq!(tokens[0]["started"].is_string(), reason.is_none());
+        seen += 1;
+    }
+    assert_eq!(seen, 4);
+}
