@@ -22,8 +22,8 @@ use crate::sessions::alarm::Alarm;
 use crate::sessions::device_binding::{Device, DeviceBinding};
 use crate::sessions::{Keys, Sessions, Shared, opened};
 use crate::time::{DAY, now, to_seconds};
+use crate::token::chunks;
 use crate::token::envelope::OVERHEAD;
-use crate::token::{base64url, chunks};
 
 /// Configures [`Sessions`]; every option has a default that is safe.
 ///
@@ -781,24 +781,11 @@ impl<T: SessionData> Builder<T> {
                 "`opened_cache` takes at least {smallest} bytes, or 0 to keep nothing"
             ));
         }
-        config.chunk_names = [2, 3, 4].map(|number| format!("{}.{number}", config.name).into());
-        if !(1..=chunks::MOST).contains(&config.chunks) {
-            return refuse("`chunks` takes 1 to 4 cookies, 1 for one alone");
-        }
-        if config.chunks > 1 && config.name.len() > LONGEST_NAME - ".2".len() {
-            return refuse("the cookie name takes at most 253 bytes with `chunks`; shorten `cookie_name`");
-        }
-        let smallest = config.smallest_line();
-        if config.largest_cookies < smallest {
-            return refuse(format!(
-                "`largest_cookies` takes at least {smallest} bytes, which a session in one cookie may need"
-            ));
-        }
+        config.set_chunks()?;
         let largest_payload = config.longest_value() / 4 * 3 - OVERHEAD;
         if config.pad_to == 0 || config.pad_to > largest_payload {
             return refuse(format!("`pad_to` takes 1 to {largest_payload} bytes, 1 for no padding"));
         }
-        debug_assert!(base64url::encoded_len(OVERHEAD + largest_payload) <= cookie::LARGEST);
         let shared = Shared {
             keys: ArcSwap::from_pointee(Keys::new(&config, &self.keys)?),
             config,

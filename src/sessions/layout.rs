@@ -1,5 +1,6 @@
 //! In how many cookies a session is sent, and what does not fit.
 
+use crate::error::ConfigError;
 use crate::headers::cookie;
 use crate::sessions::builder::Config;
 use crate::token::base64url::{decoded_len, encoded_len};
@@ -7,6 +8,9 @@ use crate::token::chunks::{COUNT, Lengths, MOST, TIE};
 use crate::token::envelope::{ACTIVITY_TEXT, BOUND_ACTIVITY_TEXT, CHUNKED_OVERHEAD, OVERHEAD};
 #[cfg(feature = "device")]
 use crate::token::signed::PROOF_TEXT;
+
+/// The longest name that leaves room for `.2`.
+const LONGEST_NAME: usize = 253;
 
 /// How the payload of a session is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +37,25 @@ struct Limits {
 }
 
 impl Config {
+    /// Names the other cookies of a session in several. Refuses limits that cannot work.
+    pub(super) fn set_chunks(&mut self) -> Result<(), ConfigError> {
+        self.chunk_names = [2, 3, 4].map(|number| format!("{}.{number}", self.name).into());
+        let smallest = self.beside_text(1) + self.longest_value();
+        if !(1..=MOST).contains(&self.chunks) {
+            Err(ConfigError::new("`chunks` takes 1 to 4 cookies, 1 for one alone"))
+        } else if self.chunks > 1 && self.name.len() > LONGEST_NAME {
+            Err(ConfigError::new(
+                "the cookie name takes at most 253 bytes with `chunks`; shorten `cookie_name`",
+            ))
+        } else if self.largest_cookies < smallest {
+            Err(ConfigError::new(format!(
+                "`largest_cookies` takes at least {smallest} bytes, which a session in one cookie may need"
+            )))
+        } else {
+            Ok(())
+        }
+    }
+
     /// The layout of a payload of this length, in as few cookies as hold it. Padding fills these at most.
     ///
     /// The session that is written may have `came` with a payload of this length. If a server with higher limits wrote
@@ -128,11 +151,6 @@ impl Config {
         let first = self.name.len() + "=".len();
         let other = self.name.len() + "; .2=".len() + TIE;
         first + usize::from(chunks - 1) * other + self.other_cookies()
-    }
-
-    /// The least that `largest_cookies` can be: what a session in one cookie may need.
-    pub(super) fn smallest_line(&self) -> usize {
-        self.beside_text(1) + self.longest_value()
     }
 
     /// What the cookies besides the session's take in a `Cookie` field at most.
