@@ -418,7 +418,40 @@ fn layer(_: &mut Criterion) {
     eprintln!("without the feature `tower`, the layer is not measured");
 }
 
+/// A session in two and in four cookies: opened, opened again, refused for its last cookie, written.
+fn chunks(c: &mut Criterion) {
+    let sessions = |opened_cache| {
+        let builder = Sessions::<Visit>::builder(ring(1)).audience("bench");
+        let builder = builder.chunks(4).largest_cookies(20_000).opened_cache(opened_cache);
+        builder.build().expect("a configuration")
+    };
+    let (without_cache, with_cache) = (sessions(0), sessions(1 << 20));
+    let mut group = c.benchmark_group("chunks");
+    for size in [5000, 12_000] {
+        let whole = cookie(&without_cache, size);
+        let incomplete = header(whole.replacen("__Host-id.2=", "__Host-id.2=x", 1));
+        group.throughput(Throughput::Bytes(size as u64));
+        assert!(opens(&without_cache, whole) && rejects(&without_cache, incomplete, 60));
+        group.bench_function(format!("open/{size}"), |b| {
+            b.iter(|| opens(&without_cache, black_box(whole)));
+        });
+        group.bench_function(format!("open-seen/{size}"), |b| {
+            b.iter(|| opens(&with_cache, black_box(whole)));
+        });
+        group.bench_function(format!("incomplete/{size}"), |b| {
+            b.iter(|| rejects(&without_cache, black_box(incomplete), 60));
+        });
+        group.bench_function(format!("update/{size}"), |b| {
+            b.iter(|| {
+                let mut session = load(&without_cache, whole, 60);
+                let _ = session.update(|visit| visit.user += 1).expect("it fits");
+                session.finish_patch(200)
+            });
+        });
+    }
+}
+
 criterion_group!(
-    benches, seal, open, reject, rings, threads, day_keys, scan, device, layer
+    benches, seal, open, reject, rings, threads, day_keys, scan, device, layer, chunks
 );
 criterion_main!(benches);
