@@ -292,13 +292,22 @@ fn is_label(label: &str) -> bool {
 
 /// The value in this part of a field, if the part is a pair with this name, which is a token.
 fn value_of<'a>(part: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    let rest = trim(part).strip_prefix(name).filter(|_| !name.is_empty())?;
-    Some(trim(trim(rest).strip_prefix(b"=")?))
+    // Most parts are of other cookies: what follows the name is not looked at for these.
+    let rest = trim_start(part).strip_prefix(name).filter(|_| !name.is_empty())?;
+    Some(trim(trim_start(rest).strip_prefix(b"=")?))
 }
 
 /// Without space and tab at both ends. Other white space of Unicode stays.
-pub(crate) fn trim(mut bytes: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
+pub(crate) fn trim(bytes: &[u8]) -> &[u8] {
+    let mut bytes = trim_start(bytes);
+    while let [rest @ .., b' ' | b'\t'] = bytes {
+        bytes = rest;
+    }
+    bytes
+}
+
+fn trim_start(mut bytes: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] = bytes {
         bytes = rest;
     }
     bytes

@@ -65,13 +65,14 @@ pub(crate) fn decode_start(text: &[u8]) -> Option<[u8; START]> {
     });
     let mut bytes = [0; START];
     for (bytes, characters) in bytes.as_chunks_mut::<6>().0.iter_mut().zip(start.as_chunks::<8>().0) {
-        let mut bits = 0;
+        let (mut bits, mut any) = (0, 0);
         for &character in characters {
             let value = VALUES[usize::from(character)];
-            if value == NO_CHARACTER {
-                return None;
-            }
+            any |= value;
             bits = bits << 6 | u64::from(value);
+        }
+        if any == NO_CHARACTER {
+            return None;
         }
         bytes.copy_from_slice(&bits.to_be_bytes()[2..]);
     }

@@ -85,10 +85,11 @@ pub(super) fn open<'t, T: SessionData>(
     now: u64,
 ) -> Found<'t> {
     let lifetimes = sessions.config().lifetimes;
-    if opened
-        .iter()
-        .all(|token| lifetimes.of(token.frame().remembered).idle.is_none())
-    {
+    let mut needs_activity = false;
+    for token in opened.iter() {
+        needs_activity |= lifetimes.of(token.frame().remembered).idle.is_some();
+    }
+    if !needs_activity {
         return Found::default();
     }
     let activity = open_activity(sessions, keys, fields, opened, now);
