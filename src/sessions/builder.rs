@@ -223,9 +223,9 @@ impl<T: SessionData> Builder<T> {
         self
     }
 
-    /// Name of the session cookie; the activity cookie has the same name with `-seen` after it. Two applications on one
-    /// host need two names. At most 250 bytes (255 without an idle timeout). Default: `__Host-id`, whose prefix makes
-    /// browsers refuse it from any other host.
+    /// Name of the session cookie; the activity cookie has the same name with `-seen` after it, and those of a session in
+    /// [chunks](Self::chunks) have `.2` to `.4`. Two applications on one host need two names. At most 250 bytes (255
+    /// without an idle timeout). Default: `__Host-id`, whose prefix makes browsers refuse it from any other host.
     ///
     /// ```
     /// # use sealed_session::{Key, KeyRing, Sessions};
