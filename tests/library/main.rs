@@ -35,6 +35,7 @@ mod with_cache {
         Sessions::builder(keys)
     }
 
+    mod chunk_histories;
     mod chunks;
     #[cfg(feature = "device")]
     mod device;
@@ -53,6 +54,7 @@ mod without_cache {
         Sessions::builder(keys).opened_cache(0)
     }
 
+    mod chunk_histories;
     mod chunks;
     #[cfg(feature = "device")]
     mod device;
