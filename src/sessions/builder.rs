@@ -435,7 +435,8 @@ impl<T: SessionData> Builder<T> {
     }
 
     /// Whether writes are sent with a 5xx response too. Default: no. A sign-out ([`end`](crate::Session::end)) is
-    /// sent with every response.
+    /// sent with every response. Switch it on if a write must not be lost with the page, such as a new refresh token in
+    /// place of one that is spent.
     ///
     /// ```
     /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
