@@ -9,6 +9,7 @@
 //   remembered                 {"idle": .., "absolute": ..} or null; default null; day keys change all three defaults
 //   device                     {"proof": seconds} or null; default null, or what the day keys say
 //   cut_off, revoked           Unix seconds; list of ids in hexadecimal
+//   chunks, largest_cookies    default 1 and 7500
 //
 //   {"op":"open", "session":[token ..], "activity":[token ..], "proof":[token ..]}
 //                                                                   or "cookies":[field ..] in their place
@@ -21,7 +22,7 @@
 //    "salt":hex (default fresh)}
 //      {"token"}
 //   {"op":"write"} with the same but "sealed" and "salt", as an application writes: payloads that servers refuse are refused
-//      {"token"}
+//      {"token", "cookies":["name=value" ..]}
 //   {"op":"seal_activity", "id", "device" of the session (default null), "expires"}
 //      {"token"}
 //
@@ -31,6 +32,7 @@ import { createInterface } from 'node:readline'
 
 import { fromHex, toHex } from './src/bytes.js'
 import { checkTokens } from './src/check.js'
+import { chunkNames } from './src/chunks.js'
 import { configure } from './src/config.js'
 import { cookieValues } from './src/cookie.js'
 import { openTokens } from './src/open.js'
@@ -46,8 +48,10 @@ const bytes = (hex = '') => {
 /** The latest options with their configurations: a run repeats them. */
 const configs = new Map()
 
-async function configOf({ keys, name, audience, idle, absolute, remembered, device, cut_off, revoked }) {
-  const options = { keys, name, audience, idle, absolute, remembered, device, cutOff: cut_off, revoked }
+async function configOf({ cut_off, largest_cookies, ...line }) {
+  const { keys, name, audience, idle, absolute, remembered, device, revoked, chunks } = line
+  const limits = { chunks, largestCookies: largest_cookies }
+  const options = { keys, name, audience, idle, absolute, remembered, device, cutOff: cut_off, revoked, ...limits }
   const key = JSON.stringify(options)
   if (configs.size > 100) configs.clear()
   if (!configs.has(key)) configs.set(key, await configure(options))
@@ -60,6 +64,7 @@ async function answer(line) {
   const bind = bytes(line.bind)
   const tokens = {
     session: line.session ?? cookieValues(cookies, config.name),
+    chunks: chunkNames(config.name).map((name) => cookieValues(cookies, name)),
     activity: line.activity ?? cookieValues(cookies, config.activityName),
     proof: line.proof ?? cookieValues(cookies, config.device?.proofName ?? ''),
   }
@@ -87,7 +92,8 @@ async function answer(line) {
       const { id, started, expires, flags = 0 } = line
       const times = { startedAt: started, sealedAt: now, expiresAt: expires, activeUntil: null, device: null }
       const session = { id, keyId: '', ...times, remembered: flags === 1, payload: new Uint8Array(), data: null }
-      return { token: (await writeSession(config, session, bytes(line.payload), bind, now)).token }
+      const { token, setCookie } = await writeSession(config, session, bytes(line.payload), [], bind, now)
+      return { token, cookies: setCookie.map((line) => line.split(';')[0]) }
     }
     case 'seal_activity': {
       const { id, device = null, expires } = line

@@ -6,6 +6,7 @@ export type Reason =
   | 'expires too far'
   | 'unknown key'
   | 'not ours'
+  | 'incomplete'
   | 'damaged'
   | 'unknown flags'
   | 'started in future'
@@ -123,6 +124,8 @@ export interface Session {
   /** The device, 32 hexadecimal digits, to which the session is bound and which has proven itself; null if to none. */
   readonly device: string | null
   readonly remembered: boolean
+  /** How many cookies it came in, or was written into. */
+  readonly chunks: number
   /** The JSON as bytes: what to read if integers may exceed 2^53. */
   readonly payload: Uint8Array<ArrayBuffer>
   /** The JSON as a value. */
@@ -155,7 +158,10 @@ export interface Checked {
 
 export interface Sealed {
   session: Session
-  /** What was sealed: the session token, or for `renew` the activity token. Null if there was nothing to do. */
+  /**
+   * What was sealed: the session token, or for `renew` the activity token. Null if there was nothing to do. A session in
+   * several cookies is cut into the values of `setCookie`.
+   */
   token: string | null
   /** The `Set-Cookie` lines to append. */
   setCookie: string[]
@@ -183,8 +189,15 @@ export interface Options {
   cutOff?: number
   /** Ids of revoked sessions, or a function that knows them. A `Set` may be changed later. Default: none. */
   revoked?: Iterable<string> | ((id: string) => boolean | Promise<boolean>)
-  /** Pads the JSON with spaces to a multiple of this many bytes. Default: 1, no padding. */
+  /** Pads the JSON with spaces to a multiple of this many bytes, in the cookies that it needs anyway. Default: 1, none. */
   padTo?: number
+  /**
+   * How many cookies a session that is written here may take, 1 to 4, if one does not hold it. All are read, up to four,
+   * whatever this says. Default: 1.
+   */
+  chunks?: number
+  /** The most bytes that all cookies of a session in several may take in one `Cookie` field. Default: 7500. */
+  largestCookies?: number
 }
 
 /**
@@ -198,17 +211,26 @@ export interface Sessions {
   open(fields: CookieFields, at?: At): Promise<Opened>
   /** The same for cookie values that were taken from the header already. */
   openTokens(
-    tokens: { session: readonly string[]; activity: readonly string[]; proof?: readonly string[] },
+    tokens: {
+      session: readonly string[]
+      activity: readonly string[]
+      proof?: readonly string[]
+      /** The values of the cookies whose names end in `.2`, `.3` and `.4`. */
+      chunks?: readonly (readonly string[])[]
+    },
     at?: At,
   ): Promise<Opened>
   /** The session, or a `NoSession` error that looks the same for every reason. */
   require(fields: CookieFields, at?: At): Promise<Session>
   /** Whether the session cookies of a request are certainly dead. To drop and to route, never to grant access. */
   check(fields: CookieFields, at?: At): Promise<Checked>
-  /** The `Cookie` field without our cookies (two, or three with device binding); '' if nothing else is in it. */
+  /** The `Cookie` field without our cookies, those of a session in several too; '' if nothing else is in it. */
   strip(fields: CookieFields): string
-  /** Begins a session with a new id, bound to no device: after every authentication. Both cookies. */
-  start(data: unknown, at?: At & { remembered?: boolean }): Promise<Sealed & { token: string }>
+  /**
+   * Begins a session with a new id, bound to no device: after every authentication. Both cookies. With the request's
+   * `cookies`, those are removed that are left of a session in several.
+   */
+  start(data: unknown, at?: At & { remembered?: boolean; cookies?: CookieFields }): Promise<Sealed & { token: string }>
   /**
    * Writes other data (a value, or JSON as bytes) into an open session: same id, same start. The session cookie. Refused, as
    * `start` and `cycle` do, if the server would refuse to read the data; if `session` or the value has an integer that
@@ -224,8 +246,11 @@ export interface Sessions {
   renew(session: Session, at?: At): Promise<Sealed>
   /** Whether a renewal is worth a cookie. */
   renewalIsDue(session: Session, at?: At): boolean
-  /** The lines, two or three, that make the browser forget the session. They revoke nothing. */
-  clear(): string[]
+  /**
+   * The lines that make the browser forget the session. They revoke nothing. Where sessions may take several cookies, pass
+   * those of the request: only what came is removed. Without them, all are if `chunks` is more than 1.
+   */
+  clear(fields?: CookieFields): string[]
 }
 
 /**
@@ -241,6 +266,8 @@ export interface Claims {
   keyId: string
   expires: number
   sessionId: string
+  /** How many cookies the session takes, of which this is the first; 1 for any other token. */
+  chunks: number
   /** The device in an activity token of a bound session, 32 hexadecimal digits. */
   device: string | null
 }

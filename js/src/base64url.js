@@ -54,6 +54,14 @@ export function decode(text) {
 }
 
 /**
+ * How many bytes this many characters spell, if they spell any.
+ * @type {(length: number) => number}
+ */
+export function decodedLength(length) {
+  return Math.floor((length * 3) / 4)
+}
+
+/**
  * How many characters `length` bytes take.
  * @type {(length: number) => number}
  */

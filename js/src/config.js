@@ -1,6 +1,7 @@
 // The options of an application's sessions, checked once.
 
 import { tag } from './bytes.js'
+import { MOST_CHUNKS, smallestLine } from './chunks.js'
 import { LARGEST_COOKIE, nameProblem } from './cookie.js'
 import { parseDayKeys, placeDayKeys, placeRing } from './day-keys.js'
 import { ConfigError } from './errors.js'
@@ -34,11 +35,13 @@ import { LAST_SECOND } from './time.js'
  * @property {number} cutOff
  * @property {(id: string) => boolean | Promise<boolean>} isRevoked
  * @property {number} padTo
+ * @property {number} chunks the most cookies of a session that is written
+ * @property {number} largestCookies
  */
 
 /** With `-register` it has 255 bytes. */
 const LONGEST_BOUND_NAME = 246
-const OPTIONS = ['keys', 'name', 'audience', 'idle', 'absolute', 'remembered', 'device', 'cutOff', 'revoked', 'padTo']
+const OPTIONS = ['keys', 'name', 'audience', 'idle', 'absolute', 'remembered', 'device', 'cutOff', 'revoked', 'padTo', 'chunks', 'largestCookies']
 
 /** @type {(options: Options) => Promise<Config>} */
 export async function configure(options) {
@@ -82,7 +85,8 @@ export async function configure(options) {
   const proofName = `${name}-proof`
   /** @type {(name: string, which: 'session' | 'activity' | 'proof') => PlacedKeys} */
   const placed = (name, which) => ('format' in keys ? placeDayKeys(keys, which) : placeRing(keys, name, audience))
-  return {
+  /** @type {Config} */
+  const config = {
     name,
     activityName,
     longest: LARGEST_COOKIE - name.length,
@@ -94,7 +98,14 @@ export async function configure(options) {
     cutOff: readCutOff(options.cutOff),
     isRevoked: readRevoked(options.revoked),
     padTo: readPadTo(options.padTo),
+    chunks: readChunks(name, options.chunks),
+    largestCookies: options.largestCookies ?? 7500,
   }
+  const smallest = smallestLine(config)
+  if (!(Number.isSafeInteger(config.largestCookies) && config.largestCookies >= smallest)) {
+    throw new ConfigError(`\`largestCookies\` takes at least ${smallest} bytes, which a session in one cookie may need`)
+  }
+  return config
 }
 
 /** @type {(keys: Options['keys']) => Promise<Ring> | Ring | DayKeys} */
@@ -132,6 +143,17 @@ function readRevoked(revoked = []) {
     }
   }
   return (id) => ids.has(id)
+}
+
+/** @type {(name: string, chunks?: number) => number} */
+function readChunks(name, chunks = 1) {
+  if (!Number.isInteger(chunks) || chunks < 1 || chunks > MOST_CHUNKS) {
+    throw new ConfigError('`chunks` takes 1 to 4 cookies, 1 for one alone')
+  }
+  if (chunks > 1 && name.length > 253) {
+    throw new ConfigError('the cookie name takes at most 253 bytes with `chunks`; shorten `name`')
+  }
+  return chunks
 }
 
 /** @type {(padTo?: number) => number} */

@@ -1,8 +1,10 @@
 // From the cookies of a request to its session: screening, opening, choosing.
 
 import { further } from './reason.js'
+import { gather } from './chunks.js'
 import { judge, latestActivity, lifetimeOf } from './lifetime.js'
-import { PROOF, SESSION, judgeProof, openSession, screen, screenActivity, textLength, verifyHead } from './token.js'
+import { CHUNKED, PROOF, SESSION } from './token.js'
+import { judgeProof, openSession, screen, screenActivity, textLength, verifyHead } from './token.js'
 
 /** @typedef {import('../index.d.ts').Opened} Opened */
 /** @typedef {import('../index.d.ts').Reason} Reason */
@@ -14,7 +16,8 @@ import { PROOF, SESSION, judgeProof, openSession, screen, screenActivity, textLe
 
 /**
  * The values of our cookies, in order.
- * @typedef {{ session: readonly string[], activity: readonly string[], proof: readonly string[] }} Tokens
+ * @typedef {{ session: readonly string[], chunks: import('./chunks.js').Chunks, activity: readonly string[],
+ *   proof: readonly string[] }} Tokens
  */
 /** @typedef {{ sessionId: string, device: string | null, expires: number }} Activity */
 
@@ -33,10 +36,10 @@ export async function openTokens(config, tokens, bind, now) {
   let rejected = reasons.reduce(further, /** @type {Reason | null} */ (null))
   const opened = []
   for (const token of screened) {
-    const frame = await openSession(config.session, token, bind, now)
+    const frame = await openSession(config.session, token, (token) => gather(config.name, token, tokens.chunks), bind, now)
     const failed = 'reason' in frame ? frame.reason : await judgeSession(config, frame, token.claims.sessionId, now)
     if (failed !== null) rejected = further(rejected, failed)
-    else opened.push({ ...token.claims, .../** @type {Frame} */ (frame) })
+    else opened.push({ ...token.claims, chunks: token.chunks, .../** @type {Frame} */ (frame) })
   }
   // The sort is stable: among equals, the first one in the header stays first.
   opened.sort((one, other) => other.started - one.started || other.sealed - one.sealed)
@@ -68,6 +71,7 @@ export async function openTokens(config, tokens, bind, now) {
       activeUntil: active?.expires ?? null,
       device: active?.device ?? null,
       remembered: token.remembered,
+      chunks: token.chunks,
       payload: parsed.payload,
       data: parsed.data,
     }
@@ -85,7 +89,7 @@ export function screenSessions(config, texts, now) {
   /** @type {Reason[]} */
   const reasons = []
   for (const text of texts) {
-    const token = screen(config.session, [SESSION], text, config.longest, now)
+    const token = screen(config.session, [SESSION, CHUNKED], text, config.longest, now)
     if ('reason' in token) reasons.push(token.reason)
     // A further token may be as good as the others, but the work for one request is bounded.
     else if (screened.length < MOST_OPENED) screened.push(token)

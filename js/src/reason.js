@@ -10,6 +10,7 @@ const MEANINGS = /** @type {const} */ ({
   'expires too far': 'what was sent claims to expire later than any token may',
   'unknown key': 'what was sent claims to be sealed with a key that is not here',
   'not ours': 'the check does not match: another secret, cookie name, audience or bind, or an altered head',
+  'incomplete': 'the session takes several cookies, and not all of them came',
   'damaged': 'the head is genuine but the sealed state was altered',
   'unknown flags': 'the token carries flags of a newer version',
   'started in future': "the session started more than 5 minutes ahead of this server's clock",

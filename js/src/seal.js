@@ -1,13 +1,14 @@
 // Session state to cookies: starting, writing and renewing.
 
 import { random } from './crypto.js'
-import { fromHex, isBytes, toHex, utf8 } from './bytes.js'
-import { LARGEST_COOKIE, writeCookie } from './cookie.js'
+import { concat, fromHex, isBytes, toHex, utf8 } from './bytes.js'
+import { chunkNames, cut, layoutOf, tooLarge } from './chunks.js'
+import { writeCookie, writeRemoval } from './cookie.js'
 import { SealError } from './errors.js'
 import { changesIntegers, numberProblem, refusedByServers } from './json.js'
 import { activeUntil, lifetimeOf } from './lifetime.js'
 import { parsePayload } from './open.js'
-import { sealActivity, sealSession, sessionTextLength } from './token.js'
+import { sealActivity, sealSession } from './token.js'
 import { LAST_SECOND } from './time.js'
 
 /** @typedef {import('../index.d.ts').Session} Session */
@@ -21,11 +22,12 @@ export function newSessionId() {
 }
 
 /**
- * The cookie of a session with this data: the id and the start stay, so a write prolongs nothing. `salt` is for vectors.
- * @type {(config: Config, session: Session, data: unknown, bind: Uint8Array, now: number, salt?: Bytes)
- *   => Promise<Sealed & { token: string }>}
+ * The cookies of a session with this data: the id and the start stay, so a write prolongs nothing. Those of `came` that
+ * no longer belong to it are removed. `salt` is for vectors.
+ * @type {(config: Config, session: Session, data: unknown, came: readonly string[], bind: Uint8Array, now: number,
+ *   salt?: Bytes) => Promise<Sealed & { token: string }>}
  */
-export async function writeSession(config, session, data, bind, now, salt) {
+export async function writeSession(config, session, data, came, bind, now, salt) {
   const { absolute } = lifetimeOf(config.lifetimes, session.remembered)
   if (now > LAST_SECOND) throw new SealError('the format ends in 2106')
   // A start ahead of the clock moves back to the opening, so that the session does not pass a cut-off that was raised
@@ -38,19 +40,30 @@ export async function writeSession(config, session, data, bind, now, salt) {
     )
   }
   const parsed = readData(data)
-  const payload = padded(parsed.payload, config.padTo)
-  const size = config.name.length + sessionTextLength(payload.length)
-  if (size > LARGEST_COOKIE) {
-    throw new SealError(`the sealed value would take ${size} bytes of at most ${LARGEST_COOKIE}; keep less in it`)
-  }
+  const layout = layoutOf(config, parsed.payload.length, session.payload.length)
+  if (layout === null) throw tooLarge(config, parsed.payload)
+  const { chunks, padding } = layout
+  const payload = concat(parsed.payload, new Uint8Array(padding).fill(0x20))
   const frame = { started: startedAt, sealed: now, remembered: session.remembered, payload }
-  const token = await sealSession(config.session, session.id, expiresAt, frame, bind, now, salt)
-  const next = { ...session, keyId: config.session.sealing(now), startedAt, sealedAt: now, expiresAt, ...parsed }
-  return {
-    session: next,
-    token,
-    setCookie: [writeCookie(config.name, token, maxAge(session.remembered, expiresAt, now))],
-  }
+  const token = await sealSession(config.session, session.id, expiresAt, frame, bind, now, salt, chunks)
+  const times = { startedAt, sealedAt: now, expiresAt }
+  const next = { ...session, keyId: config.session.sealing(now), ...times, chunks, ...parsed }
+  const age = maxAge(session.remembered, expiresAt, now)
+  const lines = (chunks === 1 ? [[config.name, token]] : cut(config.name, token)).map(([name, value]) =>
+    writeCookie(name, value, age),
+  )
+  const strays = chunkNames(config.name)
+    .slice(chunks - 1)
+    .filter((name) => came.includes(name))
+  return { session: next, token, setCookie: [...lines.slice(0, -1), ...strays.map(writeRemoval), ...lines.slice(-1)] }
+}
+
+/**
+ * The names of the other cookies with which a session came.
+ * @type {(config: Config, session: Session) => string[]}
+ */
+export function chunksOf(config, { chunks = 1 }) {
+  return chunkNames(config.name).slice(0, chunks - 1)
 }
 
 /**
@@ -121,14 +134,4 @@ function serialize(data) {
   if (problem !== null) throw new SealError(`the session data has ${problem}`)
   if (text === undefined) throw new SealError('the session data cannot be serialised as JSON')
   return text
-}
-
-/**
- * Spaces up to a multiple of `padTo`, so that the cookie's length does not reveal a role.
- * @type {(payload: Bytes, padTo: number) => Bytes}
- */
-function padded(payload, padTo) {
-  const bytes = new Uint8Array(Math.ceil(payload.length / padTo) * padTo).fill(0x20)
-  bytes.set(payload)
-  return bytes
 }

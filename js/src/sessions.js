@@ -2,12 +2,13 @@
 
 import { isBytes } from './bytes.js'
 import { checkTokens } from './check.js'
+import { chunkNames } from './chunks.js'
 import { configure } from './config.js'
 import { cookieValues, isTexts, withoutCookies, writeRemoval } from './cookie.js'
 import { ConfigError, NoSession, SealError } from './errors.js'
 import { activeUntil, isWorthRenewing, lifetimeOf } from './lifetime.js'
 import { openTokens } from './open.js'
-import { newSessionId, readSession, writeActivity, writeSession } from './seal.js'
+import { chunksOf, newSessionId, readSession, writeActivity, writeSession } from './seal.js'
 import { instant } from './time.js'
 
 /** @typedef {import('../index.d.ts').Sessions} Sessions */
@@ -22,11 +23,13 @@ const NO_BIND = new Uint8Array()
 /** @type {(options: Options) => Promise<Sessions>} */
 export async function createSessions(options) {
   const config = await configure(options)
+  const others = chunkNames(config.name)
   const names = [config.name, config.activityName, ...(config.device === null ? [] : [config.device.proofName])]
 
   /** @type {(fields: CookieFields) => import('./open.js').Tokens} */
   const scan = (fields) => ({
     session: cookieValues(fields, config.name),
+    chunks: others.map((name) => cookieValues(fields, name)),
     activity: cookieValues(fields, config.activityName),
     proof: config.device === null ? [] : cookieValues(fields, config.device.proofName),
   })
@@ -38,20 +41,26 @@ export async function createSessions(options) {
   /** @type {Sessions['openTokens']} */
   const openValues = async (tokens, { now, bind } = {}) => {
     needsSealKeys()
-    const { session, activity, proof = [] } = tokens ?? {}
-    if (!isTexts(session) || !isTexts(activity) || !isTexts(proof)) {
-      throw new TypeError('`session`, `activity` and `proof` are lists of texts')
+    const { session, activity, proof = [], chunks = [] } = tokens ?? {}
+    if (![session, activity, proof].every(isTexts) || !Array.isArray(chunks) || !chunks.every(isTexts)) {
+      throw new TypeError('`session`, `activity` and `proof` are lists of texts, and `chunks` is a list of such lists')
     }
-    return openTokens(config, { session, activity, proof }, readBind(bind), instant(now))
+    return openTokens(config, { session, activity, proof, chunks }, readBind(bind), instant(now))
   }
 
   /** @type {Sessions['open']} */
   const open = async (fields, at) => openValues(scan(fields), at)
 
-  /** @type {(session: Session, data: unknown, at: At) => ReturnType<Sessions['start']>} */
-  const writeBoth = async (session, data, { now, bind }) => {
+  /**
+   * The names of the other cookies of a session that came with a request.
+   * @type {(fields: CookieFields) => string[]}
+   */
+  const strays = (fields) => others.filter((name) => cookieValues(fields, name).length > 0)
+
+  /** @type {(session: Session, data: unknown, came: readonly string[], at: At) => ReturnType<Sessions['start']>} */
+  const writeBoth = async (session, data, came, { now, bind }) => {
     needsSealKeys()
-    const written = await writeSession(config, session, data, readBind(bind), instant(now))
+    const written = await writeSession(config, session, data, came, readBind(bind), instant(now))
     const renewed = await writeActivity(config, written.session, readBind(bind), instant(now))
     return { ...written, session: renewed.session, setCookie: [...written.setCookie, ...renewed.setCookie] }
   }
@@ -86,27 +95,28 @@ export async function createSessions(options) {
       return checkTokens(config, scan(fields), readBind(bind), instant(now))
     },
 
-    strip: (fields) => withoutCookies(fields, names),
+    strip: (fields) => withoutCookies(fields, [...names, ...others]),
 
-    async start(data, { now, bind, remembered = false } = {}) {
+    async start(data, { now, bind, remembered = false, cookies } = {}) {
       if (remembered && config.lifetimes.remembered === null) {
         throw new SealError('this application remembers no sessions; set `remembered` in the options first')
       }
       const at = instant(now)
       const expiresAt = at + lifetimeOf(config.lifetimes, remembered).absolute
       const times = { startedAt: at, sealedAt: at, expiresAt, activeUntil: null, device: null }
-      const session = { id: newSessionId(), keyId: '', ...times, remembered, payload: NO_BIND, data: null }
-      return writeBoth(session, data, { now: at, bind })
+      const session = { id: newSessionId(), keyId: '', ...times, remembered, chunks: 1, payload: NO_BIND, data: null }
+      return writeBoth(session, data, strays(cookies), { now: at, bind })
     },
 
     async seal(session, data, { now, bind } = {}) {
       await needsSession(session)
-      return writeSession(config, session, data, readBind(bind), instant(now))
+      return writeSession(config, session, data, chunksOf(config, session), readBind(bind), instant(now))
     },
 
     async cycle(session, { now, bind } = {}) {
       await needsSession(session)
-      return writeBoth({ ...session, id: newSessionId() }, session.payload, { now: instant(now), bind })
+      const next = { ...session, id: newSessionId() }
+      return writeBoth(next, session.payload, chunksOf(config, session), { now: instant(now), bind })
     },
 
     async renew(session, { now, bind } = {}) {
@@ -122,7 +132,11 @@ export async function createSessions(options) {
       return isWorthRenewing(lifetime.idle, session.activeUntil, next, session.expiresAt)
     },
 
-    clear: () => names.map(writeRemoval),
+    clear(fields) {
+      // Without the request's cookies, it is not known which of the others came.
+      const chunks = fields !== undefined ? strays(fields) : config.chunks > 1 ? others : []
+      return [...chunks, ...names].map(writeRemoval)
+    },
   }
 }
 

@@ -4,6 +4,8 @@
 //              | 0x01  | key id | expires | session id | salt | check | started | sealed | flags | payload .. | tag (16) |
 //              |--------------------- head ------------------|       |------------ sealed: the frame --------|
 //
+//   in several cookies: 0x07, and after the salt the number of cookies, so that all that follows is one byte further on
+//
 //   activity   0       1        5         9            17      33
 //              | 0x02  | key id | expires | session id | check |
 //              |------------------ head ---------------|
@@ -40,7 +42,7 @@ import { LAST_SECOND, LEEWAY, LONGEST_LIFE, dayOf } from './time.js'
 /** @typedef {{ reason: Reason }} Rejected */
 /**
  * A token that passed steps 1 to 4; all that it says is a claim.
- * @typedef {{ bytes: Bytes, kind: Kind, claims: Omit<Claims, 'kind'> }} Screened
+ * @typedef {{ text: string, bytes: Bytes, kind: Kind, chunks: number, claims: Omit<Claims, 'kind' | 'chunks'> }} Screened
  */
 /** @typedef {{ started: number, sealed: number, remembered: boolean, payload: Bytes }} Frame */
 
@@ -49,6 +51,11 @@ const SALT_LENGTH = 12
 const CHECK_LENGTH = 16
 /** @type {Kind} */
 export const SESSION = { first: 1, head: SALT + SALT_LENGTH, id: 9 }
+/**
+ * The first cookie of a session in several.
+ * @type {Kind}
+ */
+export const CHUNKED = { first: 7, head: SESSION.head + 1, id: 9 }
 /** @type {Kind} */
 export const ACTIVITY = { first: 2, head: 17, id: 9 }
 /** @type {Kind} */
@@ -56,18 +63,10 @@ export const BOUND_ACTIVITY = { first: 3, head: 33, id: 9, device: 17 }
 /** @type {Kind} */
 export const PROOF = { first: 4, head: 29, device: 9 }
 const PROVEN = 25
-const BODY = SESSION.head + CHECK_LENGTH
 const FRAME_HEAD = 4 + 4 + 1
-const OVERHEAD = BODY + FRAME_HEAD + 16
+/** Bytes of a session token besides its payload; one more in several cookies. */
+export const OVERHEAD = SESSION.head + CHECK_LENGTH + FRAME_HEAD + 16
 const REMEMBERED = 1
-
-/**
- * The length in characters of a session token with this much payload.
- * @type {(payloadLength: number) => number}
- */
-export function sessionTextLength(payloadLength) {
-  return encodedLength(OVERHEAD + payloadLength)
-}
 
 /**
  * How many characters a token without a body has.
@@ -82,21 +81,25 @@ export function textLength({ head }) {
  * @type {(text: string) => Claims | Rejected}
  */
 export function readClaims(text) {
-  const parsed = parse(decode(text), [SESSION, ACTIVITY, BOUND_ACTIVITY])
+  const parsed = parse(text, [SESSION, CHUNKED, ACTIVITY, BOUND_ACTIVITY])
   if ('reason' in parsed) return parsed
-  return { kind: parsed.kind === SESSION ? 'session' : 'activity', ...parsed.claims }
+  const { kind, chunks, claims } = parsed
+  return { kind: kind === SESSION || kind === CHUNKED ? 'session' : 'activity', chunks, ...claims }
 }
 
 /**
  * Steps 1 and 2, without the length of the text.
- * @type {(bytes: Bytes | null, kinds: readonly Kind[]) => Screened | Rejected}
+ * @type {(text: string, kinds: readonly Kind[]) => Screened | Rejected}
  */
-function parse(bytes, kinds) {
+function parse(text, kinds) {
+  const bytes = decode(text)
   if (bytes === null || bytes.length === 0) return { reason: 'malformed' }
   const kind = kinds.find(({ first }) => first === bytes[0])
   if (kind === undefined) return { reason: 'unknown version' }
-  const complete = kind === SESSION ? bytes.length >= OVERHEAD : bytes.length === kind.head + CHECK_LENGTH
-  if (!complete) return { reason: 'malformed' }
+  const chunks = kind === CHUNKED ? bytes[SESSION.head] : 1
+  if (!isComplete(kind, bytes.length) || (kind === CHUNKED && !(chunks >= 2 && chunks <= 4))) {
+    return { reason: 'malformed' }
+  }
   const { id, device } = kind
   const claims = {
     keyId: toHex(bytes.subarray(1, 5)),
@@ -104,7 +107,15 @@ function parse(bytes, kinds) {
     sessionId: id === undefined ? '' : toHex(bytes.subarray(id, id + 8)),
     device: device === undefined ? null : toHex(bytes.subarray(device, device + 16)),
   }
-  return { bytes, kind, claims }
+  return { text, bytes, kind, chunks, claims }
+}
+
+/** @type {(kind: Kind, length: number) => boolean} */
+function isComplete(kind, length) {
+  if (kind === SESSION) return length >= OVERHEAD
+  // How long the first of several cookies is depends on its name.
+  if (kind === CHUNKED) return length >= kind.head + CHECK_LENGTH
+  return length === kind.head + CHECK_LENGTH
 }
 
 /**
@@ -116,8 +127,9 @@ export function screen(keys, kinds, text, longest, now, life = LONGEST_LIFE) {
   // 1. at most the configured length, canonical unpadded base64url, not empty
   if (text.length > longest) return { reason: 'malformed' }
   // 2. the first byte, the length
-  const token = parse(decode(text), kinds)
+  const token = parse(text, kinds)
   if ('reason' in token) return token
+  if (token.kind === CHUNKED && text.length !== longest - (longest % 4)) return { reason: 'malformed' }
   const { claims } = token
   // 3. now < expires <= now + life + 5 minutes
   if (claims.expires <= now) return { reason: 'expired' }
@@ -159,16 +171,21 @@ export async function judgeProof(keys, token, bind, lifetime, now) {
 }
 
 /**
- * Steps 5 and 6, and the flags of step 7.
- * @type {(keys: PlacedKeys, token: Screened, bind: Uint8Array, now: number) => Promise<Frame | Rejected>}
+ * Steps 5 and 6, and the flags of step 7. `gather` gives all bytes of a session in several cookies (step 5b), once the
+ * check has proven how many there are.
+ * @type {(keys: PlacedKeys, token: Screened, gather: (token: Screened) => Bytes | null, bind: Uint8Array, now: number)
+ *   => Promise<Frame | Rejected>}
  */
-export async function openSession(keys, token, bind, now) {
+export async function openSession(keys, token, gather, bind, now) {
   if (!(await verifyHead(keys, token, bind, now))) return { reason: 'not ours' }
+  // 5b. one cookie for each chunk
+  const { kind, claims } = token
+  const bytes = kind === CHUNKED ? gather(token) : token.bytes
+  if (bytes === null) return { reason: 'incomplete' }
   // 6. body = AES-256-GCM(Expand(seal key, head || bind, 32), zero nonce, no associated data, frame)
-  const { bytes, claims } = token
   const sealKey = await keys.sealKey(claims.keyId, dayOf(claims.expires), now)
-  const key = await expand(sealKey, concat(bytes.subarray(0, SESSION.head), bind), 32)
-  const frame = await decrypt(key, bytes.subarray(BODY))
+  const key = await expand(sealKey, concat(bytes.subarray(0, kind.head), bind), 32)
+  const frame = await decrypt(key, bytes.subarray(kind.head + CHECK_LENGTH))
   if (frame === null) return { reason: 'damaged' }
   // 7. flags are known
   const flags = frame[8]
@@ -182,17 +199,18 @@ export async function openSession(keys, token, bind, now) {
 }
 
 /**
- * The session token of this state, under the key that seals at `now`. `salt` is fresh for every call unless given, and
- * only vectors give it.
- * @type {(keys: PlacedKeys, sessionId: string, expires: number, frame: Frame, bind: Uint8Array, now: number, salt?: Bytes)
- *   => Promise<string>}
+ * The session token of this state, under the key that seals at `now`, for this many cookies. `salt` is fresh for every
+ * call unless given, and only vectors give it.
+ * @type {(keys: PlacedKeys, sessionId: string, expires: number, frame: Frame, bind: Uint8Array, now: number, salt?: Bytes,
+ *   chunks?: number) => Promise<string>}
  */
-export async function sealSession(keys, sessionId, expires, frame, bind, now, salt) {
-  const { keyId, start } = sealingStart(keys, SESSION, expires, now)
+export async function sealSession(keys, sessionId, expires, frame, bind, now, salt, chunks = 1) {
+  const { keyId, start } = sealingStart(keys, chunks === 1 ? SESSION : CHUNKED, expires, now)
   const sealKey = await keys.sealKey(keyId, dayOf(expires), now)
   const flags = Uint8Array.of(frame.remembered ? REMEMBERED : 0)
   const text = concat(u32(frame.started), u32(frame.sealed), flags, frame.payload)
-  const head = concat(start, idBytes(sessionId), salt ?? (await freshSalt(sealKey, text)))
+  const count = chunks === 1 ? Uint8Array.of() : Uint8Array.of(chunks)
+  const head = concat(start, idBytes(sessionId), salt ?? (await freshSalt(sealKey, text)), count)
   const check = await expand(await keys.checkKey(keyId, dayOf(expires), now), concat(head, bind), CHECK_LENGTH)
   const body = await encrypt(await expand(sealKey, concat(head, bind), 32), text)
   return encode(concat(head, check, body))

@@ -121,7 +121,7 @@ export function endpoints(ring, row, config) {
   async function sessionOf({ session, activity }) {
     const devices = new Set(activity.flatMap((text) => screenSeen(text).claims?.device ?? []))
     const proof = await Promise.all([...devices].map((device) => proofOf(device, 1)))
-    return (await openTokens(config, { session, activity, proof }, at.bind, now)).session
+    return (await openTokens(config, { session, activity, proof, chunks: [] }, at.bind, now)).session
   }
 
   /** The valid activity tokens of a session. */

@@ -1,4 +1,4 @@
-// Every row of the vectors of device binding, and laws about its tokens.
+// Every row of the vectors of device binding and of sessions in several cookies, and laws about the tokens of the former.
 
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
@@ -8,13 +8,15 @@ import test from 'node:test'
 import { decode, encode } from '../src/base64url.js'
 import { configure } from '../src/config.js'
 import { createSessions, exportDayKeys, keyFromRawSecret, makeRing, readClaims } from '../src/index.js'
+import { placeRing } from '../src/day-keys.js'
+import { writeSession } from '../src/seal.js'
+import { SESSION, openSession, screen } from '../src/token.js'
 import { KINDS, endpoints, openOne, placeOf } from './device.js'
 import { equal, hex, optionsOf } from './rows.js'
 import { here } from './support.js'
 
 const path = process.env.NEXT_VECTORS ?? here('../../tests/data/next.json')
-// Sessions in chunks have rows of their own.
-const rows = JSON.parse(readFileSync(path, 'utf8')).rows.filter(({ kind }) => kind !== '0x07')
+const { rows } = JSON.parse(readFileSync(path, 'utf8'))
 
 async function ringOf(row) {
   const keys = await Promise.all(row.ring.map((secret) => keyFromRawSecret(hex(secret))))
@@ -33,7 +35,7 @@ function settingsOf(row, keys) {
 const valuesOf = (row, suffix) => row.cookies.flatMap(([name, value]) => (name === row.name + suffix ? [value] : []))
 const tokensOf = (row) => {
   const [session, activity, proof] = ['', '-seen', '-proof'].map((suffix) => valuesOf(row, suffix))
-  return { session, activity, proof }
+  return { session, activity, proof, chunks: ['.2', '.3', '.4'].map((suffix) => valuesOf(row, suffix)) }
 }
 const at = (row) => ({ now: row.now, bind: hex(row.bind) })
 
@@ -80,7 +82,48 @@ const OPS = {
     assert.equal(isChallenge, answer.status === 403, `row ${row.id}: a challenge comes with 403 alone`)
     return answer
   },
+
+  async write(row) {
+    const { payload_bytes: length, expires, session_id: id, salt, started, sealed, flags } = row.session
+    const options = { name: row.name, audience: row.audience, idle: null, chunks: 4, largestCookies: 20_000 }
+    const config = await configure({ ...options, keys: await ringOf(row) })
+    const times = { startedAt: started, sealedAt: sealed, expiresAt: expires, activeUntil: null, device: null }
+    const empty = { keyId: '', chunks: 1, payload: new Uint8Array(), data: null }
+    const session = { id, ...times, remembered: flags === 1, ...empty }
+    const { bind } = at(row)
+    try {
+      const written = await writeSession(config, session, 'x'.repeat(length - 2), [], bind, sealed, hex(salt))
+      const pairs = written.setCookie.map((line) => line.split(';')[0].split('='))
+      // The session cookie is sent last.
+      const cookies = [pairs.pop(), ...pairs].map(([name, value]) => [name, value.length, sha256(value)])
+      return { result: 'ok', cookies }
+    } catch (error) {
+      assert.match(error.message, /option `chunks` allows 16\d\d\d/, `row ${row.id}`)
+      return { result: 'too large' }
+    }
+  },
+
+  async head(row) {
+    const ring = await ringOf(row)
+    const days = [Math.floor(readClaims(row.text).expires / 86400) || 0]
+    const keys = await exportDayKeys(ring, { name: row.name, audience: row.audience, rights: 'check', days, idle: null })
+    const sessions = await createSessions({ keys })
+    const { state, ids, reason } = await sessions.check(`${row.name}=${row.text}`, at(row))
+    if (state !== 'live') return { result: reason }
+    const { expires, chunks } = readClaims(row.text)
+    return { result: 'ok', session_id: ids[0], expires, chunks }
+  },
+
+  async value(row) {
+    const keys = placeRing(await ringOf(row), row.name, row.audience)
+    const token = screen(keys, [SESSION], row.text, 8192, row.now)
+    if ('reason' in token) return { result: token.reason }
+    const opened = await openSession(keys, token, () => null, at(row).bind, row.now)
+    return { result: opened.reason ?? 'ok' }
+  },
 }
+
+const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex')
 
 const readsAsChallenge = (text) => decode(text)[0] === 6 && text.length === 66
 
@@ -88,8 +131,7 @@ function answerOf({ state, session, reason }) {
   if (session === null) return { result: reason ?? state }
   const { id, startedAt, sealedAt, remembered, device, payload } = session
   const said = { result: 'ok', session_id: id, started: startedAt, sealed: sealedAt, remembered }
-  const payload_sha256 = createHash('sha256').update(payload).digest('hex')
-  return { ...said, state: device === null ? 'plain' : 'proven', device, payload_sha256 }
+  return { ...said, state: device === null ? 'plain' : 'proven', device, payload_sha256: sha256(payload) }
 }
 
 /** A check calls nothing dead that opens or lacks a proof alone, and nothing idle because it lacks keys. */
@@ -108,7 +150,7 @@ async function checksAgree(row, ring, options, days, { result }) {
 /** Whether an activity token came that has not expired. */
 const hasTimelyActivity = (row) => tokensOf(row).activity.some((text) => readClaims(text).expires > row.now)
 
-test('every row of device binding is as it says', async () => {
+test('every row of the later first bytes is as it says', async () => {
   const counts = {}
   for (const row of rows) {
     assert(row.op in OPS, `row ${row.id}: ${row.op} is no operation`)
@@ -119,7 +161,7 @@ test('every row of device binding is as it says', async () => {
     counts[row.op] = (counts[row.op] ?? 0) + 1
   }
   assert.deepEqual(Object.keys(counts).sort(), Object.keys(OPS).sort(), 'rows of each operation')
-  console.log(`vectors: rows of device binding: ${JSON.stringify(counts)}`)
+  console.log(`vectors: rows of the later first bytes: ${JSON.stringify(counts)}`)
 })
 
 /** The first row of each kind that opens, with its place. */
