@@ -16,7 +16,8 @@ def day_key(ring, label, key_id, expires, name, audience):
     return expand(ring[key_id], label + struct.pack(">I", expires // 86400) + place, 32)
 
 # Lengths of head and token by first byte; a session token may be longer.
-KINDS = {1: (29, 70), 2: (17, 33), 3: (33, 49), 4: (29, 45)}
+KINDS = {1: (29, 70), 2: (17, 33), 3: (33, 49), 4: (29, 45), 7: (30, 46)}
+SESSION = {first: KINDS[first] for first in (1, 7)}
 Token = namedtuple("Token", "bytes head key_id expires")
 Session = namedtuple("Session", "id started sealed remembered device payload data")
 
@@ -30,7 +31,8 @@ def screen(ring, kinds, text, longest, now, life=400 * 86400):
         raise ValueError("malformed")
     if token[0] not in kinds: raise ValueError("unknown version")
     head, length = kinds[token[0]]
-    if len(token) < length or len(token) > length and token[0] != 1: raise ValueError("malformed")
+    if len(token) < length or len(token) > length and token[0] not in SESSION: raise ValueError("malformed")
+    if token[0] == 7 and (len(text) != longest // 4 * 4 or not 2 <= token[29] <= 4): raise ValueError("malformed")
     key_id, expires = struct.unpack(">4sI", token[1:9])
     if expires <= now: raise ValueError("expired")
     if expires > now + life + 300: raise ValueError("expires too far")
@@ -71,15 +73,40 @@ def verify_proof(ring, token, lifetime, name, audience, bind, now):
     if proven > now + 300: raise ValueError("proven in future")
     if proven + lifetime <= now: raise ValueError("too old")
 
+def full(name_length):
+    """The most characters of a cookie that decode by themselves."""
+    return 4 * ((4096 - name_length) // 4)
+
+def gather(token, text, name, chunks):
+    """Step 5b: the bytes of a session in several cookies; chunks are the values of .2, .3 and .4, as lists."""
+    tie, other, count = text[40:48], full(len(name) + 2), token.bytes[29]
+    parts = [token.bytes]
+    for number, values in zip(range(2, count + 1), list(chunks) + [[]] * 3):
+        for value in values:
+            fits = len(value) == other or number == count and 8 < len(value) < other
+            if not value.startswith(tie) or not fits: continue
+            try:
+                part = base64.urlsafe_b64decode(value + "=" * (-len(value) % 4))
+            except ValueError:
+                continue
+            if base64.urlsafe_b64encode(part).rstrip(b"=") != value.encode(): continue
+            parts.append(part[6:])
+            break
+        else:
+            raise ValueError("incomplete")
+    return b"".join(parts)
+
 def open_session(ring, text, seen, name, audience, bind, now, ordinary, remembered, cut_off=0, revoked=(), proofs=(),
-                 proof_lifetime=None):
+                 proof_lifetime=None, chunks=()):
     """A session; ordinary and remembered are pairs (idle or None, absolute), proof_lifetime is None without device
     binding. ValueError names the reason."""
-    token = screen(ring, {1: KINDS[1]}, text, 4096 - len(name), now)
+    token = screen(ring, SESSION, text, 4096 - len(name), now)
     verify(ring, token, name, audience, bind)
+    whole = gather(token, text, name, chunks) if token.bytes[0] == 7 else token.bytes
     session_id, seal_key = token.bytes[9:17], day_key(ring, b"seal key", token.key_id, token.expires, name, audience)
     try:
-        frame = AESGCM(expand(seal_key, token.bytes[:29] + bind, 32)).decrypt(bytes(12), token.bytes[45:], None)
+        key = expand(seal_key, whole[: token.head] + bind, 32)
+        frame = AESGCM(key).decrypt(bytes(12), whole[token.head + 16 :], None)
     except InvalidTag:
         raise ValueError("damaged")
     started, sealed, flags = struct.unpack(">IIB", frame[:9])
