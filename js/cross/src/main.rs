@@ -3,7 +3,8 @@
 //! Each round draws a configuration, a session and a time. One side seals, the other opens; then one character of a
 //! token is altered, and both must give the same outcome for the same reason. JavaScript writes the values that the
 //! crate can read and refuses all others. With keys that the crate exported it needs no other options. Sessions that are
-//! bound to a device are made by the crate and opened by both. `SEED` repeats a run.
+//! bound to a device are made by the crate and opened by both. Sessions in several cookies go both ways. `SEED` repeats a
+//! run.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -225,6 +226,54 @@ fn outcome_of(session: &Session<Value>) -> &'static str {
     }
 }
 
+impl Case {
+    /// A session in up to four cookies, from each side to both, with one cookie altered or lost. Returns how many
+    /// outcomes agreed.
+    fn session_in_chunks(&self, choice: &mut Choice, javascript: &mut JavaScript) -> u32 {
+        let builder = self.builder().lifetime(Lifetime::default().without_idle());
+        let builder = builder.chunks(4).largest_cookies(20_000);
+        let sessions: Sessions<Value> = builder.build().expect("a configuration");
+        let data = json!("x".repeat(choice.below(11_000) as usize));
+        let question = |op| {
+            let mut question = self.question(op, 0);
+            (question["bind"], question["idle"]) = (json!(""), Value::Null);
+            (question["chunks"], question["largest_cookies"]) = (json!(4), json!(20_000));
+            question
+        };
+        let here = sessions.cookie_for_at(data.clone(), self.at(0)).expect("it fits");
+        let mut write = question("write");
+        write["id"] = json!(hex(&choice.next().to_be_bytes()));
+        (write["started"], write["expires"]) = (json!(self.now), json!(self.now.unsigned_abs() + ABSOLUTE));
+        write["payload"] = json!(hex(&serde_json::to_vec(&data).expect("JSON")));
+        let there = javascript.ask(&write)["cookies"].clone();
+        let there: Vec<String> = serde_json::from_value(there).expect("pairs");
+        assert_eq!(there.len(), here.split("; ").count(), "in as many cookies");
+        let mut agreed = 0;
+        for pairs in [here.split("; ").map(str::to_owned).collect(), there] {
+            let mut altered = pairs.clone();
+            let one = choice.below(pairs.len() as u64) as usize;
+            let (name, value) = pairs[one].split_once('=').expect("name=value");
+            altered[one] = format!("{name}={}", alter(choice, value));
+            let mut lost = pairs.clone();
+            lost.remove(one);
+            for (cookies, is_whole) in [
+                (pairs.join("; "), true),
+                (altered.join("; "), false),
+                (lost.join("; "), false),
+            ] {
+                let session = sessions.load_at(RequestFields::from_cookies([cookies.clone()]), self.at(59));
+                assert!(!is_whole || session.get() == Some(&data), "{:?}", session.state());
+                let mut open = question("open");
+                (open["cookies"], open["now"]) = (json!([cookies]), json!(self.now + 59));
+                let opened = javascript.ask(&open);
+                assert_eq!(opened["outcome"], outcome_of(&session), "{cookies}");
+                agreed += 1;
+            }
+        }
+        agreed
+    }
+}
+
 /// JSON that both languages read alike: no integers beyond 2^53, no halves of surrogate pairs.
 fn draw_data(choice: &mut Choice, depth: u32) -> Value {
     match choice.below(if depth == 0 { 4 } else { 6 }) {
@@ -309,7 +358,7 @@ fn main() {
     };
     let rings: Vec<_> = (0..4).map(|_| format!("seal {}\nopen {}\n", key(), key())).collect();
     let mut javascript = JavaScript::start();
-    let (mut altered, mut rejected, mut refused, mut bound) = (0, 0, 0, 0);
+    let (mut altered, mut rejected, mut refused, mut bound, mut chunks) = (0, 0, 0, 0, 0);
     for round in 0..rounds {
         let case = Case::draw(&mut choice, &rings);
 
@@ -392,6 +441,9 @@ fn main() {
         }
 
         // In half of the rounds, so that a run takes hardly longer.
+        if round % 8 == 0 {
+            chunks += case.session_in_chunks(&mut choice, &mut javascript);
+        }
         if round % 2 == 0 {
             bound += case.bound_session(&mut choice, &mut javascript, round % EXPORTED == 0);
         }
@@ -416,6 +468,6 @@ fn main() {
     println!("{rounds} rounds: {rounds} sealed in Rust and opened in JavaScript, {rounds} the other way");
     println!("{rounds} texts written by JavaScript or refused as Rust refuses them, {refused} of them refused");
     println!("{altered} altered or at other times: the same outcome on both sides, {rejected} of them rejected");
-    println!("{bound} of sessions bound to a device: the same");
-    assert!(bound > 0 && rejected > 0 && refused > 0 && refused < rounds);
+    println!("{bound} of sessions bound to a device, {chunks} of sessions in up to four cookies: the same");
+    assert!(bound > 0 && chunks > 0 && rejected > 0 && refused > 0 && refused < rounds);
 }
