@@ -117,8 +117,15 @@ class ChromiumVisitor extends Visitor {
     return this.context.cookies();
   }
 
-  forget() {
-    return this.context.clearCookies();
+  // All cookies, or those of this name.
+  forget(name) {
+    return this.context.clearCookies(name && { name });
+  }
+
+  // Puts another value into a cookie that is there.
+  async put(name, value) {
+    const cookie = (await this.cookies()).find((cookie) => cookie.name === name);
+    await this.context.addCookies([{ ...cookie, value }]);
   }
 
   close() {
@@ -227,8 +234,14 @@ class FirefoxVisitor extends Visitor {
     }));
   }
 
-  forget() {
-    return this.bidi('storage.deleteCookies', { partition: this.#jar() });
+  forget(name) {
+    return this.bidi('storage.deleteCookies', { filter: name && { name }, partition: this.#jar() });
+  }
+
+  async put(name, value) {
+    const { cookies } = await this.bidi('storage.getCookies', { filter: { name }, partition: this.#jar() });
+    const [{ size, ...cookie }] = cookies;
+    await this.bidi('storage.setCookie', { cookie: { ...cookie, value: { type: 'string', value } }, partition: this.#jar() });
   }
 
   #jar() {

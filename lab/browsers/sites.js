@@ -3,6 +3,7 @@
 import fs from 'node:fs';
 import http from 'node:http';
 import net from 'node:net';
+import { Transform } from 'node:stream';
 import tls from 'node:tls';
 
 // `ports` maps a first label (`app` of app.example.test) to a port of the origin. Answers with the port of the TLS server.
@@ -22,10 +23,27 @@ export async function serveSites({ ports, certificate, key }) {
     origin.on('error', () => client.destroy());
     origin.on('close', () => client.destroy());
     client.on('close', () => origin.destroy());
-    client.pipe(origin).pipe(client);
+    client.pipe(origin);
+    if (site === 'large') origin.pipe(inPieces()).pipe(client);
+    else origin.pipe(client);
   });
   server.on('tlsClientError', () => {});
   return listen(server);
+}
+
+// Passes a response on in pieces of any length, so that those of parallel requests arrive between each other.
+function inPieces() {
+  return new Transform({
+    async transform(bytes, _, done) {
+      for (let at = 0; at < bytes.length;) {
+        const end = at + 1 + Math.floor(Math.random() * 4000);
+        this.push(bytes.subarray(at, end));
+        at = end;
+        await new Promise(setImmediate);
+      }
+      done();
+    },
+  });
 }
 
 // The site `app` behind a careless server: it percent-decodes cookie names and trims Unicode white space.

@@ -1,8 +1,10 @@
 // Runs every property: node test.js ORIGIN LOGIN DIRECTORY SPKI, where DIRECTORY has the certificate and its key.
+// A number after them is one of races between requests, which are then all that runs.
 // BROWSERS says in which browsers, all at once: chromium, firefox, or both (the default).
 
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { checkChunks } from './chunks.js';
 import { openChromium, openFirefox } from './browsers.js';
 import { walkLogin } from './login.js';
 import { startOrigin } from './origin.js';
@@ -10,7 +12,7 @@ import { checkProperties } from './properties.js';
 import { serveConnect, serveSites } from './sites.js';
 import { endAll } from './start.js';
 
-const [originProgram, loginProgram, directory, spki] = process.argv.slice(2);
+const [originProgram, loginProgram, directory, spki, races] = process.argv.slice(2);
 const browsers = (process.env.BROWSERS ?? 'chromium firefox').split(/\s+/).filter(Boolean);
 const results = [];
 
@@ -46,7 +48,8 @@ async function properties(open) {
   const connect = await serveConnect(sites.port);
   const browser = await open({ tlsPort: sites.port, connectPort: connect.port, directory, spki });
   try {
-    await checkProperties({ browser, origin, ...reporter(browser.name) });
+    if (races === undefined) await checkProperties({ browser, origin, ...reporter(browser.name) });
+    await checkChunks({ browser, races: Number(races ?? 200), ...reporter(browser.name) });
   } finally {
     await browser.close();
   }
@@ -54,6 +57,7 @@ async function properties(open) {
 
 async function chromium() {
   await properties(openChromium);
+  if (races !== undefined) return;
   const screenshots = path.join(path.dirname(fileURLToPath(import.meta.url)), 'screenshots');
   await walkLogin({ program: loginProgram, directory, screenshots, ...reporter('login example') });
 }

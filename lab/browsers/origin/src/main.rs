@@ -1,4 +1,4 @@
-//! The web application that the browser tests visit: four sites over plain http on 127.0.0.1, one port each, and a port
+//! The web application that the browser tests visit: five sites over plain http on 127.0.0.1, one port each, and a port
 //! that only the tests reach. `sites.js` adds TLS and host names.
 //!
 //! | site | cookie |
@@ -7,6 +7,7 @@
 //! | `plain` | `id`, for its host alone |
 //! | `domain` | `id`, for `example.test` and all its hosts |
 //! | `long` | `__Host-id`, remembered for 400 days, and a sign-out with `Clear-Site-Data` |
+//! | `large` | `__Host-id`, in up to four cookies |
 //!
 //! It prints their ports in one line of JSON, and ends when its standard input does.
 
@@ -28,6 +29,7 @@ use sealed_session::{Builder, ConfigError, Key, KeyRing, Lifetime, Session, Sess
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::sync::Barrier;
 
 use crate::control::Control;
 
@@ -41,6 +43,8 @@ struct Login {
 struct Site {
     sessions: Sessions<Login>,
     control: Arc<Control>,
+    /// Where the two requests of a race wait for each other.
+    start: Arc<Barrier>,
 }
 
 const DAY: u64 = 86_400;
@@ -68,6 +72,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 .clear_site_data(true)
                 .build()?,
         ),
+        ("large", new("large")?.chunks(4).largest_cookies(20_000).build()?),
     ];
     let mut ports = json!({
         "control": serve(control::routes(Arc::clone(&control))).await?,
@@ -75,7 +80,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     });
     for (name, sessions) in sites {
         let control = Arc::clone(&control);
-        ports[name] = serve(routes(Site { sessions, control })).await?.into();
+        let start = Arc::new(Barrier::new(2));
+        let site = Site {
+            sessions,
+            control,
+            start,
+        };
+        ports[name] = serve(routes(site)).await?.into();
     }
     println!("{ports}");
     tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new())).await??;
@@ -108,6 +119,7 @@ fn routes(site: Site) -> Router {
         .route("/change", post(change))
         .route("/slow-read", get(slow_read))
         .route("/slow-change", post(slow_change))
+        .route("/race", post(race))
         .route("/sign-out", post(sign_out))
         .layer(SessionLayer::new(site.sessions.clone()))
         .with_state(site)
@@ -225,6 +237,35 @@ async fn slow_change(
     write(&mut session, &note)?;
     site.control.wait().await;
     Ok(report(&session, &headers))
+}
+
+#[derive(Deserialize)]
+struct Racer {
+    name: String,
+    /// The length of the note; none for a sign-out.
+    size: Option<usize>,
+    /// How long it waits for the other one, in microseconds.
+    pause: u64,
+}
+
+/// One of two requests that came with the same cookies: each writes another session, or ends it.
+async fn race(
+    mut session: Session<Login>,
+    State(site): State<Site>,
+    Form(racer): Form<Racer>,
+) -> Result<Json<Value>, WriteError> {
+    let came = session.get().is_some();
+    site.start.wait().await;
+    tokio::time::sleep(Duration::from_micros(racer.pause)).await;
+    match racer.size {
+        None => session.end()?,
+        Some(size) => {
+            let note = "n".repeat(size);
+            let new = Login { name: racer.name, note };
+            let _ = session.update(|login| *login = new)?;
+        }
+    }
+    Ok(Json(json!({ "came": came })))
 }
 
 async fn sign_out(mut session: Session<Login>) -> Result<Html<&'static str>, WriteError> {
