@@ -1,5 +1,5 @@
 //! Session and activity tokens of any content, sealed as SPEC.md says: also those that the crate would never make, with
-//! unknown flags, an expiry before the start, or a payload that is not JSON.
+//! unknown flags, an expiry before the start, or a payload that is not JSON. And how such a token opens.
 
 use aes_gcm::aead::Aead;
 use aes_gcm::{Aes256Gcm, Nonce};
@@ -31,15 +31,29 @@ pub struct Content<'a> {
 impl Sealing<'_> {
     pub fn session(&self, content: &Content) -> Vec<u8> {
         let head = [&self.start(1, content.expires, content.id)[..], &content.salt].concat();
-        let bound = [&head[..], self.bind].concat();
-        let check = expand(&self.day_key("check key", content.expires, self.name), &bound);
-        let key = expand(&self.day_key("seal key", content.expires, self.name), &bound);
+        let [check, key] = self.check_and_key(&head, content.expires);
         let times = [content.started.to_be_bytes(), content.sealed.to_be_bytes()].concat();
         let frame = [&times[..], &[content.flags], content.payload].concat();
         let body = Aes256Gcm::new(&key.into())
             .encrypt(&Nonce::default(), &frame[..])
             .expect("shorter than 64 GiB");
         [&head[..], &check[..16], &body].concat()
+    }
+
+    /// Steps 5 and 6 of opening, for a session token with a head of so many bytes: whether a holder of the secret made
+    /// the head, and the frame, if the body is whole.
+    pub fn open(&self, token: &[u8], head: usize) -> (bool, Option<Vec<u8>>) {
+        let (head, rest) = token.split_at(head);
+        let (sent, body) = rest.split_at(16);
+        let expires = u32::from_be_bytes(head[5..9].try_into().expect("4 bytes"));
+        let [check, key] = self.check_and_key(head, expires);
+        let frame = Aes256Gcm::new(&key.into()).decrypt(&Nonce::default(), body);
+        (sent == &check[..16], frame.ok())
+    }
+
+    fn check_and_key(&self, head: &[u8], expires: u32) -> [[u8; 32]; 2] {
+        let bound = [head, self.bind].concat();
+        ["check key", "seal key"].map(|label| expand(&self.day_key(label, expires, self.name), &bound))
     }
 
     pub fn activity(&self, expires: u32, id: [u8; 8]) -> Vec<u8> {
@@ -123,7 +137,10 @@ mod tests {
                 flags: u8::try_from(number(row, "flags")).expect("a byte"),
                 payload: &unhex(text(row, "payload")),
             };
-            assert_eq!(encode(&sealing.session(&content)), text(row, "token").as_bytes());
+            let token = sealing.session(&content);
+            assert_eq!(encode(&token), text(row, "token").as_bytes());
+            let frame = sealing.open(&token, 29).1.expect("a whole body");
+            assert_eq!(frame[9..], *content.payload);
         }
     }
 }

@@ -1,11 +1,16 @@
-//! Steps 1 to 4 of opening (SPEC.md), without vector instructions and without other crates.
+//! Steps 1 to 4 and 5b of opening (SPEC.md), without vector instructions and without other crates.
 
 use sealed_session::Reason;
 
-/// Which of the two tokens.
+use crate::reference::cookie_field::values;
+
+/// Which of the tokens.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
+    /// In one cookie, or the first cookie of several.
     Session,
+    /// A sealed value, which has the format of a session in one cookie.
+    Value,
     Activity,
     /// The activity of a session that is bound to a device.
     BoundActivity,
@@ -32,7 +37,9 @@ pub fn decode(text: &[u8]) -> Option<Vec<u8>> {
 /// Step 2: version and length.
 pub fn parse(bytes: &[u8], kind: Kind) -> Result<(), Reason> {
     let (version, fits) = match kind {
-        Kind::Session => (1, bytes.len() >= 70),
+        // Head and check are there, and the head says how many cookies there are.
+        Kind::Session if bytes.first() == Some(&7) => (7, bytes.len() >= 46 && matches!(bytes[29], 2..=4)),
+        Kind::Session | Kind::Value => (1, bytes.len() >= 70),
         Kind::Activity => (2, bytes.len() == 33),
         Kind::BoundActivity => (3, bytes.len() == 49),
     };
@@ -44,6 +51,29 @@ pub fn parse(bytes: &[u8], kind: Kind) -> Result<(), Reason> {
     }
 }
 
+/// How many characters a full cookie has, whose name has so many bytes.
+pub fn full(name: usize) -> usize {
+    4 * ((4096 - name) / 4)
+}
+
+/// Step 5b: the text of the other cookies of a session in chunks, without their ties; or the number of the first one that
+/// is missing. Step 4 has passed for `first`, the value of the session cookie.
+pub fn other_cookies(fields: &[&[u8]], name: &str, first: &[u8]) -> Result<Vec<u8>, u8> {
+    let bytes = decode(first).expect("step 1 has passed");
+    let (tie, chunks) = (&first[40..48], bytes[29]);
+    let full = full(name.len() + 2);
+    let mut text = Vec::new();
+    for number in 2..=chunks {
+        let shortest = if number == chunks { 9 } else { full };
+        let mut came = values(fields, format!("{name}.{number}").as_bytes());
+        came.retain(|value| value.starts_with(tie) && (shortest..=full).contains(&value.len()));
+        came.retain(|value| decode(value).is_some());
+        let taken = came.first().ok_or(number)?;
+        text.extend_from_slice(&taken[8..]);
+    }
+    Ok(text)
+}
+
 /// Steps 1 to 4: the token's bytes.
 pub fn screen(text: &[u8], longest: usize, kind: Kind, ring: &[[u8; 4]], now: u64) -> Result<Vec<u8>, Reason> {
     if text.len() > longest {
@@ -51,6 +81,9 @@ pub fn screen(text: &[u8], longest: usize, kind: Kind, ring: &[[u8; 4]], now: u6
     }
     let bytes = decode(text).ok_or(Reason::Malformed)?;
     parse(&bytes, kind)?;
+    if bytes[0] == 7 && text.len() != longest / 4 * 4 {
+        return Err(Reason::Malformed);
+    }
     let expires = expires(&bytes);
     if expires <= now {
         return Err(Reason::Expired);
@@ -71,6 +104,7 @@ pub fn expires(bytes: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reference::seal::encode;
 
     #[test]
     fn base64url_has_one_spelling() {
@@ -79,6 +113,43 @@ mod tests {
         assert_eq!(decode(b"-_8A"), Some(vec![0xfb, 0xff, 0]));
         for other in ["Q", "QR", "QQ==", "QUJ", "Q Q", "+w", "QQ\n"] {
             assert_eq!(decode(other.as_bytes()), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn of_the_cookies_with_the_tie_the_first_of_its_length_is_taken() {
+        let mut bytes = vec![0; 3063];
+        (bytes[0], bytes[29]) = (7, 3);
+        let first = encode(&bytes);
+        let first = &*first;
+        assert_eq!((first.len(), full(9), full(11)), (4084, 4084, 4084));
+        let other = |tie: &str, length| format!("{tie}{}", "A".repeat(length));
+        let found = |cookies: &[(u8, String)]| {
+            let fields: Vec<String> = cookies
+                .iter()
+                .map(|(at, value)| format!("__Host-id.{at}={value}"))
+                .collect();
+            let fields: Vec<&[u8]> = fields.iter().map(String::as_bytes).collect();
+            other_cookies(&fields, "__Host-id", first).map(|text| text.len())
+        };
+        let (tie, full) = ("A".repeat(8), other("", 4084));
+        assert_eq!(found(&[]), Err(2));
+        assert_eq!(found(&[(2, full.clone())]), Err(3));
+        assert_eq!(found(&[(3, other(&tie, 2)), (2, full.clone())]), Ok(4076 + 2));
+        for (number, wrong) in [
+            (2, other("AAAAAAAB", 4076)),
+            (2, other(&tie, 4072)),
+            (2, other(&tie, 4080)),
+            (3, tie.clone()),
+            (3, other(&tie, 4080)),
+            (3, other(&tie, 1)),
+        ] {
+            let last = (3, other(&tie, 3));
+            let right = [(2, full.clone()), last.clone(), (3, other(&tie, 4)), (4, full.clone())];
+            assert_eq!(found(&[&[(number, wrong.clone())], &right[..]].concat()), Ok(4076 + 3));
+            let without = right.into_iter().filter(|(other, _)| *other != number);
+            let all: Vec<_> = without.chain([(number, wrong)]).collect();
+            assert_eq!(found(&all), Err(number));
         }
     }
 

@@ -2,7 +2,9 @@
 //! the specification names, and the work takes no more memory than the input.
 //!
 //! Input: the number of a row of the vectors, whose ring, name, audience, bind, limits and time are taken; then lines:
-//! the session token and activity tokens.
+//! the session token and activity tokens. After 0xff: see `chunks`.
+
+mod chunks;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
@@ -74,6 +76,10 @@ fn place(row: &'static Value) -> Place {
 
 pub fn run(data: &[u8]) {
     let mut input = Input::new(data);
+    if data.first() == Some(&0xff) {
+        input.byte();
+        return chunks::run(input);
+    }
     let place = &PLACES[input.below(PLACES.len())];
     let lines = input.lines();
     let sent = lines.first().copied().unwrap_or_default();
@@ -151,7 +157,7 @@ fn no_session_opens_as_another_value(place: &Place, sent: &[u8]) {
         .open_at(text, &place.bind, at(place.now))
         .expect_err("nothing was sealed")
         .reason();
-    let screened = token::screen(sent, 8192, Kind::Session, &place.ring, place.now);
+    let screened = token::screen(sent, 8192, Kind::Value, &place.ring, place.now);
     assert_eq!(reason, screened.err().unwrap_or(Reason::NotOurs));
 }
 
@@ -168,7 +174,11 @@ fn claims_are_read_alike(sent: &[u8]) {
     });
     match (Claims::parse(text), expected) {
         (Ok(claims), Ok(bytes)) => {
-            assert_eq!((claims.is_activity, claims.version), (bytes[0] != 1, bytes[0]));
+            assert_eq!(
+                (claims.is_activity, claims.version),
+                (matches!(bytes[0], 2 | 3), bytes[0])
+            );
+            assert_eq!(claims.chunks, if bytes[0] == 7 { bytes[29] } else { 1 });
             assert_eq!(claims.key_id.to_bytes(), bytes[1..5]);
             assert_eq!(u64::from(claims.expires), token::expires(&bytes));
             assert_eq!(claims.session_id.to_bytes(), bytes[9..17]);
@@ -188,5 +198,6 @@ pub fn seeds() -> Vec<Vec<u8>> {
         }
         seed
     };
-    rows("vectors").iter().enumerate().map(seed).collect()
+    let seeds = rows("vectors").iter().enumerate().map(seed);
+    seeds.chain(chunks::seeds()).collect()
 }
