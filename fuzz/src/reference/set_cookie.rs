@@ -1,5 +1,8 @@
 //! A strict reader of `Set-Cookie` lines: the grammar for servers (RFC 6265bis, section 4.1.1), and how a
-//! browser treats such a line (sections 5.6 and 5.7).
+//! browser treats such a line (sections 5.6 and 5.7). And how many cookies a session takes (SPEC.md, *A session in chunks*
+//! and *Sizes and limits*).
+
+use crate::reference::token::full;
 
 /// A line as the server intended it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -88,6 +91,109 @@ impl Line {
     }
 }
 
+/// What bounds the cookies of a session.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    pub name: usize,
+    pub chunks: u8,
+    /// In a `Cookie` field.
+    pub largest_cookies: usize,
+    pub pad_to: usize,
+    /// Whether there may be an activity cookie.
+    pub has_idle: bool,
+}
+
+/// Why a session is not sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TooLarge {
+    pub size: usize,
+    pub limit: usize,
+    pub option: &'static str,
+}
+
+impl Limits {
+    pub fn are_accepted(&self) -> bool {
+        (1..=4).contains(&self.chunks)
+            && (self.chunks == 1 || self.name <= 253)
+            && self.largest_cookies >= self.line(4096 - self.name, 1)
+    }
+
+    /// The values of the cookies of a session with a payload of so many bytes: their lengths.
+    pub fn values(&self, payload: usize) -> Result<Vec<usize>, TooLarge> {
+        let found = (1..=self.chunks).find(|&chunks| self.fits(payload, chunks));
+        let chunks = found.ok_or_else(|| self.refusal(payload))?;
+        // Padding rounds up, as far as these cookies hold it.
+        let padded = payload.next_multiple_of(self.pad_to);
+        let mut sizes = (payload..=padded).rev();
+        let sent = sizes
+            .find(|&size| self.fits(size, chunks))
+            .expect("it fits without padding");
+        let mut rest = characters(sent, chunks);
+        let mut values = Vec::new();
+        for number in 1..=chunks {
+            let (most, tie) = match (chunks, number) {
+                (1, _) => (rest, 0),
+                (_, 1) => (full(self.name), 0),
+                _ => (full(self.name + 2) - 8, 8),
+            };
+            values.push(most.min(rest) + tie);
+            rest -= most.min(rest);
+        }
+        Ok(values)
+    }
+
+    fn fits(&self, payload: usize, chunks: u8) -> bool {
+        let text = characters(payload, chunks);
+        let longest = match chunks {
+            1 => 4096 - self.name,
+            _ => self.text(chunks),
+        };
+        text <= longest && (chunks == 1 || self.line(text, chunks) <= self.largest_cookies)
+    }
+
+    /// The longest text in so many cookies, more than one.
+    fn text(&self, chunks: u8) -> usize {
+        full(self.name) + usize::from(chunks - 1) * (full(self.name + 2) - 8)
+    }
+
+    /// What a `Cookie` field takes with a text of so many characters.
+    fn line(&self, text: usize, chunks: u8) -> usize {
+        let name = "n".repeat(self.name);
+        let mut cookies = vec![format!("{name}=")];
+        cookies.extend((2..=chunks).map(|number| format!("{name}.{number}=tie-of-8")));
+        if self.has_idle {
+            cookies.push(format!("{name}-seen={}", "s".repeat(44)));
+        }
+        cookies.join("; ").len() + text
+    }
+
+    fn refusal(&self, payload: usize) -> TooLarge {
+        if self.chunks == 1 {
+            let size = self.name + characters(payload, 1);
+            let (limit, option) = (4096, "chunks");
+            return TooLarge { size, limit, option };
+        }
+        let needed = (2..4).find(|&chunks| characters(payload, chunks) <= self.text(chunks));
+        let needed = needed.unwrap_or(4);
+        let full = self.line(self.text(self.chunks), self.chunks);
+        TooLarge {
+            size: self.line(characters(payload, needed), needed),
+            limit: full.min(self.largest_cookies),
+            option: if full <= self.largest_cookies {
+                "chunks"
+            } else {
+                "largest_cookies"
+            },
+        }
+    }
+}
+
+/// The length of the token's text.
+fn characters(payload: usize, chunks: u8) -> usize {
+    let bytes = payload + if chunks == 1 { 70 } else { 71 };
+    (4 * bytes).div_ceil(3)
+}
+
 // token = 1*tchar      (RFC 9110, section 5.6.2)
 fn is_token_char(byte: u8) -> bool {
     (0x21..=0x7e).contains(&byte) && !b"\"(),/:;<=>?@[\\]{}".contains(&byte)
@@ -167,6 +273,34 @@ mod tests {
         }
         let long = format!("id=a; Domain={}.example", "a".repeat(64));
         assert!(parse(&long).is_err());
+    }
+
+    #[test]
+    fn cookies_hold_what_the_specification_says() {
+        let limits = |chunks, largest_cookies, pad_to| Limits {
+            name: 9,
+            chunks,
+            largest_cookies,
+            pad_to,
+            has_idle: true,
+        };
+        let values = |chunks, payload| limits(chunks, usize::MAX, 1).values(payload);
+        assert_eq!(values(4, 2995), Ok(vec![4087]));
+        for (chunks, most) in [(2, 6049), (3, 9106), (4, 12_163)] {
+            assert_eq!(values(4, most), Ok(vec![4084; chunks]));
+            assert_eq!(
+                values(chunks as u8, most + 1).map_err(|error| error.option),
+                Err("chunks")
+            );
+        }
+        // As the default of the crate is: 7,500 bytes with 59 for the activity cookie.
+        let (size, limit, option) = (7501, 7500, "largest_cookies");
+        assert_eq!(limits(4, 7500, 1).values(5484).map(|values| values.len()), Ok(2));
+        assert_eq!(limits(4, 7500, 1).values(5485), Err(TooLarge { size, limit, option }));
+        assert_eq!(limits(2, 7500, 256).values(2995), Ok(vec![4087]));
+        assert_eq!(limits(2, 7500, 256).values(2997), Ok(vec![4084, 115]));
+        assert!(limits(1, 4158, 1).are_accepted() && !limits(1, 4157, 1).are_accepted());
+        assert!(!limits(0, 7500, 1).are_accepted() && !limits(5, 7500, 1).are_accepted());
     }
 
     #[test]

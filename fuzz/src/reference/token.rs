@@ -18,11 +18,17 @@ pub enum Kind {
 
 /// The bytes that `text` spells, if it is their only spelling in base64url.
 pub fn decode(text: &[u8]) -> Option<Vec<u8>> {
-    const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let (mut bytes, mut pool, mut bits) = (Vec::new(), 0u32, 0);
-    for character in text {
-        let digit = ALPHABET.iter().position(|known| known == character)?;
-        pool = pool << 6 | digit as u32;
+    for &character in text {
+        let digit = match character {
+            b'A'..=b'Z' => character - b'A',
+            b'a'..=b'z' => character - b'a' + 26,
+            b'0'..=b'9' => character - b'0' + 52,
+            b'-' => 62,
+            b'_' => 63,
+            _ => return None,
+        };
+        pool = pool << 6 | u32::from(digit);
         bits += 6;
         if bits >= 8 {
             bits -= 8;
