@@ -19,6 +19,22 @@ pub struct Token {
     /// `None` for data that another version of the application wrote and this one cannot read.
     pub data: Option<u8>,
     pub key: u8,
+    /// No two sealings have the same number. Whoever keeps the cookie gives it.
+    pub sealing: u32,
+}
+
+/// Another cookie of a session in chunks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chunk {
+    /// Of its token.
+    pub sealing: u32,
+    /// 2, 3 or 4.
+    pub number: u8,
+}
+
+/// How many cookies a session with these data takes.
+pub fn cookies(data: u8) -> u8 {
+    1 + data / 64
 }
 
 /// An activity cookie.
@@ -133,18 +149,23 @@ impl Server {
     }
 
     /// Steps 1 to 6 of SPEC.md, *Opening*.
-    fn is_genuine(&self, token: &Token, now: u64) -> Result<(), Reason> {
+    fn is_genuine(&self, token: &Token, chunks: &[Chunk], now: u64) -> Result<(), Reason> {
+        let sealing = token.sealing;
+        let mut others = 2..=token.data.map_or(1, cookies);
         match () {
             () if token.expires <= now => Err(Reason::Expired),
             () if token.expires > now + 400 * DAY + LEEWAY => Err(Reason::ExpiresTooFar),
             () if !self.keys.contains(&token.key) => Err(Reason::UnknownKey),
+            () if !others.all(|number| chunks.contains(&Chunk { sealing, number })) => Err(Reason::Incomplete),
             () => Ok(()),
         }
     }
 
     /// The sessions whose genuine tokens came: they end with the session. Unreadable data is not certainly a guest's.
-    pub fn genuine(&self, tokens: &[Token], now: u64) -> Vec<Genuine> {
-        let genuine = tokens.iter().filter(|token| self.is_genuine(token, now).is_ok());
+    pub fn genuine(&self, tokens: &[Token], chunks: &[Chunk], now: u64) -> Vec<Genuine> {
+        let genuine = tokens
+            .iter()
+            .filter(|token| self.is_genuine(token, chunks, now).is_ok());
         let judged = |token: &Token| Genuine {
             id: token.id,
             is_guest: token.data.is_some_and(|data| !self.is_signed_in(data)),
@@ -172,11 +193,14 @@ impl Server {
     }
 
     /// SPEC.md, *Opening* and *Choosing among several*.
-    pub fn open(&self, tokens: &[Token], seen: &[Seen], now: u64) -> Result<Live, SessionState> {
+    pub fn open(&self, tokens: &[Token], chunks: &[Chunk], seen: &[Seen], now: u64) -> Result<Live, SessionState> {
         let mut reasons = Vec::new();
         let mut opened = Vec::new();
         for token in tokens {
-            match self.is_genuine(token, now).and_then(|()| self.judge(token, now)) {
+            match self
+                .is_genuine(token, chunks, now)
+                .and_then(|()| self.judge(token, now))
+            {
                 Ok(()) => opened.push(token),
                 Err(reason) => reasons.push(reason),
             }
@@ -279,6 +303,7 @@ impl Server {
             remembered: live.remembered,
             data: Some(live.data),
             key,
+            sealing: 0,
         });
         let activity = lifetime.idle.and_then(|idle| {
             let new = (now + idle).min(expires);
@@ -443,7 +468,7 @@ mod tests {
     #[test]
     fn a_session_starts_is_used_and_ends() {
         let (server, id) = (server(), ID[0]);
-        let mut request = Request::new(server.open(&[], &[], 1000), Vec::new(), false);
+        let mut request = Request::new(server.open(&[], &[], &[], 1000), Vec::new(), false);
         assert_eq!(server.finish(&request, 200, 1000), Sent::Nothing(Caches::Vary));
         request.start(&server, id, 7, 1000);
         let Sent::Cookies {
@@ -460,7 +485,7 @@ mod tests {
             (Some(44_200), Some(2800))
         );
         let session = session.expect("it was sent");
-        let open = |now| server.open(&[session], &Vec::from_iter(activity), now);
+        let open = |now| server.open(&[session], &[], &Vec::from_iter(activity), now);
         assert_eq!(open(2799).map(|live| live.data), Ok(7));
         assert_eq!(open(2800), Err(SessionState::Rejected(Reason::Idle)));
         assert_eq!(open(44_200), Err(SessionState::Rejected(Reason::Expired)));
@@ -476,8 +501,8 @@ mod tests {
             }
         ));
         let is_guest = false;
-        assert_eq!(server.genuine(&[session], 44_199), [Genuine { id, is_guest }]);
-        assert_eq!(server.genuine(&[session], 44_200), []);
+        assert_eq!(server.genuine(&[session], &[], 44_199), [Genuine { id, is_guest }]);
+        assert_eq!(server.genuine(&[session], &[], 44_200), []);
         let mut request = Request::new(open(1180), Vec::new(), false);
         request.end();
         assert_eq!(server.finish(&request, 500, 1180), Sent::Removed);
@@ -493,14 +518,15 @@ mod tests {
             remembered: false,
             data,
             key: 1,
+            sealing: 0,
         };
         let seen = Seen {
             id: ID[0],
             expires: 2800,
             key: 1,
         };
-        let opened = server.open(&[token], &[seen], 1100);
-        (token, Request::new(opened, server.genuine(&[token], 1100), false))
+        let opened = server.open(&[token], &[], &[seen], 1100);
+        (token, Request::new(opened, server.genuine(&[token], &[], 1100), false))
     }
 
     #[test]
@@ -555,9 +581,9 @@ mod tests {
         let (unreadable, request) = came(&server, None);
         assert_eq!(request.last, Err(SessionState::Rejected(Reason::Payload)));
         let (guest, _) = came(&server, Some(2));
-        server.end(&server.genuine(&[guest], 1100));
+        server.end(&server.genuine(&[guest], &[], 1100));
         assert_eq!(server.revoked, []);
-        server.end(&server.genuine(&[unreadable], 1100));
+        server.end(&server.genuine(&[unreadable], &[], 1100));
         assert_eq!(server.revoked, [ID[0]]);
     }
 
@@ -576,9 +602,25 @@ mod tests {
             expires: 2800,
             key: 1,
         };
-        let data = |seen: &[Seen]| server.open(&[old, new], seen, 1100).map(|live| live.data);
+        let data = |seen: &[Seen]| server.open(&[old, new], &[], seen, 1100).map(|live| live.data);
         assert_eq!(data(&[seen(ID[0]), seen(ID[1])]), Ok(2));
         assert_eq!(data(&[seen(ID[0])]), Ok(1));
         assert_eq!(data(&[]), Err(SessionState::Rejected(Reason::Idle)));
+    }
+
+    #[test]
+    fn a_session_in_chunks_needs_its_own() {
+        let (mut server, number) = (server(), |sealing| move |number| Chunk { sealing, number });
+        let (token, _) = came(&server, Some(192));
+        server.ordinary.idle = None;
+        let all = [2, 3, 4].map(number(0));
+        let open = |chunks: &[Chunk]| server.open(&[token], chunks, &[], 1100).map(|live| live.data);
+        assert_eq!(open(&all), Ok(192));
+        let incomplete = Err(SessionState::Rejected(Reason::Incomplete));
+        for chunks in [&[], &all[1..], &all[..2], &[2, 3, 4].map(number(1))] {
+            assert_eq!(open(chunks), incomplete);
+            assert_eq!(server.genuine(&[token], chunks, 1100), []);
+        }
+        assert_eq!([0, 63, 64, 255].map(cookies), [1, 1, 2, 4]);
     }
 }

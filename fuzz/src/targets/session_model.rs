@@ -16,11 +16,13 @@ use sealed_session::{
     WriteError,
 };
 
+use serde::{Deserialize, Serialize};
+
 use crate::fixtures::{SMALL_CACHE, at, key, number, rows, text};
 use crate::input::Input;
 use crate::kept::{Counted, Tally};
 use crate::reference::caches::all;
-use crate::reference::table::{self, Caches, Request, Seen, Sent, Server, Token};
+use crate::reference::table::{self, Caches, Chunk, Request, Seen, Sent, Server, Token};
 
 const START: u64 = 1_893_369_600;
 const DAY: u64 = 86_400;
@@ -32,16 +34,38 @@ const MOST: usize = 400;
 const PEEK: usize = 2;
 const LOOKS: [usize; 14] = [PEEK, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16];
 
+/// A number, as the first of data so long that the session takes one to four cookies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "(u8, String)", into = "(u8, String)")]
+struct Long(u8);
+
+impl From<Long> for (u8, String) {
+    fn from(Long(data): Long) -> Self {
+        let length = [1, 4000, 7000, 11_000][usize::from(table::cookies(data) - 1)];
+        (data, "x".repeat(length))
+    }
+}
+
+impl From<(u8, String)> for Long {
+    fn from((data, _): (u8, String)) -> Self {
+        Self(data)
+    }
+}
+
+type Data = Counted<Long>;
+
 /// The cookies of one browser: the texts, and the content that the server intended.
 #[derive(Clone, Default)]
 struct Browser {
     session: Option<(String, Token)>,
+    /// Under the numbers 2, 3 and 4.
+    chunks: [Option<(String, Chunk)>; 3],
     activity: Option<(String, Seen)>,
 }
 
 struct World {
     /// Two servers of one application, with one revocation list.
-    servers: [Sessions<Counted<u8>>; 2],
+    servers: [Sessions<Data>; 2],
     revocations: Revocations,
     /// How many bytes of opened sessions each server keeps.
     cache: usize,
@@ -54,6 +78,8 @@ struct World {
     browsers: [Browser; 2],
     /// All ids that were ever seen.
     ids: Vec<SessionId>,
+    /// How many session tokens were sealed.
+    sealings: u32,
 }
 
 pub fn run(data: &[u8]) {
@@ -79,13 +105,19 @@ fn live(mut input: Input<'_>, cache: usize) {
                 }
             }
             6 => world.change_keys(input.byte()),
-            _ => match input.below(5) {
+            _ => match input.below(7) {
                 0 => world.raise_cut_off(input.byte()),
                 1 => world.browsers[1] = world.browsers[0].clone(),
                 2 => world.browsers.swap(0, 1),
                 // The activity cookie of the one with the session of the other.
                 3 => world.browsers[0].activity = world.browsers[1].activity.clone(),
-                _ => world.plant_unreadable(),
+                4 => world.plant_unreadable(),
+                // A chunk is lost, or comes from the other browser.
+                5 => world.browsers[0].chunks[input.below(3)] = None,
+                _ => {
+                    let at = input.below(3);
+                    world.browsers[0].chunks[at] = world.browsers[1].chunks[at].clone();
+                }
             },
         }
     }
@@ -111,13 +143,15 @@ impl World {
         };
         let revocations = Revocations::new();
         let servers = [(); 2].map(|()| {
-            let builder = configured::<Counted<u8>>(&hand, ordinary, remembered)
+            let builder = configured::<Data>(&hand, ordinary, remembered)
                 .opened_cache(cache)
+                .chunks(4)
+                .largest_cookies(usize::MAX)
                 .revocation_list(revocations.clone())
                 .revoke_on_end(revokes_on_end)
                 .observer(observer.clone());
             let builder = if has_guests {
-                builder.signed_in_if(|data| data.0 % 2 == 1)
+                builder.signed_in_if(|data| data.0.0 % 2 == 1)
             } else {
                 builder
             };
@@ -144,6 +178,7 @@ impl World {
             },
             browsers: Default::default(),
             ids: Vec::new(),
+            sealings: 0,
         }
     }
 
@@ -209,7 +244,7 @@ impl World {
 
     /// The first browser gets a session of the application's other version.
     fn plant_unreadable(&mut self) {
-        let text = self.other.cookie_for("text".to_owned()).expect("a small session");
+        let text = self.other.cookie_for("text".to_owned()).expect("four cookies hold it");
         let mut values = text.split("; ").map(|pair| pair.split_once('=').expect("a pair").1);
         let session = values.next().expect("a session cookie").to_owned();
         let (now, lifetime) = (self.now(), self.server.ordinary);
@@ -224,6 +259,7 @@ impl World {
             remembered: false,
             data: None,
             key,
+            sealing: self.next_sealing(),
         };
         let seen = lifetime.idle.map(|idle| Seen {
             id,
@@ -231,10 +267,9 @@ impl World {
             key,
         });
         let activity = values.next().map(str::to_owned).zip(seen);
-        self.browsers[0] = Browser {
-            session: Some((session, token)),
-            activity,
-        };
+        // The chunks that are there belong to another session.
+        self.browsers[0].session = Some((session, token));
+        self.browsers[0].activity = activity;
     }
 
     fn request(&mut self, input: &mut Input<'_>) {
@@ -250,11 +285,17 @@ impl World {
         };
         let (texts, tokens): (Vec<String>, Vec<Token>) =
             come.iter().filter_map(|browser| browser.session.clone()).unzip();
+        let (others, chunks): (Vec<String>, Vec<Chunk>) =
+            come.iter().flat_map(|browser| browser.chunks.clone()).flatten().unzip();
         let (activity, seen): (Vec<String>, Vec<Seen>) =
             come.into_iter().filter_map(|browser| browser.activity).unzip();
         let fields = || {
+            let others = others.iter().zip(&chunks);
+            let others = others.map(|(text, chunk)| format!("id.{}={text}", chunk.number));
             let texts = texts.iter().map(|text| format!("id={text}"));
-            let cookies = texts.chain(activity.iter().map(|text| format!("id-seen={text}")));
+            let cookies = texts
+                .chain(others)
+                .chain(activity.iter().map(|text| format!("id-seen={text}")));
             let fields = RequestFields::from_cookies(cookies);
             if is_prefetch {
                 fields.with_sec_purpose("prefetch;anonymous-client-ip")
@@ -267,7 +308,7 @@ impl World {
             let before = sessions.load(fields());
             agree(
                 &before,
-                &self.opened(&before, &tokens, &seen, is_prefetch),
+                &self.opened(&before, &tokens, &chunks, &seen, is_prefetch),
                 &self.server,
             );
         }
@@ -279,7 +320,7 @@ impl World {
             let looks = LOOKS.contains(&operation);
             // The first access opens the session, at its own time.
             if looks && request.is_none() {
-                request = Some(self.opened(&session, &tokens, &seen, is_prefetch));
+                request = Some(self.opened(&session, &tokens, &chunks, &seen, is_prefetch));
             }
             is_read |= looks && operation != PEEK;
             match (operation, &mut request) {
@@ -291,13 +332,13 @@ impl World {
                     to => self.change_keys(to),
                 },
                 (PEEK, Some(request)) => {
-                    let data = session.peek().map(|data| &data.0);
+                    let data = session.peek().map(|data| &data.0.0);
                     assert_eq!(data, request.last.as_ref().ok().map(|live| &live.data));
                 }
                 (3..=5, Some(request)) => agree(&session, request, &self.server),
                 (6 | 7, Some(request)) => {
                     let data = input.byte();
-                    session.start(Counted(data)).expect("a small session");
+                    session.start(Counted(Long(data))).expect("four cookies hold it");
                     let id = session.id().expect("started");
                     self.is_new(id);
                     request.start(&self.server, id, data, self.now());
@@ -305,8 +346,8 @@ impl World {
                 (8, Some(request)) => {
                     let (data, id) = (input.byte(), session.id());
                     let before = session
-                        .update(|value| std::mem::replace(&mut value.0, data))
-                        .expect("small");
+                        .update(|value| std::mem::replace(&mut value.0.0, data))
+                        .expect("four cookies hold it");
                     let expected = request.last.map_or(Updated::NoSession, |live| Updated::Done(live.data));
                     assert_eq!(before, expected);
                     self.is_same_or_new(id, session.id());
@@ -341,12 +382,12 @@ impl World {
                     let next = |old: Option<u8>| old.map_or(step, |old| old.wrapping_add(step));
                     let expected = request.last.ok().map(|live| live.data);
                     let mut old = None;
-                    let new = |data: Option<Counted<u8>>| {
-                        let data = data.map(|data| data.0);
+                    let new = |data: Option<Data>| {
+                        let data = data.map(|data| data.0.0);
                         old = Some(data);
-                        Counted(next(data))
+                        Counted(Long(next(data)))
                     };
-                    session.start_with(new).expect("a small session");
+                    session.start_with(new).expect("four cookies hold it");
                     assert_eq!(old, Some(expected));
                     let id = session.id().expect("started");
                     self.is_new(id);
@@ -354,11 +395,13 @@ impl World {
                 }
                 (16, Some(request)) => {
                     let (new, step, id) = (input.byte(), input.byte(), session.id());
-                    let change = |data: &mut Counted<u8>| {
-                        data.0 = data.0.wrapping_add(step);
-                        data.0
+                    let change = |data: &mut Data| {
+                        data.0.0 = data.0.0.wrapping_add(step);
+                        data.0.0
                     };
-                    let data = session.update_or_start(|| Counted(new), change).expect("small");
+                    let data = session
+                        .update_or_start(|| Counted(Long(new)), change)
+                        .expect("four cookies hold it");
                     let before = request.last.map_or(new, |live| live.data);
                     assert_eq!(data, before.wrapping_add(step));
                     self.is_same_or_new(id, session.id());
@@ -372,7 +415,7 @@ impl World {
             Some(request) if is_read => self.server.finish(request, status, self.now()),
             _ => Sent::Nothing(Caches::Leave),
         };
-        self.receive(mine, &session, status, sent);
+        self.receive(mine, &session, status, sent, &chunks);
         if let (
             Some(request),
             Sent::Cookies {
@@ -386,16 +429,23 @@ impl World {
     }
 
     /// Opens the session of a request without reading it: the server's answer, for the rest of the request.
-    fn opened(&self, session: &Session<Counted<u8>>, tokens: &[Token], seen: &[Seen], is_prefetch: bool) -> Request {
+    fn opened(
+        &self,
+        session: &Session<Data>,
+        tokens: &[Token],
+        chunks: &[Chunk],
+        seen: &[Seen],
+        is_prefetch: bool,
+    ) -> Request {
         if self.cache > 0 {
             TALLY.is_kept(|| session.peek().is_some());
         }
-        let opened = self.server.open(tokens, seen, self.now());
-        Request::new(opened, self.server.genuine(tokens, self.now()), is_prefetch)
+        let opened = self.server.open(tokens, chunks, seen, self.now());
+        Request::new(opened, self.server.genuine(tokens, chunks, self.now()), is_prefetch)
     }
 
     /// Nothing follows the end of a request: a second finish is ignored and reports it.
-    fn is_closed(&self, session: &mut Session<Counted<u8>>, status: u16) {
+    fn is_closed(&self, session: &mut Session<Data>, status: u16) {
         let ignored = self.ignored.swap(0, Ordering::Relaxed);
         assert_eq!(ignored, 0, "the first finish counts");
         let mut headers = vec![("Cache-Control".to_owned(), "public, max-age=60".to_owned())];
@@ -418,8 +468,13 @@ impl World {
         self.ids.push(id);
     }
 
-    /// The response is that of the table, and the browser keeps its cookies.
-    fn receive(&mut self, who: usize, session: &Session<Counted<u8>>, status: u16, sent: Sent) {
+    fn next_sealing(&mut self) -> u32 {
+        self.sealings += 1;
+        self.sealings
+    }
+
+    /// The response is that of the table to a request with these chunks, and the browser keeps its cookies.
+    fn receive(&mut self, who: usize, session: &Session<Data>, status: u16, sent: Sent, came: &[Chunk]) {
         let mut headers = vec![("Cache-Control".to_owned(), "public, max-age=60".to_owned())];
         session.finish(status, &mut headers);
         let lines = all(&headers, "Set-Cookie");
@@ -432,10 +487,16 @@ impl World {
             (pair.0.to_owned(), pair.1.to_owned())
         };
         let mut cookies = lines.iter().map(|line| cookie(line));
+        let sealing = self.next_sealing();
         let browser = &mut self.browsers[who];
+        // The chunks that came and are not sent are removed where the session cookie is sent or removed.
+        let strays = |most: u8| (most + 1..=4).filter(|&number| came.iter().any(|chunk| chunk.number == number));
         let caches = match sent {
             Sent::Nothing(caches) => caches,
             Sent::Removed => {
+                for number in strays(1) {
+                    assert_eq!(cookies.next(), Some((format!("id.{number}"), String::new())));
+                }
                 // The session cookie is the last: some clients keep all but the last one.
                 for name in ["id-seen", "id"] {
                     assert_eq!(cookies.next(), Some((name.to_owned(), String::new())));
@@ -449,6 +510,16 @@ impl World {
                 caches,
             } => {
                 if let Some(token) = session {
+                    let count = token.data.map_or(1, table::cookies);
+                    for number in 2..=count {
+                        let (name, text) = cookies.next().expect("a chunk");
+                        assert_eq!(name, format!("id.{number}"));
+                        browser.chunks[usize::from(number) - 2] = Some((text, Chunk { sealing, number }));
+                    }
+                    for number in strays(count) {
+                        assert_eq!(cookies.next(), Some((format!("id.{number}"), String::new())));
+                        browser.chunks[usize::from(number) - 2] = None;
+                    }
                     let (name, text) = cookies.next().expect("a session cookie");
                     let claims = Claims::parse(&text).expect("a token");
                     assert_eq!((&*name, claims.is_activity), ("id", false));
@@ -457,7 +528,8 @@ impl World {
                         (token.id, token.expires)
                     );
                     assert_eq!(claims.key_id, key(token.key).id());
-                    browser.session = Some((text, token));
+                    assert_eq!(claims.chunks, count);
+                    browser.session = Some((text, Token { sealing, ..token }));
                 }
                 if let Some(seen) = activity {
                     let (name, text) = cookies.next().expect("an activity cookie");
@@ -507,14 +579,14 @@ fn configured<T: SessionData>(
 }
 
 #[track_caller]
-fn agree(session: &Session<Counted<u8>>, request: &Request, server: &Server) {
+fn agree(session: &Session<Data>, request: &Request, server: &Server) {
     let live = request.last.as_ref();
     assert_eq!(
         session.state(),
         live.map_or_else(|state| *state, |_| SessionState::Valid)
     );
     let live = live.ok();
-    assert_eq!(session.get().map(|data| &data.0), live.map(|live| &live.data));
+    assert_eq!(session.get().map(|data| &data.0.0), live.map(|live| &live.data));
     assert_eq!(session.id(), live.map(|live| live.id));
     assert_eq!(session.started(), live.map(|live| at(live.started)));
     assert_eq!(session.expires(), live.map(|live| at(live.expires)));
@@ -554,10 +626,11 @@ pub fn seeds() -> Vec<Vec<u8>> {
         seed.extend_from_slice(then);
         seed
     };
-    // Operations: 0 a request, 4 time passes (unit and steps), 7 and 1 the second browser copies the first. In a request:
-    // 3 reads, 6 starts, 8 updates, 12 touches, 13 ends, 14 starts with the old data, 16 updates or starts; 15 and the
+    // Operations: 0 a request, 4 time passes (unit and steps), 7 and 1 the second browser copies the first,
+    // 7 and 5 a chunk is lost, 7 and 6 it comes from the second browser. Data from 64, 128 and 192 take two, three and
+    // four cookies. In a request: 3 reads, 6 starts, 8 updates, 12 touches, 13 ends, 14 starts with the old data, 16 updates or starts; 15 and the
     // status end it.
-    let lives: [&[&[u8]]; 17] = [
+    let lives: [&[&[u8]]; 22] = [
         // A guest's basket, which the visitor keeps at a sign-in; then an end.
         &[
             &[0, 1],
@@ -683,6 +756,57 @@ pub fn seeds() -> Vec<Vec<u8>> {
             &[0, 0, 6, 5, 15, 0],
             &[7, 3],
             &[0, 4, 3, 15, 0],
+        ],
+        // A session grows from one cookie to four and shrinks again; an end removes what is there.
+        &[
+            &[0, 0],
+            &[0, 0, 6, 3, 15, 0],
+            &[0, 0, 8, 200, 15, 0],
+            &[0, 0, 8, 100, 15, 0],
+            &[0, 0, 8, 150, 15, 0],
+            &[0, 0, 8, 4, 15, 0],
+            &[0, 0, 8, 199, 15, 0],
+            &[0, 0, 3, 13, 15, 0],
+        ],
+        // A chunk is lost: the session is incomplete, and a start removes the others.
+        &[
+            &[0, 0],
+            &[0, 0, 6, 199, 15, 0],
+            &[7, 5, 1],
+            &[0, 0, 3, 15, 0],
+            &[0, 0, 6, 70, 15, 0],
+        ],
+        // An incomplete session is no session to end: its copy still opens.
+        &[
+            &[0, 0],
+            &[0, 0, 6, 131, 15, 0],
+            &[7, 1],
+            &[7, 5, 0],
+            &[0, 0, 3, 13, 15, 0],
+            &[0, 1, 3, 15, 0],
+        ],
+        // The second browser has written since: its chunk does not fit here, and it comes beside the right one.
+        &[
+            &[0, 0],
+            &[0, 0, 6, 131, 15, 0],
+            &[7, 1],
+            &[0, 1, 8, 133, 15, 0],
+            &[0, 4, 3, 15, 0],
+            &[7, 6, 0],
+            &[0, 0, 3, 15, 0],
+            &[0, 5, 3, 15, 0],
+        ],
+        // Chunks stay behind a session in one cookie: a read and a touch leave them, a write removes them.
+        &[
+            &[0, 0],
+            &[0, 0, 6, 199, 15, 0],
+            &[7, 4],
+            &[0, 0, 3, 15, 0],
+            &[0, 0, 6, 3, 15, 0],
+            &[0, 1, 6, 70, 15, 0],
+            &[7, 6, 0],
+            &[0, 0, 3, 12, 15, 0],
+            &[0, 0, 8, 5, 15, 0],
         ],
     ];
     // The same with a read by each browser after every request, so that the servers keep both sessions.
