@@ -225,7 +225,7 @@ impl<T: SessionData> Builder<T> {
 
     /// Name of the session cookie; the activity cookie has the same name with `-seen` after it, and those of a session in
     /// [chunks](Self::chunks) have `.2` to `.4`. Two applications on one host need two names. At most 250 bytes (255
-    /// without an idle timeout). Default: `__Host-id`, whose prefix makes browsers refuse it from any other host.
+    /// without an idle timeout, 253 with chunks). Default: `__Host-id`, whose prefix makes browsers refuse it from any other host.
     ///
     /// ```
     /// # use sealed_session::{Key, KeyRing, Sessions};
@@ -367,6 +367,8 @@ impl<T: SessionData> Builder<T> {
     /// The others are called like the session cookie, with `.2`, `.3` and `.4` after it. This option governs writing
     /// alone, and every server reads up to four, so that it can be switched on and off at any time: a session that came
     /// in more cookies, or larger, may stay so.
+    ///
+    /// [`largest_cookies`](Self::largest_cookies) limits them all together: its default is full with two cookies.
     ///
     /// **Proxies and servers limit header fields**: docs/large-sessions.md has what passes where. Stock nginx answers
     /// 502 to the sign-in until `proxy_buffer_size` is raised. Each request carries all cookies: keep out what no

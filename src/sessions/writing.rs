@@ -310,7 +310,8 @@ impl<T: SessionData> Session<T> {
     ///
     /// A guest's session ([`signed_in_if`](crate::Builder::signed_in_if)) is only removed, so that strangers cannot
     /// fill the list. A session that did not open is revoked if its token is genuine: a visitor who was idle for too
-    /// long can still sign out a thief who was active.
+    /// long can still sign out a thief who was active. A session in chunks of which a cookie is missing is not known to
+    /// be genuine: its cookies are removed, and nothing is revoked.
     ///
     /// # Errors
     /// [`WriteError::TooLate`].

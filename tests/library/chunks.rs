@@ -452,6 +452,16 @@ fn a_session_that_is_kept_opens_with_its_own_cookies_alone() {
     }
     let [two, three] = ["__Host-id.2", "__Host-id.3"].map(|name| good.value(name).unwrap());
     ada.has(3);
+    ada.has(3);
+    ada.browser
+        .put(&format!("__Host-id.3={}", &three[..three.len() / 4 * 4 - 4]));
+    assert_eq!(
+        ada.state(),
+        SessionState::Rejected(Reason::Damaged),
+        "its end is cut off"
+    );
+    ada.browser = good.clone();
+    ada.has(3);
     // Characters that moved from one cookie into the other.
     ada.browser.put(&format!(
         "__Host-id.2={}; __Host-id.3={three}{}",

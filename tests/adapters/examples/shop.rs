@@ -205,7 +205,7 @@ async fn a_cart_that_is_too_large_is_a_409_with_the_reason_and_stays_as_it_was()
         assert!(articles < 1000, "the cart never gets full");
     };
     assert_eq!(full.status, StatusCode::CONFLICT);
-    let sentence = "bytes of at most 4096; keep less in it (its largest field is `cart` with";
+    let sentence = "bytes, and the option `chunks` allows 4096; keep less in it (its largest field is `cart` with";
     assert!(full.body.contains(sentence), "{}", full.body);
     let cart = vec![4_000_000_000_u32; articles];
     guest.assert_cart(&shop, &format!("{cart:?}")).await;
