@@ -234,11 +234,11 @@ export interface Sessions {
   /**
    * Writes other data (a value, or JSON as bytes) into an open session: same id, same start. The session cookie. Refused, as
    * `start` and `cycle` do, if the server would refuse to read the data; if `session` or the value has an integer that
-   * JavaScript does not keep exactly; and if the session was revoked after it was opened.
+   * JavaScript does not keep exactly; and if the session was revoked after it was opened. `cookies` as for `start`.
    */
-  seal(session: Session, data: unknown, at?: At): Promise<Sealed & { token: string }>
-  /** New id, same data, same start, same device: at a change of privilege. Both cookies. */
-  cycle(session: Session, at?: At): Promise<Sealed & { token: string }>
+  seal(session: Session, data: unknown, at?: At & { cookies?: CookieFields }): Promise<Sealed & { token: string }>
+  /** New id, same data, same start, same device: at a change of privilege. Both cookies. `cookies` as for `start`. */
+  cycle(session: Session, at?: At & { cookies?: CookieFields }): Promise<Sealed & { token: string }>
   /**
    * Says that the session was used, and keeps its device: the activity cookie alone, and nothing if it was revoked after it
    * was opened.

@@ -4,7 +4,7 @@
 //   cookie <name>.2    tie, then the next characters: together full(length of the name + 2); the last may be shorter
 
 import { decode, decodedLength, encodedLength } from './base64url.js'
-import { concat } from './bytes.js'
+import { concat, utf8 } from './bytes.js'
 import { LARGEST_COOKIE } from './cookie.js'
 import { SealError } from './errors.js'
 import { ACTIVITY, BOUND_ACTIVITY, OVERHEAD, PROOF, textLength } from './token.js'
@@ -47,9 +47,12 @@ export function gather(name, { text, bytes, chunks: count }, chunks) {
     /** @type {(length: number) => boolean} */
     const fits = (length) => length === other || (isLast && length > TIE && length < other)
     const candidates = (chunks[number - 2] ?? []).filter((value) => value.startsWith(tie) && fits(value.length))
-    const chunk = candidates.map(decode).find((bytes) => bytes !== null)
-    if (chunk === undefined) return null
-    found.push(/** @type {Bytes} */ (chunk).subarray((TIE / 4) * 3))
+    /** @type {Bytes | null} */
+    let chunk = null
+    // No more are decoded than needed: there may be many.
+    for (let at = 0; chunk === null && at < candidates.length; at++) chunk = decode(candidates[at])
+    if (chunk === null) return null
+    found.push(chunk.subarray((TIE / 4) * 3))
   }
   return concat(...found)
 }
@@ -157,7 +160,8 @@ function besideText({ name, activity, device }, chunks) {
 function largestField(payload) {
   const data = JSON.parse(new TextDecoder().decode(payload))
   if (typeof data !== 'object' || data === null || Array.isArray(data)) return [null, 0]
-  const sizes = Object.entries(data).map(([name, value]) => /** @type {const} */ ([name, JSON.stringify(value).length]))
+  /** @type {[string, number][]} */
+  const sizes = Object.entries(data).map(([name, value]) => [name, utf8(JSON.stringify(value)).length])
   const [field = null, bytes = 0] = sizes.sort((one, other) => other[1] - one[1])[0] ?? []
   return [field, bytes]
 }

@@ -41,7 +41,8 @@ import { LAST_SECOND } from './time.js'
 
 /** With `-register` it has 255 bytes. */
 const LONGEST_BOUND_NAME = 246
-const OPTIONS = ['keys', 'name', 'audience', 'idle', 'absolute', 'remembered', 'device', 'cutOff', 'revoked', 'padTo', 'chunks', 'largestCookies']
+const TIMEOUTS = ['idle', 'absolute', 'remembered', 'device', 'cutOff']
+const OPTIONS = ['keys', 'name', 'audience', ...TIMEOUTS, 'revoked', 'padTo', 'chunks', 'largestCookies']
 
 /** @type {(options: Options) => Promise<Config>} */
 export async function configure(options) {

@@ -59,14 +59,6 @@ export async function writeSession(config, session, data, came, bind, now, salt)
 }
 
 /**
- * The names of the other cookies with which a session came.
- * @type {(config: Config, session: Session) => string[]}
- */
-export function chunksOf(config, { chunks = 1 }) {
-  return chunkNames(config.name).slice(0, chunks - 1)
-}
-
-/**
  * The activity cookie of a session that is used at `now`; none without an idle timeout. A bound session stays bound.
  * @type {(config: Config, session: Session, bind: Uint8Array, now: number) => Promise<Sealed>}
  */

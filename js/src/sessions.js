@@ -8,7 +8,7 @@ import { cookieValues, isTexts, withoutCookies, writeRemoval } from './cookie.js
 import { ConfigError, NoSession, SealError } from './errors.js'
 import { activeUntil, isWorthRenewing, lifetimeOf } from './lifetime.js'
 import { openTokens } from './open.js'
-import { chunksOf, newSessionId, readSession, writeActivity, writeSession } from './seal.js'
+import { newSessionId, readSession, writeActivity, writeSession } from './seal.js'
 import { instant } from './time.js'
 
 /** @typedef {import('../index.d.ts').Sessions} Sessions */
@@ -52,15 +52,16 @@ export async function createSessions(options) {
   const open = async (fields, at) => openValues(scan(fields), at)
 
   /**
-   * The names of the other cookies of a session that came with a request.
-   * @type {(fields: CookieFields) => string[]}
+   * The names of the other cookies that came with a request, and of those that its session takes.
+   * @type {(fields: CookieFields, chunks?: number) => string[]}
    */
-  const strays = (fields) => others.filter((name) => cookieValues(fields, name).length > 0)
+  const came = (fields, chunks = 1) =>
+    others.filter((name, index) => index + 1 < chunks || cookieValues(fields, name).length > 0)
 
-  /** @type {(session: Session, data: unknown, came: readonly string[], at: At) => ReturnType<Sessions['start']>} */
-  const writeBoth = async (session, data, came, { now, bind }) => {
+  /** @type {(session: Session, data: unknown, before: readonly string[], at: At) => ReturnType<Sessions['start']>} */
+  const writeBoth = async (session, data, before, { now, bind }) => {
     needsSealKeys()
-    const written = await writeSession(config, session, data, came, readBind(bind), instant(now))
+    const written = await writeSession(config, session, data, before, readBind(bind), instant(now))
     const renewed = await writeActivity(config, written.session, readBind(bind), instant(now))
     return { ...written, session: renewed.session, setCookie: [...written.setCookie, ...renewed.setCookie] }
   }
@@ -105,18 +106,18 @@ export async function createSessions(options) {
       const expiresAt = at + lifetimeOf(config.lifetimes, remembered).absolute
       const times = { startedAt: at, sealedAt: at, expiresAt, activeUntil: null, device: null }
       const session = { id: newSessionId(), keyId: '', ...times, remembered, chunks: 1, payload: NO_BIND, data: null }
-      return writeBoth(session, data, strays(cookies), { now: at, bind })
+      return writeBoth(session, data, came(cookies), { now: at, bind })
     },
 
-    async seal(session, data, { now, bind } = {}) {
+    async seal(session, data, { now, bind, cookies } = {}) {
       await needsSession(session)
-      return writeSession(config, session, data, chunksOf(config, session), readBind(bind), instant(now))
+      return writeSession(config, session, data, came(cookies, session.chunks), readBind(bind), instant(now))
     },
 
-    async cycle(session, { now, bind } = {}) {
+    async cycle(session, { now, bind, cookies } = {}) {
       await needsSession(session)
       const next = { ...session, id: newSessionId() }
-      return writeBoth(next, session.payload, chunksOf(config, session), { now: instant(now), bind })
+      return writeBoth(next, session.payload, came(cookies, session.chunks), { now: instant(now), bind })
     },
 
     async renew(session, { now, bind } = {}) {
@@ -134,7 +135,7 @@ export async function createSessions(options) {
 
     clear(fields) {
       // Without the request's cookies, it is not known which of the others came.
-      const chunks = fields !== undefined ? strays(fields) : config.chunks > 1 ? others : []
+      const chunks = fields !== undefined ? came(fields) : config.chunks > 1 ? others : []
       return [...chunks, ...names].map(writeRemoval)
     },
   }

@@ -53,6 +53,22 @@ test('a session grows and shrinks and leaves nothing behind', async () => {
   assert.equal((await make({ chunks: 1 })).clear().length, 2, 'nothing of what cannot have come')
 })
 
+test('with the cookies of the request, what is left of another session goes too', async () => {
+  for (const count of [1, 2]) {
+    const jar = received(new Map(), (await sessions.start(data(count), at)).setCookie)
+    jar.set('__Host-id.3', 'left').set('__Host-id.4', 'left')
+    const cookies = fieldOf(jar)
+    const { session } = await sessions.open(cookies, at)
+    const written = await sessions.seal(session, data(count), { ...at, cookies })
+    const cycled = await sessions.cycle(session, { ...at, cookies })
+    for (const { setCookie } of [written, cycled]) {
+      assert.match(setCookie.at(-1), /^__Host-id=/)
+      const next = received(jar, setCookie)
+      assert.deepEqual([next.size, await outcome(next)], [count, IN[count]])
+    }
+  }
+})
+
 test('writing is switched on and off without an end to any session', async () => {
   const off = await make({ chunks: 1, largestCookies: undefined })
   const jar = received(new Map(), (await sessions.start(data(3), at)).setCookie)
@@ -70,6 +86,9 @@ test('too large names the number, the option and the largest field', async () =>
   const usual = await make({ largestCookies: undefined })
   const large = { user: 7, token: 'x'.repeat(6000) }
   await assert.rejects(usual.start(large, at), /option `largestCookies` allows 7500;.*`token` with 6002 bytes/)
+  const wide = { wide: '\u00e9'.repeat(2000), long: 'x'.repeat(3000) }
+  const one = await make({ chunks: 1 })
+  await assert.rejects(one.start(wide, at), /option `chunks` allows 4096;.*`wide` with 4002 bytes/)
   for (const chunks of [0, 5, 1.5, '2']) await assert.rejects(make({ chunks }), /`chunks` takes 1 to 4/)
   for (const largestCookies of [4000, NaN, '7500']) await assert.rejects(make({ largestCookies }), /takes at least \d+/)
   await assert.rejects(make({ name: 'n'.repeat(254) }), /at most 253 bytes with `chunks`/)

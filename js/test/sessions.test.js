@@ -263,7 +263,8 @@ test('the key whose time has come seals, and both open', async () => {
 test('what cannot be sealed is an error', async () => {
   const { session } = await sessions.start(1, at)
   const refused = (message) => ({ name: 'SealError', message })
-  await assert.rejects(sessions.start('x'.repeat(3000), at), refused(/would take 4\d+ bytes, and the option `chunks` allows 4096/))
+  const tooLarge = /would take 4\d+ bytes, and the option `chunks` allows 4096/
+  await assert.rejects(sessions.start('x'.repeat(3000), at), refused(tooLarge))
   await assert.rejects(sessions.start(undefined, at), refused(/serialised/))
   await assert.rejects(sessions.start(10n, at), refused(/serialised/))
   await assert.rejects(sessions.seal(session, new TextEncoder().encode('{"a":'), at), refused(/not JSON/))
