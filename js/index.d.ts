@@ -106,7 +106,7 @@ export interface ExportOptions {
 }
 
 /** A session that opened. */
-export interface Session {
+export interface Session<T = any> {
   /** 16 hexadecimal digits. No credential: it may be logged, and a list of revoked sessions keys on it. */
   readonly id: string
   /** The key that it was sealed with. */
@@ -129,18 +129,23 @@ export interface Session {
   /** The JSON as bytes: what to read if integers may exceed 2^53. */
   readonly payload: Uint8Array<ArrayBuffer>
   /** The JSON as a value. */
-  readonly data: any
+  readonly data: T
 }
 
-export interface Opened {
-  /** `absent`: no cookie of ours came. */
-  state: 'valid' | 'absent' | 'rejected'
-  session: Session | null
-  /** Of several rejected tokens, the reason of the one that passed most checks. For logs. */
-  reason: Reason | null
+/** Tell the cases apart by `state`, or by whether `session` is null. */
+export type Opened<T = any> = {
   /** Several session cookies came: an attacker may have tossed one in. */
   duplicates: boolean
-}
+} & (
+  | { state: 'valid'; session: Session<T>; reason: null }
+  /** No cookie of ours came. */
+  | { state: 'absent'; session: null; reason: null }
+  /**
+   * `unknown`: a key, day or version that is not known here. There is no session, and another server may open it: pass it on,
+   * and leave the cookies alone. `rejected`: it opens nowhere. The reason is that of the token that passed most checks.
+   */
+  | { state: 'rejected' | 'unknown'; session: null; reason: Reason }
+)
 
 export interface Checked {
   /**
@@ -156,20 +161,55 @@ export interface Checked {
   duplicates: boolean
 }
 
-export interface Sealed {
-  session: Session
-  /**
-   * What was sealed: the session token, or for `renew` the activity token. Null if there was nothing to do. A session in
-   * several cookies is cut into the values of `setCookie`.
-   */
-  token: string | null
-  /** The `Set-Cookie` lines to append. */
-  setCookie: string[]
+/** A cookie to send, as the cookie calls of frameworks take it. */
+export interface Cookie {
+  name: string
+  value: string
+  options: {
+    path: string
+    domain?: string
+    secure: boolean
+    httpOnly: true
+    sameSite: 'strict' | 'lax' | 'none'
+    partitioned?: boolean
+    /** Seconds; missing for a cookie that ends with the browser's session. */
+    maxAge?: number
+    /** In 1970, to remove a cookie. */
+    expires?: Date
+  }
 }
 
+/** What a response has to send: give it to `finish`, or set the cookies yourself and hand on the revocations. */
+export interface Written<T = any> {
+  session: Session<T>
+  /**
+   * What was sealed: the session token, or for `renew` the activity token. Null if there was nothing to do. A session in
+   * several cookies is cut into the values of `cookies`.
+   */
+  token: string | null
+  cookies: Cookie[]
+  /** The same as `Set-Cookie` lines. */
+  setCookie: string[]
+  /** The sessions that this replaces, in the bytes of a revocation list; null for none. */
+  revocations: Uint8Array<ArrayBuffer> | null
+}
+
+/** The end of a session: the removal of its cookies, and the revocation of all that came. */
+export type Ended = Omit<Written, 'session' | 'token'> & { session: null; token: null }
+
+export type Keys = string | Ring | DayKeys
+
 export interface Options {
-  /** The text of a key ring or of exported day keys, or what `parseRing`, `makeRing` or `parseDayKeys` gave. */
-  keys: string | Ring | DayKeys
+  /**
+   * The text of a key ring or of exported day keys, or what `parseRing`, `makeRing` or `parseDayKeys` gave; or a function that
+   * gives one of these. It is asked again; if it fails, the last keys stay. Until it gives keys for the first time, each
+   * session is `unknown`.
+   */
+  keys: Keys | (() => Keys | Promise<Keys>)
+  /** Seconds until a function of keys is asked again. Default: 60. */
+  keysEvery?: number
+  /** Hears why a function gave no keys, or keys that were refused. Default: `console.error`. */
+  onKeyError?: (error: Error) => void
   /** Name of the session cookie. Default: `__Host-id`. */
   name?: string
   /** Application and environment, as on the server. Default: empty. */
@@ -189,6 +229,23 @@ export interface Options {
   cutOff?: number
   /** Ids of revoked sessions, or a function that knows them. A `Set` may be changed later. Default: none. */
   revoked?: Iterable<string> | ((id: string) => boolean | Promise<boolean>)
+  /**
+   * Takes the revocations of `end` and `start`, bytes of a revocation list, to your servers' list and to `revoked` here. Called
+   * by `finish`, which waits for it and fails if it fails. Null: copies of a cookie stay valid after a sign-out. `end` refuses
+   * to work without either.
+   */
+  revoke?: ((revocations: Uint8Array<ArrayBuffer>) => void | Promise<void>) | null
+  /**
+   * Attributes of the cookies, as on the server. Default: `Path=/; Secure; SameSite=Lax`, without a domain. `HttpOnly` is always
+   * set.
+   */
+  cookie?: {
+    path?: string
+    domain?: string
+    secure?: boolean
+    sameSite?: 'strict' | 'lax' | 'none' | 'Strict' | 'Lax' | 'None'
+    partitioned?: boolean
+  }
   /** Pads the JSON with spaces to a multiple of this many bytes, in the cookies that it needs anyway. Default: 1, none. */
   padTo?: number
   /**
@@ -204,11 +261,11 @@ export interface Options {
  * Nothing throws because of a cookie. A call throws a `TypeError` for an argument of another kind, a `ConfigError` where check
  * keys would have to open, and a `SealError` where it cannot seal.
  */
-export interface Sessions {
+export interface Sessions<T = any> {
   readonly cookieName: string
   readonly activityCookieName: string
   /** Opens the session of a request. A cookie that does not open is no error. */
-  open(fields: CookieFields, at?: At): Promise<Opened>
+  open(fields: CookieFields, at?: At): Promise<Opened<T>>
   /** The same for cookie values that were taken from the header already. */
   openTokens(
     tokens: {
@@ -219,38 +276,71 @@ export interface Sessions {
       chunks?: readonly (readonly string[])[]
     },
     at?: At,
-  ): Promise<Opened>
+  ): Promise<Opened<T>>
   /** The session, or a `NoSession` error that looks the same for every reason. */
-  require(fields: CookieFields, at?: At): Promise<Session>
+  require(fields: CookieFields, at?: At): Promise<Session<T>>
   /** Whether the session cookies of a request are certainly dead. To drop and to route, never to grant access. */
   check(fields: CookieFields, at?: At): Promise<Checked>
   /** The `Cookie` field without our cookies, those of a session in several too; '' if nothing else is in it. */
   strip(fields: CookieFields): string
   /**
    * Begins a session with a new id, bound to no device: after every authentication. Both cookies. With the request's
-   * `cookies`, those are removed that are left of a session in several.
+   * `cookies`, the sessions that came are revoked, and cookies removed that are left of a session in several.
    */
-  start(data: unknown, at?: At & { remembered?: boolean; cookies?: CookieFields }): Promise<Sealed & { token: string }>
+  start(data: T, at?: At & { remembered?: boolean; cookies?: CookieFields }): Promise<Written<T> & { token: string }>
   /**
    * Writes other data (a value, or JSON as bytes) into an open session: same id, same start. The session cookie. Refused, as
    * `start` and `cycle` do, if the server would refuse to read the data; if `session` or the value has an integer that
    * JavaScript does not keep exactly; and if the session was revoked after it was opened. `cookies` as for `start`.
    */
-  seal(session: Session, data: unknown, at?: At & { cookies?: CookieFields }): Promise<Sealed & { token: string }>
+  seal(session: Session<T>, data: T, at?: At & { cookies?: CookieFields }): Promise<Written<T> & { token: string }>
   /** New id, same data, same start, same device: at a change of privilege. Both cookies. `cookies` as for `start`. */
-  cycle(session: Session, at?: At & { cookies?: CookieFields }): Promise<Sealed & { token: string }>
+  cycle(session: Session<T>, at?: At & { cookies?: CookieFields }): Promise<Written<T> & { token: string }>
   /**
    * Says that the session was used, and keeps its device: the activity cookie alone, and nothing if it was revoked after it
    * was opened.
    */
-  renew(session: Session, at?: At): Promise<Sealed>
+  renew(session: Session<T>, at?: At): Promise<Written<T>>
   /** Whether a renewal is worth a cookie. */
-  renewalIsDue(session: Session, at?: At): boolean
+  renewalIsDue(session: Session<T>, at?: { now?: number }): boolean
+  /** Ends the session of a request: removes its cookies, and revokes every session that came. Needs the option `revoke`. */
+  end(fields: CookieFields, at?: At): Promise<Ended>
   /**
-   * The lines that make the browser forget the session. They revoke nothing. Where sessions may take several cookies, pass
-   * those of the request: only what came is removed. Without them, all are if `chunks` is more than 1.
+   * The response with its cookies and with the fields that caches read, by the rules of SPEC.md, for a request whose session
+   * was looked at. `outcome` is the session that `open` gave or null, or what the last write or `end` gave. A session that
+   * was only read is renewed when that is due. Nothing is sent with 304 and 5xx but an end, nor where the response has lines
+   * of our cookies already, as an origin's may. 101 is given back as it is.
    */
-  clear(fields?: CookieFields): string[]
+  finish(
+    request: FetchHeaders | { readonly headers: FetchHeaders },
+    response: Response,
+    outcome: Session<T> | Written<T> | Ended | null | undefined,
+    at?: At,
+  ): Promise<Response>
+  /** The session of one request, opened when it is first looked at: `open`, the writes and `finish` in one. */
+  load(request: { readonly headers: FetchHeaders }): SessionHandle<T>
+  /** The Unix second until which the keys know every session; `Infinity` for a key ring, 0 while no keys have arrived. */
+  reaches(at?: { now?: number }): number
+  /** Goes on with other keys for the same cookie name and audience. If they are refused, the old ones stay. */
+  replaceKeys(keys: Keys): Promise<void>
+}
+
+/** The session of one request. */
+export interface SessionHandle<T = any> {
+  /** The data; null without a session. */
+  get(): Promise<T | null>
+  /** The session itself; null without one. */
+  session(): Promise<Session<T> | null>
+  /** Begins a session with a new id, after every authentication; the one that came is revoked. */
+  start(data: T, options?: { remembered?: boolean }): Promise<void>
+  /** Writes other data; false without a session. */
+  set(data: T): Promise<boolean>
+  /** Gives the session a new id, at a change of privilege; false without a session. */
+  cycle(): Promise<boolean>
+  /** Ends the session, as `Sessions.end`. */
+  end(): Promise<void>
+  /** The response as it has to be sent. One that did not look at the session stays as it is. */
+  finish(response: Response): Promise<Response>
 }
 
 /**
@@ -272,8 +362,11 @@ export interface Claims {
   device: string | null
 }
 
-/** Checks the options, all of them, and prepares the keys. Rejects with a `KeyError` or `ConfigError`. */
-export function createSessions(options: Options): Promise<Sessions>
+/**
+ * Checks the options, all of them, and prepares the keys. Rejects with a `KeyError` or `ConfigError`; where `keys` is a
+ * function, for the other options alone.
+ */
+export function createSessions<T = any>(options: Options): Promise<Sessions<T>>
 
 /** Reads a written key, `sealed1_…`. */
 export function parseKey(text: string): Promise<Key>

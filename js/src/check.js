@@ -2,8 +2,8 @@
 
 import { further } from './reason.js'
 import { latestActivity, longestIdle } from './lifetime.js'
-import { openActivity, screenSessions } from './open.js'
-import { screenActivity, verifyHead } from './token.js'
+import { activityReasons, isUnknown, openActivity, screenSessions } from './open.js'
+import { verifyHead } from './token.js'
 
 /** @typedef {import('../index.d.ts').Checked} Checked */
 /** @typedef {import('../index.d.ts').Reason} Reason */
@@ -47,15 +47,6 @@ export async function checkTokens(config, tokens, bind, now) {
 }
 
 /**
- * Whether the token may be good for a server that has other keys or a newer version: then this one must not sign the
- * visitor out.
- * @type {(reason: Reason) => boolean}
- */
-function isUnknown(reason) {
-  return reason === 'unknown key' || reason === 'unknown version'
-}
-
-/**
  * The flags are sealed, so the longest idle timeout that the session may have counts.
  * @type {(config: Config, texts: readonly string[], sessionId: string, bind: Uint8Array, now: number)
  *   => Promise<'active' | 'ends later' | 'idle'>}
@@ -66,13 +57,4 @@ async function activityOf(config, texts, sessionId, bind, now) {
   const activity = await openActivity(config, texts, [{ sessionId }], bind, now)
   if (activity.length === 0) return 'idle'
   return activity.some(({ expires }) => expires <= latestActivity(idle, now)) ? 'active' : 'ends later'
-}
-
-/** @type {(config: Config, texts: readonly string[], now: number) => Reason[]} */
-function activityReasons({ activity, device }, texts, now) {
-  if (activity === null) return []
-  return texts.flatMap((text) => {
-    const token = screenActivity(activity, device !== null, text, now)
-    return 'reason' in token ? [token.reason] : []
-  })
 }

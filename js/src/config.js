@@ -2,10 +2,10 @@
 
 import { tag } from './bytes.js'
 import { MOST_CHUNKS, smallestLine } from './chunks.js'
-import { LARGEST_COOKIE, nameProblem } from './cookie.js'
-import { parseDayKeys, placeDayKeys, placeRing } from './day-keys.js'
+import { LARGEST_COOKIE, nameProblem, readAttributes } from './cookie.js'
+import { lastEnd, parseDayKeys, placeDayKeys, placeRing } from './day-keys.js'
 import { ConfigError } from './errors.js'
-import { readLifetimes, readProofLifetime } from './lifetime.js'
+import { longestAbsolute, readLifetimes, readProofLifetime } from './lifetime.js'
 import { isRing, parseRing } from './ring.js'
 import { LAST_SECOND } from './time.js'
 
@@ -26,14 +26,19 @@ import { LAST_SECOND } from './time.js'
  * @typedef {object} Config
  * @property {string} name
  * @property {string} activityName
+ * @property {string} audience
+ * @property {import('./cookie.js').Attributes} attributes
  * @property {number} longest most characters of the session cookie's value
  * @property {PlacedKeys} session
  * @property {PlacedKeys | null} activity null if no session has an idle timeout
  * @property {Device | null} device null without device binding
  * @property {boolean} opens false for the holder of check keys alone
+ * @property {boolean} keyless true while no keys have arrived
+ * @property {(now: number) => number} reaches until when the keys know every session, in Unix seconds
  * @property {Lifetimes} lifetimes
  * @property {number} cutOff
  * @property {(id: string) => boolean | Promise<boolean>} isRevoked
+ * @property {Options['revoke']} revoke
  * @property {number} padTo
  * @property {number} chunks the most cookies of a session that is written
  * @property {number} largestCookies
@@ -42,15 +47,19 @@ import { LAST_SECOND } from './time.js'
 /** With `-register` it has 255 bytes. */
 const LONGEST_BOUND_NAME = 246
 const TIMEOUTS = ['idle', 'absolute', 'remembered', 'device', 'cutOff']
-const OPTIONS = ['keys', 'name', 'audience', ...TIMEOUTS, 'revoked', 'padTo', 'chunks', 'largestCookies']
+const KEYS = ['keys', 'keysEvery', 'onKeyError']
+const OPTIONS = [...KEYS, 'name', 'audience', 'cookie', ...TIMEOUTS, 'revoked', 'revoke', 'padTo', 'chunks', 'largestCookies']
 
-/** @type {(options: Options) => Promise<Config>} */
+/**
+ * The configuration with these keys, which are there.
+ * @type {(options: Options) => Promise<Config>}
+ */
 export async function configure(options) {
   if (typeof options !== 'object' || options === null) throw new ConfigError('the options are an object with `keys`')
   const unknown = Object.keys(options).find((option) => !OPTIONS.includes(option))
   // If unknown options were ignored, a misspelt cut-off would refuse no session.
   if (unknown !== undefined) throw new ConfigError(`there is no option \`${unknown}\`; there are ${OPTIONS.join(', ')}`)
-  const keys = await readKeys(options.keys)
+  const keys = await readKeys(/** @type {any} */ (options.keys))
   const exported = 'format' in keys ? keys : null
   const { name = exported?.name ?? '__Host-id', audience = exported?.audience ?? '' } = options
   if (typeof audience !== 'string') throw new ConfigError('`audience` is a text')
@@ -90,14 +99,19 @@ export async function configure(options) {
   const config = {
     name,
     activityName,
+    audience,
+    attributes: readAttributes(name, options.cookie),
     longest: LARGEST_COOKIE - name.length,
     session: placed(name, 'session'),
     activity: hasIdle ? placed(activityName, 'activity') : null,
     device: proof === null ? null : { proof, proofName, keys: opens ? placed(proofName, 'proof') : null },
     opens,
+    keyless: false,
+    reaches: (now) => (exported === null ? Infinity : lastEnd(exported, now) - longestAbsolute(lifetimes)),
     lifetimes,
     cutOff: readCutOff(options.cutOff),
     isRevoked: readRevoked(options.revoked),
+    revoke: readRevoke(options.revoke),
     padTo: readPadTo(options.padTo),
     chunks: readChunks(name, options.chunks),
     largestCookies: options.largestCookies ?? 7500,
@@ -109,7 +123,7 @@ export async function configure(options) {
   return config
 }
 
-/** @type {(keys: Options['keys']) => Promise<Ring> | Ring | DayKeys} */
+/** @type {(keys: string | Ring | DayKeys) => Promise<Ring> | Ring | DayKeys} */
 function readKeys(keys) {
   // A written ring never starts with a brace.
   if (typeof keys === 'string') return keys.trimStart().startsWith('{') ? parseDayKeys(keys) : parseRing(keys)
@@ -144,6 +158,12 @@ function readRevoked(revoked = []) {
     }
   }
   return (id) => ids.has(id)
+}
+
+/** @type {(revoke: Options['revoke']) => Options['revoke']} */
+function readRevoke(revoke) {
+  if (revoke === undefined || revoke === null || typeof revoke === 'function') return revoke
+  throw new ConfigError('`revoke` is a function that takes revocations, or null')
 }
 
 /** @type {(name: string, chunks?: number) => number} */

@@ -1,15 +1,21 @@
-// Cookies on the wire: scanning `Cookie` fields, writing `Set-Cookie` lines with the default attributes.
+// Cookies on the wire: scanning `Cookie` fields, writing `Set-Cookie` lines.
 //
 // A runtime gives header fields as text, one character per byte or decoded as UTF-8. Names and tokens are ASCII, so both
 // are the same here. Nothing is percent-decoded, and only space and tab are trimmed: in servers that do more, a sibling
 // subdomain gets past the `__Host-` prefix.
+
+import { ConfigError } from './errors.js'
 
 /** @typedef {import('../index.d.ts').CookieFields} CookieFields */
 
 /** The most bytes of name plus value; browsers drop larger cookies silently. Attributes do not count. */
 export const LARGEST_COOKIE = 4096
 
-const ATTRIBUTES = 'Secure; HttpOnly; SameSite=Lax'
+/** @typedef {import('../index.d.ts').Cookie} Cookie */
+/** @typedef {Omit<Cookie['options'], 'maxAge' | 'expires'>} Attributes */
+
+const ATTRIBUTES = ['path', 'domain', 'secure', 'sameSite', 'partitioned']
+const SAME_SITE = { strict: 'Strict', lax: 'Lax', none: 'None' }
 
 /**
  * The raw values of all cookies called `name`, in order. A bad pair is skipped alone; quotes are part of a value.
@@ -20,6 +26,14 @@ export function cookieValues(fields, name) {
     const pair = parsePair(text)
     return pair !== null && pair.name === name ? [pair.value] : []
   })
+}
+
+/**
+ * Whether any cookie came.
+ * @type {(fields: CookieFields) => boolean}
+ */
+export function hasCookies(fields) {
+  return pairsOf(fields).some((text) => parsePair(text) !== null)
 }
 
 /**
@@ -35,20 +49,62 @@ export function withoutCookies(fields, names) {
 }
 
 /**
- * One `Set-Cookie` line; without `maxAge` (in seconds) the cookie ends with the browser session.
- * @type {(name: string, value: string, maxAge: number | null) => string}
+ * A cookie to send; without `maxAge` (in seconds) it ends with the browser session.
+ * @type {(attributes: Attributes, name: string, value: string, maxAge: number | null) => Cookie}
  */
-export function writeCookie(name, value, maxAge) {
-  return `${name}=${value}; Path=/; ${maxAge === null ? '' : `Max-Age=${maxAge}; `}${ATTRIBUTES}`
+export function writeCookie(attributes, name, value, maxAge) {
+  return { name, value, options: { ...attributes, ...(maxAge !== null && { maxAge }) } }
 }
 
 /**
- * The `Set-Cookie` line that makes the browser forget the cookie. It repeats every attribute, because a `__Host-` line
- * without `Secure` is itself refused.
- * @type {(name: string) => string}
+ * What makes the browser forget the cookie. It repeats every attribute: with another path, domain or partition it would be
+ * another cookie, and a `__Host-` line without `Secure` is itself refused.
+ * @type {(attributes: Attributes, name: string) => Cookie}
  */
-export function writeRemoval(name) {
-  return `${name}=; Path=/; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT; ${ATTRIBUTES}`
+export function writeRemoval(attributes, name) {
+  return { name, value: '', options: { ...attributes, maxAge: 0, expires: new Date(0) } }
+}
+
+/**
+ * The `Set-Cookie` line. Name, value and attributes were checked, so nothing needs escaping.
+ * @type {(cookie: Cookie) => string}
+ */
+export function lineOf({ name, value, options: { path, domain, maxAge, expires, secure, sameSite, partitioned } }) {
+  const parts = [`${name}=${value}`, `Path=${path}`]
+  if (domain !== undefined) parts.push(`Domain=${domain}`)
+  if (maxAge !== undefined) parts.push(`Max-Age=${maxAge}`)
+  if (expires !== undefined) parts.push(`Expires=${expires.toUTCString()}`)
+  if (secure) parts.push('Secure')
+  parts.push('HttpOnly', `SameSite=${SAME_SITE[sameSite]}`)
+  if (partitioned) parts.push('Partitioned')
+  return parts.join('; ')
+}
+
+/**
+ * The attributes of the option `cookie`. Those that a browser would refuse, ignore or misread for this name are refused.
+ * @type {(name: string, cookie?: import('../index.d.ts').Options['cookie']) => Attributes}
+ */
+export function readAttributes(name, cookie = {}) {
+  if (typeof cookie !== 'object' || cookie === null) throw new ConfigError('`cookie` is an object of attributes')
+  const unknown = Object.keys(cookie).find((attribute) => !ATTRIBUTES.includes(attribute))
+  if (unknown !== undefined) {
+    throw new ConfigError(`\`cookie\` has no attribute \`${unknown}\`; it has ${ATTRIBUTES.join(', ')}`)
+  }
+  const { path = '/', domain, secure = true, partitioned = false } = cookie
+  const sameSite = /** @type {keyof typeof SAME_SITE} */ (String(cookie.sameSite ?? 'lax').toLowerCase())
+  /** @type {(good: boolean, problem: string) => void} */
+  const must = (good, problem) => {
+    if (!good) throw new ConfigError(problem)
+  }
+  must(typeof path === 'string' && /^\/[\x21-\x3a\x3c-\x7e]*$/.test(path), 'the cookie path starts with `/`, in visible ASCII without `;`')
+  const host = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/
+  must(domain === undefined || (typeof domain === 'string' && host.test(domain)), 'the cookie domain is a host name in lower case, without a leading dot')
+  must(typeof secure === 'boolean' && typeof partitioned === 'boolean', '`secure` and `partitioned` are true or false')
+  must(Object.hasOwn(SAME_SITE, sameSite), '`sameSite` is "strict", "lax" or "none"')
+  must(!/^__(Host-Http|Host)-/.test(name) || (path === '/' && domain === undefined), 'a name with `__Host-` allows no other path than `/` and no domain; choose another name, such as `__Secure-id`')
+  must(secure || !name.startsWith('__'), 'browsers refuse a name that starts with `__` without `secure`; choose another name')
+  must(secure || (sameSite !== 'none' && !partitioned), '`sameSite: "none"` and `partitioned` need `secure`')
+  return { path, ...(domain !== undefined && { domain }), secure, httpOnly: true, sameSite, ...(partitioned && { partitioned }) }
 }
 
 /**
@@ -80,13 +136,17 @@ function textsOf(fields) {
   if (fields === null || fields === undefined) return []
   if (typeof fields === 'string') return [fields]
   if (isTexts(fields)) return fields
-  const headers = isHeaders(fields) ? fields : fields.headers
-  if (!isHeaders(headers)) {
-    throw new TypeError(
-      'cookies come as the text of the `Cookie` field, a list of such, or a `Request` or its `Headers`',
-    )
-  }
-  return textsOf(headers.get('Cookie'))
+  return textsOf(headersOf(fields).get('Cookie'))
+}
+
+/**
+ * The `Headers` of a request, or those that were given themselves.
+ * @type {(fields: any) => Headers}
+ */
+export function headersOf(fields) {
+  const headers = isHeaders(fields) ? fields : fields?.headers
+  if (isHeaders(headers)) return headers
+  throw new TypeError('cookies come as the text of the `Cookie` field, a list of such, or a `Request` or its `Headers`')
 }
 
 /** @type {(value: unknown) => value is readonly string[]} */

@@ -6,7 +6,7 @@ import { expand, expandable } from './crypto.js'
 import { ConfigError, KeyError } from './errors.js'
 import { readLifetimes, readProofLifetime } from './lifetime.js'
 import { sealingKey } from './ring.js'
-import { dayOf } from './time.js'
+import { DAY, dayOf } from './time.js'
 
 /** @typedef {import('../index.d.ts').Ring} Ring */
 /** @typedef {import('../index.d.ts').DayKeys} DayKeys */
@@ -89,6 +89,18 @@ export function placeDayKeys(dayKeys, which) {
     sealKey: cached(load('seal')),
     sealing: (now) => sealingKey(sealing, now),
   }
+}
+
+/**
+ * The end of the days, in Unix seconds, for which there is every key without a gap, from that of `now` on.
+ * @type {(dayKeys: DayKeys, now: number) => number}
+ */
+export function lastEnd({ keys }, now) {
+  const there = new Set(keys.map((entry) => slot(entry.key_id, entry.day)))
+  const ids = [...new Set(keys.map((entry) => entry.key_id))]
+  let day = dayOf(now)
+  while (ids.every((id) => there.has(slot(id, day)))) day++
+  return day * DAY
 }
 
 /** @type {(keyId: string, day: number) => string} */

@@ -104,6 +104,11 @@ export function judge(lifetimes, started, remembered, now, cutOff) {
   return null
 }
 
+/** @type {(lifetimes: Lifetimes) => number} */
+export function longestAbsolute({ ordinary, remembered }) {
+  return Math.max(ordinary.absolute, remembered?.absolute ?? 0)
+}
+
 /**
  * The longest idle timeout of a session whose flags cannot be read; null if the session may have none.
  * @type {(lifetimes: Lifetimes) => number | null}

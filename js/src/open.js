@@ -77,7 +77,8 @@ export async function openTokens(config, tokens, bind, now) {
     }
     return { state: 'valid', session, reason: null, duplicates }
   }
-  return { state: 'rejected', session: null, reason: rejected ?? 'malformed', duplicates }
+  const unknown = reasons.some(isUnknown) || (opened.length > 0 && activityReasons(config, tokens.activity, now).some(isUnknown))
+  return { state: unknown ? 'unknown' : 'rejected', session: null, reason: rejected ?? 'malformed', duplicates }
 }
 
 /**
@@ -95,6 +96,27 @@ export function screenSessions(config, texts, now) {
     else if (screened.length < MOST_OPENED) screened.push(token)
   }
   return { screened, reasons }
+}
+
+/**
+ * Whether the token may be good for a server that has other keys or a newer version: then this one must not sign the
+ * visitor out.
+ * @type {(reason: Reason) => boolean}
+ */
+export function isUnknown(reason) {
+  return reason === 'unknown key' || reason === 'unknown version'
+}
+
+/**
+ * Why activity tokens were rejected before any cryptography.
+ * @type {(config: Config, texts: readonly string[], now: number) => Reason[]}
+ */
+export function activityReasons({ activity, device }, texts, now) {
+  if (activity === null) return []
+  return texts.flatMap((text) => {
+    const token = screenActivity(activity, device !== null, text, now)
+    return 'reason' in token ? [token.reason] : []
+  })
 }
 
 /**

@@ -1,8 +1,10 @@
 // Revocation lists as bytes (SPEC.md, *Revocation list*): snapshots and deltas of a server's list.
 
-import { isBytes, readU32, toHex } from './bytes.js'
+import { concat, fromHex, isBytes, readU32, toHex, u32 } from './bytes.js'
 import { RevocationsError } from './errors.js'
-import { instant } from './time.js'
+import { LAST_SECOND, instant } from './time.js'
+
+/** @typedef {import('./bytes.js').Bytes} Bytes */
 
 const MARK = '5353524c' // "SSRL"
 const HEAD = 17
@@ -28,4 +30,17 @@ export function readRevocations(bytes, { now } = {}) {
     if (readU32(bytes, start + 8) > at) revoked.add(id)
   }
   return { cutOff: readU32(bytes, 5), revoked }
+}
+
+/**
+ * A delta that refuses these ids, each until its Unix second. It has no cut-off.
+ * @type {(entries: ReadonlyMap<string, number>) => Bytes}
+ */
+export function writeRevocations(entries) {
+  const ascending = [...entries].sort(([one], [other]) => (one < other ? -1 : 1))
+  const count = concat(u32(0), u32(ascending.length))
+  const written = ascending.map(([id, until]) =>
+    concat(/** @type {Bytes} */ (fromHex(id, 8)), u32(Math.min(until, LAST_SECOND))),
+  )
+  return concat(/** @type {Bytes} */ (fromHex(MARK, 4)), Uint8Array.of(1), u32(0), count, ...written)
 }

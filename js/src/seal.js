@@ -3,7 +3,7 @@
 import { random } from './crypto.js'
 import { concat, fromHex, isBytes, toHex, utf8 } from './bytes.js'
 import { chunkNames, cut, layoutOf, tooLarge } from './chunks.js'
-import { writeCookie, writeRemoval } from './cookie.js'
+import { lineOf, writeCookie, writeRemoval } from './cookie.js'
 import { SealError } from './errors.js'
 import { changesIntegers, numberProblem, refusedByServers } from './json.js'
 import { activeUntil, lifetimeOf } from './lifetime.js'
@@ -12,7 +12,8 @@ import { sealActivity, sealSession } from './token.js'
 import { LAST_SECOND } from './time.js'
 
 /** @typedef {import('../index.d.ts').Session} Session */
-/** @typedef {import('../index.d.ts').Sealed} Sealed */
+/** @typedef {import('../index.d.ts').Written} Written */
+/** @typedef {import('../index.d.ts').Cookie} Cookie */
 /** @typedef {import('./config.js').Config} Config */
 /** @typedef {import('./bytes.js').Bytes} Bytes */
 
@@ -25,7 +26,7 @@ export function newSessionId() {
  * The cookies of a session with this data: the id and the start stay, so a write prolongs nothing. Those of `came` that
  * no longer belong to it are removed. `salt` is for vectors.
  * @type {(config: Config, session: Session, data: unknown, came: readonly string[], bind: Uint8Array, now: number,
- *   salt?: Bytes) => Promise<Sealed & { token: string }>}
+ *   salt?: Bytes) => Promise<Written & { token: string }>}
  */
 export async function writeSession(config, session, data, came, bind, now, salt) {
   const { absolute } = lifetimeOf(config.lifetimes, session.remembered)
@@ -50,27 +51,34 @@ export async function writeSession(config, session, data, came, bind, now, salt)
   const next = { ...session, keyId: config.session.sealing(now), ...times, chunks, ...parsed }
   const age = maxAge(session.remembered, expiresAt, now)
   const lines = (chunks === 1 ? [[config.name, token]] : cut(config.name, token)).map(([name, value]) =>
-    writeCookie(name, value, age),
+    writeCookie(config.attributes, name, value, age),
   )
   const strays = chunkNames(config.name)
     .slice(chunks - 1)
     .filter((name) => came.includes(name))
-  return { session: next, token, setCookie: [...lines.slice(0, -1), ...strays.map(writeRemoval), ...lines.slice(-1)] }
+  const removals = strays.map((name) => writeRemoval(config.attributes, name))
+  return written(next, token, [...lines.slice(0, -1), ...removals, ...lines.slice(-1)])
 }
 
 /**
  * The activity cookie of a session that is used at `now`; none without an idle timeout. A bound session stays bound.
- * @type {(config: Config, session: Session, bind: Uint8Array, now: number) => Promise<Sealed>}
+ * @type {(config: Config, session: Session, bind: Uint8Array, now: number) => Promise<Written>}
  */
 export async function writeActivity(config, session, bind, now) {
   const end = activeUntil(lifetimeOf(config.lifetimes, session.remembered), now, session.expiresAt)
-  if (end === null || config.activity === null) return { session, token: null, setCookie: [] }
+  if (end === null || config.activity === null) return written(session, null, [])
   const token = await sealActivity(config.activity, session.id, session.device, end, bind, now)
-  return {
-    session: { ...session, activeUntil: end },
-    token,
-    setCookie: [writeCookie(config.activityName, token, maxAge(session.remembered, end, now))],
-  }
+  const age = maxAge(session.remembered, end, now)
+  return written({ ...session, activeUntil: end }, token, [writeCookie(config.attributes, config.activityName, token, age)])
+}
+
+/**
+ * What a response has to send.
+ * @type {<S extends Session | null, T extends string | null>(session: S, token: T, cookies: readonly Cookie[],
+ *   revocations?: Bytes | null) => { session: S, token: T, cookies: Cookie[], setCookie: string[], revocations: Bytes | null }}
+ */
+export function written(session, token, cookies, revocations = null) {
+  return { session, token, cookies: [...cookies], setCookie: cookies.map(lineOf), revocations }
 }
 
 /**

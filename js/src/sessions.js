@@ -3,44 +3,74 @@
 import { isBytes } from './bytes.js'
 import { checkTokens } from './check.js'
 import { chunkNames } from './chunks.js'
-import { configure } from './config.js'
-import { cookieValues, isTexts, withoutCookies, writeRemoval } from './cookie.js'
-import { ConfigError, NoSession, SealError } from './errors.js'
+import { cookieValues, hasCookies, headersOf, isTexts, withoutCookies, writeRemoval } from './cookie.js'
+import { revocationsOf } from './end.js'
+import { ConfigError, KeyError, NoSession, SealError } from './errors.js'
+import { answer, isPrefetch, originNames, sendsSessions } from './finish.js'
+import { handleOf } from './handle.js'
 import { activeUntil, isWorthRenewing, lifetimeOf } from './lifetime.js'
 import { openTokens } from './open.js'
-import { newSessionId, readSession, writeActivity, writeSession } from './seal.js'
+import { newSessionId, readSession, writeActivity, writeSession, written } from './seal.js'
+import { openSource } from './source.js'
 import { instant } from './time.js'
 
 /** @typedef {import('../index.d.ts').Sessions} Sessions */
-/** @typedef {import('../index.d.ts').Options} Options */
 /** @typedef {import('../index.d.ts').Session} Session */
+/** @typedef {import('../index.d.ts').Cookie} Cookie */
 /** @typedef {import('../index.d.ts').CookieFields} CookieFields */
 /** @typedef {import('../index.d.ts').At} At */
 /** @typedef {import('./config.js').Config} Config */
 
 const NO_BIND = new Uint8Array()
 
-/** @type {(options: Options) => Promise<Sessions>} */
+/** @type {(options: import('../index.d.ts').Options) => Promise<any>} */
 export async function createSessions(options) {
-  const config = await configure(options)
-  const others = chunkNames(config.name)
-  const names = [config.name, config.activityName, ...(config.device === null ? [] : [config.device.proofName])]
+  const source = await openSource(options)
 
-  /** @type {(fields: CookieFields) => import('./open.js').Tokens} */
-  const scan = (fields) => ({
+  /**
+   * The names of all cookies of a session: those of the other chunks first.
+   * @type {(config: Config) => string[]}
+   */
+  const namesOf = ({ name, activityName, device }) => [
+    ...chunkNames(name),
+    name,
+    activityName,
+    ...(device === null ? [] : [device.proofName]),
+  ]
+
+  /** @type {(config: Config, fields: CookieFields) => import('./open.js').Tokens} */
+  const scan = (config, fields) => ({
     session: cookieValues(fields, config.name),
-    chunks: others.map((name) => cookieValues(fields, name)),
+    chunks: chunkNames(config.name).map((name) => cookieValues(fields, name)),
     activity: cookieValues(fields, config.activityName),
     proof: config.device === null ? [] : cookieValues(fields, config.device.proofName),
   })
 
-  const needsSealKeys = () => {
-    if (!config.opens) throw new ConfigError('check keys neither open nor seal; export day keys with the rights "open"')
+  /**
+   * While no keys have arrived: what came may be a session. Without the option `name` any cookie may be one.
+   * @type {(config: Config, fields: CookieFields) => boolean}
+   */
+  const mayHaveCome = ({ name }, fields) =>
+    options.name === undefined ? hasCookies(fields) : cookieValues(fields, name).length > 0
+
+  /** The configuration in use, for calls that open or write. */
+  const opening = async () => {
+    const config = await source.current()
+    if (!config.opens) {
+      throw new ConfigError('check keys neither open nor seal; export day keys with the rights "open"')
+    }
+    return config
+  }
+
+  const writing = async () => {
+    const config = await opening()
+    if (config.keyless) throw new KeyError('no keys have arrived yet, so no session can be written')
+    return config
   }
 
   /** @type {Sessions['openTokens']} */
   const openValues = async (tokens, { now, bind } = {}) => {
-    needsSealKeys()
+    const config = await opening()
     const { session, activity, proof = [], chunks = [] } = tokens ?? {}
     if (![session, activity, proof].every(isTexts) || !Array.isArray(chunks) || !chunks.every(isTexts)) {
       throw new TypeError('`session`, `activity` and `proof` are lists of texts, and `chunks` is a list of such lists')
@@ -49,40 +79,62 @@ export async function createSessions(options) {
   }
 
   /** @type {Sessions['open']} */
-  const open = async (fields, at) => openValues(scan(fields), at)
+  const open = async (fields, { now, bind } = {}) => {
+    const config = await opening()
+    const at = instant(now)
+    if (config.keyless && mayHaveCome(config, fields)) {
+      return { state: 'unknown', session: null, reason: 'unknown key', duplicates: false }
+    }
+    return openTokens(config, scan(config, fields), readBind(bind), at)
+  }
 
   /**
    * The names of the other cookies that came with a request, and of those that its session takes.
-   * @type {(fields: CookieFields, chunks?: number) => string[]}
+   * @type {(config: Config, fields: CookieFields, chunks?: number) => string[]}
    */
-  const came = (fields, chunks = 1) =>
-    others.filter((name, index) => index + 1 < chunks || cookieValues(fields, name).length > 0)
+  const came = ({ name }, fields, chunks = 1) =>
+    chunkNames(name).filter((name, index) => index + 1 < chunks || cookieValues(fields, name).length > 0)
 
-  /** @type {(session: Session, data: unknown, before: readonly string[], at: At) => ReturnType<Sessions['start']>} */
-  const writeBoth = async (session, data, before, { now, bind }) => {
-    needsSealKeys()
-    const written = await writeSession(config, session, data, before, readBind(bind), instant(now))
-    const renewed = await writeActivity(config, written.session, readBind(bind), instant(now))
-    return { ...written, session: renewed.session, setCookie: [...written.setCookie, ...renewed.setCookie] }
+  /**
+   * Both cookies of a session.
+   * @type {(config: Config, session: Session, data: unknown, before: readonly string[], at: At)
+   *   => Promise<import('../index.d.ts').Written & { token: string }>}
+   */
+  const writeBoth = async (config, session, data, before, { now, bind }) => {
+    const one = await writeSession(config, session, data, before, readBind(bind), instant(now))
+    const other = await writeActivity(config, one.session, readBind(bind), instant(now))
+    return written(other.session, one.token, [...one.cookies, ...other.cookies])
   }
 
   /**
    * Whether the session has been refused since. A write, and above all a new id, must not carry it past its revocation.
-   * @type {(session: Session) => Promise<boolean>}
+   * @type {(config: Config, session: Session) => Promise<boolean>}
    */
-  const isRevoked = async ({ id, startedAt }) => startedAt < config.cutOff || (await config.isRevoked(id))
+  const isRevoked = async (config, { id, startedAt }) => startedAt < config.cutOff || (await config.isRevoked(id))
 
-  /** @type {(session: Session) => Promise<void>} */
-  const needsSession = async (session) => {
-    needsSealKeys()
-    if (await isRevoked(readSession(session))) {
+  /** @type {(config: Config, session: Session) => Promise<void>} */
+  const mustBeValid = async (config, session) => {
+    if (await isRevoked(config, readSession(session))) {
       throw new SealError('the session was revoked after it was opened; treat the visitor as a guest')
     }
   }
 
-  return {
-    cookieName: config.name,
-    activityCookieName: config.activityName,
+  /** @type {(config: Config, session: Session, now: number) => boolean} */
+  const isDue = ({ lifetimes }, session, now) => {
+    const lifetime = lifetimeOf(lifetimes, session.remembered)
+    const next = activeUntil(lifetime, now, session.expiresAt)
+    if (lifetime.idle === null || next === null || session.activeUntil === null) return false
+    return isWorthRenewing(lifetime.idle, session.activeUntil, next, session.expiresAt)
+  }
+
+  /** @type {Sessions} */
+  const sessions = {
+    get cookieName() {
+      return source.config.name
+    },
+    get activityCookieName() {
+      return source.config.activityName
+    },
     open,
     openTokens: openValues,
 
@@ -93,12 +145,18 @@ export async function createSessions(options) {
     },
 
     async check(fields, { now, bind } = {}) {
-      return checkTokens(config, scan(fields), readBind(bind), instant(now))
+      const config = await source.current()
+      const at = instant(now)
+      if (config.keyless && mayHaveCome(config, fields)) {
+        return { state: 'unknown', ids: [], reason: 'unknown key', duplicates: false }
+      }
+      return checkTokens(config, scan(config, fields), readBind(bind), at)
     },
 
-    strip: (fields) => withoutCookies(fields, [...names, ...others]),
+    strip: (fields) => withoutCookies(fields, namesOf(source.config)),
 
     async start(data, { now, bind, remembered = false, cookies } = {}) {
+      const config = await writing()
       if (remembered && config.lifetimes.remembered === null) {
         throw new SealError('this application remembers no sessions; set `remembered` in the options first')
       }
@@ -106,39 +164,76 @@ export async function createSessions(options) {
       const expiresAt = at + lifetimeOf(config.lifetimes, remembered).absolute
       const times = { startedAt: at, sealedAt: at, expiresAt, activeUntil: null, device: null }
       const session = { id: newSessionId(), keyId: '', ...times, remembered, chunks: 1, payload: NO_BIND, data: null }
-      return writeBoth(session, data, came(cookies), { now: at, bind })
+      const started = await writeBoth(config, session, data, came(config, cookies), { now: at, bind })
+      const revocations = await revocationsOf(config, scan(config, cookies), readBind(bind), at)
+      return { ...started, revocations }
     },
 
     async seal(session, data, { now, bind, cookies } = {}) {
-      await needsSession(session)
-      return writeSession(config, session, data, came(cookies, session.chunks), readBind(bind), instant(now))
+      const config = await writing()
+      await mustBeValid(config, session)
+      const names = came(config, cookies, session.chunks)
+      return writeSession(config, session, data, names, readBind(bind), instant(now))
     },
 
     async cycle(session, { now, bind, cookies } = {}) {
-      await needsSession(session)
+      const config = await writing()
+      await mustBeValid(config, session)
       const next = { ...session, id: newSessionId() }
-      return writeBoth(next, session.payload, came(cookies, session.chunks), { now: instant(now), bind })
+      const names = came(config, cookies, session.chunks)
+      return writeBoth(config, next, session.payload, names, { now: instant(now), bind })
     },
 
     async renew(session, { now, bind } = {}) {
-      needsSealKeys()
-      if (await isRevoked(readSession(session))) return { session, token: null, setCookie: [] }
+      const config = await writing()
+      if (await isRevoked(config, readSession(session))) return written(session, null, [])
       return writeActivity(config, session, readBind(bind), instant(now))
     },
 
-    renewalIsDue(session, { now } = {}) {
-      const lifetime = lifetimeOf(config.lifetimes, session.remembered)
-      const next = activeUntil(lifetime, instant(now), session.expiresAt)
-      if (lifetime.idle === null || next === null || session.activeUntil === null) return false
-      return isWorthRenewing(lifetime.idle, session.activeUntil, next, session.expiresAt)
+    renewalIsDue: (session, { now } = {}) => isDue(source.config, session, instant(now)),
+
+    async end(fields, { now, bind } = {}) {
+      const config = await opening()
+      if (config.revoke === undefined) {
+        throw new ConfigError('say where revocations go: `revoke: async (bytes) => …`, or `revoke: null` if copies may live on')
+      }
+      const revocations = await revocationsOf(config, scan(config, fields), readBind(bind), instant(now))
+      const names = [...came(config, fields), ...namesOf(config).slice(chunkNames(config.name).length)]
+      return written(null, null, names.map((name) => writeRemoval(config.attributes, name)), revocations)
     },
 
-    clear(fields) {
-      // Without the request's cookies, it is not known which of the others came.
-      const chunks = fields !== undefined ? came(fields) : config.chunks > 1 ? others : []
-      return [...chunks, ...names].map(writeRemoval)
+    async finish(request, response, outcome, { now, bind } = {}) {
+      const config = await opening()
+      const at = instant(now)
+      const headers = headersOf(request)
+      const names = namesOf(config)
+      // Neither has fields that a browser or a cache would read, and nothing can be made of them again.
+      if (response.status < 200) return response
+      const read = { cookieName: config.name, came: names.some((name) => cookieValues(headers, name).length > 0) }
+      const hasLines = originNames(response.headers, names).length > 0
+      const write = outcome !== null && outcome !== undefined && 'setCookie' in outcome ? outcome : null
+      const session = /** @type {Session | null} */ (write === null ? (outcome ?? null) : write.session)
+      /** @type {Cookie[]} */
+      let cookies = []
+      if (session === null) cookies = write?.cookies ?? []
+      else if (sendsSessions(response.status) && session.expiresAt > at && !(await isRevoked(config, readSession(session)))) {
+        cookies = [...(write?.cookies ?? [])]
+        const isRenewed = cookies.some(({ name }) => name === config.activityName)
+        if (!config.keyless && !isRenewed && !isPrefetch(headers) && isDue(config, session, at)) {
+          cookies.push(...(await writeActivity(config, session, readBind(bind), at)).cookies)
+        }
+      }
+      const isSent = write !== null && (session === null || (cookies.length > 0 && !hasLines))
+      if (isSent && write.revocations !== null) await config.revoke?.(write.revocations)
+      return answer(response, names, hasLines ? [] : cookies, read)
     },
+
+    load: (request) => handleOf(sessions, request),
+
+    reaches: ({ now } = {}) => (source.config.keyless ? 0 : source.config.reaches(instant(now))),
+    replaceKeys: (keys) => source.replace(keys),
   }
+  return sessions
 }
 
 /** @type {(bind?: Uint8Array) => Uint8Array} */

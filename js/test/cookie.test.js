@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 
-import { cookieValues, nameProblem, withoutCookies, writeCookie, writeRemoval } from '../src/cookie.js'
+import { cookieValues, lineOf, nameProblem, readAttributes, withoutCookies, writeCookie, writeRemoval } from '../src/cookie.js'
 import { createSessions } from '../src/index.js'
 import { SECRET } from './support.js'
 
@@ -90,10 +90,19 @@ test('stripping leaves the neighbours as they are', () => {
 })
 
 test('Set-Cookie lines carry the default attributes', () => {
-  assert.equal(writeCookie('__Host-id', 'v', null), '__Host-id=v; Path=/; Secure; HttpOnly; SameSite=Lax')
-  assert.equal(writeCookie('id', 'v', 60), 'id=v; Path=/; Max-Age=60; Secure; HttpOnly; SameSite=Lax')
+  const usual = readAttributes('__Host-id')
+  const line = (name, value, maxAge, attributes = usual) => lineOf(writeCookie(attributes, name, value, maxAge))
+  assert.equal(line('__Host-id', 'v', null), '__Host-id=v; Path=/; Secure; HttpOnly; SameSite=Lax')
+  assert.equal(line('id', 'v', 60), 'id=v; Path=/; Max-Age=60; Secure; HttpOnly; SameSite=Lax')
+  const all = readAttributes('id', { path: '/shop', domain: 'shop.example', sameSite: 'None', partitioned: true })
   assert.equal(
-    writeRemoval('__Host-id'),
+    line('id', 'v', 60, all),
+    'id=v; Path=/shop; Domain=shop.example; Max-Age=60; Secure; HttpOnly; SameSite=None; Partitioned',
+  )
+  const plain = readAttributes('dev', { secure: false, sameSite: 'strict' })
+  assert.equal(line('dev', 'v', null, plain), 'dev=v; Path=/; HttpOnly; SameSite=Strict')
+  assert.equal(
+    lineOf(writeRemoval(usual, '__Host-id')),
     '__Host-id=; Path=/; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Secure; HttpOnly; SameSite=Lax',
   )
 })
@@ -103,5 +112,28 @@ test('names that browsers and servers read differently are refused', () => {
     assert.equal(nameProblem(name), null)
   for (const name of ['', 'a b', 'a=b', 'a;b', '\u00e9', '/link', 'x'.repeat(256), '__host-id', '__SECURE-id', 'a\n']) {
     assert.notEqual(nameProblem(name), null, JSON.stringify(name))
+  }
+})
+
+test('attributes that browsers refuse, ignore or misread are refused', async () => {
+  for (const [name, cookie] of [
+    ['__Host-id', { path: '/shop' }],
+    ['__Host-id', { domain: 'shop.example' }],
+    ['__Host-id', { secure: false }],
+    ['__Secure-id', { secure: false }],
+    ['id', { secure: false, sameSite: 'none' }],
+    ['id', { secure: false, partitioned: true }],
+    ['id', { sameSite: 'Laxx' }],
+    ['id', { sameSite: 'toString' }],
+    ['id', { path: 'shop' }],
+    ['id', { path: '/a; Domain=evil.example' }],
+    ['id', { domain: '.shop.example' }],
+    ['id', { domain: 'shop.example; Secure' }],
+    ['id', { httpOnly: false }],
+    ['id', 'Secure'],
+    ['id', null],
+  ]) {
+    const made = createSessions({ keys: SECRET, name, cookie })
+    await assert.rejects(made, { name: 'ConfigError' }, `${name} ${JSON.stringify(cookie)}`)
   }
 })

@@ -1,0 +1,52 @@
+// What becomes of a response (SPEC.md, "What happens to a response"), for an edge that opens sessions.
+
+import { makePrivate, mergeVary } from './cache.js'
+import { lineOf } from './cookie.js'
+
+/** @typedef {import('../index.d.ts').Session} Session */
+/** @typedef {import('../index.d.ts').Cookie} Cookie */
+/** @typedef {import('../index.d.ts').Written | import('../index.d.ts').Ended} Outcome */
+
+/**
+ * Whether the browser, or a proxy, asks for a page that nobody has asked to see.
+ * @type {(headers: Headers) => boolean}
+ */
+export function isPrefetch(headers) {
+  return /^\s*prefetch/i.test(headers.get('Sec-Purpose') ?? '')
+}
+
+/**
+ * Whether a response with this status may send a session: others are stored by caches, merged into what they stored, or
+ * tell of a request that failed.
+ * @type {(status: number) => boolean}
+ */
+export function sendsSessions(status) {
+  return status >= 200 && status !== 304 && status < 500
+}
+
+/**
+ * The response with these cookies and the fields that caches read. If it has `Set-Cookie` lines of our names already, they
+ * are the origin's: those win, and `cookies` are not sent.
+ * @type {(response: Response, names: readonly string[], cookies: readonly Cookie[],
+ *   read: { cookieName: string, came: boolean }) => Response}
+ */
+export function answer(response, names, cookies, { cookieName, came }) {
+  const copy = new Response(response.body, response)
+  const { headers } = copy
+  const sent = [...originNames(response.headers, names), ...cookies.map(({ name }) => name)]
+  for (const cookie of cookies) headers.append('Set-Cookie', lineOf(cookie))
+  if (came || sent.length > 0) makePrivate(headers, sent.includes(cookieName))
+  headers.set('Vary', mergeVary(headers.get('Vary')))
+  return copy
+}
+
+/**
+ * Of these names, those that the response sets or removes already.
+ * @type {(headers: Headers, names: readonly string[]) => string[]}
+ */
+export function originNames(headers, names) {
+  return headers
+    .getSetCookie()
+    .map((line) => line.split(/[=;]/, 1)[0].trim())
+    .filter((name) => names.includes(name))
+}
