@@ -54,7 +54,7 @@ export async function openSource(options) {
       next = now + (source.config.keyless ? EVERY_WITHOUT_KEYS : keysEvery)
       try {
         const answer = await within(PATIENCE, ask)
-        if (answer !== asked) await source.replace(answer)
+        if (answer !== asked || source.config.keyless) await source.replace(answer)
         asked = answer
         next = now + keysEvery
       } catch (error) {

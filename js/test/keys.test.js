@@ -87,7 +87,7 @@ test('requests that come while a function is asked go on with what is there', as
 test('without keys, guests are guests and everybody else is unknown', async () => {
   const errors = []
   const options = { onKeyError: (error) => errors.push(error), revoke: null, audience: 'shop' }
-  let answer = null
+  let answer
   const sessions = await createSessions({ keys: () => answer, name: '__Host-id', ...options })
   assert.equal(errors.length, 1)
   assert.equal((await sessions.open('theme=dark')).state, 'absent')
