@@ -7,7 +7,7 @@ import { createServer } from 'node:net'
 import test, { after } from 'node:test'
 import { pathToFileURL } from 'node:url'
 
-import { REASONS, createSessions, exportDayKeys, parseDayKeys, parseRing } from 'sealed-session'
+import { REASONS, createSessions, exportDayKeys, parseDayKeys, parseRing, readRevocations } from 'sealed-session'
 import { memoryCache } from '../worker/serve.js'
 import { SECRET, cookieOf, here } from './support.js'
 
@@ -21,7 +21,7 @@ const file = (name) => `${folder}/${name}`
 for (const [name, code] of blocks) writeFileSync(file(name), code)
 
 const env = { ...process.env, SESSION_KEYS: SECRET }
-const shop = await createSessions({ keys: SECRET, audience: 'shop-production' })
+const shop = await createSessions({ keys: SECRET, audience: 'shop-production', revoke: null })
 const signedIn = cookieOf(await shop.start({ user: 7 }))
 
 function freePort() {
@@ -55,7 +55,7 @@ async function started(name) {
 }
 
 test('every block of code is run', () => {
-  assert.deepEqual([...blocks.keys()].sort(), ['check-worker.js', 'export-day-keys.js', 'open.js', 'write.js'])
+  assert.deepEqual([...blocks.keys()].sort(), ['check-worker.js', 'edge-worker.js', 'export-day-keys.js', 'open.js'])
   assert.equal(pages.match(/^```js\b/gm).length, blocks.size)
 })
 
@@ -124,7 +124,7 @@ async function origin(request) {
   if (path === '/logo') return new Response('logo', { headers: { Vary: 'Accept-Encoding' } })
   if (path === '/') return new Response(session ? `hello ${session.data.user}` : 'hello guest', { headers })
   headers.set('Cache-Control', 'private, no-store')
-  const lines = path === '/sign-in' ? (await shop.start({ user: 7 })).setCookie : shop.clear()
+  const lines = path === '/sign-in' ? (await shop.start({ user: 7 })).setCookie : (await shop.end(request)).setCookie
   for (const line of lines) headers.append('Set-Cookie', line)
   return new Response('', { headers })
 }
@@ -160,11 +160,15 @@ test('Node opens', async () => {
   assert.equal(await (await get('/', signedIn)).text(), 'user 7')
 })
 
-test('Node signs in, writes, renews and signs out', async () => {
-  const get = await started('write.js')
+test('a worker signs in, writes, renews and signs out', async () => {
+  const stored = new Map()
+  const env = { KEYS: { get: async (name) => stored.get(name), put: async (name, value) => void stored.set(name, value) } }
+  const { default: worker } = await import(pathToFileURL(file('edge-worker.js')))
   const jar = new Map()
-  const visit = async (path) => {
-    const response = await get(path, [...jar].map((pair) => pair.join('=')).join('; '))
+  const visit = async (path, method = 'GET') => {
+    const cookie = [...jar].map((pair) => pair.join('=')).join('; ')
+    const request = new Request(`https://shop.example${path}`, { method, headers: cookie === '' ? {} : { cookie } })
+    const response = await worker.fetch(request, env)
     for (const line of response.headers.getSetCookie()) {
       const [, name, value] = /^([^=]+)=([^;]*)/.exec(line)
       if (value === '') jar.delete(name)
@@ -172,17 +176,24 @@ test('Node signs in, writes, renews and signs out', async () => {
     }
     return [await response.text(), response.headers.getSetCookie().length, response.headers.get('cache-control')]
   }
-  assert.deepEqual(await visit('/'), ['guest', 0, 'private, no-cache'])
-  assert.deepEqual(await visit('/sign-in'), ['guest', 2, 'private, no-store'])
+  stored.set('session-keys', SECRET)
+  assert.deepEqual(await visit('/'), ['guest', 0, null])
+  assert.deepEqual(await visit('/sign-in', 'POST'), ['', 2, 'private, no-store'])
   assert.deepEqual(await visit('/'), ['{"user":7}', 0, 'private, no-cache'])
-  assert.deepEqual(await visit('/theme'), ['{"user":7}', 1, 'private, no-store'])
+  assert.deepEqual(await visit('/theme', 'POST'), ['', 1, 'private, no-store'])
   assert.deepEqual(await visit('/'), ['{"user":7,"theme":"dark"}', 0, 'private, no-cache'])
-  const old = await shop.start({ user: 9 }, { now: Math.floor(Date.now() / 1000) - 600 })
+  const plain = await createSessions({ keys: SECRET })
+  const old = await plain.start({ user: 9 }, { now: Math.floor(Date.now() / 1000) - 600 })
   for (const pair of cookieOf(old).split('; ')) jar.set(...pair.split(/=(.*)/s).slice(0, 2))
-  assert.deepEqual(await visit('/'), ['{"user":9}', 1, 'private, no-store'])
+  assert.deepEqual(await visit('/'), ['{"user":9}', 1, 'private, no-cache'])
   assert.deepEqual(await visit('/'), ['{"user":9}', 0, 'private, no-cache'])
-  assert.deepEqual(await visit('/sign-out'), ['{"user":9}', 2, 'private, no-store'])
-  assert.deepEqual(await visit('/'), ['guest', 0, 'private, no-cache'])
+  assert.deepEqual(await visit('/sign-out', 'POST'), ['', 2, 'private, no-store'])
+  assert.deepEqual(await visit('/'), ['guest', 0, null])
+  const lists = [...stored].filter(([name]) => name.startsWith('revoked/')).map(([, bytes]) => readRevocations(bytes))
+  assert.deepEqual(
+    lists.flatMap(({ revoked }) => [...revoked]),
+    [old.session.id],
+  )
 })
 
 test('prose and code agree', () => {

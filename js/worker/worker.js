@@ -20,14 +20,14 @@ const FRESH_UNTIL = 'X-Fresh-Until'
 /** What a stored page may vary on: guests all have the same state, and the origin is asked for one encoding. */
 const VARY_ALIKE = new Set([STATE.toLowerCase(), 'accept-encoding'])
 
-/** @type {Promise<Setting> | undefined} */
+/** @type {Setting | undefined} */
 let setting
 
 export default {
   /** @type {(request: Request, env?: unknown) => Promise<Response>} */
   async fetch(request, env) {
-    setting ??= prepare(env)
-    return handle(request, await setting)
+    setting ??= await prepare(env)
+    return handle(request, setting)
   },
 }
 
@@ -40,8 +40,9 @@ async function prepare(given) {
   const hasOrigin = typeof given === 'object' && given !== null && 'ORIGIN' in given
   /** @type {Env} */
   const env = hasOrigin ? given : (runtime.Deno?.env.toObject() ?? runtime.process.env)
-  // The keys contain the timeouts of your server. Add the ids that it has revoked.
-  const sessions = await createSessions({ keys: env.SESSION_DAY_KEYS })
+  // The keys contain the timeouts of your server. Add the ids that it has revoked. As a function: without keys, guests are
+  // served, and all others pass on.
+  const sessions = await createSessions({ keys: () => env.SESSION_DAY_KEYS })
   const cache = env.CACHE ?? runtime.caches.default ?? (await runtime.caches.open('pages of guests'))
   return { sessions, origin: env.ORIGIN, cache }
 }
