@@ -23,6 +23,9 @@
 //      {"token"}
 //   {"op":"write"} with the same but "sealed" and "salt", as an application writes: payloads that servers refuse are refused
 //      {"token", "cookies":["name=value" ..]}
+//   {"op":"finish", "cookies":[field ..], "purpose", "act":"read"|"update"|"start"|"cycle"|"end"|"start after end", "status",
+//    "fields":[[name, value] ..]}
+//      {"fields"} of the response
 //   {"op":"seal_activity", "id", "device" of the session (default null), "expires"}
 //      {"token"}
 //
@@ -35,6 +38,7 @@ import { checkTokens } from './src/check.js'
 import { chunkNames } from './src/chunks.js'
 import { configure } from './src/config.js'
 import { cookieValues } from './src/cookie.js'
+import { createSessions } from './src/index.js'
 import { openTokens } from './src/open.js'
 import { writeSession } from './src/seal.js'
 import { sealActivity, sealSession } from './src/token.js'
@@ -44,6 +48,9 @@ const bytes = (hex = '') => {
   if (found === null) throw new TypeError('hexadecimal digits are in pairs and lower case')
   return found
 }
+
+/** Applications by their keys, for `finish`. */
+const applications = new Map()
 
 /** The latest options with their configurations: a run repeats them. */
 const configs = new Map()
@@ -95,6 +102,9 @@ async function answer(line) {
       const { token, setCookie } = await writeSession(config, session, bytes(line.payload), [], bind, now)
       return { token, cookies: setCookie.map((line) => line.split(';')[0]) }
     }
+    case 'finish': {
+      return { fields: await finish(line) }
+    }
     case 'seal_activity': {
       const { id, device = null, expires } = line
       return { token: await sealActivity(config.activity, id, device, expires, bind, now) }
@@ -102,6 +112,25 @@ async function answer(line) {
     default:
       throw new TypeError(`no operation ${op}`)
   }
+}
+
+/** One request with these cookies, what a handler does, and its response. */
+async function finish({ keys, now, cookies, purpose, act, status, fields }) {
+  if (!applications.has(keys)) applications.set(keys, await createSessions({ keys, revoke: null }))
+  const sessions = applications.get(keys)
+  const request = { headers: new Headers({ 'Cookie': cookies[0], 'Sec-Purpose': purpose }) }
+  const session = sessions.load(request, { now })
+  await session.get()
+  const acts = {
+    'update': () => session.set({ user: 8 }),
+    'cycle': () => session.cycle(),
+    'start': () => session.start({ user: 8 }),
+    'end': () => session.end(),
+    'start after end': async () => (await session.end(), session.start({ user: 8 })),
+  }
+  await acts[act]?.()
+  const response = new Response(status === 204 || status === 304 ? null : '', { status, headers: fields })
+  return [...(await session.finish(response)).headers]
 }
 
 for await (const text of createInterface({ input: process.stdin })) {

@@ -192,10 +192,12 @@ export interface Written<T = any> {
   setCookie: string[]
   /** The sessions that this replaces, in the bytes of a revocation list; null for none. */
   revocations: Uint8Array<ArrayBuffer> | null
+  /** The end before it in the same request, which is sent where the session may not be. */
+  ended?: Ended | null
 }
 
 /** The end of a session: the removal of its cookies, and the revocation of all that came. */
-export type Ended = Omit<Written, 'session' | 'token'> & { session: null; token: null }
+export type Ended = Omit<Written, 'session' | 'token' | 'ended'> & { session: null; token: null; ended?: Ended | null }
 
 export type Keys = string | Ring | DayKeys
 
@@ -318,7 +320,7 @@ export interface Sessions<T = any> {
     at?: At,
   ): Promise<Response>
   /** The session of one request, opened when it is first looked at: `open`, the writes and `finish` in one. */
-  load(request: { readonly headers: FetchHeaders }): SessionHandle<T>
+  load(request: { readonly headers: FetchHeaders }, at?: At): SessionHandle<T>
   /** The Unix second until which the keys know every session; `Infinity` for a key ring, 0 while no keys have arrived. */
   reaches(at?: { now?: number }): number
   /** Goes on with other keys for the same cookie name and audience. If they are refused, the old ones stay. */

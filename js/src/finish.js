@@ -28,14 +28,14 @@ export function sendsSessions(status) {
  * The response with these cookies and the fields that caches read. If it has `Set-Cookie` lines of our names already, they
  * are the origin's: those win, and `cookies` are not sent.
  * @type {(response: Response, names: readonly string[], cookies: readonly Cookie[],
- *   read: { cookieName: string, came: boolean }) => Response}
+ *   read: { cookieName: string, depends: boolean }) => Response}
  */
-export function answer(response, names, cookies, { cookieName, came }) {
+export function answer(response, names, cookies, { cookieName, depends }) {
   const copy = new Response(response.body, response)
   const { headers } = copy
   const sent = [...originNames(response.headers, names), ...cookies.map(({ name }) => name)]
   for (const cookie of cookies) headers.append('Set-Cookie', lineOf(cookie))
-  if (came || sent.length > 0) makePrivate(headers, sent.includes(cookieName))
+  if (depends || sent.length > 0) makePrivate(headers, sent.includes(cookieName))
   headers.set('Vary', mergeVary(headers.get('Vary')))
   return copy
 }

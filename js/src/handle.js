@@ -3,10 +3,12 @@
 /** @typedef {import('../index.d.ts').Sessions} Sessions */
 /** @typedef {import('../index.d.ts').Session} Session */
 /** @typedef {import('../index.d.ts').SessionHandle} SessionHandle */
+/** @typedef {import('../index.d.ts').Ended} Ended */
 /** @typedef {import('../index.d.ts').Written | import('../index.d.ts').Ended} Outcome */
 
-/** @type {(sessions: Sessions, request: Parameters<Sessions['load']>[0]) => SessionHandle} */
-export function handleOf(sessions, request) {
+/** @type {(sessions: Sessions, request: Parameters<Sessions['load']>[0], at?: import('../index.d.ts').At) => SessionHandle} */
+export function handleOf(sessions, request, at = {}) {
+  const writing = { ...at, cookies: request }
   /** @type {ReturnType<Sessions['open']> | null} */
   let opening = null
   /** @type {Outcome | null} */
@@ -15,7 +17,7 @@ export function handleOf(sessions, request) {
   /** @type {() => Promise<Session | null>} */
   const current = async () => {
     if (outcome !== null) return outcome.session
-    opening ??= sessions.open(request)
+    opening ??= sessions.open(request, at)
     return (await opening).session
   }
 
@@ -27,7 +29,8 @@ export function handleOf(sessions, request) {
     const before = outcome?.cookies.filter(({ name }) => !next.cookies.some((cookie) => cookie.name === name)) ?? []
     // Both know the same sessions of the request.
     const revocations = next.revocations ?? outcome?.revocations ?? null
-    outcome = { ...next, cookies: [...before, ...next.cookies], revocations }
+    const ended = /** @type {Ended | null} */ (next.session === null ? next : (outcome?.ended ?? null))
+    outcome = { ...next, cookies: [...before, ...next.cookies], revocations, ended }
     return next
   }
 
@@ -36,30 +39,30 @@ export function handleOf(sessions, request) {
     get: async () => (await current())?.data ?? null,
 
     async start(data, { remembered } = {}) {
-      note(await sessions.start(data, { remembered, cookies: request }))
+      note(await sessions.start(data, { ...writing, remembered }))
     },
 
     async set(data) {
       const session = await current()
       if (session === null) return false
-      note(await sessions.seal(session, data, { cookies: request }))
+      note(await sessions.seal(session, data, writing))
       return true
     },
 
     async cycle() {
       const session = await current()
       if (session === null) return false
-      note(await sessions.cycle(session, { cookies: request }))
+      note(await sessions.cycle(session, writing))
       return true
     },
 
     async end() {
-      note(await sessions.end(request))
+      note(await sessions.end(request, at))
     },
 
     async finish(response) {
       if (outcome === null && opening === null) return response
-      return sessions.finish(request, response, outcome ?? (await current()))
+      return sessions.finish(request, response, outcome ?? (await current()), at)
     },
   }
 }

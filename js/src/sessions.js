@@ -47,11 +47,11 @@ export async function createSessions(options) {
   })
 
   /**
-   * While no keys have arrived: what came may be a session. Without the option `name` any cookie may be one.
+   * Whether a session cookie came. While no keys have said its name, and no option, it may be any cookie.
    * @type {(config: Config, fields: CookieFields) => boolean}
    */
-  const mayHaveCome = ({ name }, fields) =>
-    options.name === undefined ? hasCookies(fields) : cookieValues(fields, name).length > 0
+  const mayHaveCome = ({ name, keyless }, fields) =>
+    keyless && options.name === undefined ? hasCookies(fields) : cookieValues(fields, name).length > 0
 
   /** The configuration in use, for calls that open or write. */
   const opening = async () => {
@@ -111,6 +111,13 @@ export async function createSessions(options) {
    * @type {(config: Config, session: Session) => Promise<boolean>}
    */
   const isRevoked = async (config, { id, startedAt }) => startedAt < config.cutOff || (await config.isRevoked(id))
+
+  /**
+   * Whether a response with this status may send this session, or a renewal of it.
+   * @type {(config: Config, session: Session, status: number, now: number) => Promise<boolean>}
+   */
+  const maySend = async (config, session, status, now) =>
+    sendsSessions(status) && session.expiresAt > now && !(await isRevoked(config, readSession(session)))
 
   /** @type {(config: Config, session: Session) => Promise<void>} */
   const mustBeValid = async (config, session) => {
@@ -209,26 +216,28 @@ export async function createSessions(options) {
       const names = namesOf(config)
       // Neither has fields that a browser or a cache would read, and nothing can be made of them again.
       if (response.status < 200) return response
-      const read = { cookieName: config.name, came: names.some((name) => cookieValues(headers, name).length > 0) }
       const hasLines = originNames(response.headers, names).length > 0
-      const write = outcome !== null && outcome !== undefined && 'setCookie' in outcome ? outcome : null
-      const session = /** @type {Session | null} */ (write === null ? (outcome ?? null) : write.session)
-      /** @type {Cookie[]} */
-      let cookies = []
-      if (session === null) cookies = write?.cookies ?? []
-      else if (sendsSessions(response.status) && session.expiresAt > at && !(await isRevoked(config, readSession(session)))) {
-        cookies = [...(write?.cookies ?? [])]
-        const isRenewed = cookies.some(({ name }) => name === config.activityName)
-        if (!config.keyless && !isRenewed && !isPrefetch(headers) && isDue(config, session, at)) {
+      let write = outcome !== null && outcome !== undefined && 'setCookie' in outcome ? outcome : null
+      const depends = write !== null || mayHaveCome(config, headers)
+      let session = /** @type {Session | null} */ (write === null ? (outcome ?? null) : write.session)
+      if (session !== null && !(await maySend(config, session, response.status, at))) {
+        // What ended before stays ended.
+        write = write?.ended ?? null
+        session = null
+      }
+      const cookies = [...(write?.cookies ?? [])]
+      if (session !== null && !config.keyless && !isPrefetch(headers) && isDue(config, session, at)) {
+        if (!cookies.some(({ name }) => name === config.activityName)) {
           cookies.push(...(await writeActivity(config, session, readBind(bind), at)).cookies)
         }
       }
-      const isSent = write !== null && (session === null || (cookies.length > 0 && !hasLines))
-      if (isSent && write.revocations !== null) await config.revoke?.(write.revocations)
-      return answer(response, names, hasLines ? [] : cookies, read)
+      // An end holds, also where the lines of the origin win.
+      const revocations = write !== null && (write.session === null || !hasLines) ? write.revocations : null
+      if (revocations !== null) await config.revoke?.(revocations)
+      return answer(response, names, hasLines ? [] : cookies, { cookieName: config.name, depends })
     },
 
-    load: (request) => handleOf(sessions, request),
+    load: (request, at) => handleOf(sessions, request, at),
 
     reaches: ({ now } = {}) => (source.config.keyless ? 0 : source.config.reaches(instant(now))),
     replaceKeys: (keys) => source.replace(keys),

@@ -59,7 +59,11 @@ test('guests stay cacheable, and a cookie that does not open does not', async ()
   const open = response(200, { 'cache-control': 'public, max-age=60', 'vary': 'Accept-Encoding' })
   const guest = await sessions.finish(request({}), open, null, at)
   assert.deepEqual(seen(guest), [[], 'public, max-age=60', 'Accept-Encoding, Cookie'])
-  for (const cookie of ['__Host-id=x', '__Host-id-seen=x', '__Host-id.3=x']) {
+  for (const cookie of ['__Host-id-seen=x', '__Host-id.3=x', '__Host-ident=x']) {
+    const page = await sessions.finish(request({ cookie }), open.clone(), null, at)
+    assert.deepEqual(seen(page), [[], 'public, max-age=60', 'Accept-Encoding, Cookie'])
+  }
+  for (const cookie of ['__Host-id=x', 'a=1; __Host-id=']) {
     const page = await sessions.finish(request({ cookie }), open.clone(), null, at)
     assert.deepEqual(seen(page), [[], 'private, max-age=60', 'Accept-Encoding, Cookie'])
   }

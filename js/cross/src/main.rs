@@ -3,8 +3,10 @@
 //! Each round draws a configuration, a session and a time. One side seals, the other opens; then one character of a
 //! token is altered, and both must give the same outcome for the same reason. JavaScript writes the values that the
 //! crate can read and refuses all others. With keys that the crate exported it needs no other options. Sessions that are
-//! bound to a device are made by the crate and opened by both. Sessions in several cookies go both ways. `SEED` repeats a
-//! run.
+//! bound to a device are made by the crate and opened by both. Sessions in several cookies go both ways. Of random responses
+//! both sides make the same. `SEED` repeats a run.
+
+mod responses;
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -465,6 +467,7 @@ fn main() {
             rejected += u32::from(here != "ok");
         }
     }
+    responses::same_responses(&mut choice, &mut javascript, &rings[0], rounds);
     println!("{rounds} rounds: {rounds} sealed in Rust and opened in JavaScript, {rounds} the other way");
     println!("{rounds} texts written by JavaScript or refused as Rust refuses them, {refused} of them refused");
     println!("{altered} altered or at other times: the same outcome on both sides, {rejected} of them rejected");
