@@ -2,6 +2,9 @@
 
 /** @typedef {Uint8Array<ArrayBuffer>} Bytes */
 
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
+const encoder = new TextEncoder()
+
 /**
  * Whether this is a `Uint8Array`, also of another realm: in Next.js or a test's DOM, TextEncoder's is not an instance of the
  * module's own.
@@ -35,7 +38,7 @@ export function concat(...parts) {
 
 /** @type {(text: string) => Bytes} */
 export function utf8(text) {
-  return new TextEncoder().encode(text)
+  return encoder.encode(text)
 }
 
 /**
@@ -55,7 +58,9 @@ export function readU32(bytes, at) {
 
 /** @type {(bytes: Uint8Array) => string} */
 export function toHex(bytes) {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
+  let text = ''
+  for (const byte of bytes) text += HEX[byte]
+  return text
 }
 
 /**

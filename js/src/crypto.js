@@ -1,10 +1,11 @@
 // The only file that names cryptography: HMAC-SHA-256, HKDF-SHA-256 by HMAC, AES-256-GCM and the random source. Every
 // derived value is at most 32 bytes, so HKDF-Expand is a single HMAC.
 //
-// Where node:crypto is there (Node, Deno, Bun, workerd with nodejs_compat), it is used: in Node each call of WebCrypto is
-// a trip to another thread, which takes ten times as long as the work. It is not imported, so no bundler looks for it.
+// node:crypto is used where there is one: in Node each call of WebCrypto is a trip to another thread, which takes longer
+// than the work.
 
 import { concat } from './bytes.js'
+import { builtin } from './node.js'
 
 /** @typedef {import('./bytes.js').Bytes} Bytes */
 /**
@@ -96,8 +97,7 @@ function nodeCrypto(node) {
   }
 }
 
-/** @type {typeof import('node:crypto') | undefined} */
-const node = /** @type {any} */ (globalThis).process?.getBuiltinModule?.('node:crypto')
+const node = builtin('node:crypto')
 const backend = node === undefined ? webCrypto : nodeCrypto(node)
 
 /**

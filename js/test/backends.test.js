@@ -1,4 +1,4 @@
-// The module uses node:crypto in Node. Here the tests that need cryptography run once more, with WebCrypto.
+// The module uses node:crypto in Node. Here the tests run once more as elsewhere, with WebCrypto and without `Buffer`.
 
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
@@ -18,7 +18,7 @@ test('node:crypto does all the work where it is there', async (context) => {
   for (const mock of calls) assert.equal(mock.callCount(), 0)
 })
 
-for (const name of ['vectors', 'sessions', 'chunks', 'check', 'device']) {
+for (const name of ['base64url', 'vectors', 'sessions', 'chunks', 'check', 'device']) {
   test(`the tests of ${name} pass with WebCrypto`, () => {
     const flags = ['--import', here('web-crypto.js'), here(`${name}.test.js`)]
     // A run of its own, which fails by itself.
