@@ -4,7 +4,7 @@ import { further } from './reason.js'
 import { gather } from './chunks.js'
 import { judge, latestActivity, lifetimeOf } from './lifetime.js'
 import { CHUNKED, PROOF, SESSION } from './token.js'
-import { judgeProof, openSession, screen, screenActivity, textLength, verifyHead } from './token.js'
+import { judgeProof, openSession, screen, screenActivity, textLength, verifyHead, verifySigned } from './token.js'
 
 /** @typedef {import('../index.d.ts').Opened} Opened */
 /** @typedef {import('../index.d.ts').Reason} Reason */
@@ -112,7 +112,7 @@ async function judgeSession(config, { started, remembered }, id, now) {
  * @type {(config: Config, texts: readonly string[], sessions: readonly { sessionId: string }[], bind: Uint8Array,
  *   now: number) => Promise<Activity[]>}
  */
-export async function openActivity({ activity, device }, texts, sessions, bind, now) {
+export async function openActivity({ activity, device, opens }, texts, sessions, bind, now) {
   if (activity === null) return []
   const ids = new Set(sessions.map((session) => session.sessionId))
   const verified = []
@@ -121,7 +121,8 @@ export async function openActivity({ activity, device }, texts, sessions, bind, 
     const token = screenActivity(activity, device !== null, text, now)
     if ('reason' in token || !ids.has(token.claims.sessionId)) continue
     if (tried++ === MOST_OPENED) break
-    if (await verifyHead(activity, token, bind, now)) verified.push(token.claims)
+    // Who checks heads alone keeps nothing.
+    if (await (opens ? verifySigned : verifyHead)(activity, token, bind, now)) verified.push(token.claims)
   }
   return verified
 }

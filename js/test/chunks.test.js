@@ -143,7 +143,8 @@ test('forged heads make nothing be put together, and the work for 400 KB is boun
   const count = countCrypto(context)
   const flood = (pair) => `${pair}; `.repeat((400 * 1024) / pair.length)
   const chunks = flood(`__Host-id.2=${first.slice(40, 48)}${jar.get('__Host-id.2').slice(8, 900)}`)
-  await sessions.open(fieldOf(jar), at) // derives the keys of the day
+  const other = received(new Map(), (await sessions.start(data(1), at)).setCookie)
+  await sessions.open(fieldOf(other), at) // derives the keys of the day
   for (const [field, reason, decrypts] of [
     [flood(`__Host-id=${forged}`) + chunks, 'not ours', 0],
     [flood(`__Host-id=${first}`) + chunks, 'incomplete', 0],
