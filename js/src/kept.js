@@ -17,9 +17,9 @@ import { equal } from './crypto.js'
  * @property {number} used when a request last had this token
  */
 
-/** The most bytes for the tokens of one place. A session takes its token and its frame; the rest is an estimate. */
+/** The most bytes for the tokens of one place. An entry takes its token and payload, and this much beside them in Node. */
 const MOST = 4 * 1024 * 1024
-const BESIDE = 512
+const BESIDE = 1200
 /** Bytes of the check by which a token is found. */
 const MARK = 12
 /** What no request had for this many seconds goes. */

@@ -214,8 +214,8 @@ test('the store is bounded, and what was used last stays', () => {
     assert(amountKept(keys).size <= 4 * 1024 * 1024)
   }
   const { count, size } = amountKept(keys)
-  assert.equal(size, count * (512 + 1000 + 930))
-  assert.equal(count, Math.floor((4 * 1024 * 1024) / (512 + 1000 + 930)))
+  assert.equal(size, count * (1200 + 1000 + 930))
+  assert.equal(count, Math.floor((4 * 1024 * 1024) / (1200 + 1000 + 930)))
   assert.equal(find(keys, head(1), none, NOW), undefined)
   assert.notEqual(find(keys, head(9999), none, NOW), undefined)
   keep(keys, head(9999), token(9999), none, frame, NOW)
