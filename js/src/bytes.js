@@ -46,14 +46,12 @@ export function utf8(text) {
  * @type {(number: number) => Bytes}
  */
 export function u32(number) {
-  const bytes = new Uint8Array(4)
-  new DataView(bytes.buffer).setUint32(0, number)
-  return bytes
+  return Uint8Array.of(number >>> 24, number >>> 16, number >>> 8, number)
 }
 
 /** @type {(bytes: Uint8Array, at: number) => number} */
 export function readU32(bytes, at) {
-  return new DataView(bytes.buffer, bytes.byteOffset).getUint32(at)
+  return ((bytes[at] << 24) | (bytes[at + 1] << 16) | (bytes[at + 2] << 8) | bytes[at + 3]) >>> 0
 }
 
 /** @type {(bytes: Uint8Array) => string} */

@@ -63,7 +63,7 @@ function isUnknown(reason) {
 async function activityOf(config, texts, sessionId, bind, now) {
   const idle = longestIdle(config.lifetimes)
   if (idle === null) return 'active'
-  const activity = await openActivity(config, texts, [{ sessionId }], bind, now)
+  const activity = await openActivity(config, texts, [sessionId], bind, now)
   if (activity.length === 0) return 'idle'
   return activity.some(({ expires }) => expires <= latestActivity(idle, now)) ? 'active' : 'ends later'
 }
