@@ -1,5 +1,7 @@
-// base64url without padding (RFC 4648, section 5): strict and canonical, one spelling per token. `atob` accepts
-// padding, white space and spare bits, so it cannot be used.
+// base64url without padding (RFC 4648, section 5): strict and canonical, one spelling per token. What the runtime has is
+// up to 50 times as fast as JavaScript, but accepts padding, white space or spare bits: so the bytes must spell the text.
+
+import { builtin } from './node.js'
 
 /** @typedef {import('./bytes.js').Bytes} Bytes */
 
@@ -9,11 +11,55 @@ const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789
 const VALUES = new Uint8Array(128).fill(255)
 for (let value = 0; value < 64; value++) VALUES[ALPHABET.charCodeAt(value)] = value
 
+/** @typedef {{ encode: (bytes: Uint8Array) => string, decode: (text: string) => Bytes | null }} Codec */
+
+/**
+ * The functions of newer runtimes.
+ * @type {Codec}
+ */
+const native = {
+  encode: (bytes) => /** @type {any} */ (bytes).toBase64({ alphabet: 'base64url', omitPadding: true }),
+  decode(text) {
+    try {
+      return /** @type {any} */ (Uint8Array).fromBase64(text, { alphabet: 'base64url' })
+    } catch {
+      return null
+    }
+  },
+}
+
+/**
+ * Those of a `Buffer`, which may be a view of memory that others share: so the bytes are copied.
+ * @type {(Buffer: typeof import('node:buffer').Buffer) => Codec}
+ */
+const ofBuffer = (Buffer) => ({
+  encode: ({ buffer, byteOffset, length }) => Buffer.from(buffer, byteOffset, length).toString('base64url'),
+  decode: (text) => new Uint8Array(Buffer.from(text, 'base64url')),
+})
+
+/** @type {Codec} */
+const inJavaScript = { encode: spell, decode: read }
+
+const buffer = builtin('node:buffer')
+const codec = 'fromBase64' in Uint8Array ? native : buffer !== undefined ? ofBuffer(buffer.Buffer) : inJavaScript
+
 /**
  * The one spelling of `bytes`.
  * @type {(bytes: Uint8Array) => string}
  */
-export function encode(bytes) {
+export const encode = codec.encode
+
+/**
+ * The bytes that `text` spells, or null if it is not their only spelling: no padding, no white space, no spare bits set.
+ * @type {(text: string) => Bytes | null}
+ */
+export function decode(text) {
+  const bytes = codec.decode(text)
+  return bytes !== null && encode(bytes) === text ? bytes : null
+}
+
+/** @type {Codec['encode']} */
+function spell(bytes) {
   let text = ''
   let bits = 0
   let held = 0
@@ -29,11 +75,8 @@ export function encode(bytes) {
   return held > 0 ? text + ALPHABET[bits << (6 - held)] : text
 }
 
-/**
- * The bytes that `text` spells, or null if it is not their only spelling: no padding, no white space, no spare bits set.
- * @type {(text: string) => Bytes | null}
- */
-export function decode(text) {
+/** @type {Codec['decode']} */
+function read(text) {
   if (text.length % 4 === 1) return null
   const bytes = new Uint8Array(Math.floor((text.length * 6) / 8))
   let bits = 0

@@ -2,6 +2,9 @@
 
 /** @typedef {Uint8Array<ArrayBuffer>} Bytes */
 
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
+const encoder = new TextEncoder()
+
 /**
  * Whether this is a `Uint8Array`, also of another realm: in Next.js or a test's DOM, TextEncoder's is not an instance of the
  * module's own.
@@ -35,7 +38,7 @@ export function concat(...parts) {
 
 /** @type {(text: string) => Bytes} */
 export function utf8(text) {
-  return new TextEncoder().encode(text)
+  return encoder.encode(text)
 }
 
 /**
@@ -43,19 +46,19 @@ export function utf8(text) {
  * @type {(number: number) => Bytes}
  */
 export function u32(number) {
-  const bytes = new Uint8Array(4)
-  new DataView(bytes.buffer).setUint32(0, number)
-  return bytes
+  return Uint8Array.of(number >>> 24, number >>> 16, number >>> 8, number)
 }
 
 /** @type {(bytes: Uint8Array, at: number) => number} */
 export function readU32(bytes, at) {
-  return new DataView(bytes.buffer, bytes.byteOffset).getUint32(at)
+  return ((bytes[at] << 24) | (bytes[at + 1] << 16) | (bytes[at + 2] << 8) | bytes[at + 3]) >>> 0
 }
 
 /** @type {(bytes: Uint8Array) => string} */
 export function toHex(bytes) {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
+  let text = ''
+  for (const byte of bytes) text += HEX[byte]
+  return text
 }
 
 /**

@@ -54,7 +54,7 @@ export async function checkTokens(config, tokens, bind, now) {
 async function activityOf(config, texts, sessionId, bind, now) {
   const idle = longestIdle(config.lifetimes)
   if (idle === null) return 'active'
-  const activity = await openActivity(config, texts, [{ sessionId }], bind, now)
+  const activity = await openActivity(config, texts, [sessionId], bind, now)
   if (activity.length === 0) return 'idle'
   return activity.some(({ expires }) => expires <= latestActivity(idle, now)) ? 'active' : 'ends later'
 }

@@ -4,7 +4,7 @@ import { further } from './reason.js'
 import { gather } from './chunks.js'
 import { judge, latestActivity, lifetimeOf } from './lifetime.js'
 import { CHUNKED, PROOF, SESSION } from './token.js'
-import { judgeProof, openSession, screen, screenActivity, textLength, verifyHead } from './token.js'
+import { judgeProof, openSession, screen, screenActivity, textLength, verifyHead, verifySigned } from './token.js'
 
 /** @typedef {import('../index.d.ts').Opened} Opened */
 /** @typedef {import('../index.d.ts').Reason} Reason */
@@ -21,6 +21,8 @@ import { judgeProof, openSession, screen, screenActivity, textLength, verifyHead
  */
 /** @typedef {{ sessionId: string, device: string | null, expires: number }} Activity */
 
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
 /** Most tokens of one request on which cryptography is spent. */
 export const MOST_OPENED = 8
 
@@ -34,43 +36,46 @@ export async function openTokens(config, tokens, bind, now) {
   if (tokens.session.length === 0) return { state: 'absent', session: null, reason: null, duplicates }
   const { screened, reasons } = screenSessions(config, tokens.session, now)
   let rejected = reasons.reduce(further, /** @type {Reason | null} */ (null))
+  /** @type {{ token: Screened, frame: Frame }[]} */
   const opened = []
   for (const token of screened) {
     const frame = await openSession(config.session, token, (token) => gather(config.name, token, tokens.chunks), bind, now)
     const failed = 'reason' in frame ? frame.reason : await judgeSession(config, frame, token.claims.sessionId, now)
     if (failed !== null) rejected = further(rejected, failed)
-    else opened.push({ ...token.claims, chunks: token.chunks, .../** @type {Frame} */ (frame) })
+    else opened.push({ token, frame: /** @type {Frame} */ (frame) })
   }
   // The sort is stable: among equals, the first one in the header stays first.
-  opened.sort((one, other) => other.started - one.started || other.sealed - one.sealed)
-  const activity = await openActivity(config, tokens.activity, opened, bind, now)
+  opened.sort(({ frame: one }, { frame: other }) => other.started - one.started || other.sealed - one.sealed)
+  const ids = opened.map(({ token }) => token.claims.sessionId)
+  const activity = await openActivity(config, tokens.activity, ids, bind, now)
   const proven = await provenDevices(config, tokens.proof, activity, bind, now)
-  for (const token of opened) {
-    const { idle, absolute } = lifetimeOf(config.lifetimes, token.remembered)
-    const own = activity.filter(({ sessionId }) => sessionId === token.sessionId)
+  for (const { token, frame } of opened) {
+    const { sessionId, keyId, expires } = token.claims
+    const { idle, absolute } = lifetimeOf(config.lifetimes, frame.remembered)
+    const own = activity.filter((claims) => claims.sessionId === sessionId)
     const active = idle === null ? null : activeBy(own, proven, latestActivity(idle, now))
     if (typeof active === 'string') {
       rejected = further(rejected, active)
       continue
     }
     // 9. the payload deserialises
-    const parsed = parsePayload(token.payload)
+    const parsed = parsePayload(frame.payload)
     if (parsed === null) {
       rejected = further(rejected, 'payload')
       continue
     }
     /** @type {Session} */
     const session = {
-      id: token.sessionId,
-      keyId: token.keyId,
-      startedAt: token.started,
-      sealedAt: token.sealed,
+      id: sessionId,
+      keyId,
+      startedAt: frame.started,
+      sealedAt: frame.sealed,
       openedAt: now,
       // Configured limits only shorten a token's life.
-      expiresAt: Math.min(token.expires, token.started + absolute),
+      expiresAt: Math.min(expires, frame.started + absolute),
       activeUntil: active?.expires ?? null,
       device: active?.device ?? null,
-      remembered: token.remembered,
+      remembered: frame.remembered,
       chunks: token.chunks,
       payload: parsed.payload,
       data: parsed.data,
@@ -130,20 +135,20 @@ async function judgeSession(config, { started, remembered }, id, now) {
 }
 
 /**
- * Step 8: the verified activity tokens that belong to one of these sessions.
- * @type {(config: Config, texts: readonly string[], sessions: readonly { sessionId: string }[], bind: Uint8Array,
- *   now: number) => Promise<Activity[]>}
+ * Step 8: the verified activity tokens that belong to one of the sessions with these ids.
+ * @type {(config: Config, texts: readonly string[], ids: readonly string[], bind: Uint8Array, now: number)
+ *   => Promise<Activity[]>}
  */
-export async function openActivity({ activity, device }, texts, sessions, bind, now) {
+export async function openActivity({ activity, device, opens }, texts, ids, bind, now) {
   if (activity === null) return []
-  const ids = new Set(sessions.map((session) => session.sessionId))
   const verified = []
   let tried = 0
   for (const text of texts) {
     const token = screenActivity(activity, device !== null, text, now)
-    if ('reason' in token || !ids.has(token.claims.sessionId)) continue
+    if ('reason' in token || !ids.includes(token.claims.sessionId)) continue
     if (tried++ === MOST_OPENED) break
-    if (await verifyHead(activity, token, bind, now)) verified.push(token.claims)
+    // Who checks heads alone keeps nothing.
+    if (await (opens ? verifySigned : verifyHead)(activity, token, bind, now)) verified.push(token.claims)
   }
   return verified
 }
@@ -189,8 +194,7 @@ export function parsePayload(padded) {
   while (end > 0 && padded[end - 1] === 0x20) end--
   const payload = padded.slice(0, end)
   try {
-    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(payload)
-    return { payload, data: JSON.parse(text) }
+    return { payload, data: JSON.parse(decoder.decode(payload)) }
   } catch {
     return null
   }

@@ -23,8 +23,9 @@
 
 import { decode, encode, encodedLength } from './base64url.js'
 import { concat, fromHex, readU32, toHex, u32, utf8 } from './bytes.js'
-import { decrypt, encrypt, expand, random, verify } from './crypto.js'
+import { decrypt, encrypt, equal, expand, random, verify } from './crypto.js'
 import { SealError } from './errors.js'
+import { find, keep } from './kept.js'
 import { LAST_SECOND, LEEWAY, LONGEST_LIFE, dayOf } from './time.js'
 
 /** @typedef {import('../index.d.ts').Reason} Reason */
@@ -159,12 +160,23 @@ export async function verifyHead(keys, { bytes, kind: { head }, claims }, bind, 
 }
 
 /**
+ * The same for a token without a body, which may have been verified before.
+ * @type {(keys: PlacedKeys, token: Screened, bind: Uint8Array, now: number) => Promise<boolean>}
+ */
+export async function verifySigned(keys, token, bind, now) {
+  if (find(keys, token.bytes, bind, now) !== undefined) return true
+  const isGenuine = await verifyHead(keys, token, bind, now)
+  if (isGenuine) keep(keys, token.bytes, token.bytes, bind, null, now)
+  return isGenuine
+}
+
+/**
  * Steps 5 and 6 for a proof: why it is none, or null. `lifetime` is that of proofs here, in seconds.
  * @type {(keys: PlacedKeys, token: Screened, bind: Uint8Array, lifetime: number, now: number)
  *   => Promise<Reason | null>}
  */
 export async function judgeProof(keys, token, bind, lifetime, now) {
-  if (!(await verifyHead(keys, token, bind, now))) return 'not ours'
+  if (!(await verifySigned(keys, token, bind, now))) return 'not ours'
   const proven = readU32(token.bytes, PROVEN)
   if (proven > now + LEEWAY) return 'proven in future'
   return proven + lifetime <= now ? 'too old' : null
@@ -177,25 +189,30 @@ export async function judgeProof(keys, token, bind, lifetime, now) {
  *   => Promise<Frame | Rejected>}
  */
 export async function openSession(keys, token, gather, bind, now) {
-  if (!(await verifyHead(keys, token, bind, now))) return { reason: 'not ours' }
-  // 5b. one cookie for each chunk
   const { kind, claims } = token
+  const signed = token.bytes.subarray(0, kind.head + CHECK_LENGTH)
+  const kept = find(keys, signed, bind, now)
+  if (kept === undefined && !(await verifyHead(keys, token, bind, now))) return { reason: 'not ours' }
+  // 5b. one cookie for each chunk
   const bytes = kind === CHUNKED ? gather(token) : token.bytes
   if (bytes === null) return { reason: 'incomplete' }
+  if (kept?.frame && equal(kept.bytes, bytes)) return kept.frame
   // 6. body = AES-256-GCM(Expand(seal key, head || bind, 32), zero nonce, no associated data, frame)
   const sealKey = await keys.sealKey(claims.keyId, dayOf(claims.expires), now)
   const key = await expand(sealKey, concat(bytes.subarray(0, kind.head), bind), 32)
-  const frame = await decrypt(key, bytes.subarray(kind.head + CHECK_LENGTH))
-  if (frame === null) return { reason: 'damaged' }
+  const text = await decrypt(key, bytes.subarray(kind.head + CHECK_LENGTH))
+  if (text === null) return { reason: 'damaged' }
   // 7. flags are known
-  const flags = frame[8]
+  const flags = text[8]
   if ((flags & ~REMEMBERED) !== 0) return { reason: 'unknown flags' }
-  return {
-    started: readU32(frame, 0),
-    sealed: readU32(frame, 4),
+  const frame = {
+    started: readU32(text, 0),
+    sealed: readU32(text, 4),
     remembered: flags === REMEMBERED,
-    payload: frame.subarray(FRAME_HEAD),
+    payload: text.subarray(FRAME_HEAD),
   }
+  keep(keys, signed, bytes, bind, frame, now)
+  return frame
 }
 
 /**

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 
 import { createSessions, parseRing, readClaims } from '../src/index.js'
-import { NOW, SECRET } from './support.js'
+import { NOW, SECRET, countCrypto } from './support.js'
 
 const ring = await parseRing(SECRET)
 const make = (options = {}) =>
@@ -139,19 +139,19 @@ test('forged heads make nothing be put together, and the work for 400 KB is boun
   const jar = received(new Map(), (await sessions.start(data(4), at)).setCookie)
   const first = jar.get('__Host-id')
   const forged = first.slice(0, 30) + (first[30] === 'A' ? 'B' : 'A') + first.slice(31)
-  const decrypt = context.mock.method(crypto.subtle, 'decrypt')
-  const sign = context.mock.method(crypto.subtle, 'sign')
+  const count = countCrypto(context)
   const flood = (pair) => `${pair}; `.repeat((400 * 1024) / pair.length)
   const chunks = flood(`__Host-id.2=${first.slice(40, 48)}${jar.get('__Host-id.2').slice(8, 900)}`)
-  await sessions.open(fieldOf(jar), at) // derives the keys of the day
+  const other = received(new Map(), (await sessions.start(data(1), at)).setCookie)
+  await sessions.open(fieldOf(other), at) // derives the keys of the day
   for (const [field, reason, decrypts] of [
     [flood(`__Host-id=${forged}`) + chunks, 'not ours', 0],
     [flood(`__Host-id=${first}`) + chunks, 'incomplete', 0],
     [chunks + fieldOf(jar), null, 1],
   ]) {
-    for (const call of [decrypt, sign]) call.mock.resetCalls()
+    count.reset()
     assert.equal((await sessions.open(field, at)).reason, reason)
-    assert.equal(decrypt.mock.callCount(), decrypts)
-    assert(sign.mock.callCount() <= 8 * 3, `${sign.mock.callCount()} HMACs`)
+    assert.equal(count.decrypts, decrypts)
+    assert(count.hmacs > 0 && count.hmacs <= 8 * 3, `${count.hmacs} HMACs`)
   }
 })

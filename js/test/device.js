@@ -127,7 +127,7 @@ export function endpoints(ring, row, config) {
   /** The valid activity tokens of a session. */
   async function activityOf({ id, remembered }, tokens) {
     const latest = latestActivity(lifetimeOf(config.lifetimes, remembered).idle, now)
-    const activity = await openActivity(config, tokens.activity, [{ sessionId: id }], at.bind, now)
+    const activity = await openActivity(config, tokens.activity, [id], at.bind, now)
     return activity.filter(({ expires }) => expires <= latest)
   }
 

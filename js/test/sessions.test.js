@@ -471,6 +471,7 @@ test('nothing shows a secret', async () => {
   }
   const [key] = ring.keys.values()
   await assert.rejects(crypto.subtle.exportKey('raw', key.root))
+  assert.equal('export' in key.root, false, 'as that of a KeyObject')
 })
 
 test('no two sealings share a salt', async () => {

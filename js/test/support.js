@@ -1,5 +1,6 @@
 // What the tests share.
 
+import node from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
@@ -16,3 +17,21 @@ export const TODAY = Math.floor(NOW / 86400)
 /** The values of a `Cookie` field that a browser would send back. */
 export const cookieOf = (...sealed) =>
   sealed.flatMap(({ setCookie }) => setCookie.map((line) => line.split(';')[0])).join('; ')
+
+/** Whether the module uses node:crypto here; if not, it uses WebCrypto. */
+export const hasNode = process.getBuiltinModule !== undefined
+
+/** Counts the cryptography from now on until the test ends. */
+export function countCrypto(context) {
+  const [from, hmac, decrypt] = hasNode ? [node, 'createHmac', 'createDecipheriv'] : [crypto.subtle, 'sign', 'decrypt']
+  const calls = [hmac, decrypt].map((name) => context.mock.method(from, name).mock)
+  return {
+    get hmacs() {
+      return calls[0].callCount()
+    },
+    get decrypts() {
+      return calls[1].callCount()
+    },
+    reset: () => calls.forEach((each) => each.resetCalls()),
+  }
+}
