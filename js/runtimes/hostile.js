@@ -151,29 +151,30 @@ export function hostileFields(readers) {
     const fields = [texts.slice(0, cut), texts.slice(cut)].filter((part) => part.length > 0)
     lines.push({ reader, fields: fields.map((part) => part.join(separator)) })
   }
-  for (const [reader, { requests }] of readers.entries()) {
-    const whole = requests[0].map((pair) => pair.join('='))
-    const good = whole.join('; ')
-    const [session] = whole
-    const flood = (text, count) => text.repeat(count)
-    const large = [
-      flood('a=b; ', 100_000) + good,
-      `${good}; ${flood(';', 100_000)}`,
-      flood('__Host-id=x; ', 100_000) + good,
-      `${good}; ${flood('__Host-id-seen=x; __Host-id.2=x;', 50_000)}`,
-      flood(`${session}; `, 1000) + good,
-      flood(`${session.slice(0, -1)}; `, 7) + good,
-      flood(`${session.slice(0, -1)}; `, 8) + good,
-      `__Host-id=${flood('A', 8 << 20)}; ${good}`,
-      `${good}; x=${flood('"', 8 << 20)}`,
-      `${session}${flood('A', 8 << 20)}`,
-      `__Host-id=${flood(' ', 1 << 20)}${good.slice(10)}`,
-      `${flood('\t ', 1 << 19)}${good}${flood(' ', 1 << 19)}`,
-      flood('=', 1 << 20) + good,
-    ]
-    for (const field of large) lines.push({ reader, fields: [field] })
-    lines.push({ reader, fields: Array(10_000).fill('a=b').concat(whole) })
-    lines.push({ reader, fields: whole.flatMap((pair) => ['', pair, ' ']) }, { reader, fields: [] })
+  const flood = (text, count) => text.repeat(count)
+  const large = [
+    (good) => flood('a=b; ', 100_000) + good,
+    (good) => `${good}; ${flood(';', 100_000)}`,
+    (good) => flood('__Host-id=x; ', 100_000) + good,
+    (good) => `${good}; ${flood('__Host-id-seen=x; __Host-id.2=x;', 50_000)}`,
+    (good, session) => flood(`${session}; `, 1000) + good,
+    (good, session) => flood(`${session.slice(0, -1)}; `, 7) + good,
+    (good, session) => flood(`${session.slice(0, -1)}; `, 8) + good,
+    (good) => `__Host-id=${flood('A', 8 << 20)}; ${good}`,
+    (good) => `${good}; x=${flood('"', 8 << 20)}`,
+    (good, session) => `${session}${flood('A', 8 << 20)}`,
+    (good) => `__Host-id=${flood(' ', 1 << 20)}${good.slice('__Host-id='.length)}`,
+    (good) => `${flood('\t ', 1 << 19)}${good}${flood(' ', 1 << 19)}`,
+    (good) => flood('=', 1 << 20) + good,
+  ]
+  const wholes = readers.map(({ requests }) => requests[0].map((pair) => pair.join('=')))
+  for (const [number, field] of large.entries()) {
+    const reader = number % readers.length
+    lines.push({ reader, fields: [field(wholes[reader].join('; '), wholes[reader][0])] })
+  }
+  for (const [reader, whole] of wholes.entries()) {
+    lines.push({ reader, fields: Array(10_000).fill('a=b').concat(whole) }, { reader, fields: [] })
+    lines.push({ reader, fields: whole.flatMap((pair) => ['', pair, ' ']) })
   }
   return lines
 }
