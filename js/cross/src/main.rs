@@ -5,7 +5,10 @@
 //! crate can read and refuses all others. With keys that the crate exported it needs no other options. Sessions that are
 //! bound to a device are made by the crate and opened by both. Sessions in several cookies go both ways. Of random responses
 //! both sides make the same. `SEED` repeats a run.
+//!
+//! `cargo run -p cross sessions` and `cargo run -p cross open` are the crate's side for other runtimes (`batch.rs`).
 
+mod batch;
 mod responses;
 
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -342,15 +345,21 @@ fn alter(choice: &mut Choice, token: &str) -> String {
 }
 
 fn main() {
-    let rounds: u32 = std::env::args()
-        .nth(1)
-        .map_or(3000, |rounds| rounds.parse().expect("a number of rounds"));
     let seed: u64 = match std::env::var("SEED") {
         Ok(seed) => seed.parse().expect("a number"),
         Err(_) => OffsetDateTime::now_utc().unix_timestamp().unsigned_abs(),
     };
-    println!("SEED={seed}");
     let mut choice = Choice(seed);
+    match std::env::args().nth(1).as_deref() {
+        Some("open") => batch::open_all(std::io::stdin().lock(), std::io::stdout().lock()),
+        Some("sessions") => batch::print_all(&mut choice, std::io::stdout().lock()),
+        Some(rounds) => compare(rounds.parse().expect("a number of rounds"), seed, &mut choice),
+        None => compare(3000, seed, &mut choice),
+    }
+}
+
+fn compare(rounds: u32, seed: u64, choice: &mut Choice) {
+    println!("SEED={seed}");
     let key = || {
         Key::generate()
             .expect("randomness")
@@ -362,7 +371,7 @@ fn main() {
     let mut javascript = JavaScript::start();
     let (mut altered, mut rejected, mut refused, mut bound, mut chunks) = (0, 0, 0, 0, 0);
     for round in 0..rounds {
-        let case = Case::draw(&mut choice, &rings);
+        let case = Case::draw(choice, &rings);
 
         // Rust seals, JavaScript opens.
         let mut session = case
@@ -405,7 +414,7 @@ fn main() {
         assert_eq!(session.id().map(|id| id.to_string()), Some(session_id), "round {round}");
 
         // JavaScript writes the values that Rust reads, and no others.
-        let text = draw_text(&mut choice);
+        let text = draw_text(choice);
         let readable = serde_json::from_str::<Value>(&text).is_ok();
         question["op"] = json!("write");
         question["payload"] = json!(hex(text.as_bytes()));
@@ -444,16 +453,16 @@ fn main() {
 
         // In half of the rounds, so that a run takes hardly longer.
         if round % 8 == 0 {
-            chunks += case.session_in_chunks(&mut choice, &mut javascript);
+            chunks += case.session_in_chunks(choice, &mut javascript);
         }
         if round % 2 == 0 {
-            bound += case.bound_session(&mut choice, &mut javascript, round % EXPORTED == 0);
+            bound += case.bound_session(choice, &mut javascript, round % EXPORTED == 0);
         }
 
         // Altered in one place or opened at another time, both sides give the same outcome.
         let seconds = i64::try_from(choice.below(100 * 86_400)).expect("small") - 86_400;
-        let broken = alter(&mut choice, &token);
-        let broken_activity = activity.as_ref().map(|activity| alter(&mut choice, activity));
+        let broken = alter(choice, &token);
+        let broken_activity = activity.as_ref().map(|activity| alter(choice, activity));
         for (session, activity, at) in [
             (&broken, &activity, 59),
             (&token, &broken_activity, 59),
