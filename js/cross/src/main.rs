@@ -476,7 +476,7 @@ fn compare(rounds: u32, seed: u64, choice: &mut Choice) {
             rejected += u32::from(here != "ok");
         }
     }
-    responses::same_responses(&mut choice, &mut javascript, &rings[0], rounds);
+    responses::same_responses(choice, &mut javascript, &rings[0], rounds);
     println!("{rounds} rounds: {rounds} sealed in Rust and opened in JavaScript, {rounds} the other way");
     println!("{rounds} texts written by JavaScript or refused as Rust refuses them, {refused} of them refused");
     println!("{altered} altered or at other times: the same outcome on both sides, {rejected} of them rejected");
