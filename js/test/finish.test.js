@@ -179,6 +179,35 @@ test('the handle of a request joins its writes, and a page that does not look st
   assert.equal(jar.size, 0)
 })
 
+test('an end stays, where the sign-in after it may not be sent', async () => {
+  for (const [status, sent] of [
+    [500, ['__Host-id', '__Host-id-seen']],
+    [200, ['__Host-id', '__Host-id-seen']],
+  ]) {
+    handed.length = 0
+    const handle = sessions.load(request(), at)
+    await handle.end()
+    await handle.start({ user: 8 })
+    const page = await handle.finish(response(status))
+    assert.deepEqual(seen(page), [sent, 'private, no-store', 'Cookie'])
+    const isRemoved = page.headers.getSetCookie().map((line) => line.includes('Max-Age=0'))
+    assert.deepEqual(isRemoved, [status === 500, status === 500])
+    assert.deepEqual([...readRevocations(handed[0], at).revoked], [started.session.id])
+  }
+})
+
+test('the handle takes the time and what the session is bound to', async () => {
+  const bind = Uint8Array.of(1, 2, 3)
+  const bound = await sessions.start({ user: 7 }, { ...at, bind })
+  const sent = request({ cookie: cookieOf(bound) })
+  assert.equal(await sessions.load(sent, at).get(), null)
+  const handle = sessions.load(sent, { ...later, bind })
+  assert.deepEqual(await handle.get(), { user: 7 })
+  const [line] = (await handle.finish(response())).headers.getSetCookie()
+  const both = request({ cookie: `${cookieOf(bound).split('; ')[0]}; ${line.split(';')[0]}` })
+  assert.deepEqual(await sessions.load(both, { now: NOW + 2000, bind }).get(), { user: 7 })
+})
+
 test('Cache-Control is merged as the crate merges it', () => {
   for (const [value, merged] of [
     [null, 'private, no-cache'],

@@ -184,3 +184,22 @@ test('the module is a worker with settings from its platform', async () => {
   assert.equal(await page.text(), 'hello ada')
   assert.equal(last()['x-forwarded-host'], 'shop.example')
 })
+
+test('without keys the worker serves guests and passes everybody else on', async () => {
+  const real = [globalThis.fetch, console.error]
+  const errors = []
+  globalThis.fetch = async () => new Response('page', { headers: { 'Cache-Control': 'public, max-age=60' } })
+  console.error = (text) => errors.push(text)
+  try {
+    const { default: fresh } = await import('../worker/worker.js?without-keys')
+    const env = { ORIGIN: 'https://origin.example', SESSION_DAY_KEYS: '{"format":', CACHE: memoryCache() }
+    for (const headers of [{}, { cookie: '__Host-id=x' }]) {
+      const answer = await fresh.fetch(new Request('https://shop.example/', { headers }), env)
+      assert.equal(await answer.text(), 'page')
+    }
+    assert.equal(env.CACHE.size(), 1, 'the page of the guest alone')
+  } finally {
+    ;[globalThis.fetch, console.error] = real
+  }
+  assert(errors.length > 0 && errors.every((text) => text.includes('KeyError')))
+})
