@@ -22,10 +22,22 @@ const SAME_SITE = { strict: 'Strict', lax: 'Lax', none: 'None' }
  * @type {(fields: CookieFields, name: string) => string[]}
  */
 export function cookieValues(fields, name) {
-  return pairsOf(fields).flatMap((text) => {
+  return valuesOf(fields, [name])[0]
+}
+
+/**
+ * The same for several names, in their order: the fields are gone through once.
+ * @type {(fields: CookieFields, names: readonly string[]) => string[][]}
+ */
+export function valuesOf(fields, names) {
+  /** @type {string[][]} */
+  const values = names.map(() => [])
+  for (const text of pairsOf(fields)) {
     const pair = parsePair(text)
-    return pair !== null && pair.name === name ? [pair.value] : []
-  })
+    const index = pair === null ? -1 : names.indexOf(pair.name)
+    if (pair !== null && index >= 0) values[index].push(pair.value)
+  }
+  return values
 }
 
 /**

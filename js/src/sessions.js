@@ -2,8 +2,8 @@
 
 import { isBytes } from './bytes.js'
 import { checkTokens } from './check.js'
-import { chunkNames } from './chunks.js'
-import { cookieValues, hasCookies, headersOf, isTexts, withoutCookies, writeRemoval } from './cookie.js'
+import { MOST_CHUNKS, chunkNames } from './chunks.js'
+import { cookieValues, hasCookies, headersOf, isTexts, valuesOf, withoutCookies, writeRemoval } from './cookie.js'
 import { revocationsOf } from './end.js'
 import { ConfigError, KeyError, NoSession, SealError } from './errors.js'
 import { answer, isPrefetch, originNames, sendsSessions } from './finish.js'
@@ -39,12 +39,11 @@ export async function createSessions(options) {
   ]
 
   /** @type {(config: Config, fields: CookieFields) => import('./open.js').Tokens} */
-  const scan = (config, fields) => ({
-    session: cookieValues(fields, config.name),
-    chunks: chunkNames(config.name).map((name) => cookieValues(fields, name)),
-    activity: cookieValues(fields, config.activityName),
-    proof: config.device === null ? [] : cookieValues(fields, config.device.proofName),
-  })
+  const scan = (config, fields) => {
+    const values = valuesOf(fields, namesOf(config))
+    const [session, activity, proof = []] = values.slice(MOST_CHUNKS - 1)
+    return { session, chunks: values.slice(0, MOST_CHUNKS - 1), activity, proof }
+  }
 
   /**
    * Whether a session cookie came. While no keys have said its name, and no option, it may be any cookie.
@@ -92,8 +91,10 @@ export async function createSessions(options) {
    * The names of the other cookies that came with a request, and of those that its session takes.
    * @type {(config: Config, fields: CookieFields, chunks?: number) => string[]}
    */
-  const came = ({ name }, fields, chunks = 1) =>
-    chunkNames(name).filter((name, index) => index + 1 < chunks || cookieValues(fields, name).length > 0)
+  const came = (config, fields, chunks = 1) => {
+    const values = valuesOf(fields, chunkNames(config.name))
+    return chunkNames(config.name).filter((_, index) => index + 1 < chunks || values[index].length > 0)
+  }
 
   /**
    * Both cookies of a session.
@@ -205,7 +206,7 @@ export async function createSessions(options) {
         throw new ConfigError('say where revocations go: `revoke: async (bytes) => …`, or `revoke: null` if copies may live on')
       }
       const revocations = await revocationsOf(config, scan(config, fields), readBind(bind), instant(now))
-      const names = [...came(config, fields), ...namesOf(config).slice(chunkNames(config.name).length)]
+      const names = [...came(config, fields), ...namesOf(config).slice(MOST_CHUNKS - 1)]
       return written(null, null, names.map((name) => writeRemoval(config.attributes, name)), revocations)
     },
 

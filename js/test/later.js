@@ -1,5 +1,5 @@
-// What the rows of the later first bytes demand: device binding, and sessions in several cookies. Runs in every runtime:
-// no import from `node:`.
+// What the rows of the later first bytes demand: device binding, and sessions in several cookies. Runs in every
+// runtime: no import from `node:`.
 
 import { decode } from '../src/base64url.js'
 import { toHex, utf8 } from '../src/bytes.js'
@@ -92,7 +92,8 @@ const OPS = {
       const cookies = whole.map(async ([name, value]) => [name, value.length, await sha256(utf8(value))])
       return { result: 'ok', cookies: await Promise.all(cookies) }
     } catch (error) {
-      equal(/option `chunks` allows 16\d\d\d/.test(error.message), true, `row ${row.id}: ${error.message}`)
+      const isTooLarge = /option `chunks` allows 16\d\d\d/.test(error.message)
+      equal(isTooLarge, true, `row ${row.id}: ${error.message}`)
       return { result: 'too large' }
     }
   },
