@@ -117,12 +117,8 @@ const WAYS = [
 export async function readersOf(file) {
   const first = file.rows.find(({ op }) => op === 'session')
   const [secret] = first.ring
-<<<<<<< HEAD
-  const keys = `sealed1_${(await keyFromRawSecret(Uint8Array.from(secret.match(/../g), (two) => parseInt(two, 16)))).id}_${secret}`
-=======
   const { id } = await keyFromRawSecret(Uint8Array.from(secret.match(/../g), (two) => parseInt(two, 16)))
   const keys = `sealed1_${id}_${secret}`
->>>>>>> w-runtimes
   const plain = ({ ring, name, audience, bind, now, settings: { cut_off, revoked, proof } }) =>
     JSON.stringify([ring, name, audience, bind, now, cut_off, revoked, proof])
   const rows = file.rows.filter((row) => row.op === 'session' && plain(row) === plain(first) && row.settings.device)

@@ -25,12 +25,8 @@ function unpack(scratch) {
   execFileSync('tar', ['xf', join(scratch, filename), '-C', scratch])
   const root = join(scratch, 'package')
   for (const folder of ['test', 'runtimes/hosts']) mkdirSync(join(root, folder), { recursive: true })
-<<<<<<< HEAD
-  const files = ['test/rows.js', 'test/later.js', 'test/device.js', 'runtimes/suite.js', 'runtimes/hostile.js', 'runtimes/hosts']
-=======
   const tests = ['test/rows.js', 'test/later.js', 'test/device.js']
   const files = [...tests, 'runtimes/suite.js', 'runtimes/hostile.js', 'runtimes/hosts']
->>>>>>> w-runtimes
   for (const file of files) cpSync(here(`../${file}`), join(root, file), { recursive: true })
   return join(root, 'runtimes')
 }
@@ -38,12 +34,8 @@ function unpack(scratch) {
 /** One file of all modules that a host needs. */
 function bundle(root, host, format) {
   const outfile = join(root, 'bundled', host)
-<<<<<<< HEAD
-  buildSync({ entryPoints: [join(root, 'hosts', host)], outfile, bundle: true, format, target: 'es2022', logLevel: 'warning' })
-=======
   const options = { bundle: true, format, target: 'es2022', logLevel: 'warning' }
   buildSync({ entryPoints: [join(root, 'hosts', host)], outfile, ...options })
->>>>>>> w-runtimes
   return outfile
 }
 
@@ -62,19 +54,12 @@ function runtimesIn(root) {
     version: `v${versionOf(`node-${line}`)}`,
     command: [binary(`node-${line}/bin/node`), join(root, 'hosts/node.js')],
   })
-<<<<<<< HEAD
-  const workerd = bundle(root, 'workerd.js', 'esm')
-  cpSync(join(root, 'hosts/workerd.capnp'), join(root, 'bundled/workerd.capnp'))
-  const edge = bundle(root, 'edge.js', 'iife')
-  const deno = ['run', '--quiet', '--no-prompt', '--no-lock', '--no-remote', '--node-modules-dir=manual', '--allow-net=127.0.0.1']
-=======
   bundle(root, 'workerd.js', 'esm')
   const workerd = join(root, 'bundled/workerd.capnp')
   cpSync(join(root, 'hosts/workerd.capnp'), workerd)
   const edge = bundle(root, 'edge.js', 'iife')
   const offline = ['--no-lock', '--no-remote', '--node-modules-dir=manual']
   const deno = ['run', '--quiet', '--no-prompt', ...offline, '--allow-net=127.0.0.1']
->>>>>>> w-runtimes
   return [
     ...[20, 22, 24, 26].map(node),
     {
@@ -93,11 +78,7 @@ function runtimesIn(root) {
       name: 'workerd',
       says: /^Cloudflare-Workers$/,
       version: versionOf('@cloudflare/workerd-linux-64'),
-<<<<<<< HEAD
-      command: [binary('@cloudflare/workerd-linux-64/bin/workerd'), 'serve', '--control-fd=1', join(root, 'bundled/workerd.capnp')],
-=======
       command: [binary('@cloudflare/workerd-linux-64/bin/workerd'), 'serve', '--control-fd=1', workerd],
->>>>>>> w-runtimes
       joinsByComma: true,
     },
     {
@@ -128,15 +109,6 @@ function crate(mode, lines = []) {
 }
 
 /** What the crate says in the words of `outcomeOf` in suite.js. */
-<<<<<<< HEAD
-const wordsOf = ({ outcome, id, is_bound }) => (outcome === 'ok' ? `ok ${id} ${is_bound ? 'proven' : 'plain'}` : outcome)
-
-/** The process of a runtime, and its port once it listens. */
-async function start({ name, version, command: [program, ...args] }) {
-  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] })
-  let said = ''
-  const port = await new Promise((resolve, reject) => {
-=======
 const wordsOf = ({ outcome, id, is_bound }) =>
   outcome === 'ok' ? `ok ${id} ${is_bound ? 'proven' : 'plain'}` : outcome
 
@@ -145,7 +117,6 @@ function start({ name, version, command: [program, ...args] }) {
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] })
   let said = ''
   const port = new Promise((resolve, reject) => {
->>>>>>> w-runtimes
     const read = (piece) => {
       said += piece
       const [, found, number] = /^(\S+) on port (\d+)$/m.exec(said) ?? []
@@ -163,14 +134,6 @@ function start({ name, version, command: [program, ...args] }) {
   return { port, stop: () => child.kill('SIGKILL'), said: () => said }
 }
 
-<<<<<<< HEAD
-/** `fetch` gives up after five minutes without a header field; a runtime that hangs is to fail sooner. */
-const LONGEST = 120_000
-
-async function runAll(runtime, input) {
-  const { port, stop, said } = await start(runtime)
-  try {
-=======
 /** In milliseconds. `fetch` waits five minutes for an answer; a runtime that hangs is to fail sooner. */
 const LONGEST = 120_000
 
@@ -178,7 +141,6 @@ async function runAll(runtime, input) {
   const { port: listening, stop, said } = start(runtime)
   try {
     const port = await listening
->>>>>>> w-runtimes
     const request = { method: 'POST', body: input, signal: AbortSignal.timeout(LONGEST) }
     const response = await fetch(`http://127.0.0.1:${port}/everything`, request)
     const body = await response.text()
@@ -268,14 +230,8 @@ const expected = reference.hostile.outcomes
 const taken = await agreesWithTheCrate()
 const counts = tally(expected)
 assert(counts.size >= 12 && counts.get('ok plain') > 100 && counts.get('ok proven') > 100, 'all kinds of outcomes')
-<<<<<<< HEAD
-console.log(
-  `hostile fields: ${hostile.length}, in the crate ${taken} of them; ${[...counts].map((pair) => pair.join(' ')).join(', ')}`,
-)
-=======
 const tallied = [...counts].map((pair) => pair.join(' ')).join(', ')
 console.log(`hostile fields: ${hostile.length}, in the crate ${taken} of them; ${tallied}`)
->>>>>>> w-runtimes
 
 const sum = (rows) => Object.values(rows).reduce((one, other) => one + other)
 

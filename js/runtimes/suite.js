@@ -79,13 +79,9 @@ async function openAndWrite(line) {
     ['seal, large', received(before, grown), { ...kept, payload: as(large) }],
     ['cycle', received(before, cycled), { ...kept, id: cycled.session.id, payload: opens.payload }],
     ['renew', received(before, renewed), { ...kept, payload: opens.payload }],
-<<<<<<< HEAD
-  ].map(([written, pairs, opens]) => ({ ...others, written, cookies: [pairs.join('; ')], opens: { outcome: 'ok', ...opens } }))
-=======
   ].map(([written, pairs, opened]) => {
     return { ...others, written, cookies: [pairs.join('; ')], opens: { outcome: 'ok', ...opened } }
   })
->>>>>>> w-runtimes
 }
 
 /** Everything. `v1` and `later` are the files of vectors, `sessions` those that the crate made. */

@@ -10,17 +10,10 @@ const bytesOf = (field) => Buffer.from(field, /^[\0-\xff]*$/.test(field) ? 'lati
 
 /** Whether HTTP has such fields (RFC 9110, section 5.5), and servers take as many bytes. */
 export function canBeSent(fields) {
-<<<<<<< HEAD
-  if (fields.reduce((sum, field) => sum + field.length + 10, 0) > MOST_BYTES) return false
-  const bytes = fields.map(bytesOf)
-  const length = bytes.reduce((sum, field) => sum + field.length + 10, 0)
-  return length <= MOST_BYTES && bytes.every((field) => field.every((byte) => byte === 9 || (byte >= 32 && byte !== 127)))
-=======
   const isText = (byte) => byte === 9 || (byte >= 32 && byte !== 127)
   const bytes = fields.map(bytesOf)
   const length = bytes.reduce((sum, field) => sum + 'Cookie: '.length + field.length, 0)
   return length <= MOST_BYTES && bytes.every((field) => field.every(isText))
->>>>>>> w-runtimes
 }
 
 /** A connection on which one request after the other is sent. */
@@ -29,10 +22,7 @@ export async function dial(port) {
   let [text, wake, failed] = ['', () => {}, null]
   socket.on('data', (piece) => ((text += piece), wake()))
   socket.on('error', (error) => ((failed = error), wake()))
-<<<<<<< HEAD
-=======
   socket.setTimeout(30_000, () => socket.destroy(new Error('the server does not answer')))
->>>>>>> w-runtimes
   socket.on('close', () => ((failed ??= new Error('the server closed the connection')), wake()))
 
   return {
@@ -48,11 +38,7 @@ export async function dial(port) {
       const at = text.indexOf('\r\n\r\n')
       const [status, ...lines] = text.slice(0, at).split('\r\n')
       text = text.slice(at + 4)
-<<<<<<< HEAD
-      const headers = new Map(lines.map((line) => line.split(/: ?(.*)/s)).map(([name, value]) => [name.toLowerCase(), value]))
-=======
       const headers = new Headers(lines.map((line) => line.split(/: ?(.*)/s, 2)))
->>>>>>> w-runtimes
       return { status: Number(status.split(' ')[1]), headers }
     },
     close: () => socket.destroy(),
