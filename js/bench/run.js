@@ -9,9 +9,9 @@
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { Agent, request } from 'node:http'
-import { cpus } from 'node:os'
+import { cpus, tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
@@ -46,7 +46,7 @@ function startNode() {
 
 async function startWorkerd(flag) {
   const { default: binary, compatibilityDate, version } = workerd
-  const folder = mkdtempSync(join(JS, 'bench', '.workerd-'))
+  const folder = mkdtempSync(join(tmpdir(), 'bench-'))
   const modules = ['bench/worker.js', 'bench/contestants.js', ...modulesIn('src')]
   modules.push(...modulesIn('bench/node_modules/jose/dist/webapi'))
   const embedded = modules.map((name) => `(name = "${name}", esModule = embed "${relative(folder, join(JS, name))}")`)
@@ -123,8 +123,9 @@ const chosen = given.filter((word) => word !== '--quick')
 const unknown = chosen.find((name) => !(name in RUNTIMES))
 if (unknown !== undefined) throw new Error(`no runtime ${unknown}; there are ${Object.keys(RUNTIMES).join(', ')}`)
 
+const jose = JSON.parse(readFileSync(join(JS, 'bench/node_modules/jose/package.json'), 'utf8'))
 const whole = (number) => Math.round(number).toLocaleString('en')
-console.log(`${cpus()[0].model}; jose of package.json; ${rounds} rounds of ${duration * 1000} ms`)
+console.log(`${cpus()[0].model}, jose ${jose.version}, ${rounds} rounds of ${duration * 1000} ms`)
 for (const name of chosen.length > 0 ? chosen : Object.keys(RUNTIMES)) {
   const runtime = await RUNTIMES[name]()
   try {

@@ -27,7 +27,9 @@ export function tag(value) {
  * @type {(...parts: Uint8Array[]) => Bytes}
  */
 export function concat(...parts) {
-  const bytes = new Uint8Array(parts.reduce((length, part) => length + part.length, 0))
+  let length = 0
+  for (const part of parts) length += part.length
+  const bytes = new Uint8Array(length)
   let at = 0
   for (const part of parts) {
     bytes.set(part, at)
@@ -67,5 +69,7 @@ export function toHex(bytes) {
  */
 export function fromHex(text, length) {
   if (typeof text !== 'string' || text.length !== 2 * length || !/^[0-9a-f]*$/.test(text)) return null
-  return Uint8Array.from({ length }, (_, at) => parseInt(text.slice(2 * at, 2 * at + 2), 16))
+  const bytes = new Uint8Array(length)
+  for (let at = 0; at < length; at++) bytes[at] = parseInt(text.slice(2 * at, 2 * at + 2), 16)
+  return bytes
 }

@@ -1,7 +1,7 @@
 // The only file that names cryptography: HMAC-SHA-256, HKDF-SHA-256 by HMAC, AES-256-GCM and the random source. Every
 // derived value is at most 32 bytes, so HKDF-Expand is a single HMAC.
 //
-// node:crypto is used where there is one: in Node each call of WebCrypto is a trip to another thread, which takes longer
+// node:crypto is used in Node and Bun: there each call of WebCrypto is a trip to another thread, which takes longer
 // than the work.
 
 import { concat } from './bytes.js'
