@@ -25,9 +25,12 @@ pub(crate) const HAS_CLOCK: bool = !NO_SYSTEM || cfg!(feature = "wasm_js");
 /// The system's clock, or with feature `wasm_js` that of JavaScript, in Unix seconds; a clock before 1970 and one that is
 /// [not there](HAS_CLOCK) read as 0.
 pub(crate) fn now() -> u64 {
+    if !HAS_CLOCK {
+        return 0;
+    }
     if NO_SYSTEM {
         // `time` asks JavaScript, by the feature that `wasm_js` switches on.
-        return if HAS_CLOCK { to_seconds(OffsetDateTime::now_utc()) } else { 0 };
+        return to_seconds(OffsetDateTime::now_utc());
     }
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
