@@ -25,7 +25,7 @@ const MARK = 12
 /** What no request had for this many seconds goes. */
 const UNUSED = 60
 
-/** @typedef {{ entries: Map<string, Entry>, size: number }} Store the entry that was used least recently is the first */
+/** @typedef {{ entries: Map<string, Entry>, size: number }} Store the entry that was used least recently is first, by the second */
 
 /**
  * Other keys, also those that replace these, have a store of their own.
@@ -46,9 +46,11 @@ export function find(keys, signed, bind, now) {
   if (entry === undefined) return undefined
   const isThis = equal(entry.bytes.subarray(0, signed.length), signed)
   if (!isThis || !equal(entry.bind, bind)) return undefined
-  entry.used = now
-  store.entries.delete(mark)
-  store.entries.set(mark, entry)
+  if (entry.used !== now) {
+    entry.used = now
+    store.entries.delete(mark)
+    store.entries.set(mark, entry)
+  }
   return entry
 }
 
