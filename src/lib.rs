@@ -208,6 +208,10 @@
 //! Node, in a browser. [`Sessions::edge_keys`] exports keys that tell live sessions from others and read nothing;
 //! [`edge::Checker`] uses them in Rust.
 //!
+//! The crate itself runs in WebAssembly too: on `wasm32-wasip1` as it is, and on `wasm32-unknown-unknown` (Cloudflare's
+//! `worker`, browsers) with the feature `wasm_js`, since that target has neither random bytes nor a clock of its own.
+//! Threads and files are not there: what needs them is an error.
+//!
 //! # Features
 //!
 //! | feature | brings |
@@ -220,6 +224,7 @@
 //! | `device` | sessions bound to the visitor's device, **experimental**: [below](#bound-to-the-device) |
 //! | `tracing` | [`TracingObserver`] |
 //! | `testing` | [`testing::Browser`][browser] for your tests: keeps cookies, and moves the clock |
+//! | `wasm_js` | random bytes and the time from JavaScript, on `wasm32-unknown-unknown` only: [above](#at-an-edge) |
 //!
 //! # More
 //!

@@ -16,8 +16,22 @@ pub(crate) const LONGEST_LIFE: u64 = 400 * DAY;
 /// A UTC day in seconds.
 pub(crate) const DAY: u64 = 86_400;
 
-/// The system clock in Unix seconds; a clock before 1970 reads as 0.
+/// WebAssembly without a system: there, `SystemTime::now` panics.
+const NO_SYSTEM: bool = cfg!(all(target_family = "wasm", target_os = "unknown"));
+
+/// Whether there is a clock to read.
+pub(crate) const HAS_CLOCK: bool = !NO_SYSTEM || cfg!(feature = "wasm_js");
+
+/// The system's clock, or with feature `wasm_js` that of JavaScript, in Unix seconds; a clock before 1970 and one that is
+/// [not there](HAS_CLOCK) read as 0.
 pub(crate) fn now() -> u64 {
+    if !HAS_CLOCK {
+        return 0;
+    }
+    if NO_SYSTEM {
+        // `time` asks JavaScript, by the feature that `wasm_js` switches on.
+        return to_seconds(OffsetDateTime::now_utc());
+    }
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs())

@@ -17,15 +17,19 @@ import { equal } from './crypto.js'
  * @property {number} used when a request last had this token
  */
 
-/** The most bytes for the tokens of one place. An entry takes its token and payload, and this much beside them in Node. */
+/** The most bytes for the tokens of one place. */
 const MOST = 4 * 1024 * 1024
+/** What an entry takes beside its token and payload, as measured in Node. */
 const BESIDE = 1200
 /** Bytes of the check by which a token is found. */
 const MARK = 12
 /** What no request had for this many seconds goes. */
 const UNUSED = 60
 
-/** @typedef {{ entries: Map<string, Entry>, size: number }} Store the entry that was used least recently is the first */
+/**
+ * The entry that was used least recently is the first, by the second.
+ * @typedef {{ entries: Map<string, Entry>, size: number }} Store
+ */
 
 /**
  * Other keys, also those that replace these, have a store of their own.
@@ -46,9 +50,11 @@ export function find(keys, signed, bind, now) {
   if (entry === undefined) return undefined
   const isThis = equal(entry.bytes.subarray(0, signed.length), signed)
   if (!isThis || !equal(entry.bind, bind)) return undefined
-  entry.used = now
-  store.entries.delete(mark)
-  store.entries.set(mark, entry)
+  if (entry.used !== now) {
+    entry.used = now
+    store.entries.delete(mark)
+    store.entries.set(mark, entry)
+  }
   return entry
 }
 

@@ -21,7 +21,7 @@ use crate::sessions::alarm::Alarm;
 #[cfg(feature = "device")]
 use crate::sessions::device_binding::{Device, DeviceBinding};
 use crate::sessions::{Keys, Sessions, Shared, opened};
-use crate::time::{DAY, now, to_seconds};
+use crate::time::{DAY, HAS_CLOCK, now, to_seconds};
 use crate::token::chunks;
 use crate::token::envelope::OVERHEAD;
 
@@ -52,7 +52,7 @@ pub struct Builder<T> {
     revocations: Box<dyn RevocationList>,
     checks: Checks<T>,
     observer: Option<Arc<dyn Observer>>,
-    clock: Clock,
+    clock: Option<Clock>,
 }
 
 pub(crate) type TouchIf = Box<dyn Fn(&RequestFields) -> bool + Send + Sync>;
@@ -151,7 +151,7 @@ impl<T: SessionData> Builder<T> {
                 signed_in_if: None,
             },
             observer: None,
-            clock: Box::new(now),
+            clock: None,
         }
     }
 
@@ -644,7 +644,7 @@ impl<T: SessionData> Builder<T> {
     }
 
     /// The clock, in whole seconds. Tests of an application move time with it: `testing::Browser` has one. Default: the
-    /// system's clock.
+    /// system's clock. `wasm32-unknown-unknown` has none: there, switch on the feature `wasm_js`, or give one.
     ///
     /// ```
     /// use std::sync::atomic::{AtomicU64, Ordering};
@@ -662,7 +662,7 @@ impl<T: SessionData> Builder<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn clock(mut self, clock: impl Fn() -> OffsetDateTime + Send + Sync + 'static) -> Self {
-        self.clock = Box::new(move || to_seconds(clock()));
+        self.clock = Some(Box::new(move || to_seconds(clock())));
         self
     }
 
@@ -789,6 +789,16 @@ impl<T: SessionData> Builder<T> {
         if config.pad_to == 0 || config.pad_to > largest_payload {
             return refuse(format!("`pad_to` takes 1 to {largest_payload} bytes, 1 for no padding"));
         }
+        let clock = match self.clock {
+            Some(clock) => clock,
+            None if HAS_CLOCK => Box::new(now),
+            None => {
+                return refuse(
+                    "this target has no clock; switch on the feature `wasm_js` of sealed-session where JavaScript is the \
+                     host, or give a `clock`",
+                );
+            }
+        };
         let shared = Shared {
             keys: ArcSwap::from_pointee(Keys::new(&config, &self.keys)?),
             config,
@@ -797,7 +807,7 @@ impl<T: SessionData> Builder<T> {
             revocations: self.revocations,
             watch: self.observer.map(|observer| Arc::new(Watch::new(observer))),
             alarm: Alarm::new(),
-            clock: self.clock,
+            clock,
             random: aead::os_random,
         };
         let sessions = Sessions::new(shared);

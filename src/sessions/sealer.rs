@@ -12,7 +12,7 @@ pub use crate::error::{OpenError, SealError};
 use crate::ids::SessionId;
 use crate::keys::day_keys::Place;
 use crate::keys::ring::KeyRing;
-use crate::time::{LEEWAY, from_seconds, now, to_seconds};
+use crate::time::{HAS_CLOCK, LEEWAY, from_seconds, now, to_seconds};
 use crate::token::envelope::{Frame, OVERHEAD};
 use crate::token::{OpenedToken, PlacedRing, Screened, State, base64url};
 
@@ -22,6 +22,9 @@ use crate::token::{OpenedToken, PlacedRing, Screened, State, base64url};
 /// expires by itself, but it can be presented again until then: **single use needs a store**. Keep the
 /// [`id`](OpenedValue::id) of every value that was used until 5 minutes after its
 /// [`expires`](OpenedValue::expires) (another server's clock may be slow), and refuse an id that is there.
+///
+/// On `wasm32-unknown-unknown` without the feature `wasm_js` there is no clock: nothing seals or opens but at a time that
+/// you give.
 ///
 /// ```
 /// use std::time::Duration;
@@ -146,6 +149,10 @@ impl Sealer {
     /// # Errors
     /// [`SealError::Expiry`], [`SealError::TooLarge`] above 8192 characters, [`SealError::RandomSource`].
     pub fn seal<'a>(&self, payload: &[u8], options: impl Into<SealOptions<'a>>) -> Result<String, SealError> {
+        if !HAS_CLOCK {
+            // A value from 1970 would never open.
+            return Err(SealError::Expiry);
+        }
         self.seal_at(payload, options, from_seconds(now()))
     }
 
