@@ -54,8 +54,17 @@ const isPrivate = (page, noStore) => {
   assert(page.vary.includes('cookie'))
 }
 
-/** Plays the story. `extra` has tests for one framework alone. */
-function story(name, { args, env: more, extra = () => {} }) {
+/** The data of a session as a page shows it: JSON alone, or in HTML. */
+const dataOf = ({ text }) =>
+  JSON.parse(/<output>(.*?)<\/output>/s.exec(text)?.[1].replaceAll('&quot;', '"') ?? text)
+
+const PATHS = { read: '/', signIn: '/sign-in', theme: '/theme', signOut: '/sign-out' }
+
+/**
+ * Plays the story. `paths` says where the application has what; `renewed`, what is sent with a page that fails; `extra` has
+ * tests for one framework alone.
+ */
+function story(name, { args, env: more, paths = PATHS, renewed = [], extra = () => {} }) {
   suite(name, { timeout: 60_000 }, () => {
     let server
     before(async () => (server = await start(args, { ...env, ...more })))
@@ -70,68 +79,68 @@ function story(name, { args, env: more, extra = () => {} }) {
     })
 
     test('a page that does not look at the session stays as it is', async () => {
-      const page = await visit(await older({ user: 7 })).get('/plain')
+      const page = await visit(cookiesOf(await sessions.start({ user: 7 }))).get('/plain')
       assert.deepEqual([page.status, page.names], [200, []])
       assert(!page.vary.includes('cookie') && !page.cache.includes('private'))
     })
 
     test('sign in, read, write, sign out', async () => {
       const visitor = visit()
-      assert.equal((await visitor.get('/')).text, 'null')
-      const signIn = await visitor.post('/sign-in')
+      assert.deepEqual(dataOf(await visitor.get(paths.read)), null)
+      const signIn = await visitor.post(paths.signIn)
       assert.deepEqual([signIn.status, signIn.location, signIn.names], [303, '/', BOTH])
       isPrivate(signIn, true)
-      const page = await visitor.get('/')
-      assert.deepEqual([page.text, page.names], ['{"user":7}', []])
+      const page = await visitor.get(paths.read)
+      assert.deepEqual([dataOf(page), page.names], [{ user: 7 }, []])
       isPrivate(page)
       const shared = await visitor.get('/public')
       assert.deepEqual([shared.cache, shared.headers['cdn-cache-control']], ['private, max-age=60', undefined])
-      const write = await visitor.post('/theme')
+      const write = await visitor.post(paths.theme)
       assert.deepEqual([write.status, write.names], [303, [NAME]])
       isPrivate(write, true)
-      assert.equal((await visitor.get('/')).text, '{"user":7,"theme":"dark"}')
+      assert.deepEqual(dataOf(await visitor.get(paths.read)), { user: 7, theme: 'dark' })
       const copy = new Map(visitor.jar)
-      const signOut = await visitor.post('/sign-out')
+      const signOut = await visitor.post(paths.signOut)
       assert.deepEqual([signOut.status, signOut.names, visitor.jar.size], [303, BOTH, 0])
       isPrivate(signOut, true)
       assert(readdirSync(list).includes(idOf(copy.get(NAME))), 'the list was told')
-      const thief = await visit(copy).get('/')
-      assert.deepEqual([thief.status, thief.text, thief.names], [200, 'null', []])
+      const thief = await visit(copy).get(paths.read)
+      assert.deepEqual([thief.status, dataOf(thief), thief.names], [200, null, []])
     })
 
     test('a second sign-in revokes the first', async () => {
       const visitor = visit()
-      await visitor.post('/sign-in')
+      await visitor.post(paths.signIn)
       const first = idOf(visitor.jar.get(NAME))
-      await visitor.post('/sign-in')
+      await visitor.post(paths.signIn)
       assert(readdirSync(list).includes(first))
-      assert.equal((await visitor.get('/')).text, '{"user":7}')
+      assert.deepEqual(dataOf(await visitor.get(paths.read)), { user: 7 })
     })
 
     test('a session of the crate', async () => {
       const visitor = visit(rust)
-      assert.equal(JSON.parse((await visitor.get('/')).text).name, 'Zuleika')
-      await visitor.post('/theme')
-      const { name, theme } = JSON.parse((await visitor.get('/')).text)
+      assert.deepEqual(dataOf(await visitor.get(paths.read)).name, 'Zuleika')
+      await visitor.post(paths.theme)
+      const { name, theme } = dataOf(await visitor.get(paths.read))
       assert.deepEqual({ name, theme }, { name: 'Zuleika', theme: 'dark' })
     })
 
     test('a renewal when it is due, and not for a prefetch', async () => {
       const visitor = visit(await older({ user: 9 }))
-      const prefetched = await visitor.get('/', { 'Sec-Purpose': 'prefetch;prerender' })
-      assert.deepEqual([prefetched.text, prefetched.names], ['{"user":9}', []])
+      const prefetched = await visitor.get(paths.read, { 'Sec-Purpose': 'prefetch;prerender' })
+      assert.deepEqual([dataOf(prefetched), prefetched.names], [{ user: 9 }, []])
       isPrivate(prefetched)
-      const page = await visitor.get('/')
-      assert.deepEqual([page.text, page.names], ['{"user":9}', [ACTIVITY]])
+      const page = await visitor.get(paths.read)
+      assert.deepEqual([dataOf(page), page.names], [{ user: 9 }, [ACTIVITY]])
       isPrivate(page)
-      assert.deepEqual((await visitor.get('/')).names, [])
+      assert.deepEqual((await visitor.get(paths.read)).names, [])
     })
 
     test('a damaged cookie is a guest', async () => {
       const [[name, token]] = await older({ user: 9 })
       for (const value of ['x', `${token.slice(0, -9)}AAAAAAAAA`, '%ff"\\']) {
-        const page = await visit([[name, value]]).get('/')
-        assert.deepEqual([page.status, page.text, page.names], [200, 'null', []])
+        const page = await visit([[name, value]]).get(paths.read)
+        assert.deepEqual([page.status, dataOf(page), page.names], [200, null, []])
         isPrivate(page)
       }
     })
@@ -139,8 +148,7 @@ function story(name, { args, env: more, extra = () => {} }) {
     test('a page that fails sends no session and revokes none', async () => {
       const cookies = await older({ user: 9 })
       const page = await visit(cookies).get('/fail')
-      assert.deepEqual([page.status, page.names], [500, []])
-      isPrivate(page)
+      assert.deepEqual([page.status, page.names, page.cache.includes('public')], [500, renewed, false])
       assert(!existsSync(join(list, idOf(cookies[0][1]))))
     })
 
@@ -148,12 +156,12 @@ function story(name, { args, env: more, extra = () => {} }) {
       const cookies = await older({ user: 9 })
       rmSync(list, { recursive: true })
       try {
-        const page = await visit(cookies).post('/sign-out')
+        const page = await visit(cookies).post(paths.signOut)
         assert.deepEqual([page.status, page.names, page.cache.includes('public')], [500, [], false])
       } finally {
         mkdirSync(list)
       }
-      assert.equal((await visit(cookies).get('/')).text, '{"user":9}')
+      assert.deepEqual(dataOf(await visit(cookies).get(paths.read)), { user: 9 })
     })
 
     extra(visit, older)
@@ -191,3 +199,72 @@ for (const order of ['without', 'before', 'after']) {
     },
   })
 }
+
+story('SvelteKit', {
+  args: ['sveltekit/build/index.js'],
+  env: { PROTOCOL_HEADER: 'x-forwarded-proto' },
+  paths: { read: '/', signIn: '/?/signIn', theme: '/?/theme', signOut: '/?/signOut' },
+  extra: (visit, older) =>
+    test('a page looks at the session through its own server', async () => {
+      assert.deepEqual((await visit().get('/sub')).names, [])
+      const page = await visit(await older({ user: 9 })).get('/sub')
+      assert.deepEqual([dataOf(page), page.names], [{ user: 9 }, [ACTIVITY]])
+      isPrivate(page)
+    }),
+})
+
+story('Next.js', {
+  args: ['node_modules/next/dist/bin/next', 'start', 'next', '-H', '127.0.0.1', '-p', 'PORT'],
+  paths: { ...PATHS, read: '/api' },
+  // The proxy renews before it is known how the page ends.
+  renewed: [ACTIVITY],
+  extra(visit, older) {
+    const submit = async (visitor) => {
+      const [, action] = /name="(\$ACTION_ID_\w+)"/.exec((await visitor.get('/')).text)
+      const form = new FormData()
+      form.set(action, '')
+      const { headers, body } = new Request('http://localhost', { method: 'POST', body: form })
+      return visitor.post('/', Buffer.concat(await Array.fromAsync(body)), Object.fromEntries(headers))
+    }
+
+    test('server components and actions', async () => {
+      const visitor = visit()
+      assert.equal(dataOf(await visitor.get('/')), null)
+      const signIn = await submit(visitor)
+      assert.deepEqual([signIn.status, signIn.location, signIn.names], [303, '/', BOTH])
+      assert.match(signIn.cache, /no-store/)
+      assert.match(signIn.lines[0], /; Path=\/; HttpOnly; SameSite=lax$/)
+      const page = await visitor.get('/')
+      assert.deepEqual(dataOf(page), { user: 7 })
+      assert.match(page.cache, /^private,.*no-store/)
+      const id = idOf(visitor.jar.get(NAME))
+      const signOut = await submit(visitor)
+      assert.deepEqual([signOut.status, signOut.names, visitor.jar.size], [303, BOTH, 0])
+      assert(readdirSync(list).includes(id))
+      assert.equal(dataOf(await visitor.get('/')), null)
+    })
+
+    test('the proxy renews, and no cache keeps the renewal', async () => {
+      for (const path of ['/', '/static', '/plain', '/public', '/api']) {
+        const visitor = visit(await older({ user: 9 }))
+        const [page, again] = [await visitor.get(path), await visitor.get(path)]
+        assert.deepEqual([path, page.names, again.names], [path, [ACTIVITY], []])
+        assert.match(page.cache, /^private, no-store/)
+        assert.equal(page.headers['cdn-cache-control'], undefined)
+        assert.equal(page.headers['x-middleware-next'], undefined)
+      }
+    })
+
+    test('the proxy renews neither for a link, nor with a condition', async () => {
+      const { headers } = await visit().get('/static')
+      for (const sent of [
+        { 'Next-Router-Prefetch': '1', 'RSC': '1' },
+        { 'Sec-Purpose': 'prefetch' },
+        { 'If-None-Match': headers.etag },
+      ]) {
+        const page = await visit(await older({ user: 9 })).get('/static', sent)
+        assert.deepEqual([page.names, page.cache.includes('private')], [[], false])
+      }
+    })
+  },
+})

@@ -20,11 +20,14 @@ function freePort() {
 export async function start(args, env) {
   const port = await freePort()
   const child = spawn(process.execPath, args.map((arg) => arg.replace('PORT', port)), {
-    env: { ...process.env, HOST: '127.0.0.1', PORT: port, ORIGIN: `http://127.0.0.1:${port}`, ...env },
-    stdio: ['ignore', 'ignore', 'inherit'],
+    env: { ...process.env, HOST: '127.0.0.1', PORT: port, ...env },
+    stdio: ['ignore', 'ignore', 'pipe'],
   })
+  // Shown only if it does not start: some pages here fail on purpose.
+  let said = ''
+  child.stderr.on('data', (text) => (said += text))
   for (let tries = 0; tries < 600; tries++) {
-    assert.equal(child.exitCode, null, `${args} ended`)
+    assert.equal(child.exitCode, null, `${args} ended: ${said}`)
     try {
       await fetch(`http://127.0.0.1:${port}/plain`)
       return { port, stop: () => child.kill() }
@@ -33,7 +36,7 @@ export async function start(args, env) {
     }
   }
   child.kill()
-  throw new Error(`${args} does not listen`)
+  throw new Error(`${args} does not listen: ${said}`)
 }
 
 /** A browser with these cookies. */
@@ -43,8 +46,10 @@ export function browser(port, cookies = []) {
     new Promise((resolve, reject) => {
       const host = `127.0.0.1:${port}`
       const cookie = jar.size === 0 ? {} : { Cookie: [...jar].map((pair) => pair.join('=')).join('; ') }
-      const form = method === 'POST' ? { 'Origin': `http://${host}`, 'Content-Type': 'application/x-www-form-urlencoded' } : {}
-      const options = { host: '127.0.0.1', port, path, method, headers: { ...cookie, ...form, ...headers }, agent: false }
+      const form =
+        method === 'POST' ? { 'Origin': `http://${host}`, 'Content-Type': 'application/x-www-form-urlencoded' } : {}
+      const all = { ...cookie, ...form, 'Accept': 'text/html', 'X-Forwarded-Proto': 'http', ...headers }
+      const options = { host: '127.0.0.1', port, path, method, headers: all, agent: false }
       const sent = request(options, async (response) => {
         const chunks = await response.toArray()
         const isZipped = response.headers['content-encoding'] === 'gzip'
