@@ -1,0 +1,1 @@
+export default () => <p>the same for all</p>

@@ -1,0 +1,1 @@
+export const load = async ({ fetch }) => ({ visitor: await (await fetch('/api')).json() })
