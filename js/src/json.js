@@ -6,11 +6,15 @@ const DEEPEST = 127
 /** The texts, numbers and brackets of a text that is JSON. */
 const TOKENS = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d[\d.eE+-]*|[[\]{}]/g
 
+/** What a text has that has half a surrogate pair, or a number beyond the largest double. */
+const MAY_BE_REFUSED = /\\u|\d[eE]|\d{300}/
+
 /**
  * The part that the crate refuses in a text that `JSON.parse` accepts, or null.
  * @type {(text: string) => string | null}
  */
 export function refusedByServers(text) {
+  if (!MAY_BE_REFUSED.test(text) && text.split(/[[{]/, DEEPEST + 2).length <= DEEPEST + 1) return null
   let depth = 0
   for (const [token] of text.matchAll(TOKENS)) {
     if (token === '[' || token === '{') depth++
@@ -30,6 +34,7 @@ export function refusedByServers(text) {
  * @type {(text: string) => boolean}
  */
 export function changesIntegers(text) {
+  if (!/\d{16}/.test(text)) return false
   return [...text.matchAll(TOKENS)].some(([token]) => {
     const number = Number(token)
     if (!/^-?\d+$/.test(token) || Number.isSafeInteger(number)) return false
