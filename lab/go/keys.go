@@ -1,4 +1,4 @@
-// Package sealed reads sealed sessions of format version 1. It was written from SPEC.md alone. Bytes are strings in it.
+// Package sealed reads sealed sessions of format version 1. It was written from SPEC.md alone.
 package sealed
 
 import (
@@ -16,9 +16,11 @@ var (
 	printable = regexp.MustCompile(`^[ -~]*$`)
 	comment   = regexp.MustCompile(`#[^\n]*`)
 	separator = regexp.MustCompile(`[\n;]`)
-	entry     = regexp.MustCompile(`^(?:(open|seal) (\S+)|(seal) (\S+) from=(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ))$`)
+	rfc3339   = `\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)`
+	entry     = regexp.MustCompile(`^(?:(open|seal) (\S+)|(seal) (\S+) from=(` + rfc3339 + `))$`)
 )
 
+// Bytes are strings in this package.
 func mac(key, message string) string {
 	h := hmac.New(sha256.New, []byte(key))
 	h.Write([]byte(message))

@@ -17,9 +17,9 @@ import (
 const (
 	leeway  = 5 * 60
 	longest = 400 * 86400
-	// Of two reasons, the later one here is that of the token that got further. Two lines of the table say malformed.
-	reasons = "absent|malformed: text|unknown version|malformed: length|expired|expires too far|unknown key|not ours|" +
-		"incomplete|damaged|unknown flags|started in future|too old|revoked|idle|unproven|payload"
+	// Of two reasons, the later one here is that of the token that got further.
+	reasons = "absent|malformed|unknown version|expired|expires too far|unknown key|not ours|incomplete|damaged|" +
+		"unknown flags|started in future|too old|revoked|idle|unproven|payload"
 )
 
 // A kind of token: its first byte, the suffix of the name whose keys it has, the bytes before the check and least bytes
@@ -60,8 +60,8 @@ func (t *Token) Sealed() int64   { return number(t.frame[4:]) }
 func (t *Token) Flags() byte     { return t.frame[8] }
 func (t *Token) Payload() string { return t.frame[9:] }
 
-// Reader has the settings. The second of two timeouts is that of remembered sessions. No idle timeout is 0, and so is the
-// lifetime of proofs without device binding.
+// Reader has the settings. The second of two timeouts is that of remembered sessions. An idle timeout of 0 is none, and
+// so is a lifetime of proofs of 0: there is no device binding.
 type Reader struct {
 	Ring                 map[string]string
 	Name, Audience, Bind string
@@ -93,7 +93,7 @@ func decode(text string) string {
 func (r *Reader) claim(text string, most int, now int64, kinds ...kind) (*Token, string) {
 	b := decode(text)
 	if b == "" || len(text) > most {
-		return nil, "malformed: text"
+		return nil, "malformed"
 	}
 	k := kinds[0]
 	if k.first != b[0] {
@@ -104,7 +104,7 @@ func (r *Reader) claim(text string, most int, now int64, kinds ...kind) (*Token,
 		return nil, "unknown version"
 	} else if len(b) < least || k.after == 0 && len(b) > least ||
 		k == inChunks && (len(text) != full(r.Name) || b[29] < 2 || b[29] > 4) {
-		return nil, "malformed: length"
+		return nil, "malformed"
 	}
 	t := &Token{kind: k, root: r.Ring[b[1:5]], bytes: b}
 	switch {
@@ -136,12 +136,12 @@ func (r *Reader) verify(t *Token, now int64) string {
 	return ""
 }
 
-// verified opens the first 8 tokens in the cookies of this kind that name one of these sessions or devices.
-func (r *Reader) verified(cookies [][2]string, now int64, about map[string]bool, kinds ...kind) (opened []*Token) {
+// verified opens the first 8 of these tokens that name one of these sessions or devices.
+func (r *Reader) verified(texts []string, now int64, about map[string]bool, kinds ...kind) (opened []*Token) {
 	tried := 0
-	for _, cookie := range cookies {
-		t, why := r.claim(cookie[1], 66, now, kinds...)
-		if cookie[0] != r.Name+kinds[0].suffix || why != "" || !about[t.About()] || tried == 8 {
+	for _, text := range texts {
+		t, why := r.claim(text, 66, now, kinds...)
+		if why != "" || !about[t.About()] || tried == 8 {
 			continue
 		}
 		if tried++; r.verify(t, now) == "" {
@@ -149,6 +149,15 @@ func (r *Reader) verified(cookies [][2]string, now int64, about map[string]bool,
 		}
 	}
 	return opened
+}
+
+func values(cookies [][2]string, name string) (texts []string) {
+	for _, cookie := range cookies {
+		if cookie[0] == name {
+			texts = append(texts, cookie[1])
+		}
+	}
+	return texts
 }
 
 // open takes steps 5 to 7 for a session.
@@ -159,9 +168,9 @@ func (r *Reader) open(t *Token, cookies [][2]string, now int64) string {
 	body, tie, last := t.bytes[t.head+16:], t.bytes[t.head:t.head+6], int(t.bytes[29])
 	for i := 2; t.kind == inChunks && i <= last; i++ {
 		chunk, name := "", fmt.Sprint(r.Name, ".", i)
-		for _, c := range cookies {
-			fits := len(c[1]) == full(name) || i == last && len(c[1]) > 8 && len(c[1]) < full(name)
-			if b := decode(c[1]); chunk == "" && c[0] == name && fits && strings.HasPrefix(b, tie) {
+		for _, text := range values(cookies, name) {
+			fits := len(text) == full(name) || i == last && len(text) > 8 && len(text) < full(name)
+			if b := decode(text); chunk == "" && fits && strings.HasPrefix(b, tie) {
 				chunk = b[6:]
 			}
 		}
@@ -188,25 +197,26 @@ func (r *Reader) open(t *Token, cookies [][2]string, now int64) string {
 	return ""
 }
 
-// active takes steps 8, 8b and 9.
+// active takes steps 8, 8b and 9. Of several devices that are proven, the one whose activity token expires last counts.
 func (r *Reader) active(s *Token, seen, proofs []*Token, now int64) string {
 	idle, why := r.Idle[s.Flags()], "idle"
+	sort.SliceStable(seen, func(i, j int) bool { return seen[i].Expires() < seen[j].Expires() })
 	for _, t := range seen {
 		if t.About() != s.About() || t.Expires() > now+idle+leeway || idle == 0 {
 			continue
+		}
+		for _, p := range proofs {
+			if t.kind == bound && p.About() == t.bytes[17:33] {
+				s.Device, why = p.About(), ""
+			}
 		}
 		if t.kind == activity {
 			why = ""
 		} else if why == "idle" {
 			why = "unproven"
 		}
-		for _, p := range proofs {
-			if s.Device == "" && t.kind == bound && p.About() == t.bytes[17:33] {
-				s.Device = p.About()
-			}
-		}
 	}
-	if idle != 0 && s.Device == "" && why != "" {
+	if idle != 0 && why != "" {
 		return why
 	} else if !deserialises(s.Payload()) {
 		return "payload"
@@ -236,9 +246,9 @@ func (r *Reader) Open(cookies [][2]string, now int64) (*Token, string) {
 			furthest = why
 		}
 	}
-	for _, cookie := range cookies {
-		t, why := r.claim(cookie[1], 4096-len(r.Name), now, inOne, inChunks)
-		if cookie[0] != r.Name || why == "" && tried == 8 {
+	for _, text := range values(cookies, r.Name) {
+		t, why := r.claim(text, 4096-len(r.Name), now, inOne, inChunks)
+		if why == "" && tried == 8 {
 			continue
 		}
 		if why == "" {
@@ -251,16 +261,16 @@ func (r *Reader) Open(cookies [][2]string, now int64) (*Token, string) {
 	if r.Proof == 0 {
 		kinds = kinds[:1]
 	}
-	seen := r.verified(cookies, now, about, kinds...)
+	seen := r.verified(values(cookies, r.Name+"-seen"), now, about, kinds...)
 	for _, t := range seen {
 		if t.kind == bound {
 			about[t.bytes[17:33]] = true
 		}
 	}
-	proofs := r.verified(cookies, now, about, proof)
+	proofs := append(values(cookies, r.Name+"-proof"), values(cookies, r.Name+"-asked")...)
 	sort.SliceStable(sessions, func(i, j int) bool { return sessions[i].frame[:8] > sessions[j].frame[:8] })
 	for _, s := range sessions {
-		if why := r.active(s, seen, proofs, now); why == "" {
+		if why := r.active(s, seen, r.verified(proofs, now, about, proof), now); why == "" {
 			return s, ""
 		} else {
 			note(why)
