@@ -55,7 +55,6 @@ const OPTIONS = [...KEYS, 'name', 'audience', 'cookie', ...TIMEOUTS, 'revoked', 
  * @type {(options: Options) => Promise<Config>}
  */
 export async function configure(options) {
-  if (typeof options !== 'object' || options === null) throw new ConfigError('the options are an object with `keys`')
   const unknown = Object.keys(options).find((option) => !OPTIONS.includes(option))
   // If unknown options were ignored, a misspelt cut-off would refuse no session.
   if (unknown !== undefined) throw new ConfigError(`there is no option \`${unknown}\`; there are ${OPTIONS.join(', ')}`)
@@ -114,7 +113,7 @@ export async function configure(options) {
     revoke: readRevoke(options.revoke),
     padTo: readPadTo(options.padTo),
     chunks: readChunks(name, options.chunks),
-    largestCookies: options.largestCookies ?? 7500,
+    largestCookies: options.largestCookies === undefined ? 7500 : options.largestCookies,
   }
   const smallest = smallestLine(config)
   if (!(Number.isSafeInteger(config.largestCookies) && config.largestCookies >= smallest)) {

@@ -4,6 +4,7 @@
 // are the same here. Nothing is percent-decoded, and only space and tab are trimmed: in servers that do more, a sibling
 // subdomain gets past the `__Host-` prefix.
 
+import { tag } from './bytes.js'
 import { ConfigError } from './errors.js'
 
 /** @typedef {import('../index.d.ts').CookieFields} CookieFields */
@@ -97,7 +98,7 @@ export function lineOf({ name, value, options: { path, domain, maxAge, expires, 
  * @type {(name: string, cookie?: import('../index.d.ts').Options['cookie']) => Attributes}
  */
 export function readAttributes(name, cookie = {}) {
-  if (typeof cookie !== 'object' || cookie === null) throw new ConfigError('`cookie` is an object of attributes')
+  if (tag(cookie) !== 'Object') throw new ConfigError('`cookie` is an object of attributes')
   const unknown = Object.keys(cookie).find((attribute) => !ATTRIBUTES.includes(attribute))
   if (unknown !== undefined) {
     throw new ConfigError(`\`cookie\` has no attribute \`${unknown}\`; it has ${ATTRIBUTES.join(', ')}`)

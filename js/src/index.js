@@ -1,3 +1,4 @@
+/* @ts-self-types="../index.d.ts" */
 // Sessions of the Rust crate `sealed-session`, read and written with WebCrypto alone. The format is in SPEC.md.
 
 export { createSessions } from './sessions.js'

@@ -1,5 +1,6 @@
 // Idle timeout, absolute timeout, remembered sessions and renewal: pure functions of times in Unix seconds.
 
+import { tag } from './bytes.js'
 import { ConfigError } from './errors.js'
 import { DAY, LEEWAY, LONGEST_LIFE } from './time.js'
 
@@ -50,7 +51,7 @@ function lifetime(idle, absolute) {
 export function readProofLifetime(device = null) {
   if (device === null) return null
   const { proof = DEFAULT_PROOF } = device
-  if (typeof device !== 'object' || !Number.isInteger(proof) || proof < 61 || proof > DAY) {
+  if (tag(device) !== 'Object' || !Number.isInteger(proof) || proof < 61 || proof > DAY) {
     throw new ConfigError('`device` is null, or an object with `proof` in whole seconds, from 61 to 86400')
   }
   return proof

@@ -1,5 +1,6 @@
 // The configuration in use: keys that arrive, change, and sometimes do not arrive.
 
+import { tag } from './bytes.js'
 import { configure } from './config.js'
 import { random } from './crypto.js'
 import { ConfigError, KeyError } from './errors.js'
@@ -25,7 +26,9 @@ const PATIENCE = 5
 
 /** @type {(options: Options) => Promise<Source>} */
 export async function openSource(options) {
-  const { keys, keysEvery = EVERY, onKeyError = report, ...others } = options ?? {}
+  // A list has `keys` too.
+  if (tag(options) !== 'Object') throw new ConfigError('the options are an object with `keys`')
+  const { keys, keysEvery = EVERY, onKeyError = report, ...others } = options
   if (!Number.isSafeInteger(keysEvery) || keysEvery < 1) throw new ConfigError('`keysEvery` takes whole seconds')
   if (typeof onKeyError !== 'function') throw new ConfigError('`onKeyError` is a function')
   const ask = typeof keys === 'function' ? keys : null
@@ -35,7 +38,7 @@ export async function openSource(options) {
 
   /** @type {Source} */
   const source = {
-    config: ask === null ? await configure({ ...options }) : await withoutKeys(others),
+    config: ask === null ? await configure(options) : await withoutKeys(others),
 
     async replace(keys) {
       const { config } = source

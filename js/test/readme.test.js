@@ -196,6 +196,16 @@ test('a worker signs in, writes, renews and signs out', async () => {
   )
 })
 
+test('the licences are those of the crate, and no link leads out of what npm publishes', () => {
+  for (const name of ['LICENSE-APACHE', 'LICENSE-MIT']) {
+    assert.equal(readFileSync(here(`../${name}`), 'utf8'), readFileSync(here(`../../${name}`), 'utf8'))
+  }
+  const { files } = JSON.parse(readFileSync(here('../package.json'), 'utf8'))
+  for (const [, link] of pages.matchAll(/\]\((?!https:|#)([^)#]*)/g)) {
+    assert([...files, 'README.md'].includes(link.split('/')[0]), link)
+  }
+})
+
 test('prose and code agree', () => {
   assert(pages.replace(/\s+/g, ' ').includes(REASONS.join(', ')))
   const listed = JSON.parse(readFileSync(here('../package.json'), 'utf8'))

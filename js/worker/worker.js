@@ -1,3 +1,4 @@
+/* @ts-self-types="./worker.d.ts" */
 // A worker in front of an origin: guests get public pages from its cache, live sessions go through to the origin.
 //
 // It holds the check keys of some days and no root secret, so it can recognise dead cookies and cannot read a session. A

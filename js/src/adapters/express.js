@@ -1,3 +1,4 @@
+/* @ts-self-types="../../adapters/express.d.ts" */
 // For Express, and any other server that hands on Node's request and response: `req.session` is the session.
 //
 // Node writes the header block at the first byte, at once. What has to be said in it takes time: a session is sealed, and a

@@ -1,3 +1,4 @@
+/* @ts-self-types="../../adapters/hono.d.ts" */
 // For Hono: `c.get('session')` is the session of the request.
 
 /** @typedef {import('../../index.d.ts').Sessions} Sessions */

@@ -1,3 +1,4 @@
+/* @ts-self-types="../../adapters/next.d.ts" */
 // For Next.js: route handlers, the proxy, and server actions. A server component reads with `sessions.open`.
 
 /** @type {typeof import('../../adapters/next.d.ts').withSession} */

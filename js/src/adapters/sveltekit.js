@@ -1,3 +1,4 @@
+/* @ts-self-types="../../adapters/sveltekit.d.ts" */
 // For SvelteKit: `event.locals.session` is the session of the request.
 
 /** @typedef {import('../../index.d.ts').SessionHandle} SessionHandle */
