@@ -35,10 +35,10 @@ export interface At {
   bind?: Uint8Array
 }
 
-/** One secret: its public id and the root that everything is derived from, which cannot be read back. */
+/** One secret: its public id and the root that everything is derived from, which cannot be read back nor sent elsewhere. */
 export interface Key {
   readonly id: string
-  readonly root: CryptoKey
+  readonly root: object
 }
 
 export interface RingEntry {

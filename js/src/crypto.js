@@ -32,7 +32,7 @@ const webCrypto = {
   hmacKey: (bytes) => crypto.subtle.importKey('raw', bytes, HMAC, false, ['sign']),
 
   async hmac(key, data) {
-    return new Uint8Array(await crypto.subtle.sign('HMAC', key, data))
+    return new Uint8Array(await crypto.subtle.sign('HMAC', /** @type {CryptoKey} */ (key), data))
   },
 
   async encrypt(key, text) {

@@ -12,13 +12,14 @@ import { DAY, dayOf } from './time.js'
 /** @typedef {import('../index.d.ts').DayKeys} DayKeys */
 /** @typedef {import('../index.d.ts').ExportOptions} ExportOptions */
 /** @typedef {import('./bytes.js').Bytes} Bytes */
+/** @typedef {import('../index.d.ts').Key['root']} HmacKey */
 
 /**
  * The keys for the tokens of one cookie name and audience.
  * @typedef {object} PlacedKeys
  * @property {(keyId: string, day: number) => boolean} has whether tokens under this key that expire on this day open here
- * @property {(keyId: string, day: number, now: number) => Promise<CryptoKey>} checkKey
- * @property {(keyId: string, day: number, now: number) => Promise<CryptoKey>} sealKey
+ * @property {(keyId: string, day: number, now: number) => Promise<HmacKey>} checkKey
+ * @property {(keyId: string, day: number, now: number) => Promise<HmacKey>} sealKey
  * @property {(now: number) => string} sealing the id of the key that seals
  */
 
@@ -46,7 +47,7 @@ function place(name, audience) {
  */
 export function placeRing(ring, name, audience) {
   const where = place(name, audience)
-  /** @type {(label: string) => (keyId: string, day: number) => Promise<CryptoKey>} */
+  /** @type {(label: string) => (keyId: string, day: number) => Promise<HmacKey>} */
   const derive = (label) => async (keyId, day) => {
     const key = ring.keys.get(keyId)
     if (key === undefined) throw new KeyError(`no key ${keyId}`)
@@ -76,7 +77,7 @@ function dayKey(root, label, day, where) {
 export function placeDayKeys(dayKeys, which) {
   /** @type {Map<string, { check: string, seal?: string } | undefined>} */
   const pairs = new Map(dayKeys.keys.map((entry) => [slot(entry.key_id, entry.day), entry[which]]))
-  /** @type {(kind: 'check' | 'seal') => (keyId: string, day: number) => Promise<CryptoKey>} */
+  /** @type {(kind: 'check' | 'seal') => (keyId: string, day: number) => Promise<HmacKey>} */
   const load = (kind) => async (keyId, day) => {
     const bytes = fromHex(pairs.get(slot(keyId, day))?.[kind], 32)
     if (bytes === null) throw new KeyError(`the day keys hold no ${kind} key of key ${keyId} for day ${day}`)
@@ -111,10 +112,10 @@ function slot(keyId, day) {
 /**
  * Keeps imported keys. Tokens need only the days on which an unexpired token may expire. A full cache drops the keys of
  * days in the past; if it is still full, keys are made and not kept.
- * @type {(make: (keyId: string, day: number) => Promise<CryptoKey>) => PlacedKeys['checkKey']}
+ * @type {(make: (keyId: string, day: number) => Promise<HmacKey>) => PlacedKeys['checkKey']}
  */
 function cached(make) {
-  /** @type {Map<string, { day: number, key: Promise<CryptoKey> }>} */
+  /** @type {Map<string, { day: number, key: Promise<HmacKey> }>} */
   const kept = new Map()
   return (keyId, day, now) => {
     const name = slot(keyId, day)
