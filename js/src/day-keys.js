@@ -64,7 +64,7 @@ export function placeRing(ring, name, audience) {
 /**
  * check key = Expand(root, "check key" || u32 day || place, 32)
  * seal key  = Expand(root, "seal key"  || u32 day || place, 32)
- * @type {(root: CryptoKey, label: string, day: number, where: Bytes) => Promise<Bytes>}
+ * @type {(root: HmacKey, label: string, day: number, where: Bytes) => Promise<Bytes>}
  */
 function dayKey(root, label, day, where) {
   return expand(root, concat(utf8(label), u32(day), where), 32)

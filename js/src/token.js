@@ -236,7 +236,7 @@ export async function sealSession(keys, sessionId, expires, frame, bind, now, sa
 /**
  * WebCrypto's generator is a user-space one in most runtimes. A state of it that a fork or a cloned machine repeats must
  * not give one key to two states, so: salt = Expand(seal key, "salt" || 32 random bytes || frame, 12)
- * @type {(sealKey: CryptoKey, frame: Bytes) => Promise<Bytes>}
+ * @type {(sealKey: import('../index.d.ts').Key['root'], frame: Bytes) => Promise<Bytes>}
  */
 function freshSalt(sealKey, frame) {
   return expand(sealKey, concat(utf8('salt'), random(32), frame), SALT_LENGTH)
