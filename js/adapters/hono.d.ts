@@ -4,7 +4,6 @@ import type { SessionHandle, Sessions } from '../index.d.ts'
 export interface Context {
   readonly req: { readonly raw: Request }
   set(key: 'session', value: SessionHandle): void
-  header(name: string, value: string): void
   get res(): Response
   set res(response: Response | undefined)
 }

@@ -9,7 +9,10 @@ const app = express()
 if (process.env.COMPRESSION === 'before') app.use(compression({ threshold: 0 }))
 app.use(sample)
 if (process.env.COMPRESSION === 'after') sample.use(compression({ threshold: 0 }))
-sample.get('/plain', (req, res) => void res.send('plain'))
+sample.get('/plain', (req, res) => {
+  res.write('plain')
+  res.end(res._header === null ? ', but it waits' : '')
+})
 sample.get('/public', async (req, res) => {
   await req.session.get()
   res.writeHead(200, { 'Cache-Control': 'public, max-age=60', 'CDN-Cache-Control': 'max-age=60' }).end('public')
@@ -26,13 +29,26 @@ sample.get('/file', async (req, res) => {
   await req.session.get()
   res.sendFile(import.meta.filename)
 })
+sample.get('/end', async (req, res) => {
+  await req.session.end()
+  res.set('Cache-Control', 'public, max-age=60').send('a page that is longer than the error page')
+})
+sample.get('/bad', async (req, res) => {
+  await req.session.get()
+  res.write(7)
+})
+sample.get('/twice', async (req, res) => {
+  await req.session.get()
+  res.writeHead(201, 'Made', ['X-Flat', 'yes']).writeHead(201)
+  res.end('twice')
+})
 sample.get('/late', async (req, res) => {
   await req.session.get()
   res.send('said')
   throw new Error('meant')
 })
 sample.use((error, req, res, next) => {
-  if (!res.headersSent) res.status(500).send('failed')
+  if (!res.headersSent) res.status(500).end('failed')
 })
 
 app.listen(Number(process.env.PORT), '127.0.0.1')

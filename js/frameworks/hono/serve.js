@@ -12,6 +12,11 @@ app.get('/fail', async (c) => {
   await c.get('session').start({ user: 8 })
   throw new Error('meant')
 })
+app.get('/end', async (c) => {
+  await c.get('session').end()
+  c.header('Cache-Control', 'public, max-age=60')
+  return c.text('ended')
+})
 app.get('/stream', async (c) => {
   await c.get('session').get()
   const chunk = new TextEncoder().encode('x'.repeat(1000))

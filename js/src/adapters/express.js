@@ -50,22 +50,23 @@ function holdOutput(res, isNeeded, finish, fail) {
   /** @type {'open' | 'held' | 'done'} */
   let state = 'open'
   /** @type {(() => unknown)[]} */
-  let held = []
+  const held = []
   let hasHead = false
 
   const start = async () => {
     state = 'held'
     try {
       await finish()
+      state = 'done'
+      for (const send of held) send()
     } catch (error) {
       state = 'done'
-      held = []
-      for (const name of OF_PAGE) res.removeHeader(name)
-      res.setHeader('Cache-Control', 'private, no-store')
-      return fail(error)
+      if (!res.headersSent) {
+        for (const name of OF_PAGE) res.removeHeader(name)
+        res.setHeader('Cache-Control', 'private, no-store')
+      }
+      fail(error)
     }
-    state = 'done'
-    for (const send of held) send()
   }
 
   for (const name of ['writeHead', 'write', 'end', 'flushHeaders']) {

@@ -15,8 +15,8 @@ export function sealedSession(sessions) {
     try {
       c.res = await session.finish(response)
     } catch (error) {
-      // For the error page, which may get the fields of the page in whose place it comes.
-      c.header('Cache-Control', 'private, no-store')
+      // The error page may get the fields of the page in whose place it comes, and gets these over them.
+      c.res = new Response(null, { headers: { 'Cache-Control': 'private, no-store' } })
       throw error
     }
   }
