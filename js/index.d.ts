@@ -211,7 +211,7 @@ export interface Options {
   /** Seconds until a function of keys is asked again. Default: 60. */
   keysEvery?: number
   /** Hears why a function gave no keys, or keys that were refused. Default: `console.error`. */
-  onKeyError?: (error: Error) => void
+  onKeyError?: (error: Error) => void | Promise<void>
   /** Name of the session cookie. Default: `__Host-id`. */
   name?: string
   /** Application and environment, as on the server. Default: empty. */
@@ -287,7 +287,8 @@ export interface Sessions<T = any> {
   strip(fields: CookieFields): string
   /**
    * Begins a session with a new id, bound to no device: after every authentication. Both cookies. With the request's
-   * `cookies`, the sessions that came are revoked, and cookies removed that are left of a session in several.
+   * `cookies`, the sessions that came are revoked (needs the option `revoke`), and cookies removed that are left of a session
+   * in several.
    */
   start(data: T, at?: At & { remembered?: boolean; cookies?: CookieFields }): Promise<Written<T> & { token: string }>
   /**
@@ -309,9 +310,10 @@ export interface Sessions<T = any> {
   end(fields: CookieFields, at?: At): Promise<Ended>
   /**
    * The response with its cookies and with the fields that caches read, by the rules of SPEC.md, for a request whose session
-   * was looked at. `outcome` is the session that `open` gave or null, or what the last write or `end` gave. A session that
-   * was only read is renewed when that is due. Nothing is sent with 304 and 5xx but an end, nor where the response has lines
-   * of our cookies already, as an origin's may. 101 is given back as it is.
+   * was looked at. `outcome` is the session that `open` gave or null, or what a write or `end` gave; for several writes in one
+   * request there is `load`. A session that was only read is renewed when that is due. Nothing is sent with 304 and 5xx but an
+   * end. If the response has a line of the session cookie already, as that of an origin may, that counts, except over an
+   * end; any line of our cookies stops a renewal. 101 is given back as it is. The rows of device binding are not here.
    */
   finish(
     request: FetchHeaders | { readonly headers: FetchHeaders },
@@ -322,18 +324,20 @@ export interface Sessions<T = any> {
   /** The session of one request, opened when it is first looked at: `open`, the writes and `finish` in one. */
   load(request: { readonly headers: FetchHeaders }, at?: At): SessionHandle<T>
   /** The Unix second until which the keys know every session; `Infinity` for a key ring, 0 while no keys have arrived. */
-  reaches(at?: { now?: number }): number
-  /** Goes on with other keys for the same cookie name and audience. If they are refused, the old ones stay. */
+  reaches(at?: { now?: number }): Promise<number>
+  /** Goes on with other keys for the same cookie name and audience, with the same rights. If they are refused, the old ones stay. */
   replaceKeys(keys: Keys): Promise<void>
 }
 
 /** The session of one request. */
 export interface SessionHandle<T = any> {
-  /** The data; null without a session. */
+  /** What `open` gave for the request. */
+  opened(): Promise<Opened<T>>
+  /** The data; null without a session, also where it is `unknown`. */
   get(): Promise<T | null>
   /** The session itself; null without one. */
   session(): Promise<Session<T> | null>
-  /** Begins a session with a new id, after every authentication; the one that came is revoked. */
+  /** Begins a session with a new id, after every authentication; those that came are revoked. Needs the option `revoke`. */
   start(data: T, options?: { remembered?: boolean }): Promise<void>
   /** Writes other data; false without a session. */
   set(data: T): Promise<boolean>
@@ -341,7 +345,10 @@ export interface SessionHandle<T = any> {
   cycle(): Promise<boolean>
   /** Ends the session, as `Sessions.end`. */
   end(): Promise<void>
-  /** The response as it has to be sent. One that did not look at the session stays as it is. */
+  /**
+   * The response as it has to be sent, after all writes. One that did not look at the session stays as it is. Then nothing can
+   * be written any more, nor a session be looked at for the first time.
+   */
   finish(response: Response): Promise<Response>
 }
 

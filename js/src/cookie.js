@@ -179,7 +179,7 @@ function isHeaders(value) {
  * Name and value; a part without `=` or without a name is no pair.
  * @type {(text: string) => { name: string, value: string } | null}
  */
-function parsePair(text) {
+export function parsePair(text) {
   const equals = text.indexOf('=')
   if (equals < 0) return null
   const name = trim(text.slice(0, equals))

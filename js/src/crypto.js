@@ -4,7 +4,7 @@
 // node:crypto is used in Node and Bun: there each call of WebCrypto is a trip to another thread, which takes longer
 // than the work.
 
-import { concat } from './bytes.js'
+import { concat, tag } from './bytes.js'
 import { builtin } from './node.js'
 
 /** @typedef {import('./bytes.js').Bytes} Bytes */
@@ -16,6 +16,7 @@ import { builtin } from './node.js'
  * AES-256-GCM is with a zero nonce, and `decrypt` gives null for a text that was altered.
  * @typedef {object} Backend
  * @property {(bytes: Bytes) => HmacKey | Promise<HmacKey>} hmacKey
+ * @property {(value: unknown) => boolean} isHmacKey
  * @property {(key: HmacKey, data: Bytes) => Bytes | Promise<Bytes>} hmac
  * @property {(key: Bytes, text: Bytes) => Bytes | Promise<Bytes>} encrypt
  * @property {(key: Bytes, sealed: Bytes) => Bytes | null | Promise<Bytes | null>} decrypt
@@ -30,6 +31,7 @@ const TAG_LENGTH = 16
 /** @type {Backend} */
 const webCrypto = {
   hmacKey: (bytes) => crypto.subtle.importKey('raw', bytes, HMAC, false, ['sign']),
+  isHmacKey: (value) => tag(value) === 'CryptoKey',
 
   async hmac(key, data) {
     return new Uint8Array(await crypto.subtle.sign('HMAC', /** @type {CryptoKey} */ (key), data))
@@ -72,6 +74,7 @@ function nodeCrypto(node) {
   }
   return {
     hmacKey: (bytes) => /** @type {any} */ (new Hmac(bytes)),
+    isHmacKey: (value) => value instanceof Hmac,
 
     hmac: (key, data) => /** @type {any} */ (key).sign(data),
 
@@ -99,6 +102,14 @@ function nodeCrypto(node) {
 
 const node = builtin('node:crypto')
 const backend = node === undefined ? webCrypto : nodeCrypto(node)
+
+/**
+ * Whether this is a key that `expandable` made; one that was cloned is none.
+ * @type {(value: unknown) => boolean}
+ */
+export function isExpandable(value) {
+  return backend.isHmacKey(value)
+}
 
 /**
  * A key to expand from.

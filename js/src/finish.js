@@ -1,7 +1,7 @@
 // What becomes of a response (SPEC.md, "What happens to a response"), for an edge that opens sessions.
 
 import { makePrivate, mergeVary } from './cache.js'
-import { lineOf } from './cookie.js'
+import { lineOf, parsePair } from './cookie.js'
 
 /** @typedef {import('../index.d.ts').Session} Session */
 /** @typedef {import('../index.d.ts').Cookie} Cookie */
@@ -25,16 +25,20 @@ export function sendsSessions(status) {
 }
 
 /**
- * The response with these cookies and the fields that caches read. If it has `Set-Cookie` lines of our names already, they
- * are the origin's: those win, and `cookies` are not sent.
+ * The response with these cookies, in place of lines of the same names, and with the fields that caches read.
  * @type {(response: Response, names: readonly string[], cookies: readonly Cookie[],
  *   read: { cookieName: string, depends: boolean }) => Response}
  */
 export function answer(response, names, cookies, { cookieName, depends }) {
   const copy = new Response(response.body, response)
   const { headers } = copy
-  const sent = [...originNames(response.headers, names), ...cookies.map(({ name }) => name)]
+  const replaced = new Set(cookies.map(({ name }) => name))
+  headers.delete('Set-Cookie')
+  for (const line of response.headers.getSetCookie()) {
+    if (!replaced.has(nameOf(line) ?? '')) headers.append('Set-Cookie', line)
+  }
   for (const cookie of cookies) headers.append('Set-Cookie', lineOf(cookie))
+  const sent = originNames(headers, names)
   if (depends || sent.length > 0) makePrivate(headers, sent.includes(cookieName))
   headers.set('Vary', mergeVary(headers.get('Vary')))
   return copy
@@ -47,6 +51,15 @@ export function answer(response, names, cookies, { cookieName, depends }) {
 export function originNames(headers, names) {
   return headers
     .getSetCookie()
-    .map((line) => line.split(/[=;]/, 1)[0].trim())
-    .filter((name) => names.includes(name))
+    .map(nameOf)
+    .filter((name) => name !== null && names.includes(name))
+    .map(String)
+}
+
+/**
+ * The name of the cookie that a line sets, as browsers read it; null for a cookie without a name.
+ * @type {(line: string) => string | null}
+ */
+function nameOf(line) {
+  return parsePair(line.split(';', 1)[0])?.name ?? null
 }

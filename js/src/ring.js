@@ -1,5 +1,6 @@
 // The keys of an application with their roles, and the written ring.
 
+import { isExpandable } from './crypto.js'
 import { fromHex, tag } from './bytes.js'
 import { KeyError } from './errors.js'
 import { parseKey } from './key.js'
@@ -48,7 +49,7 @@ export function isRing(value) {
 
 /** @type {(value: any) => value is Key} */
 function isKey(value) {
-  return fromHex(value?.id, 4) !== null && typeof value.root === 'object'
+  return fromHex(value?.id, 4) !== null && isExpandable(value.root)
 }
 
 /**

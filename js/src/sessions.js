@@ -63,8 +63,17 @@ export async function createSessions(options) {
 
   const writing = async () => {
     const config = await opening()
-    if (config.keyless) throw new KeyError('no keys have arrived yet, so no session can be written')
+    if (config.keyless) throw new KeyError('no keys have arrived yet, so no session can be written or ended')
     return config
+  }
+
+  /**
+   * A worker has no list of its own.
+   * @type {(config: Config) => void}
+   */
+  const mustRevoke = ({ revoke }) => {
+    if (revoke !== undefined) return
+    throw new ConfigError('say where revocations go: `revoke: async (bytes) => …`, or `revoke: null` if copies may live on')
   }
 
   /** @type {Sessions['openTokens']} */
@@ -127,6 +136,19 @@ export async function createSessions(options) {
     }
   }
 
+  /**
+   * The activity cookie; none where the keys of its day are not there, since nobody asked for it.
+   * @type {(config: Config, session: Session, bind: Uint8Array, now: number) => Promise<Cookie[]>}
+   */
+  const renewalOf = async (config, session, bind, now) => {
+    try {
+      return (await writeActivity(config, session, bind, now)).cookies
+    } catch (error) {
+      if (error instanceof SealError) return []
+      throw error
+    }
+  }
+
   /** @type {(config: Config, session: Session, now: number) => boolean} */
   const isDue = ({ lifetimes }, session, now) => {
     const lifetime = lifetimeOf(lifetimes, session.remembered)
@@ -173,6 +195,7 @@ export async function createSessions(options) {
       const times = { startedAt: at, sealedAt: at, expiresAt, activeUntil: null, device: null }
       const session = { id: newSessionId(), keyId: '', ...times, remembered, chunks: 1, payload: NO_BIND, data: null }
       const started = await writeBoth(config, session, data, came(config, cookies), { now: at, bind })
+      if (cookies !== undefined) mustRevoke(config)
       const revocations = await revocationsOf(config, scan(config, cookies), readBind(bind), at)
       return { ...started, revocations }
     },
@@ -201,10 +224,8 @@ export async function createSessions(options) {
     renewalIsDue: (session, { now } = {}) => isDue(source.config, session, instant(now)),
 
     async end(fields, { now, bind } = {}) {
-      const config = await opening()
-      if (config.revoke === undefined) {
-        throw new ConfigError('say where revocations go: `revoke: async (bytes) => …`, or `revoke: null` if copies may live on')
-      }
+      const config = await writing()
+      mustRevoke(config)
       const revocations = await revocationsOf(config, scan(config, fields), readBind(bind), instant(now))
       const names = [...came(config, fields), ...namesOf(config).slice(MOST_CHUNKS - 1)]
       return written(null, null, names.map((name) => writeRemoval(config.attributes, name)), revocations)
@@ -215,32 +236,38 @@ export async function createSessions(options) {
       const at = instant(now)
       const headers = headersOf(request)
       const names = namesOf(config)
-      // Neither has fields that a browser or a cache would read, and nothing can be made of them again.
-      if (response.status < 200) return response
-      const hasLines = originNames(response.headers, names).length > 0
-      let write = outcome !== null && outcome !== undefined && 'setCookie' in outcome ? outcome : null
-      const depends = write !== null || mayHaveCome(config, headers)
-      let session = /** @type {Session | null} */ (write === null ? (outcome ?? null) : write.session)
-      if (session !== null && !(await maySend(config, session, response.status, at))) {
-        // What ended before stays ended.
-        write = write?.ended ?? null
-        session = null
+      const write = outcome !== null && outcome !== undefined && 'setCookie' in outcome ? outcome : null
+      const session = /** @type {Session | null} */ (write === null ? (outcome ?? null) : write.session)
+      if (session !== null) readSession(session)
+      const depends = write !== null || session !== null || mayHaveCome(config, headers)
+      const own = originNames(response.headers, names)
+      let sent = write
+      /** @type {Cookie[]} */
+      let renewal = []
+      if (session !== null) {
+        const renews = !config.keyless && !isPrefetch(headers) && isDue(config, session, at)
+        if ((write !== null || renews) && !(await maySend(config, session, response.status, at))) {
+          // What ended before stays ended.
+          sent = write?.ended ?? null
+        } else if (renews) renewal = await renewalOf(config, session, readBind(bind), at)
       }
-      const cookies = [...(write?.cookies ?? [])]
-      if (session !== null && !config.keyless && !isPrefetch(headers) && isDue(config, session, at)) {
-        if (!cookies.some(({ name }) => name === config.activityName)) {
-          cookies.push(...(await writeActivity(config, session, readBind(bind), at)).cookies)
-        }
-      }
-      // An end holds, also where the lines of the origin win.
-      const revocations = write !== null && (write.session === null || !hasLines) ? write.revocations : null
-      if (revocations !== null) await config.revoke?.(revocations)
-      return answer(response, names, hasLines ? [] : cookies, { cookieName: config.name, depends })
+      // Where the origin wrote or ended the session, that counts, except over an end.
+      if (sent !== null && sent.session !== null && own.includes(config.name)) sent = null
+      const hasActivity = own.length > 0 || sent?.cookies.some(({ name }) => name === config.activityName)
+      const cookies = [...(sent?.cookies ?? []), ...(hasActivity ? [] : renewal)]
+      // These have no fields that a browser or a cache would read, and nothing can be made of them again.
+      const page =
+        response.status < 200 ? response : answer(response, names, cookies, { cookieName: config.name, depends })
+      if (sent !== null && sent.revocations !== null) await config.revoke?.(sent.revocations)
+      return page
     },
 
     load: (request, at) => handleOf(sessions, request, at),
 
-    reaches: ({ now } = {}) => (source.config.keyless ? 0 : source.config.reaches(instant(now))),
+    async reaches({ now } = {}) {
+      const config = await source.current()
+      return config.keyless ? 0 : config.reaches(instant(now))
+    },
     replaceKeys: (keys) => source.replace(keys),
   }
   return sessions

@@ -43,6 +43,9 @@ export async function openSource(options) {
     async replace(keys) {
       const { config } = source
       const fresh = await configure({ ...others, keys })
+      if (!config.keyless && fresh.opens !== config.opens) {
+        throw new ConfigError('the new keys have other rights: keys that check take the place of such keys alone')
+      }
       if (!config.keyless && (fresh.name !== config.name || fresh.audience !== config.audience)) {
         throw new ConfigError('the new keys are for another cookie name or audience; create other sessions for them')
       }
@@ -51,17 +54,21 @@ export async function openSource(options) {
 
     async current() {
       const now = Date.now() / 1000
-      if (ask === null || now < next) return source.config
+      // A clock that was set back must not end the asking.
+      const isDue = now >= next || next - now > keysEvery
+      if (ask === null || !isDue) return source.config
       // Set before the wait: requests that come meanwhile go on with what is there, and no two wait for one another. In a
       // worker, a request must not wait for what another one has begun.
       next = now + (source.config.keyless ? EVERY_WITHOUT_KEYS : keysEvery)
       try {
         const answer = await within(PATIENCE, ask)
-        if (answer !== asked || source.config.keyless) await source.replace(answer)
+        // An object may have been changed.
+        if (answer !== asked || typeof answer !== 'string') await source.replace(answer)
         asked = answer
         next = now + keysEvery
       } catch (error) {
-        onKeyError(/** @type {Error} */ (error))
+        // Nothing that goes wrong there may reach the visitor.
+        await Promise.resolve(/** @type {Error} */ (error)).then(onKeyError).catch(report)
       }
       return source.config
     },

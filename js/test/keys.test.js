@@ -100,7 +100,7 @@ test('without keys, guests are guests and everybody else is unknown', async () =
   })
   assert.equal((await sessions.check('__Host-id=x')).state, 'unknown')
   await assert.rejects(sessions.start({ user: 7 }), { name: 'KeyError', message: /no keys/ })
-  assert.equal(sessions.reaches(), 0)
+  assert.equal(await sessions.reaches(), 0)
   const request = new Request('https://shop.example/', { headers: { cookie: signedIn } })
   const page = await sessions.finish(request, new Response('page'), null)
   assert.deepEqual([page.headers.get('cache-control'), page.headers.getSetCookie()], ['private, no-cache', []])
@@ -123,8 +123,8 @@ test('the other options are checked before keys arrive', async () => {
 test('a missing day is unknown, and the keys say how far they reach', async () => {
   const sessions = await createSessions({ keys: await exported([SECRET], { days: days(3) }) })
   const end = (today() + 3) * 86_400 - 43_200
-  assert.equal(sessions.reaches(), end)
-  assert.equal(sessions.reaches({ now: seconds() + 86_400 }), end)
+  assert.equal(await sessions.reaches(), end)
+  assert.equal(await sessions.reaches({ now: seconds() + 86_400 }), end)
   const late = { now: end + 1 }
   const cookies = cookieOf(await server.start({ user: 8 }, late))
   for (const call of ['open', 'check']) {
@@ -133,11 +133,11 @@ test('a missing day is unknown, and the keys say how far they reach', async () =
   }
   await assert.rejects(sessions.start({ user: 8 }, late), /export more days/)
   const gap = await createSessions({ keys: await exported([SECRET], { days: [today(), today() + 2] }) })
-  assert.equal(gap.reaches(), (today() + 1) * 86_400 - 43_200)
+  assert.equal(await gap.reaches(), (today() + 1) * 86_400 - 43_200)
   const past = await createSessions({ keys: await exported([SECRET], { days: [today() - 1] }) })
-  assert(past.reaches() < seconds())
-  assert.equal(server.reaches(), Infinity)
+  assert((await past.reaches()) < seconds())
+  assert.equal(await server.reaches(), Infinity)
   const remembered = { idle: 86_400, absolute: 10 * 86_400 }
   const longer = await createSessions({ keys: await exported([SECRET], { days: days(12), remembered }) })
-  assert.equal(longer.reaches(), (today() + 2) * 86_400)
+  assert.equal(await longer.reaches(), (today() + 2) * 86_400)
 })

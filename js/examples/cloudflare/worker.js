@@ -37,7 +37,7 @@ export default {
 
   /** The cron trigger of wrangler.toml: an alarm before the keys run out. */
   async scheduled(event, env) {
-    const left = (await prepare(env)).reaches() - Date.now() / 1000
+    const left = (await (await prepare(env)).reaches()) - Date.now() / 1000
     if (left < 3 * 86_400) throw new Error(`the session keys know every session for ${Math.floor(left / 3600)} more hours: push new ones`)
   },
 }

@@ -43,7 +43,7 @@ export async function page(request: Request): Promise<Response> {
 
 export async function others(sessions: Sessions<Login>, opened: Opened<Login>) {
   if (opened.session !== null) console.log(opened.session.data.user)
-  const until: number = sessions.reaches()
+  const until: number = await sessions.reaches()
   await sessions.replaceKeys(await parseRing('sealed1_'))
   await createSessions({ keys: 'sealed1_', revoke: null, revoked: new Set(['0000000000000001']) })
   // @ts-expect-error: keys are needed
