@@ -4,8 +4,8 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 
 import { forbidsStoring, mergePrivate, mergeVary } from '../src/cache.js'
-import { createSessions, readRevocations } from '../src/index.js'
-import { NOW, SECRET, cookieOf } from './support.js'
+import { createSessions, exportDayKeys, parseRing, readRevocations } from '../src/index.js'
+import { NOW, OTHER, SECRET, TODAY, cookieOf } from './support.js'
 
 const handed = []
 const sessions = await createSessions({ keys: SECRET, revoke: (bytes) => void handed.push(bytes) })
@@ -248,4 +248,104 @@ test('fields that override Cache-Control go, unless they forbid storing', async 
   for (const value of ['no-store="x"', '!no-store', 'no-store, max-age=1', '']) {
     assert(!forbidsStoring('cdn-cache-control', value), value)
   }
+})
+
+test('writes of one request run one after the other, and a sign-out is not undone', async () => {
+  for (const other of [(handle) => handle.cycle(), (handle) => handle.set({ user: 9 })]) {
+    for (const order of [0, 1]) {
+      const handle = sessions.load(request(), at)
+      await handle.get()
+      const acts = [() => handle.end(), () => other(handle)]
+      await Promise.all((order === 0 ? acts : acts.reverse()).map((act) => act()))
+      const page = await handle.finish(response())
+      assert(page.headers.getSetCookie().every((line) => line.includes('Max-Age=0')))
+      assert.deepEqual(seen(page)[0].sort(), ['__Host-id', '__Host-id-seen'])
+    }
+  }
+})
+
+test('a write that nobody waited for is sent, and none is taken after the response', async () => {
+  handed.length = 0
+  const handle = sessions.load(request(), at)
+  handle.end()
+  assert.deepEqual(seen(await handle.finish(response()))[0], ['__Host-id', '__Host-id-seen'])
+  assert.equal(handed.length, 1)
+  for (const late of [() => handle.start({ user: 8 }), () => handle.set(1), () => handle.cycle(), () => handle.end()]) {
+    await assert.rejects(late(), { name: 'SealError', message: /was finished/ })
+  }
+  assert.deepEqual(seen(await handle.finish(response()))[0], [], 'once')
+  assert.equal(handed.length, 1)
+  const unseen = sessions.load(request(), at)
+  await unseen.finish(response())
+  await assert.rejects(unseen.get(), { name: 'SealError', message: /was finished/ })
+})
+
+test('a session that the origin writes counts, and an end counts in any case', async () => {
+  const lines = (...cookies) => {
+    const page = response()
+    for (const line of cookies) page.headers.append('Set-Cookie', line)
+    return page
+  }
+  const written = await sessions.seal(await sessionOf(), { user: 7, theme: 'dark' }, at)
+  const both = await sessions.finish(request(), lines('__Host-id-seen=x; Path=/', 'theme=dark'), written, at)
+  assert.deepEqual(seen(both)[0], ['__Host-id-seen', 'theme', '__Host-id'])
+  const theirs = await sessions.finish(request(), lines('__Host-id=x; Path=/'), written, at)
+  assert.deepEqual(theirs.headers.getSetCookie(), ['__Host-id=x; Path=/'])
+  for (const nameless of ['__Host-id', '__Host-id; Path=/', '\u00a0__Host-id=x']) {
+    const page = await sessions.finish(request(), lines(nameless), written, at)
+    assert.deepEqual(seen(page)[0].at(-1), '__Host-id', nameless)
+    assert.equal(page.headers.getSetCookie().length, 2, nameless)
+  }
+  handed.length = 0
+  const end = await sessions.end(request(), at)
+  const ended = await sessions.finish(request(), lines('__Host-id=x; Path=/', ' __Host-id-seen =x', 'theme=dark'), end, at)
+  assert.deepEqual(seen(ended)[0], ['theme', '__Host-id', '__Host-id-seen'])
+  assert(ended.headers.getSetCookie().slice(1).every((line) => line.includes('Max-Age=0')))
+  assert.equal(handed.length, 1)
+})
+
+test('a page of a session is private, whatever became of the request since', async () => {
+  const sent = request()
+  const handle = sessions.load(sent, at)
+  await handle.get()
+  sent.headers.delete('cookie')
+  const page = await handle.finish(response(200, { 'cache-control': 'public, max-age=60' }))
+  assert.equal(page.headers.get('cache-control'), 'private, max-age=60')
+  await assert.rejects(sessions.finish(request(), response(), await sessions.open(request(), at), at), {
+    name: 'SealError',
+  })
+})
+
+test('a list that cannot be asked fails what reads the session, and not the page that says so', async () => {
+  let asked = 0
+  let failing = true
+  const revoked = () => {
+    asked++
+    if (failing) throw new Error('the list is away')
+    return false
+  }
+  const away = await createSessions({ keys: SECRET, revoked, revoke: null })
+  const handle = away.load(request(), at)
+  await assert.rejects(handle.get(), /the list is away/)
+  const page = await handle.finish(response(503))
+  assert.deepEqual(seen(page), [[], 'private, no-cache', 'Cookie'])
+  failing = false
+  asked = 0
+  const next = away.load(request(), at)
+  await next.get()
+  await next.finish(response())
+  assert.equal(asked, 1, 'a page that is only read asks once')
+})
+
+test('a start asks where revocations go too, and a renewal without the key of its day is left out', async () => {
+  const silent = await createSessions({ keys: SECRET })
+  await assert.rejects(silent.start({ user: 8 }, { ...at, cookies: request() }), { name: 'ConfigError' })
+  await silent.start({ user: 8 }, at)
+  const ring = await parseRing(`open ${SECRET}\nseal ${OTHER}`)
+  const keys = await exportDayKeys(ring, { rights: 'open', days: [TODAY, TODAY + 1] })
+  const missing = { ...keys, keys: keys.keys.filter(({ key_id, day }) => day !== TODAY || SECRET.includes(key_id)) }
+  const partial = await createSessions({ keys: missing, revoke: null })
+  const handle = partial.load(request(), later)
+  assert.deepEqual(await handle.get(), { user: 7 })
+  assert.deepEqual(seen(await handle.finish(response()))[0], [])
 })

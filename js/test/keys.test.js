@@ -141,3 +141,43 @@ test('a missing day is unknown, and the keys say how far they reach', async () =
   const longer = await createSessions({ keys: await exported([SECRET], { days: days(12), remembered }) })
   assert.equal(await longer.reaches(), (today() + 2) * 86_400)
 })
+
+test('keys with other rights, and rings that were cloned, are refused', async () => {
+  const sessions = await createSessions({ keys: await exported([SECRET]) })
+  await assert.rejects(sessions.replaceKeys(await exported([SECRET], { rights: 'check' })), { name: 'ConfigError' })
+  assert.equal((await sessions.open(signedIn)).state, 'valid')
+  const { keys, sealing } = await ring(SECRET)
+  const copies = new Map([...keys].map(([id, { root }]) => [id, { id, root: { ...root } }]))
+  await assert.rejects(createSessions({ keys: { keys: copies, sealing } }), { name: 'ConfigError' })
+})
+
+test('a clock that was set back does not end the asking', async () => {
+  let asked = 0
+  const keys = async () => (asked++, SECRET)
+  const sessions = await after(4 * 365 * 86_400, () => createSessions({ keys, audience: 'shop' }))
+  assert.equal((await sessions.open(signedIn)).state, 'valid')
+  assert.equal(asked, 2)
+})
+
+test('whatever onKeyError does, the visitor does not notice', async () => {
+  const real = console.error
+  const said = []
+  console.error = (text) => said.push(text)
+  try {
+    for (const onKeyError of [
+      () => {
+        throw new Error('log down')
+      },
+      async () => {
+        throw new Error('log down')
+      },
+    ]) {
+      const sessions = await createSessions({ keys: () => null, name: '__Host-id', onKeyError })
+      assert.equal((await sessions.open(signedIn)).state, 'unknown')
+      await assert.rejects(sessions.end(signedIn), { name: 'KeyError' })
+    }
+  } finally {
+    console.error = real
+  }
+  assert(said.every((text) => text.includes('log down')) && said.length >= 2)
+})

@@ -72,6 +72,14 @@ for (const name of Object.keys(workers)) {
       assert.equal((await ada.visit('GET', '/')).page, 'user 7, no theme')
     })
 
+    test('a cookie that is no text in any encoding does no harm', async () => {
+      const ada = visitor()
+      await ada.visit('POST', '/sign-in')
+      ada.cookies.set('other', '\xe9\xff')
+      const { status, page } = await ada.visit('GET', '/')
+      assert.deepEqual([status, page], [200, 'user 7, no theme'])
+    })
+
     test('a sign-out removes the cookies, and a copy of them is refused', async () => {
       const ada = visitor()
       await ada.visit('POST', '/sign-in')

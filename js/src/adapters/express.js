@@ -32,7 +32,7 @@ export function sealedSession(sessions) {
 function watched(handle) {
   let isLookedAt = false
   const session = /** @type {any} */ ({ finish: handle.finish })
-  for (const name of /** @type {const} */ (['get', 'session', 'start', 'set', 'cycle', 'end'])) {
+  for (const name of /** @type {const} */ (['opened', 'get', 'session', 'start', 'set', 'cycle', 'end'])) {
     session[name] = (/** @type {[any, any]} */ ...given) => {
       isLookedAt = true
       return handle[name](...given)
