@@ -349,3 +349,14 @@ test('a start asks where revocations go too, and a renewal without the key of it
   assert.deepEqual(await handle.get(), { user: 7 })
   assert.deepEqual(seen(await handle.finish(response()))[0], [])
 })
+
+test('a session that was read counts, also with another request; one that others let live longer is refused as long', async () => {
+  const stripped = request({})
+  const page = await sessions.finish(stripped, response(200, { 'cache-control': 'max-age=60' }), await sessionOf(), at)
+  assert.equal(page.headers.get('cache-control'), 'private, max-age=60')
+  // A server with this timeout would take the token for a day, but for its own expiry.
+  const longer = await createSessions({ keys: SECRET, absolute: 86_400, revoke: null })
+  const { revocations } = await longer.end(request(), at)
+  const isRevoked = (now) => readRevocations(revocations, { now }).revoked.has(started.session.id)
+  assert.deepEqual([isRevoked(NOW + 86_699), isRevoked(NOW + 86_700)], [true, false])
+})
