@@ -207,7 +207,7 @@ export interface Options {
    * gives one of these. It is asked again; if it fails, the last keys stay. Until it gives keys for the first time, each
    * session is `unknown`.
    */
-  keys: Keys | (() => Keys | Promise<Keys>)
+  keys: Keys | (() => Keys | null | Promise<Keys | null>)
   /** Seconds until a function of keys is asked again. Default: 60. */
   keysEvery?: number
   /** Hears why a function gave no keys, or keys that were refused. Default: `console.error`. */

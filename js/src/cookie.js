@@ -104,7 +104,8 @@ export function readAttributes(name, cookie = {}) {
     throw new ConfigError(`\`cookie\` has no attribute \`${unknown}\`; it has ${ATTRIBUTES.join(', ')}`)
   }
   const { path = '/', domain, secure = true, partitioned = false } = cookie
-  const sameSite = /** @type {keyof typeof SAME_SITE} */ (String(cookie.sameSite ?? 'lax').toLowerCase())
+  const { sameSite: given = 'lax' } = cookie
+  const sameSite = /** @type {keyof typeof SAME_SITE} */ (typeof given === 'string' ? given.toLowerCase() : '')
   /** @type {(good: boolean, problem: string) => void} */
   const must = (good, problem) => {
     if (!good) throw new ConfigError(problem)

@@ -21,9 +21,10 @@ const DEFAULT_PROOF = 11 * 60
 export function readLifetimes({ idle, absolute, remembered }, exported = {}) {
   if (absolute === undefined) absolute = exported.absolute ?? DEFAULT_ABSOLUTE
   if (remembered === undefined) remembered = exported.remembered ?? null
+  const longest = lifetime(null, absolute).absolute
   if (idle === undefined) {
     const usual = exported.idle === undefined ? DEFAULT_IDLE : exported.idle
-    idle = usual === null ? null : Math.min(usual, absolute)
+    idle = usual === null ? null : Math.min(usual, longest)
   }
   return {
     ordinary: lifetime(idle, absolute),
@@ -51,7 +52,7 @@ function lifetime(idle, absolute) {
 export function readProofLifetime(device = null) {
   if (device === null) return null
   const { proof = DEFAULT_PROOF } = device
-  if (tag(device) !== 'Object' || !Number.isInteger(proof) || proof < 61 || proof > DAY) {
+  if (tag(device) !== 'Object' || !Object.keys(device).every((key) => key === 'proof') || !Number.isInteger(proof) || proof < 61 || proof > DAY) {
     throw new ConfigError('`device` is null, or an object with `proof` in whole seconds, from 61 to 86400')
   }
   return proof

@@ -62,6 +62,7 @@ export async function openSource(options) {
       next = now + (source.config.keyless ? EVERY_WITHOUT_KEYS : keysEvery)
       try {
         const answer = await within(PATIENCE, ask)
+        if (answer === null || answer === undefined) throw new KeyError('the function `keys` gave nothing')
         // An object may have been changed.
         if (answer !== asked || typeof answer !== 'string') await source.replace(answer)
         asked = answer

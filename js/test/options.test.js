@@ -14,7 +14,7 @@ const VALUES = [
   null, true, false, 0, 1, -1, 1.5, NaN, Infinity, 2 ** 32, 2 ** 53, '', 'x', '60', 10n, Symbol('s'),
   {}, [], [1], ['x'], [null], new Date(), new Set([1]), new Map(), Buffer.from('x'), () => {}, async () => {}, Promise.resolve(1),
 ]
-const INNER = ['idle', 'absolute', 'proof', 'path', 'domain', 'secure', 'sameSite', 'partitioned']
+const INNER = ['idle', 'x', 'absolute', 'proof', 'path', 'domain', 'secure', 'sameSite', 'partitioned']
 
 /** The kind of a value, and the value if it is a simple one. */
 const labelOf = (value) => {
@@ -47,7 +47,7 @@ const RIGHT = {
 test('every option refuses what is of another kind', async () => {
   for (const [option, right] of Object.entries(RIGHT)) {
     for (const value of VALUES) {
-      const options = { keys: SECRET, ...(option === 'absolute' && { idle: null }), [option]: value }
+      const options = { keys: SECRET, [option]: value }
       if (option === 'keys') options.onKeyError = () => {}
       const error = await createSessions(options).then(
         () => null,
@@ -72,6 +72,9 @@ test('so do the members of options that are objects', async () => {
         if (error !== null) assert.match(error.name, /^(ConfigError|KeyError)$/, what)
       }
     }
+  }
+  for (const options of [{ cookie: { sameSite: ['lax'] } }, { cookie: { sameSite: null } }, { device: { x: 60 } }]) {
+    await assert.rejects(createSessions({ keys: SECRET, ...options }), { name: 'ConfigError' })
   }
 })
 
