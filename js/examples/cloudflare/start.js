@@ -9,10 +9,10 @@ import { Miniflare } from 'miniflare'
 import { keyFromRawSecret } from 'sealed-session'
 import { sessionKeys } from './push-keys.js'
 
-/** The worker as wrangler bundles it, with an empty KV. */
-export async function start({ port = 0, keysEvery = 60 } = {}) {
-  const entry = fileURLToPath(new URL('worker.js', import.meta.url))
-  const { outputFiles } = await build({ entryPoints: [entry], bundle: true, format: 'esm', target: 'es2022', write: false })
+/** The worker as wrangler bundles it, or this module around it, with an empty KV. */
+export async function start({ port = 0, keysEvery = 60, main = "export { default } from './worker.js'" } = {}) {
+  const stdin = { contents: main, resolveDir: fileURLToPath(new URL('.', import.meta.url)) }
+  const { outputFiles } = await build({ stdin, bundle: true, format: 'esm', target: 'es2022', write: false })
   const miniflare = new Miniflare({
     modules: true,
     script: outputFiles[0].text,
