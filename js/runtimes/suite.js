@@ -53,7 +53,7 @@ function received(pairs, { setCookie }) {
 /** Opens a session of the crate, and writes it in all ways. Returns lines for the crate to open. */
 async function openAndWrite(line) {
   const { opens, cookies, now, bind, largest_cookies: largestCookies, ...options } = line
-  const sessions = await createSessions({ ...options, largestCookies })
+  const sessions = await createSessions({ ...options, largestCookies, revoke: null })
   const at = { now: now + 59, bind: hex(bind) }
   const { session, state, reason } = await sessions.open(cookies, at)
   if (session === null) throw new Error(`a session of the crate is ${reason ?? state}: ${JSON.stringify(line)}`)
