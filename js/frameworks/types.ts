@@ -21,6 +21,11 @@ declare global {
       session: SessionHandle<User>
     }
   }
+  namespace Express {
+    interface Request {
+      session: SessionHandle<User>
+    }
+  }
 }
 
 const sessions = await createSessions<User>({ keys: '', revoke: null })
@@ -31,7 +36,7 @@ hono.get('/', async (c) => c.json((await c.get('session').get())?.user))
 
 const app = express()
 app.use(forExpress(sessions))
-app.get('/', async (req, res) => void res.json(await req.session.get()))
+app.get('/', async (req, res) => void res.json((await req.session.get())?.user))
 
 export const handle: Handle = forSvelteKit(sessions)
 
