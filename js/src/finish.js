@@ -3,9 +3,7 @@
 import { makePrivate, mergeVary } from './cache.js'
 import { lineOf, parsePair } from './cookie.js'
 
-/** @typedef {import('../index.d.ts').Session} Session */
 /** @typedef {import('../index.d.ts').Cookie} Cookie */
-/** @typedef {import('../index.d.ts').Written | import('../index.d.ts').Ended} Outcome */
 
 /**
  * Whether the browser, or a proxy, asks for a page that nobody has asked to see.

@@ -1,5 +1,5 @@
 /* @ts-self-types="../index.d.ts" */
-// Sessions of the Rust crate `sealed-session`, read and written with WebCrypto alone. The format is in SPEC.md.
+// Sessions of the Rust crate `sealed-session`, read and written outside Rust. The format is in SPEC.md.
 
 export { createSessions } from './sessions.js'
 export { keyFromRawSecret, parseKey } from './key.js'
