@@ -373,6 +373,9 @@ mod adapters {
     #[cfg(feature = "actix")]
     pub mod actix;
 
+    #[cfg(feature = "cookie")]
+    pub(crate) mod jar;
+
     #[cfg(feature = "tracing")]
     pub(crate) mod tracing;
 }
@@ -380,6 +383,14 @@ mod adapters {
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
+
+/// Coming from another library without signing anybody out ([`Builder::adopt`]).
+pub mod adopt {
+    #[cfg(feature = "cookie")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "cookie")))]
+    pub use crate::adapters::jar::JarReader;
+    pub use crate::sessions::adopt::{Adopted, OldCookie};
+}
 
 /// Events of sessions and keys, for logs and counters.
 pub mod events {

@@ -1,5 +1,6 @@
 //! `Sessions<T>`: everything that an application's sessions have in common, and how a request passes through them.
 
+pub(crate) mod adopt;
 mod alarm;
 pub(crate) mod builder;
 #[cfg(feature = "device")]
@@ -38,6 +39,7 @@ use crate::token::envelope::Frame;
 
 pub use self::handle::Session;
 
+use self::adopt::Adoption;
 use self::alarm::Alarm;
 use self::builder::{Builder, Checks, Clock, Config};
 #[cfg(feature = "device")]
@@ -343,19 +345,28 @@ impl<T: SessionData> Sessions<T> {
     /// From when on no server accepts a token of this session: neither the one that came, which `expires`, nor one that
     /// is sealed anew. The frame tells, if this version can read it.
     fn end_of(&self, expires: u32, frame: Option<&Frame>, now: u64) -> u64 {
-        let lifetimes = &self.shared.config.lifetimes;
+        let Config {
+            lifetimes, adoption, ..
+        } = self.config();
         match frame {
             Some(frame) => {
                 let absolute = lifetimes.expires(frame.started.into(), frame.remembered);
-                absolute.max(expires.into()).saturating_add(LEEWAY)
+                let of_token = absolute.max(expires.into()).saturating_add(LEEWAY);
+                // The token does not say whether its session was adopted, and whether there are copies of the old cookie.
+                of_token.max(adoption.as_ref().map_or(0, Adoption::ends))
             }
             None => self.end_of_any(now).max(u64::from(expires) + LEEWAY),
         }
     }
 
-    /// The same for every possible session: it started at the latest now, by the clock that is furthest ahead.
+    /// The same for every possible session: it started at the latest now, by the clock that is furthest ahead, or is
+    /// still adopted.
     fn end_of_any(&self, now: u64) -> u64 {
-        now.saturating_add(LEEWAY + self.shared.config.lifetimes.longest() + LEEWAY)
+        let Config {
+            lifetimes, adoption, ..
+        } = self.config();
+        let of_token = now.saturating_add(LEEWAY + lifetimes.longest() + LEEWAY);
+        of_token.max(adoption.as_ref().map_or(0, Adoption::ends))
     }
 
     /// The value of a `Cookie` header field with a session that starts now, for an application's own tests.
@@ -400,7 +411,7 @@ impl<T: SessionData> Sessions<T> {
     pub fn cookie_for_at(&self, data: T, now: OffsetDateTime) -> Result<String, WriteError> {
         let mut session = self.load_at(RequestFields::default(), now);
         session.start(data)?;
-        let patch = session.finish_patch(200);
+        let patch = session.finish_by(200, true);
         let pairs: Vec<&str> = patch.set_cookies().filter_map(|line| line.split(';').next()).collect();
         Ok(pairs.join("; "))
     }

@@ -108,6 +108,8 @@ pub(crate) struct Opening<T> {
     pub(crate) current: Current<T>,
     /// Every token that is genuine, whether its session is valid or not.
     pub(crate) genuine: Few<Genuine>,
+    /// An old cookie became the session, and the response replaces it.
+    pub(crate) is_adopted: bool,
     /// Empty without an observer.
     pub(crate) events: Vec<Event>,
 }
@@ -118,6 +120,7 @@ impl<T> Opening<T> {
         Self {
             current: Current::None(state),
             genuine: Few::default(),
+            is_adopted: false,
             events: Vec::new(),
         }
     }

@@ -154,6 +154,23 @@ pub enum Event {
         /// How many.
         count: usize,
     },
+    /// A cookie of another library became the session ([`Builder::adopt`](crate::Builder::adopt)).
+    Adopted {
+        /// Its id, a hash of that cookie.
+        id: SessionId,
+        /// How many requests these `Sessions` have adopted one for.
+        total: u64,
+    },
+    /// A cookie of another library came without one of ours, and did not become the session.
+    NotAdopted {
+        /// Why. [`NotOurs`](Reason::NotOurs) says that `read` returned nothing, [`Expired`](Reason::Expired) that the time
+        /// for `adopt` is over, and [`Payload`](Reason::Payload) that the data do not fit in a session.
+        reason: Reason,
+        /// The id that it would have, if it could be read.
+        id: Option<SessionId>,
+        /// How many requests these `Sessions` have adopted none for.
+        total: u64,
+    },
     /// A cookie of a session in chunks did not come, so that the session was rejected as
     /// [`Incomplete`](Reason::Incomplete): a proxy or the browser dropped it, or two responses have crossed.
     ChunkMissing {
@@ -335,6 +352,9 @@ impl Event {
             Self::ProofRefused { id: Some(_), .. } => ("ProofRefused", Level::Info),
             Self::ProofRefused { id: None, .. } => ("ProofRefused", Level::Debug),
             Self::ManyRejected { .. } => ("ManyRejected", Level::Warn),
+            Self::Adopted { .. } => ("Adopted", Level::Debug),
+            Self::NotAdopted { id: Some(_), .. } => ("NotAdopted", Level::Info),
+            Self::NotAdopted { id: None, .. } => ("NotAdopted", Level::Debug),
             Self::ChunkMissing { .. } => ("ChunkMissing", Level::Info),
             Self::DuplicatesSeen { .. } => ("DuplicatesSeen", Level::Debug),
             Self::TooLarge { .. } => ("TooLarge", Level::Warn),

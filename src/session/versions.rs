@@ -82,6 +82,8 @@ pub(crate) struct Touched<'a, T> {
     pub(crate) done: Done,
     /// The genuine tokens that came with the request.
     pub(crate) genuine: &'a Few<Genuine>,
+    /// The first version was made of an old cookie, which the response replaces.
+    pub(crate) is_adopted: bool,
 }
 
 impl Done {

@@ -17,6 +17,7 @@ use crate::revocation::{RevocationList, Revocations};
 use crate::session::event::{Event, Observer};
 use crate::session::lifetime::{Lifetime, Lifetimes};
 use crate::session::{Opened, SessionData};
+use crate::sessions::adopt::{Adopted, Adoption, OldCookie, ReadOld};
 use crate::sessions::alarm::Alarm;
 #[cfg(feature = "device")]
 use crate::sessions::device_binding::{Device, DeviceBinding};
@@ -50,6 +51,7 @@ pub struct Builder<T> {
     #[cfg(feature = "device")]
     device: Option<DeviceBinding>,
     revocations: Box<dyn RevocationList>,
+    old: Option<(OldCookie, u64)>,
     checks: Checks<T>,
     observer: Option<Arc<dyn Observer>>,
     clock: Option<Clock>,
@@ -64,6 +66,7 @@ pub(crate) type Clock = Box<dyn Fn() -> u64 + Send + Sync>;
 pub(crate) struct Checks<T> {
     pub(crate) refuse_if: Option<RefuseIf<T>>,
     pub(crate) signed_in_if: Option<SignedInIf<T>>,
+    pub(crate) read_old: Option<ReadOld<T>>,
 }
 
 /// The options that sessions keep. [`Builder::build`] checks them, and sets `lifetimes` and the other names.
@@ -85,6 +88,7 @@ pub(crate) struct Config {
     pub(crate) revoke_on_end: bool,
     pub(crate) touch_if: Option<TouchIf>,
     pub(crate) opened_cache: usize,
+    pub(crate) adoption: Option<Adoption>,
     #[cfg(feature = "device")]
     pub(crate) device: Option<Device>,
 }
@@ -137,6 +141,7 @@ impl<T: SessionData> Builder<T> {
                 revoke_on_end: true,
                 touch_if: None,
                 opened_cache: 2 * 1024 * 1024,
+                adoption: None,
                 #[cfg(feature = "device")]
                 device: None,
             },
@@ -146,9 +151,11 @@ impl<T: SessionData> Builder<T> {
             #[cfg(feature = "device")]
             device: None,
             revocations: Box::new(Revocations::new()),
+            old: None,
             checks: Checks {
                 refuse_if: None,
                 signed_in_if: None,
+                read_old: None,
             },
             observer: None,
             clock: None,
@@ -620,6 +627,54 @@ impl<T: SessionData> Builder<T> {
         self
     }
 
+    /// Adopts the sessions of another library, so that the switch to this crate signs nobody out: if no cookie of ours
+    /// came, the first access makes a session of what `read` makes of the old cookie's value, which browser and server
+    /// did not decode. A later call replaces this one. Default: nothing is adopted.
+    ///
+    /// The response then has our cookies, and removes the old one. A sign-out revokes the id, which is a hash of the old
+    /// value, so that no copy of the cookie is adopted again. Servers of the old application that run at the same time
+    /// need a phase before: [`OldCookie::beside_old_servers`]. `docs/migrating` has a page for each of the usual
+    /// libraries.
+    ///
+    /// `until` is the end, at most 400 days from now: old cookies rarely expire, and until then a copy of one that nobody
+    /// signed out here is a session. All revocations are kept that long. Set it to when the last old cookie should be
+    /// replaced, and remove this call afterwards; [`Event::Adopted`] counts those that still come.
+    ///
+    /// What cannot be read or is over by our timeouts, revocations or [`refuse_if`](Self::refuse_if) is an
+    /// [`Event::NotAdopted`]: the visitor is a guest. `read` gets at most 8 values of a request, of at most 4,096 bytes,
+    /// from whoever sent them. So it has to verify them, and must not panic.
+    ///
+    /// ```
+    /// use sealed_session::adopt::Adopted;
+    /// use time::{Duration, OffsetDateTime};
+    /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Login { user: u64 }
+    /// # fn verified(value: &str) -> Option<u64> { value.strip_prefix("good-")?.parse().ok() }
+    /// # let ring = KeyRing::new(Key::generate()?);
+    /// # let until = OffsetDateTime::now_utc() + Duration::days(30);
+    /// let read = |value: &str| Some(Adopted::new(value, Login { user: verified(value)? }));
+    /// let sessions = Sessions::<Login>::builder(ring).adopt("session", until, read).build()?;
+    ///
+    /// let session = sessions.load(RequestFields::from_cookies(["session=good-7"]));
+    /// assert_eq!(session.get().map(|login| login.user), Some(7));
+    /// let patch = session.finish_patch(200);
+    /// let names: Vec<_> = patch.set_cookies().filter_map(|line| line.split('=').next()).collect();
+    /// assert_eq!(names, ["__Host-id", "__Host-id-seen", "session"]); // ours are set, the old one is removed
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias("migrate", "fallback"))]
+    pub fn adopt(
+        mut self,
+        old: impl Into<OldCookie>,
+        until: OffsetDateTime,
+        read: impl Fn(&str) -> Option<Adopted<T>> + Send + Sync + 'static,
+    ) -> Self {
+        self.old = Some((old.into(), to_seconds(until)));
+        self.checks.read_old = Some(Box::new(read));
+        self
+    }
+
     /// The observer, which receives an [`Event`] whenever something happens to a session or to the keys. There is one:
     /// a later observer replaces it. Default: no observer.
     ///
@@ -789,16 +844,16 @@ impl<T: SessionData> Builder<T> {
         if config.pad_to == 0 || config.pad_to > largest_payload {
             return refuse(format!("`pad_to` takes 1 to {largest_payload} bytes, 1 for no padding"));
         }
-        let clock = match self.clock {
-            Some(clock) => clock,
-            None if HAS_CLOCK => Box::new(now),
-            None => {
-                return refuse(
-                    "this target has no clock; switch on the feature `wasm_js` of sealed-session where JavaScript is the \
-                     host, or give a `clock`",
-                );
-            }
-        };
+        let system = || HAS_CLOCK.then(|| Box::new(now) as Clock);
+        let clock = self.clock.or_else(system).ok_or_else(|| {
+            ConfigError::new(
+                "this target has no clock; switch on the feature `wasm_js` of sealed-session where JavaScript is the \
+                 host, or give a `clock`",
+            )
+        })?;
+        if let Some((old, until)) = self.old {
+            config.adoption = Some(old.checked(until, &config, clock())?);
+        }
         let shared = Shared {
             keys: ArcSwap::from_pointee(Keys::new(&config, &self.keys)?),
             config,

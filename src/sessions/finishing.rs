@@ -66,8 +66,13 @@ impl<T: SessionData> Session<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn finish_patch(&self, status: u16) -> Patch {
+        self.finish_by(status, !self.stays_with_old_cookie())
+    }
+
+    /// Finishes, and `sends` cookies with a session or only removes them.
+    pub(super) fn finish_by(&self, status: u16, sends: bool) -> Patch {
         match self.close() {
-            Some(Ending::Touched(touched)) => self.patch_of(&touched, status),
+            Some(Ending::Touched(touched)) => self.patch_of(&touched, status, sends),
             Some(Ending::Untouched) => self.patch(Outcome::Untouched.row(false, false).cache),
             None => {
                 self.sessions().observe(&Event::FinishIgnored);
@@ -129,7 +134,7 @@ impl<T: SessionData> Session<T> {
                 .is_none_or(|counts| counts(&self.shared.fields))
     }
 
-    fn patch_of(&self, touched: &Touched<'_, T>, status: u16) -> Patch {
+    fn patch_of(&self, touched: &Touched<'_, T>, status: u16, sends: bool) -> Patch {
         let config = self.sessions().config();
         let mut outcome = Outcome::of(touched, status, config.write_on_server_error);
         let (live, done) = (touched.last.live(), touched.done);
@@ -154,7 +159,10 @@ impl<T: SessionData> Session<T> {
         let is_due = |live| done.touch || self.renewal_is_due(live, now);
         let renewal = takes_cookie(status) && live.is_some_and(is_due);
         let active = live.is_some_and(|live| config.lifetimes.of(live.facts.remembered).idle.is_some());
-        let row = outcome.row(renewal && active, active);
+        let mut row = outcome.row(renewal && active, active);
+        if !sends {
+            row = row.without_sending();
+        }
         let mut patch = self.patch(row.cache);
         patch.clear_site_data = config.clear_site_data && outcome == Outcome::Ended;
         if let Some(live) = live
@@ -166,6 +174,7 @@ impl<T: SessionData> Session<T> {
         // The session cookie's removal comes last: curl up to 7.88 keeps all but the last cookie that one response
         // removes.
         self.add_device(&mut patch, touched, outcome, row, status, now);
+        self.remove_old_cookie(&mut patch, outcome, status);
         if row.session == CookieAction::Remove {
             self.remove_chunks(&mut patch, 1);
         }
@@ -176,7 +185,15 @@ impl<T: SessionData> Session<T> {
         }
         self.report(touched, outcome, row);
         // Last: if an observer panics before, this response is lost, and the visitor keeps the session that came.
+        if let (Some(came), Some(live)) = (touched.first.live(), live)
+            && sends
+            && outcome == Outcome::Cycled
+            && live.facts.id != came.facts.id
+        {
+            self.sessions().give_up(came.facts.id, now);
+        }
         if let Some(live) = live
+            && sends
             && matches!(outcome, Outcome::Cycled | Outcome::Started)
             && matches!(done.change, Change::Replaced | Change::Started)
         {
@@ -187,6 +204,25 @@ impl<T: SessionData> Session<T> {
             self.sessions().end(touched.genuine, ends, now);
         }
         patch
+    }
+
+    /// A session of ours takes the place of the old cookie, unless the old application still needs it; a sign-out ends
+    /// both.
+    fn remove_old_cookie(&self, patch: &mut Patch, outcome: Outcome, status: u16) {
+        let Some(adoption) = &self.sessions().config().adoption else {
+            return;
+        };
+        let is_replaced = match outcome {
+            Outcome::Ended => true,
+            Outcome::ReadValid | Outcome::Written | Outcome::Cycled | Outcome::Adopted | Outcome::Started => {
+                !adoption.beside_old_servers && takes_cookie(status) && self.old_cookie_came(adoption)
+            }
+            Outcome::Untouched | Outcome::ReadAbsent | Outcome::ReadRejected | Outcome::Discarded => false,
+        };
+        if is_replaced {
+            patch.cookies.push(adoption.attributes.write_removal(&adoption.name));
+            patch.cache = CacheRule::NoStore;
+        }
     }
 
     /// With device binding: offers to register a device for a session that starts, and removes the proof that came with

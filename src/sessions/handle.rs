@@ -16,6 +16,7 @@ use crate::session::event::Event;
 #[cfg(feature = "device")]
 use crate::session::{Binding, Current};
 use crate::session::{Change, Ending, Facts, Genuine, Live, Opening, SessionData, SessionState, Touched, Versions};
+use crate::sessions::adopt::Adopted;
 use crate::sessions::writing::Write;
 use crate::sessions::{Lane, Sessions, opening, this_thread};
 use crate::time::from_seconds;
@@ -56,6 +57,8 @@ pub(super) struct Request<T> {
     phase: AtomicU8,
     /// In a box: most requests move only the rest of this, and are not touched.
     came: OnceLock<Box<Came<T>>>,
+    /// What a middleware found for an old cookie.
+    pub(super) looked_up: OnceLock<Box<Adopted<T>>>,
     /// The thread that is opening the session, by [`this_thread`]; 0 for none.
     opener: AtomicUsize,
 }
@@ -64,6 +67,8 @@ pub(super) struct Request<T> {
 pub(super) struct Came<T> {
     pub(super) genuine: Few<Genuine>,
     pub(super) versions: Versions<T>,
+    /// The first version was made of an old cookie, which the response replaces.
+    is_adopted: bool,
 }
 
 const READ: u8 = 1;
@@ -79,6 +84,7 @@ impl<T: SessionData> Session<T> {
                 salt: OnceLock::new(),
                 phase: AtomicU8::new(0),
                 came: OnceLock::new(),
+                looked_up: OnceLock::new(),
                 opener: AtomicUsize::new(0),
             }),
         }
@@ -126,6 +132,8 @@ impl<T: SessionData> Session<T> {
     #[must_use]
     pub fn peek(&self) -> Option<&T> {
         let came = match self.shared.phase.load(Ordering::Acquire) & FINISHED {
+            // Adopting is for reads that count.
+            0 if !self.is_opened() && self.has_old_cookie_alone() => None,
             0 => self.came(),
             _ => self.shared.came.get().map(Box::as_ref),
         };
@@ -340,7 +348,15 @@ impl<T: SessionData> Session<T> {
     }
 
     fn open(&self) -> Opening<T> {
-        opening::open(self.sessions(), &self.shared.fields, self.now())
+        let opening = opening::open(self.sessions(), &self.shared.fields, self.now());
+        match &self.sessions().config().adoption {
+            Some(adoption) => self.with_old(adoption, opening),
+            None => opening,
+        }
+    }
+
+    pub(super) fn is_opened(&self) -> bool {
+        self.shared.came.get().is_some()
     }
 
     /// The opened cookies; they are opened now if they were not before. `None` in a callback of the opening itself,
@@ -364,6 +380,7 @@ impl<T: SessionData> Session<T> {
             Box::new(Came {
                 genuine: opening.genuine,
                 versions: Versions::new(opening.current),
+                is_adopted: opening.is_adopted,
             })
         });
         events.iter().for_each(|event| self.sessions().observe(event));
@@ -422,6 +439,7 @@ impl<T: SessionData> Session<T> {
             last: &last.current,
             done: last.done,
             genuine: &came.genuine,
+            is_adopted: came.is_adopted,
         }))
     }
 }

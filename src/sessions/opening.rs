@@ -168,6 +168,7 @@ impl Attempt {
         Opening {
             current,
             genuine: self.genuine,
+            is_adopted: false,
             events,
         }
     }

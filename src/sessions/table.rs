@@ -20,6 +20,8 @@ pub(crate) enum Outcome {
     Written,
     /// The session got another id, or its lifetimes changed.
     Cycled,
+    /// An old cookie became the session.
+    Adopted,
     Started,
     Ended,
     /// The session was written, but this response carries no session.
@@ -45,20 +47,33 @@ pub(crate) struct Row {
 impl Outcome {
     /// The outcome for a response of this status.
     pub(crate) fn of<T>(touched: &Touched<'_, T>, status: u16, write_on_server_error: bool) -> Self {
-        let Touched { first, last, done, .. } = touched;
+        let Touched {
+            first,
+            last,
+            done,
+            is_adopted,
+            ..
+        } = touched;
+        let is_sent = takes_cookie(status) || (is_server_error(status) && write_on_server_error);
+        let read = match is_adopted {
+            // Otherwise the next request adopts it.
+            true if is_sent => Self::Adopted,
+            _ => Self::ReadValid,
+        };
         let outcome = match (done.change, last) {
             (Change::Ended, _) => return Self::Ended,
             (_, Current::None(SessionState::Absent)) => return Self::ReadAbsent,
             (_, Current::None(_)) => return Self::ReadRejected,
-            (Change::None, Current::Live(_)) => return Self::ReadValid,
+            (Change::None, Current::Live(_)) => return read,
             (Change::Started, Current::Live(_)) => Self::Started,
             (Change::Cycled | Change::Replaced, Current::Live(_)) => Self::Cycled,
             (Change::Written, Current::Live(last)) => match first {
-                Current::Live(first) if same_payload(first, last) => return Self::ReadValid,
+                Current::Live(first) if same_payload(first, last) => return read,
+                // There is no activity cookie yet.
+                _ if *is_adopted => Self::Cycled,
                 _ => Self::Written,
             },
         };
-        let is_sent = takes_cookie(status) || (is_server_error(status) && write_on_server_error);
         match is_sent {
             true => outcome,
             // A session that was started after a sign-out is not sent, the sign-out is.
@@ -77,13 +92,28 @@ impl Outcome {
             Self::ReadRejected | Self::Discarded => (None, None, CacheRule::Private),
             Self::ReadValid => (None, send_if(renewal), CacheRule::Private),
             Self::Written => (Send, send_if(renewal), CacheRule::NoStore),
-            Self::Cycled | Self::Started => (Send, send_if(active), CacheRule::NoStore),
+            Self::Cycled | Self::Adopted | Self::Started => (Send, send_if(active), CacheRule::NoStore),
             Self::Ended => (Remove, Remove, CacheRule::NoStore),
         };
         Row {
             session,
             activity,
             cache,
+        }
+    }
+}
+
+impl Row {
+    /// The row where the old application keeps the session.
+    pub(crate) fn without_sending(self) -> Self {
+        let keep = |action| match action {
+            CookieAction::Send => CookieAction::None,
+            CookieAction::None | CookieAction::Remove => action,
+        };
+        Self {
+            session: keep(self.session),
+            activity: keep(self.activity),
+            cache: self.cache,
         }
     }
 }

@@ -365,7 +365,7 @@ impl<T: SessionData> Session<T> {
     /// Serialises the data at once and reads them back. Data that do not fit, or that the next request could not read,
     /// are refused here; and the data that are lent after a write are those that the next request will read. A session
     /// whose payload `came` with this length may stay as large.
-    fn content(&self, data: &T, came: usize) -> Result<Content<T>, WriteError> {
+    pub(super) fn content(&self, data: &T, came: usize) -> Result<Content<T>, WriteError> {
         let mut buffer = Buffer::with_capacity(USUAL_PAYLOAD);
         serde_json::to_writer(&mut buffer, data).map_err(|_| WriteError::NotSerializable)?;
         let length = buffer.len();
@@ -397,7 +397,7 @@ impl<T: SessionData> Session<T> {
     }
 
     /// Draws the salt for the seal at the end, when it is too late to fail.
-    fn draw_salt(&self) -> Result<(), WriteError> {
+    pub(super) fn draw_salt(&self) -> Result<(), WriteError> {
         if self.shared.salt.get().is_none() {
             let _ = self.shared.salt.set(self.fresh_id_and_salt()?.1);
         }

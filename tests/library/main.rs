@@ -6,6 +6,7 @@
     reason = "some suites run with the cache of opened sessions and without"
 )]
 
+mod adopt;
 mod auto_traits;
 mod config;
 #[cfg(feature = "device")]

@@ -39,6 +39,13 @@ pub(crate) fn one_of_each() -> Vec<Event> {
             Event::ProofRefused { step: "signature", reason: None, id: Some(id) },
             Event::ProofRefused { step: "device key", reason: Some(reason), id: None };
         Event::DuplicatesSeen { .. } => Event::DuplicatesSeen { count: 2 };
+        Event::Adopted { .. } => Event::Adopted { id, total: 3 };
+        Event::NotAdopted { .. } =>
+            Event::NotAdopted { reason: Reason::NotOurs, id: None, total: 4 },
+            Event::NotAdopted { reason: Reason::Malformed, id: None, total: 4 },
+            Event::NotAdopted { reason: Reason::Expired, id: None, total: 4 },
+            Event::NotAdopted { reason: Reason::Payload, id: Some(id), total: 4 },
+            Event::NotAdopted { reason: Reason::Revoked, id: Some(id), total: 4 };
         Event::ChunkMissing { .. } => Event::ChunkMissing { chunk: 2, chunks: 3 };
         Event::TooLarge { .. } => Event::TooLarge { size: 5000, limit: 4096, option: "chunks" };
         Event::ReadTooLate => Event::ReadTooLate;

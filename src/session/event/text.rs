@@ -45,6 +45,15 @@ impl Event {
                 visit("total", total);
                 visit("key_ids", &Ids(key_ids));
             }
+            Self::Adopted { id, total } => {
+                visit("id", id);
+                visit("total", total);
+            }
+            Self::NotAdopted { reason, id, total } => {
+                visit("reason", &reason.name());
+                id.iter().for_each(|id| visit("id", id));
+                visit("total", total);
+            }
             Self::DuplicatesSeen { count } => visit("count", count),
             Self::ChunkMissing { chunk, chunks } => {
                 visit("chunk", chunk);
@@ -119,6 +128,18 @@ impl fmt::Display for Event {
                 ..
             } => write!(f, "rejected: {} ({key_id})", Reason::UnknownKey),
             Self::Rejected { reason, .. } => write!(f, "rejected: {reason}"),
+            Self::Adopted { id, total } => write!(f, "session {id} was adopted from an old cookie ({total} so far)"),
+            Self::NotAdopted { reason, total, .. } => {
+                f.write_str("an old cookie was not adopted: ")?;
+                match reason {
+                    Reason::Malformed => f.write_str("it is empty, too long or not UTF-8")?,
+                    Reason::NotOurs => f.write_str("`read` returned nothing for it")?,
+                    Reason::Expired => f.write_str("the time for `adopt` is over")?,
+                    Reason::Payload => f.write_str("its data do not fit in a session")?,
+                    reason => write!(f, "{reason}")?,
+                }
+                write!(f, " ({total} so far)")
+            }
             Self::Bound { id } => write!(f, "session {id} is bound to a device"),
             Self::Proven { id } => write!(f, "the device of session {id} has proven itself again"),
             Self::Unproven { id } => write!(f, "session {id} came without a proof of its device"),
