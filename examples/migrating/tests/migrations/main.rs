@@ -1,0 +1,7 @@
+//! Each migration, from the old application to the last release, over real HTTP.
+
+#![allow(clippy::unwrap_used, reason = "all of this is tests")]
+
+mod jar;
+mod pages;
+mod world;
