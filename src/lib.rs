@@ -212,6 +212,12 @@
 //! `worker`, browsers) with the feature `wasm_js`, since that target has neither random bytes nor a clock of its own.
 //! Threads and files are not there: what needs them is an error.
 //!
+//! # Coming from another library
+//!
+//! [`Builder::adopt`] makes sessions of the cookies that your visitors already have, so that the switch signs nobody out.
+//! [docs/migrating][migrating] has the two releases that a rolling deploy takes, and pages for axum-extra, tower-sessions,
+//! actix-session, seshcookie and iron-session.
+//!
 //! # Features
 //!
 //! | feature | brings |
@@ -222,6 +228,7 @@
 //! | `axum` | the extractors [`Session<T>`](Session) and [`RequireSession<T>`][`RequireSession`] for axum 0.8 |
 //! | `actix` | [`SessionMiddleware`] for actix-web 4, the same extractors, [`next_page`] |
 //! | `device` | sessions bound to the visitor's device, **experimental**: [below](#bound-to-the-device) |
+//! | `cookie` | a reader for the jars of the `cookie` crate: [above](#coming-from-another-library) |
 //! | `tracing` | [`TracingObserver`] |
 //! | `testing` | [`testing::Browser`][browser] for your tests: keeps cookies, and moves the clock |
 //! | `wasm_js` | random bytes and the time from JavaScript, on `wasm32-unknown-unknown` only: [above](#at-an-edge) |
@@ -237,6 +244,7 @@
 //! [operating]: https://github.com/sealed-session/sealed-session/blob/main/docs/operating.md
 //! [large]: https://github.com/sealed-session/sealed-session/blob/main/docs/large-sessions.md
 //! [device_page]: https://github.com/sealed-session/sealed-session/blob/main/docs/device-binding.md
+//! [migrating]: https://github.com/sealed-session/sealed-session/blob/main/docs/migrating/README.md
 //! [lists]: https://github.com/sealed-session/sealed-session/blob/main/docs/operating.md#sign-outs-on-several-servers
 //! [cli]: https://github.com/sealed-session/sealed-session/blob/main/cli/README.md
 //! [js]: https://github.com/sealed-session/sealed-session/blob/main/js/README.md
@@ -308,6 +316,9 @@ mod pages {
 
     #[doc = include_str!("../docs/large-sessions.md")]
     struct LargeSessions;
+
+    #[doc = include_str!("../docs/migrating/README.md")]
+    struct Migrating;
 
     #[doc = include_str!("../docs/operating.md")]
     struct Operating;

@@ -225,8 +225,8 @@ fn derived_id(bytes: &[u8], label: &[u8]) -> SessionId {
 
 /// Revoked when a session gives up its id: an old cookie is not adopted under that id any more, while other requests of
 /// the visitor may still come with it in a cookie of ours.
-pub(super) fn given_up(id: SessionId) -> SessionId {
-    derived_id(&id.0, b"given up")
+pub(super) fn spent(id: SessionId) -> SessionId {
+    derived_id(&id.0, b"spent")
 }
 
 pub(crate) type ReadOld<T> = Box<dyn Fn(&str) -> Option<Adopted<T>> + Send + Sync>;
@@ -423,7 +423,7 @@ impl<T: SessionData> Session<T> {
         lifetimes.judge(said.unwrap_or(now), remembered, now)?;
         // A session that may have started at any time may have started before the cut-off.
         let is_revoked = sessions.is_revoked(old.id, said.unwrap_or(0));
-        if is_revoked || sessions.shared.revocations.is_revoked(given_up(old.id)) {
+        if is_revoked || sessions.shared.revocations.is_revoked(spent(old.id)) {
             return Err(Reason::Revoked);
         }
         let started = said.unwrap_or(now).min(now);
@@ -480,7 +480,7 @@ impl<T: SessionData> Sessions<T> {
     pub(super) fn give_up(&self, id: SessionId, now: u64) {
         let adoption = self.config().adoption.as_ref();
         if let Some(adoption) = adoption.filter(|adoption| now < adoption.ends()) {
-            self.revoke_until(given_up(id), adoption.ends(), now);
+            self.revoke_until(spent(id), adoption.ends(), now);
         }
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use aes_gcm::aead::{AeadInOut, KeyInit};
 use aes_gcm::{Aes256Gcm, Nonce};
 use hkdf::hmac::{Hmac, Mac};
+use sealed_session::adopt::Adopted;
 use sealed_session::sealer::SealError;
 use sealed_session::{
     Builder, Key, KeyRing, Lifetime, Reason, RequestFields, Sealer, SessionState, Sessions, WriteError,
@@ -326,6 +327,14 @@ impl Constants {
 }
 
 const NOW: u64 = 1_893_369_600;
+
+#[test]
+fn the_ids_of_adopted_sessions_follow_from_the_formula() {
+    assert!(SPEC.contains(r#"adopted id = Expand(Extract("sealed-session/v1", value), "old cookie", 8)"#));
+    let value = "Rkyz7%7C";
+    let id = expand(&hmac(b"sealed-session/v1", &[value.as_bytes()]), b"old cookie", 8);
+    assert_eq!(Adopted::new(value, ()).id().to_bytes(), *id);
+}
 
 fn ring() -> KeyRing {
     KeyRing::new(Key::generate().unwrap())
