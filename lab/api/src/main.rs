@@ -23,7 +23,7 @@ struct Section {
 }
 
 /// A crate that is named here cannot get a new major version without a new major version of this crate.
-const SECTIONS: [Section; 10] = [
+const SECTIONS: [Section; 11] = [
     // `std` means `core` and `alloc` too. serde: the bounds of a session's type. time: `OffsetDateTime`.
     Section {
         feature: "",
@@ -67,6 +67,11 @@ const SECTIONS: [Section; 10] = [
         feature: "device,actix",
         includes: &["actix", "device"],
         crates: &["actix_http", "actix_web", "http", "std"],
+    },
+    Section {
+        feature: "cookie",
+        includes: &[],
+        crates: &["std"],
     },
     Section {
         feature: "tracing",
