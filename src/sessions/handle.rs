@@ -132,9 +132,7 @@ impl<T: SessionData> Session<T> {
     #[must_use]
     pub fn peek(&self) -> Option<&T> {
         let came = match self.shared.phase.load(Ordering::Acquire) & FINISHED {
-            // Adopting is for reads that count.
-            0 if !self.is_opened() && self.has_old_cookie_alone() => None,
-            0 => self.came(),
+            0 => self.came_at_a_peek(),
             _ => self.shared.came.get().map(Box::as_ref),
         };
         came?.versions.last().current.live().map(|live| &live.content.data)
@@ -310,7 +308,7 @@ impl<T: SessionData> Session<T> {
     #[cfg(feature = "device")]
     pub(crate) fn peeked(&self) -> Option<&Current<T>> {
         let is_open = self.shared.phase.load(Ordering::Acquire) & FINISHED == 0;
-        let came = is_open.then(|| self.came()).flatten()?;
+        let came = is_open.then(|| self.came_at_a_peek()).flatten()?;
         Some(&came.versions.last().current)
     }
 
@@ -363,6 +361,14 @@ impl<T: SessionData> Session<T> {
     /// which would wait for its own end.
     fn came(&self) -> Option<&Came<T>> {
         self.came_by(|| self.open())
+    }
+
+    /// The same, but no old cookie is adopted: that is for reads that count.
+    fn came_at_a_peek(&self) -> Option<&Came<T>> {
+        match self.is_opened() || !self.has_old_cookie_alone() {
+            true => self.came(),
+            false => None,
+        }
     }
 
     fn came_by(&self, open: impl FnOnce() -> Opening<T>) -> Option<&Came<T>> {

@@ -649,6 +649,30 @@ fn what_a_middleware_looked_up_is_adopted_if_it_came_in_time() {
     assert!(world.load("old=key-7").old_cookies().is_empty());
 }
 
+// ---- device binding
+
+#[cfg(feature = "device")]
+#[test]
+fn an_adopted_session_is_offered_a_binding_and_a_look_at_its_proof_adopts_nothing() {
+    use sealed_session::device::DeviceBinding;
+
+    let world = world_with(|builder| {
+        let builder = builder.device_binding(DeviceBinding::at("/device"));
+        builder.adopt("old", at(UNTIL), |_| None)
+    });
+    let link = RequestFields::from_cookies(["old=key-7"]).with_target("GET", "/orders");
+    let session = world
+        .sessions
+        .load(link.with_sec_fetch_dest("document").with_sec_fetch_site("cross-site"));
+    assert!(session.prove_first().is_none());
+    assert!(session.adopt(Adopted::new("key-7", user(7))), "in time");
+    assert_eq!(session.get(), Some(&user(7)));
+    let mut headers = cached();
+    session.finish(200, &mut headers);
+    let offers = headers.iter().filter(|(name, _)| name == "Secure-Session-Registration");
+    assert_eq!(offers.count(), 1);
+}
+
 // ---- configuration
 
 #[test]
