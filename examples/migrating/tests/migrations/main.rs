@@ -4,4 +4,5 @@
 
 mod jar;
 mod pages;
+mod tower;
 mod world;
