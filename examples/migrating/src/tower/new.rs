@@ -1,4 +1,4 @@
-//! The second release: the session is ours, and the old one is only read.
+//! The second release: the session is ours, and the old one is only read or ended.
 
 use axum::extract::Path;
 use axum::routing::{get, post};
@@ -31,8 +31,9 @@ async fn home(session: Session<Login>) -> Result<String, Failed> {
     Ok(page(session.get()))
 }
 
-async fn login(mut session: Session<Login>, Path(user): Path<u32>) -> Result<(), Failed> {
+async fn login(old: OldSession, mut session: Session<Login>, Path(user): Path<u32>) -> Result<(), Failed> {
     session.start(Login::of(user))?;
+    old.flush().await?;
     Ok(())
 }
 
