@@ -1,6 +1,8 @@
 //! Before, during and after the switch from another session library: one small shop, in three releases for each library.
 
 pub mod jar;
+pub mod sesh;
+pub mod tower;
 
 use serde::{Deserialize, Serialize};
 

@@ -4,4 +4,6 @@
 
 mod jar;
 mod pages;
+mod sesh;
+mod tower;
 mod world;

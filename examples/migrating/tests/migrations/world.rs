@@ -51,7 +51,11 @@ impl Server {
         answer.body
     }
 
-    async fn home(&self, browser: &mut Browser) -> String {
+    pub(crate) async fn post(&self, browser: &mut Browser, path: &str) -> String {
+        self.request(browser, Method::POST, path).await
+    }
+
+    pub(crate) async fn home(&self, browser: &mut Browser) -> String {
         self.request(browser, Method::GET, "/").await
     }
 }

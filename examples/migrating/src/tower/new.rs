@@ -1,0 +1,49 @@
+//! The second release: the session is ours, and the old one is only read or ended.
+
+use axum::extract::Path;
+use axum::routing::{get, post};
+use axum::{Router, middleware};
+use sealed_session::{Builder, Session, SessionLayer};
+use time::OffsetDateTime;
+use tower_sessions::{Session as OldSession, SessionManagerLayer, SessionStore};
+
+use super::Failed;
+use super::adopt::adopt;
+use crate::{Login, page};
+
+pub fn app(
+    store: impl SessionStore + Clone,
+    sessions: Builder<Login>,
+    until: OffsetDateTime,
+) -> Result<Router, Failed> {
+    let sessions = sessions.adopt("id", until, |_| None).build()?;
+    Ok(Router::new()
+        .route("/", get(home))
+        .route("/login/{user}", post(login))
+        .route("/cart/{item}", post(add))
+        .route("/logout", post(logout))
+        .layer(middleware::from_fn(adopt))
+        .layer(SessionManagerLayer::new(store))
+        .layer(SessionLayer::new(sessions)))
+}
+
+async fn home(session: Session<Login>) -> Result<String, Failed> {
+    Ok(page(session.get()))
+}
+
+async fn login(old: OldSession, mut session: Session<Login>, Path(user): Path<u32>) -> Result<(), Failed> {
+    session.start(Login::of(user))?;
+    old.flush().await?;
+    Ok(())
+}
+
+async fn add(mut session: Session<Login>, Path(item): Path<String>) -> Result<(), Failed> {
+    session.update(|login| login.cart.push(item))?.option();
+    Ok(())
+}
+
+async fn logout(old: OldSession, mut session: Session<Login>) -> Result<(), Failed> {
+    session.end()?;
+    old.flush().await?;
+    Ok(())
+}
