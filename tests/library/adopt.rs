@@ -494,7 +494,7 @@ fn a_sign_out_in_the_first_request_is_one_and_so_is_one_with_both_cookies() {
     let ours = both.sessions.cookie_for(user(8)).unwrap();
     let mut session = both.load(&format!("{ours}; old={}", old_cookie(7)));
     session.end().unwrap();
-    session.finish_patch(200);
+    let _ = session.finish_patch(200);
     assert_eq!(both.thief(&old_cookie(7)), REVOKED, "it was signed out with the other");
 }
 

@@ -28,14 +28,28 @@ const DEAD: Current<()> = Current::None(SessionState::Rejected(Reason::Idle));
 
 #[track_caller]
 fn assert_outcome(first: &Current<()>, last: &Current<()>, change: Change, status: u16, expected: Outcome) {
+    assert_outcome_of(false, first, last, change, status, expected);
+}
+
+#[track_caller]
+fn assert_outcome_of(
+    is_adopted: bool,
+    first: &Current<()>,
+    last: &Current<()>,
+    change: Change,
+    status: u16,
+    expected: Outcome,
+) {
+    let done = Done {
+        change,
+        ..Done::default()
+    };
     let touched = Touched {
         first,
         last,
-        done: Done {
-            change,
-            ..Done::default()
-        },
+        done,
         genuine: &Few::default(),
+        is_adopted,
     };
     assert_eq!(Outcome::of(&touched, status, false), expected);
 }
@@ -61,6 +75,39 @@ fn every_ending_is_a_row_of_the_table() {
 }
 
 #[test]
+fn an_old_cookie_is_replaced_by_a_response_that_takes_cookies() {
+    let (was, is) = (live(b"1", false), live(b"2", false));
+    for (last, change, expected, otherwise) in [
+        (&was, Change::None, Outcome::Adopted, Outcome::ReadValid),
+        (&was, Change::Written, Outcome::Adopted, Outcome::ReadValid),
+        (&is, Change::Written, Outcome::Cycled, Outcome::Discarded),
+        (&is, Change::Cycled, Outcome::Cycled, Outcome::Discarded),
+        (&is, Change::Started, Outcome::Started, Outcome::Discarded),
+    ] {
+        assert_outcome_of(true, &was, last, change, 200, expected);
+        assert_outcome_of(true, &was, last, change, 304, otherwise);
+    }
+}
+
+#[test]
+fn beside_old_servers_a_row_only_removes() {
+    use CookieAction::{None, Remove, Send};
+    for (action, expected) in [(None, None), (Send, None), (Remove, Remove)] {
+        let row = Row {
+            session: action,
+            activity: action,
+            cache: CacheRule::NoStore,
+        };
+        let kept = Row {
+            session: expected,
+            activity: expected,
+            ..row
+        };
+        assert_eq!(row.without_sending(), kept);
+    }
+}
+
+#[test]
 fn a_response_that_takes_no_cookie_discards_writes_but_never_a_sign_out() {
     let (was, is) = (live(b"1", false), live(b"2", false));
     let touched = Touched {
@@ -71,6 +118,7 @@ fn a_response_that_takes_no_cookie_discards_writes_but_never_a_sign_out() {
             ..Done::default()
         },
         genuine: &Few::default(),
+        is_adopted: false,
     };
     for status in [100, 101, 199, 304, 500, 503, 599, 999] {
         assert!(!takes_cookie(status));
@@ -114,6 +162,7 @@ fn a_sign_out_is_sent_even_if_what_was_started_after_it_is_not() {
         last: &is,
         done,
         genuine: &Few::default(),
+        is_adopted: false,
     };
     assert_eq!(Outcome::of(&touched, 500, false), Outcome::Ended);
     assert_eq!(Outcome::of(&touched, 200, false), Outcome::Started);
@@ -129,6 +178,7 @@ fn every_row_says_what_the_response_carries() {
         (Outcome::ReadValid, None, Send, CacheRule::Private),
         (Outcome::Written, Send, Send, CacheRule::NoStore),
         (Outcome::Cycled, Send, Send, CacheRule::NoStore),
+        (Outcome::Adopted, Send, Send, CacheRule::NoStore),
         (Outcome::Started, Send, Send, CacheRule::NoStore),
         (Outcome::Ended, Remove, Remove, CacheRule::NoStore),
         (Outcome::Discarded, None, None, CacheRule::Private),
