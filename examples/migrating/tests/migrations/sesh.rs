@@ -1,9 +1,18 @@
 use std::time::{Duration, SystemTime};
 
-use migrating::Login;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::HeaderValue;
+use axum::http::header::COOKIE;
+use axum::routing::get;
+use http_body_util::BodyExt;
 use migrating::sesh::read::reader;
 use migrating::sesh::{beside, new, old};
-use seshcookie::{SessionConfig, SessionKeys, SessionLayer};
+use migrating::{Login, page};
+use sealed_session::RequestFields;
+use seshcookie::{Session, SessionConfig, SessionKeys, SessionLayer};
+use tower::ServiceExt;
 
 use crate::world::{Server, World};
 
@@ -52,4 +61,34 @@ fn a_cookie_has_one_spelling() {
             assert!(last.contains(other) || read(&format!("{front}{other}")).is_none());
         }
     }
+}
+
+/// Why the data do not come from seshcookie's extractor, and the value from `old_cookies`.
+#[tokio::test]
+async fn seshcookie_may_choose_another_cookie_than_the_first() {
+    let layer = SessionLayer::<Login>::new(SessionKeys::new(SECRET).unwrap(), SessionConfig::default()).unwrap();
+    let genuine = layer.__testing_encode_cookie(&Login::of(7), SystemTime::now());
+    let fields = [
+        b"theme=\xff; session=made-up".to_vec(),
+        format!("session={genuine}").into_bytes(),
+    ];
+    let world = World::new("session");
+    let sessions = world
+        .sessions()
+        .adopt("session", world.until(), |_| None)
+        .build()
+        .unwrap();
+    let session = sessions.load(RequestFields::from_cookies(fields.clone()));
+    assert_eq!(session.old_cookies(), ["made-up", &*genuine]);
+    let mut request = Request::new(Body::empty());
+    for field in fields {
+        request
+            .headers_mut()
+            .append(COOKIE, HeaderValue::from_bytes(&field).unwrap());
+    }
+    let home = get(async |old: Session<Login>| page(old.get().await.as_ref()));
+    let app = Router::new().route("/", home).layer(layer);
+    let response = app.oneshot(request).await.unwrap();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(body, "user 7, cart: ");
 }

@@ -1,3 +1,4 @@
+use async_trait::async_trait;
 use axum::extract::Path;
 use axum::routing::{get, post};
 use axum::{Router, middleware};
@@ -10,7 +11,8 @@ use sealed_session::{Session, SessionLayer};
 use testkit::redis::{self, RedisServer};
 use time::{Duration, OffsetDateTime};
 use tower_sessions::cookie::Key;
-use tower_sessions::session::Record;
+use tower_sessions::session::{Id, Record};
+use tower_sessions::session_store::{self, Error};
 use tower_sessions::{MemoryStore, Session as OldSession, SessionManagerLayer, SessionStore};
 use tower_sessions_redis_store::RedisStore;
 use tower_sessions_redis_store::fred::prelude::{ClientLike, Config, Pool};
@@ -245,4 +247,47 @@ async fn an_old_session_next_to_ours_ends_with_it() {
         servers.new.post(&mut browser, act).await;
         assert_eq!(servers.new.home(&mut thief).await, "guest", "after {act}");
     }
+}
+
+/// A store that cannot be reached.
+#[derive(Clone, Debug)]
+struct Unreachable;
+
+#[async_trait]
+impl SessionStore for Unreachable {
+    async fn save(&self, _: &Record) -> session_store::Result<()> {
+        Err(Error::Backend("unreachable".to_owned()))
+    }
+
+    async fn load(&self, _: &Id) -> session_store::Result<Option<Record>> {
+        Err(Error::Backend("unreachable".to_owned()))
+    }
+
+    async fn delete(&self, _: &Id) -> session_store::Result<()> {
+        Err(Error::Backend("unreachable".to_owned()))
+    }
+}
+
+#[tokio::test]
+async fn visitors_without_an_old_cookie_need_no_store_in_the_second_release() {
+    let servers = Servers::with(Unreachable).await;
+    let mut browser = Browser::new();
+    for (act, page) in [
+        ("/login/7", "user 7, cart: "),
+        ("/cart/bread", "user 7, cart: bread"),
+        ("/login/8", "user 8, cart: "),
+        ("/logout", "guest"),
+    ] {
+        servers.new.post(&mut browser, act).await;
+        assert_eq!(servers.new.home(&mut browser).await, page);
+    }
+}
+
+#[tokio::test]
+#[should_panic(expected = "unreachable")]
+async fn one_who_has_an_old_cookie_alone_gets_an_error_without_the_store() {
+    let servers = Servers::with(Unreachable).await;
+    let mut browser = Browser::new();
+    browser.put(&format!("id={}", Id::default()));
+    servers.new.home(&mut browser).await;
 }
