@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "all of this is tests")]
 
+mod iron;
 mod jar;
 mod pages;
 mod world;

@@ -1,7 +1,11 @@
 //! Servers of three releases, and visitors who shop while they are replaced.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use http_body_util::Full;
@@ -19,18 +23,52 @@ use tokio::net::TcpListener;
 /// A server on a free port of loopback, which stops with the test.
 pub(crate) struct Server {
     wire: Wire,
+    child: Option<Child>,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
 }
 
 impl Server {
     pub(crate) fn at(address: SocketAddr) -> Self {
         let wire = Wire::new(address);
-        Self { wire }
+        Self { wire, child: None }
     }
 
     pub(crate) async fn axum(app: Router) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let server = Self::at(listener.local_addr().unwrap());
         tokio::spawn(axum::serve(listener, app).into_future());
+        server
+    }
+
+    /// A server in JavaScript, which prints its port. `folder` is below `src`, and has the packages of the script.
+    pub(crate) fn node(folder: &str, script: &str, environment: &[(&str, &str)]) -> Self {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(folder);
+        install(&folder);
+        // Its standard input ends when the test is killed, and no server stays.
+        let script = format!("process.stdin.on('end', () => process.exit()).resume();\n{script}");
+        let mut child = Command::new("node")
+            .args(["--input-type=module", "--eval", &script])
+            .current_dir(folder)
+            .env("PORT", "0")
+            .envs(environment.iter().copied())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("Node 20 or newer is installed");
+        let mut port = String::new();
+        let mut lines = BufReader::new(child.stdout.take().unwrap());
+        lines.read_line(&mut port).unwrap();
+        let port = port.trim().parse().expect("the script prints its port");
+        let mut server = Self::at((Ipv4Addr::LOCALHOST, port).into());
+        server.child = Some(child);
         server
     }
 
@@ -54,6 +92,20 @@ impl Server {
     async fn home(&self, browser: &mut Browser) -> String {
         self.request(browser, Method::GET, "/").await
     }
+}
+
+/// Installs the packages that the folder's lock names, unless they are there.
+fn install(folder: &Path) {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _guard = ONE_AT_A_TIME.lock();
+    let written = |path: &str| fs::metadata(folder.join(path)).and_then(|file| file.modified()).ok();
+    if written("node_modules/.package-lock.json") >= written("package-lock.json") {
+        return;
+    }
+    let mut npm = Command::new("npm");
+    npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]);
+    let status = npm.current_dir(folder).status().expect("npm is installed");
+    assert!(status.success(), "npm ci in {}", folder.display());
 }
 
 /// What all servers share: the key ring, and a list of revoked sessions.
