@@ -19,7 +19,7 @@ use crate::{Login, page};
 
 type OldCookieField = AppendHeaders<Option<(HeaderName, String)>>;
 
-const TTL: Duration = Duration::from_secs(14 * 86_400);
+const DAY: Duration = Duration::from_secs(86_400);
 
 pub fn app(passwords: Passwords, sessions: Builder<Login>, until: OffsetDateTime) -> Result<Router, ConfigError> {
     let passwords = Arc::new(passwords);
@@ -27,7 +27,7 @@ pub fn app(passwords: Passwords, sessions: Builder<Login>, until: OffsetDateTime
     let read = move |value: &str| read(&of_reader, value, OffsetDateTime::now_utc());
     let old = OldCookie::named("login").beside_old_servers(true);
     let sessions = sessions
-        .remembered(Lifetime::absolute(TTL))
+        .remembered(Lifetime::absolute(90 * DAY).idle(14 * DAY))
         .adopt(old, until, read)
         .build()?;
     Ok(Router::new()
@@ -71,7 +71,7 @@ async fn logout(mut session: Session<Login>) -> Result<OldCookieField, WriteErro
 /// The old cookie of a visitor who is signed in.
 fn old_cookie(passwords: &Passwords, login: Option<&Login>) -> Result<OldCookieField, WriteError> {
     let line = |login| {
-        let seal = seal(passwords, login, OffsetDateTime::now_utc() + TTL)?;
+        let seal = seal(passwords, login, OffsetDateTime::now_utc() + 14 * DAY)?;
         let attributes = "Max-Age=1209540; Path=/; HttpOnly; Secure; SameSite=Lax";
         Ok((SET_COOKIE, format!("login={seal}; {attributes}")))
     };

@@ -11,12 +11,12 @@ use time::OffsetDateTime;
 use super::reader::{Passwords, read};
 use crate::{Login, page};
 
-const TTL: Duration = Duration::from_secs(14 * 86_400);
+const DAY: Duration = Duration::from_secs(86_400);
 
 pub fn app(passwords: Passwords, sessions: Builder<Login>, until: OffsetDateTime) -> Result<Router, ConfigError> {
     let read = move |value: &str| read(&passwords, value, OffsetDateTime::now_utc());
     let sessions = sessions
-        .remembered(Lifetime::absolute(TTL))
+        .remembered(Lifetime::absolute(90 * DAY).idle(14 * DAY))
         .adopt("login", until, read)
         .build()?;
     Ok(Router::new()

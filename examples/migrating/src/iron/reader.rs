@@ -14,7 +14,7 @@ use sha1::Sha1;
 use sha2::Sha256;
 use time::{Duration, OffsetDateTime};
 
-/// The option `password`. A single password has the id 1.
+/// The option `password`. A password alone has the id 1.
 pub struct Passwords {
     pub newest: (u64, String),
     pub older: Vec<(u64, String)>,
@@ -28,11 +28,10 @@ impl Passwords {
     }
 }
 
-/// Iron accepts a seal for 60 seconds after its end.
+/// Iron accepts a seal for 60 seconds after its expiration.
 const SKEW: Duration = Duration::seconds(60);
 
-/// The session in a cookie's value. Its id is a hash of what the MAC covers, so another spelling of the rest is no other
-/// session.
+/// The session in a cookie's value. `~2` is outside of the MAC, so it is no part of what the session's id is made of.
 pub fn read<T: DeserializeOwned>(passwords: &Passwords, value: &str, now: OffsetDateTime) -> Option<Adopted<T>> {
     let mut parts = value.strip_suffix("~2")?.rsplitn(3, '*');
     let (mac, mac_salt, covered) = (parts.next()?, parts.next()?, parts.next()?);
@@ -44,7 +43,7 @@ pub fn read<T: DeserializeOwned>(passwords: &Passwords, value: &str, now: Offset
     hmac(password, mac_salt, covered)
         .verify_slice(&BASE64_URL_SAFE_NO_PAD.decode(mac).ok()?)
         .ok()?;
-    // With `ttl: 0` it is empty, and the seal has no end.
+    // With `ttl: 0` it is empty, and the seal does not expire.
     if !expires.is_empty() && expires.parse::<i128>().ok()? <= milliseconds(now - SKEW) {
         return None;
     }
@@ -54,7 +53,7 @@ pub fn read<T: DeserializeOwned>(passwords: &Passwords, value: &str, now: Offset
         .decrypt_padded_vec::<Pkcs7>(&encrypted)
         .ok()?;
     let mut old = Adopted::new(covered, serde_json::from_slice(&json).ok()?);
-    // Browsers keep the cookie when they are closed, unless `maxAge` is `undefined`.
+    // Unless `maxAge` is `undefined`, browsers keep the cookie when they are closed.
     old.remembered = true;
     Some(old)
 }

@@ -1,5 +1,7 @@
+use hyper::Method;
 use migrating::iron::reader::Passwords;
 use migrating::iron::{beside, new};
+use sealed_session::testing::Browser;
 
 use crate::world::{Server, World};
 
@@ -13,22 +15,70 @@ fn passwords() -> Passwords {
     }
 }
 
-async fn migrate(script: &str) {
-    let world = World::new("login");
-    let old = Server::node("iron", script, &[("PASSWORDS", PASSWORDS)]);
-    let beside = Server::axum(beside::app(passwords(), world.sessions(), world.until()).unwrap()).await;
-    let new = Server::axum(new::app(passwords(), world.sessions(), world.until()).unwrap()).await;
-    world.migrate(&old, &beside, &new).await;
+struct Shop {
+    world: World,
+    old: Server,
+    beside: Server,
+    new: Server,
+}
+
+impl Shop {
+    async fn open(script: &str) -> Self {
+        let world = World::new("login");
+        let old = Server::node("iron", script, &[("PASSWORDS", PASSWORDS)]);
+        let beside = Server::axum(beside::app(passwords(), world.sessions(), world.until()).unwrap()).await;
+        let new = Server::axum(new::app(passwords(), world.sessions(), world.until()).unwrap()).await;
+        Self {
+            world,
+            old,
+            beside,
+            new,
+        }
+    }
+
+    async fn migrate(&self) {
+        self.world.migrate(&self.old, &self.beside, &self.new).await;
+    }
 }
 
 #[tokio::test]
 async fn from_iron_session_9() {
-    migrate(OLD).await;
+    Shop::open(OLD).await.migrate().await;
 }
 
 #[tokio::test]
 async fn from_iron_session_8() {
     let script = OLD.replace("from \"iron-session\"", "from \"iron-session-8\"");
     assert_ne!(script, OLD);
-    migrate(&script).await;
+    Shop::open(&script).await.migrate().await;
+}
+
+#[tokio::test]
+async fn from_iron_session_with_reads_first() {
+    let Shop {
+        world,
+        old,
+        beside,
+        new,
+    } = Shop::open(OLD).await;
+    world.migrate_with_reads_first(&old, &beside, &new).await;
+}
+
+#[tokio::test]
+async fn visitors_stay_signed_in_when_they_close_the_browser() {
+    let Shop { old, beside, new, .. } = Shop::open(OLD).await;
+    for (first, then) in [
+        (&old, &beside),
+        (&old, &new),
+        (&beside, &old),
+        (&beside, &new),
+        (&new, &beside),
+    ] {
+        let mut browser = Browser::new();
+        first.request(&mut browser, Method::POST, "/login/7").await;
+        for _ in 0..3 {
+            browser.restart();
+            assert_eq!(then.home(&mut browser).await, "user 7, cart: ");
+        }
+    }
 }

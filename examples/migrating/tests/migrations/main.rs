@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "all of this is tests")]
 
 mod iron;
+mod iron_reader;
 mod jar;
 mod pages;
 mod world;

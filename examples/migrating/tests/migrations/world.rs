@@ -73,7 +73,7 @@ impl Server {
     }
 
     /// A request of this browser, which keeps the cookies of the response. Returns the page.
-    async fn request(&self, browser: &mut Browser, method: Method, path: &str) -> String {
+    pub(crate) async fn request(&self, browser: &mut Browser, method: Method, path: &str) -> String {
         browser.visit(path);
         let request = Request::builder()
             .method(method)
@@ -89,7 +89,7 @@ impl Server {
         answer.body
     }
 
-    async fn home(&self, browser: &mut Browser) -> String {
+    pub(crate) async fn home(&self, browser: &mut Browser) -> String {
         self.request(browser, Method::GET, "/").await
     }
 }
@@ -113,6 +113,22 @@ pub(crate) struct World {
     ring: Arc<KeyRing>,
     list: Revocations,
     old_cookie: &'static str,
+}
+
+/// The servers that answer for a while: `GET` requests, and all others.
+#[derive(Clone, Copy)]
+struct Stretch<'a> {
+    readers: [&'a Server; 2],
+    writers: [&'a Server; 2],
+}
+
+impl<'a> Stretch<'a> {
+    fn of(servers: [&'a Server; 2]) -> Self {
+        Self {
+            readers: servers,
+            writers: servers,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -147,8 +163,21 @@ impl World {
     /// The whole migration: as the page tells it, then in many orders of requests.
     pub(crate) async fn migrate(&self, old: &Server, beside: &Server, new: &Server) {
         self.as_the_page_says(old, beside, new).await;
+        let stretches = [[old, beside], [beside, new], [new, new]].map(Stretch::of);
         for seed in 0..40 {
-            self.in_some_order(old, beside, new, seed).await;
+            self.in_some_order(&stretches, seed).await;
+        }
+    }
+
+    /// A migration whose first release only reads: the old servers get all other requests, until they stop and the second
+    /// release starts.
+    pub(crate) async fn migrate_with_reads_first(&self, old: &Server, beside: &Server, new: &Server) {
+        let reads = Stretch {
+            readers: [old, beside],
+            writers: [old, old],
+        };
+        for seed in 0..40 {
+            self.in_some_order(&[reads, Stretch::of([new, new])], seed).await;
         }
     }
 
@@ -184,14 +213,13 @@ impl World {
         assert_eq!(new.home(&mut ada).await, "guest");
     }
 
-    /// Three stretches: the old servers and the first release, the first and the second release, the second alone.
-    async fn in_some_order(&self, old: &Server, beside: &Server, new: &Server, seed: u64) {
+    async fn in_some_order(&self, stretches: &[Stretch<'_>], seed: u64) {
         let mut random = Random(seed);
         let mut browser = Browser::new();
         let mut expected: Option<Login> = None;
-        for servers in [[old, beside], [beside, new], [new, new]] {
+        for stretch in stretches {
             for _ in 0..random.below(8) {
-                let server = servers[random.below(2)];
+                let server = stretch.writers[random.below(2)];
                 let act = match random.below(8) {
                     0..4 => Act::Look,
                     4..6 => Act::SignIn(random.below(3) as u32),
@@ -217,7 +245,7 @@ impl World {
                             .for_each(|login| login.cart.push("bread".to_owned()));
                     }
                 }
-                let server = servers[random.below(2)];
+                let server = stretch.readers[random.below(2)];
                 let seen = server.home(&mut browser).await;
                 assert_eq!(seen, migrating::page(expected.as_ref()), "seed {seed}, after {act:?}");
             }
@@ -226,10 +254,10 @@ impl World {
 }
 
 /// The same choices for the same seed (splitmix64).
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    fn below(&mut self, limit: usize) -> usize {
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
