@@ -1,5 +1,6 @@
 //! Before, during and after the switch from another session library: one small shop, in three releases for each library.
 
+pub mod iron;
 pub mod jar;
 pub mod sesh;
 pub mod tower;

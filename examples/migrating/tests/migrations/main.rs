@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "all of this is tests")]
 
+mod iron;
+mod iron_reader;
 mod jar;
 mod pages;
 mod sesh;

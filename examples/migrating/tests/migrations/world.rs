@@ -1,7 +1,11 @@
 //! Servers of three releases, and visitors who shop while they are replaced.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use http_body_util::Full;
@@ -19,12 +23,22 @@ use tokio::net::TcpListener;
 /// A server on a free port of loopback, which stops with the test.
 pub(crate) struct Server {
     wire: Wire,
+    child: Option<Child>,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
 }
 
 impl Server {
     pub(crate) fn at(address: SocketAddr) -> Self {
         let wire = Wire::new(address);
-        Self { wire }
+        Self { wire, child: None }
     }
 
     pub(crate) async fn axum(app: Router) -> Self {
@@ -34,8 +48,32 @@ impl Server {
         server
     }
 
+    /// A server in JavaScript, which prints its port. `folder` is below `src`, and has the packages of the script.
+    pub(crate) fn node(folder: &str, script: &str, environment: &[(&str, &str)]) -> Self {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(folder);
+        install(&folder);
+        // Its standard input ends when the test is killed, and no server stays.
+        let script = format!("process.stdin.on('end', () => process.exit()).resume();\n{script}");
+        let mut child = Command::new("node")
+            .args(["--input-type=module", "--eval", &script])
+            .current_dir(folder)
+            .env("PORT", "0")
+            .envs(environment.iter().copied())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("Node 20 or newer is installed");
+        let mut port = String::new();
+        let mut lines = BufReader::new(child.stdout.take().unwrap());
+        lines.read_line(&mut port).unwrap();
+        let port = port.trim().parse().expect("the script prints its port");
+        let mut server = Self::at((Ipv4Addr::LOCALHOST, port).into());
+        server.child = Some(child);
+        server
+    }
+
     /// A request of this browser, which keeps the cookies of the response. Returns the page.
-    async fn request(&self, browser: &mut Browser, method: Method, path: &str) -> String {
+    pub(crate) async fn request(&self, browser: &mut Browser, method: Method, path: &str) -> String {
         browser.visit(path);
         let request = Request::builder()
             .method(method)
@@ -60,11 +98,41 @@ impl Server {
     }
 }
 
+/// Installs the packages that the folder's lock names, unless they are there.
+fn install(folder: &Path) {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _guard = ONE_AT_A_TIME.lock();
+    let written = |path: &str| fs::metadata(folder.join(path)).and_then(|file| file.modified()).ok();
+    if written("node_modules/.package-lock.json") >= written("package-lock.json") {
+        return;
+    }
+    let mut npm = Command::new("npm");
+    npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]);
+    let status = npm.current_dir(folder).status().expect("npm is installed");
+    assert!(status.success(), "npm ci in {}", folder.display());
+}
+
 /// What all servers share: the key ring, and a list of revoked sessions.
 pub(crate) struct World {
     ring: Arc<KeyRing>,
     list: Revocations,
     old_cookie: &'static str,
+}
+
+/// The servers that answer for a while: `GET` requests, and all others.
+#[derive(Clone, Copy)]
+struct Stretch<'a> {
+    readers: [&'a Server; 2],
+    writers: [&'a Server; 2],
+}
+
+impl<'a> Stretch<'a> {
+    fn of(servers: [&'a Server; 2]) -> Self {
+        Self {
+            readers: servers,
+            writers: servers,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -99,8 +167,21 @@ impl World {
     /// The whole migration: as the page tells it, then in many orders of requests.
     pub(crate) async fn migrate(&self, old: &Server, beside: &Server, new: &Server) {
         self.as_the_page_says(old, beside, new).await;
+        let stretches = [[old, beside], [beside, new], [new, new]].map(Stretch::of);
         for seed in 0..40 {
-            self.in_some_order(old, beside, new, seed).await;
+            self.in_some_order(&stretches, seed).await;
+        }
+    }
+
+    /// A migration whose first release only reads: the old servers get all other requests, until they stop and the second
+    /// release starts.
+    pub(crate) async fn migrate_with_reads_first(&self, old: &Server, beside: &Server, new: &Server) {
+        let reads = Stretch {
+            readers: [old, beside],
+            writers: [old, old],
+        };
+        for seed in 0..40 {
+            self.in_some_order(&[reads, Stretch::of([new, new])], seed).await;
         }
     }
 
@@ -136,14 +217,13 @@ impl World {
         assert_eq!(new.home(&mut ada).await, "guest");
     }
 
-    /// Three stretches: the old servers and the first release, the first and the second release, the second alone.
-    async fn in_some_order(&self, old: &Server, beside: &Server, new: &Server, seed: u64) {
+    async fn in_some_order(&self, stretches: &[Stretch<'_>], seed: u64) {
         let mut random = Random(seed);
         let mut browser = Browser::new();
         let mut expected: Option<Login> = None;
-        for servers in [[old, beside], [beside, new], [new, new]] {
+        for stretch in stretches {
             for _ in 0..random.below(8) {
-                let server = servers[random.below(2)];
+                let server = stretch.writers[random.below(2)];
                 let act = match random.below(8) {
                     0..4 => Act::Look,
                     4..6 => Act::SignIn(random.below(3) as u32),
@@ -169,7 +249,7 @@ impl World {
                             .for_each(|login| login.cart.push("bread".to_owned()));
                     }
                 }
-                let server = servers[random.below(2)];
+                let server = stretch.readers[random.below(2)];
                 let seen = server.home(&mut browser).await;
                 assert_eq!(seen, migrating::page(expected.as_ref()), "seed {seed}, after {act:?}");
             }
@@ -178,10 +258,10 @@ impl World {
 }
 
 /// The same choices for the same seed (splitmix64).
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    fn below(&mut self, limit: usize) -> usize {
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
