@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "all of this is tests")]
 
+mod actix;
 mod iron;
 mod iron_reader;
 mod jar;

@@ -5,8 +5,12 @@ use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
 
+use actix_web::dev::ServerHandle;
+use actix_web::web::ServiceConfig;
+use actix_web::{App, HttpServer, rt};
 use axum::Router;
 use http_body_util::Full;
 use hyper::body::Bytes;
@@ -24,6 +28,7 @@ use tokio::net::TcpListener;
 pub(crate) struct Server {
     wire: Wire,
     child: Option<Child>,
+    actix: Option<ServerHandle>,
 }
 
 impl Drop for Server {
@@ -32,19 +37,46 @@ impl Drop for Server {
             child.kill().unwrap();
             child.wait().unwrap();
         }
+        if let Some(actix) = &self.actix {
+            // It is told at once; the future only waits for the end.
+            drop(actix.stop(false));
+        }
     }
 }
 
 impl Server {
     pub(crate) fn at(address: SocketAddr) -> Self {
         let wire = Wire::new(address);
-        Self { wire, child: None }
+        Self {
+            wire,
+            child: None,
+            actix: None,
+        }
     }
 
     pub(crate) async fn axum(app: Router) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let server = Self::at(listener.local_addr().unwrap());
         tokio::spawn(axum::serve(listener, app).into_future());
+        server
+    }
+
+    /// A server with one worker, in a thread of its own.
+    pub(crate) fn actix(configure: impl Fn(&mut ServiceConfig) + Clone + Send + 'static) -> Self {
+        let (sender, receiver) = mpsc::channel();
+        thread::spawn(move || {
+            rt::System::new().block_on(async {
+                let server = HttpServer::new(move || App::new().configure(configure.clone())).workers(1);
+                let server = server.disable_signals().bind("127.0.0.1:0").unwrap();
+                let address = server.addrs()[0];
+                let running = server.run();
+                sender.send((address, running.handle())).unwrap();
+                running.await.unwrap();
+            });
+        });
+        let (address, handle) = receiver.recv().expect("the server starts");
+        let mut server = Self::at(address);
+        server.actix = Some(handle);
         server
     }
 
