@@ -205,8 +205,8 @@ impl World {
         }
     }
 
-    /// A migration whose first release only reads: the old servers get all other requests, until they stop and the second
-    /// release starts.
+    /// A migration whose first release only reads: the old servers get all other requests, until they stop and the
+    /// second release starts.
     pub(crate) async fn migrate_with_reads_first(&self, old: &Server, beside: &Server, new: &Server) {
         let reads = Stretch {
             readers: [old, beside],
