@@ -86,6 +86,39 @@ impl JarReader {
         })
     }
 
+    /// The verified text of a cookie with this value: for a session in a store, its key.
+    ///
+    /// ```
+    /// # use sealed_session::adopt::JarReader;
+    /// # let mut jar = cookie::CookieJar::new();
+    /// # jar.private_mut(&cookie::Key::from(&[7; 64])).add(("id", "Rkyz"));
+    /// # let field = jar.iter().map(|cookie| cookie.encoded().to_string()).next().ok_or("no cookie")?;
+    /// # let value = field.strip_prefix("id=").ok_or("no name")?;
+    /// let old = JarReader::private("id", &[7; 64])?;
+    /// assert_eq!(old.open(value).as_deref(), Some("Rkyz"));
+    /// assert_eq!(old.open("made-up"), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn open(&self, value: &str) -> Option<String> {
+        self.verified(value).map(|(_, text)| text)
+    }
+
+    /// The value without percent-encoding, in which it has one spelling (the jars take base64 in its canonical form
+    /// alone), and the text in it.
+    fn verified(&self, value: &str) -> Option<(String, String)> {
+        let sealed = Cookie::parse_encoded(format!("{}={value}", self.name))
+            .ok()?
+            .into_owned();
+        let decoded = sealed.value().to_owned();
+        let jar = CookieJar::new();
+        let opened = match self.is_private {
+            true => jar.private(&self.key).decrypt(sealed),
+            false => jar.signed(&self.key).verify(sealed),
+        };
+        Some((decoded, opened?.value().to_owned()))
+    }
+
     /// What [`adopt`](crate::Builder::adopt) calls. `data` gets the verified text of a cookie.
     ///
     /// ```
@@ -106,17 +139,8 @@ impl JarReader {
         data: impl Fn(&str) -> Option<T> + Send + Sync + 'static,
     ) -> impl Fn(&str) -> Option<Adopted<T>> + Send + Sync + 'static {
         move |value| {
-            let sealed = Cookie::parse_encoded(format!("{}={value}", self.name))
-                .ok()?
-                .into_owned();
-            // Decoded, it has one spelling: the jars take base64 in its one canonical form.
-            let decoded = sealed.value().to_owned();
-            let jar = CookieJar::new();
-            let opened = match self.is_private {
-                true => jar.private(&self.key).decrypt(sealed),
-                false => jar.signed(&self.key).verify(sealed),
-            };
-            Some(Adopted::new(decoded, data(opened?.value())?))
+            let (decoded, text) = self.verified(value)?;
+            Some(Adopted::new(decoded, data(&text)?))
         }
     }
 }

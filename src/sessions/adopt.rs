@@ -256,9 +256,9 @@ const MOST_READ: usize = 8;
 type Refused = (Reason, Option<SessionId>);
 
 impl<T: SessionData> Session<T> {
-    /// The values of the old cookies in whose place no cookie of ours came, for a middleware that looks one up and
-    /// [adopts](Self::adopt) it. Nothing is opened for that. At most 8; none if the session was accessed before, or if
-    /// the time for [`adopt`](crate::Builder::adopt) is over.
+    /// The values of the old cookies, for a middleware that looks one up and [adopts](Self::adopt) it. Nothing is opened
+    /// for that. At most 8; none if the session was accessed before, or if the time for
+    /// [`adopt`](crate::Builder::adopt) is over.
     ///
     /// ```
     /// use time::{Duration, OffsetDateTime};
@@ -276,16 +276,17 @@ impl<T: SessionData> Session<T> {
     pub fn old_cookies(&self) -> Vec<&str> {
         let adoption = self.sessions().config().adoption.as_ref();
         match adoption {
-            Some(adoption) if self.may_adopt() && self.now() < adoption.until => {
+            Some(adoption) if !self.is_opened() && self.now() < adoption.until => {
                 self.old_values(adoption).filter_map(Result::ok).collect()
             }
             _ => Vec::new(),
         }
     }
 
-    /// What a store had for one of the [old cookies](Self::old_cookies). It becomes the session if the handler accesses
-    /// it; a response that does not is left alone. Returns whether this was in time: `false` once the session was
-    /// accessed, and for a second one.
+    /// What a store had for the [old cookies](Self::old_cookies). The first one becomes the session if the handler
+    /// accesses it and no cookie of ours came; next to one of ours they end with that session. A response that does not
+    /// access the session is left alone. Returns whether this was in time: `false` once the session was accessed, and
+    /// for a second call.
     ///
     /// Call it in a middleware inside of the one that loads the session.
     ///
@@ -295,14 +296,10 @@ impl<T: SessionData> Session<T> {
     /// # use sealed_session::{Key, KeyRing, RequestFields, Session, Sessions};
     /// # #[derive(serde::Serialize, serde::Deserialize)]
     /// # struct Login { user: u64 }
-    /// # fn look_up(key: &str) -> Option<Login> { (key == "Rkyz").then_some(Login { user: 7 }) }
+    /// # fn in_store(key: &str) -> Option<Login> { (key == "Rkyz").then_some(Login { user: 7 }) }
     /// fn adopt(session: &Session<Login>) {
-    ///     for key in session.old_cookies() {
-    ///         if let Some(login) = look_up(key) { // in your store
-    ///             session.adopt(Adopted::new(key, login));
-    ///             return;
-    ///         }
-    ///     }
+    ///     let look_up = |key| Some(Adopted::new(key, in_store(key)?));
+    ///     session.adopt(session.old_cookies().into_iter().filter_map(look_up));
     /// }
     /// # let until = OffsetDateTime::now_utc() + Duration::days(30);
     /// # let ring = KeyRing::new(Key::generate()?);
@@ -312,13 +309,9 @@ impl<T: SessionData> Session<T> {
     /// assert_eq!(session.get().map(|login| login.user), Some(7));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn adopt(&self, old: Adopted<T>) -> bool {
-        self.may_adopt() && self.shared.looked_up.set(Box::new(old)).is_ok()
-    }
-
-    /// Whether no cookie of ours came, and the session was not accessed.
-    fn may_adopt(&self) -> bool {
-        !self.is_opened() && !self.has_our_cookie()
+    pub fn adopt(&self, found: impl IntoIterator<Item = Adopted<T>>) -> bool {
+        let found = || found.into_iter().take(MOST_READ).collect();
+        !self.is_opened() && self.shared.looked_up.set(found()).is_ok()
     }
 
     /// Whether a session cookie of ours came, good or bad.
@@ -337,13 +330,22 @@ impl<T: SessionData> Session<T> {
     }
 
     pub(super) fn old_cookie_came(&self, adoption: &Adoption) -> bool {
-        self.shared.looked_up.get().is_some() || self.shared.fields.cookies(&adoption.name).next().is_some()
+        self.found().is_some() || self.shared.fields.cookies(&adoption.name).next().is_some()
     }
 
     /// Whether the old cookie stays the visitor's session, and none of ours is sent.
     pub(super) fn stays_with_old_cookie(&self) -> bool {
         let adoption = self.sessions().config().adoption.as_ref();
         adoption.is_some_and(|adoption| adoption.beside_old_servers) && !self.has_our_cookie()
+    }
+
+    /// What a middleware found.
+    fn found(&self) -> Option<&[Adopted<T>]> {
+        self.shared
+            .looked_up
+            .get()
+            .map(Box::as_ref)
+            .filter(|found| !found.is_empty())
     }
 
     fn old_values<'a>(&'a self, adoption: &'a Adoption) -> impl Iterator<Item = Result<&'a str, Reason>> {
@@ -388,8 +390,8 @@ impl<T: SessionData> Session<T> {
         let read = self.sessions().shared.checks.read_old.as_ref();
         if now >= adoption.until {
             consider(Err(Reason::Expired));
-        } else if let Some(old) = self.shared.looked_up.get() {
-            consider(Ok(old));
+        } else if let Some(found) = self.found() {
+            found.iter().for_each(|old| consider(Ok(old)));
         } else {
             for value in self.old_values(adoption) {
                 let old = value.and_then(|value| read.and_then(|read| read(value)).ok_or(Reason::NotOurs));

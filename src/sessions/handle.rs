@@ -57,8 +57,8 @@ pub(super) struct Request<T> {
     phase: AtomicU8,
     /// In a box: most requests move only the rest of this, and are not touched.
     came: OnceLock<Box<Came<T>>>,
-    /// What a middleware found for an old cookie.
-    pub(super) looked_up: OnceLock<Box<Adopted<T>>>,
+    /// What a middleware found for the old cookies.
+    pub(super) looked_up: OnceLock<Box<[Adopted<T>]>>,
     /// The thread that is opening the session, by [`this_thread`]; 0 for none.
     opener: AtomicUsize,
 }

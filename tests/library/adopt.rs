@@ -620,30 +620,46 @@ fn what_a_middleware_looked_up_is_adopted_if_it_came_in_time() {
     world.put("key-7");
     let found = || Adopted::new("key-7", user(7));
     assert_eq!(
-        world.visit(|session| assert!(session.adopt(found()))),
+        world.visit(|session| assert!(session.adopt([found()]))),
         cached(),
         "nothing was read"
     );
     let headers = world.visit(|session| {
         assert_eq!(session.old_cookies(), ["key-7"]);
-        assert!(session.adopt(found()));
-        assert!(!session.adopt(Adopted::new("key-8", user(8))), "the first one counts");
+        assert!(session.adopt([found()]));
+        assert!(!session.adopt([Adopted::new("key-8", user(8))]), "the first one counts");
         assert!(session.peek().is_none());
         assert_eq!(session.get(), Some(&user(7)));
         assert_eq!(session.id(), Some(found().id()));
     });
     assert_eq!(set(&headers), ["__Host-id", "__Host-id-seen", "-old"]);
-    world.visit(|session| {
-        assert!(session.old_cookies().is_empty(), "ours came");
-        assert!(!session.adopt(Adopted::new("key-8", user(8))));
-        assert_eq!(session.get(), Some(&user(7)));
-    });
+    let session = world.load("old=key-9; old=key-7");
+    assert!(session.adopt([Adopted::new("key-9", guest()), found()]));
+    assert_eq!(session.get(), Some(&guest()), "the first of several");
+    // Next to one of ours it is not the session, but ends with it.
+    let next_to_ours = format!("{}; old=key-8", world.browser.cookie_field());
+    let session = world.load(&next_to_ours);
+    assert_eq!(session.old_cookies(), ["key-8"]);
+    assert!(session.adopt([Adopted::new("key-8", user(8))]));
+    assert_eq!(session.get(), Some(&user(7)));
+    let mut session = world.load(&next_to_ours);
+    assert!(session.adopt([6, 8].map(|number| Adopted::new(format!("key-{number}"), user(number)))));
+    session.end().unwrap();
+    let session = world.load("old=key-6");
+    assert!(session.adopt([Adopted::new("key-6", user(6))]));
+    assert_eq!(session.state(), REVOKED);
+    let session = world.load("old=key-8");
+    assert!(session.adopt([Adopted::new("key-8", user(8))]));
+    assert_eq!(session.state(), REVOKED);
     let session = world.load("old=key-7");
     assert_eq!(session.state(), SessionState::Rejected(Reason::NotOurs));
-    assert!(!session.adopt(found()) && session.old_cookies().is_empty(), "too late");
+    assert!(
+        !session.adopt([found()]) && session.old_cookies().is_empty(),
+        "too late"
+    );
     world.visit(|session| session.end().unwrap());
     let session = world.load("old=key-7");
-    assert!(session.adopt(found()));
+    assert!(session.adopt([found()]));
     assert_eq!(session.state(), REVOKED);
     world.browser.pass(Duration::from_secs(30 * DAY));
     assert!(world.load("old=key-7").old_cookies().is_empty());
@@ -665,7 +681,7 @@ fn an_adopted_session_is_offered_a_binding_and_a_look_at_its_proof_adopts_nothin
         .sessions
         .load(link.with_sec_fetch_dest("document").with_sec_fetch_site("cross-site"));
     assert!(session.prove_first().is_none());
-    assert!(session.adopt(Adopted::new("key-7", user(7))), "in time");
+    assert!(session.adopt([Adopted::new("key-7", user(7))]), "in time");
     assert_eq!(session.get(), Some(&user(7)));
     let mut headers = cached();
     session.finish(200, &mut headers);

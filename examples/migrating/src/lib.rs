@@ -1,5 +1,7 @@
 //! Before, during and after the switch from another session library: one small shop, in three releases for each library.
 
+pub mod actix_cookie;
+pub mod actix_store;
 pub mod iron;
 pub mod jar;
 pub mod sesh;

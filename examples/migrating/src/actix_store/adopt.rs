@@ -17,7 +17,9 @@ pub struct OldKey(JarReader);
 
 impl OldKey {
     pub fn of(key: &Key) -> Data<Self> {
-        Data::new(Self(JarReader::private("id", key.master()).expect("a `Key` has 64 bytes")))
+        Data::new(Self(
+            JarReader::private("id", key.master()).expect("a `Key` has 64 bytes"),
+        ))
     }
 }
 
@@ -27,12 +29,12 @@ pub async fn adopt(
 ) -> Result<ServiceResponse<impl MessageBody>> {
     let session = request.extract::<Session<Login>>().await?;
     let old_key = request.extract::<Data<OldKey>>().await?;
-    // Without an old cookie, or with one of ours, nothing is adopted. Of several, actix-session takes the first.
+    // Of several old cookies, actix-session takes the first.
     if let Some(value) = session.old_cookies().first()
         && let Some(key) = old_key.0.open(value)
         && let Some(login) = request.get_session().get("login")?
     {
-        session.adopt(Adopted::new(key, login));
+        session.adopt([Adopted::new(key, login)]);
     }
     next.call(request).await
 }

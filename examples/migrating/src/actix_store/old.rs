@@ -14,7 +14,7 @@ pub fn app(config: &mut ServiceConfig, store: RedisSessionStore, key: Key) {
         .route("/login/{user}", post().to(login))
         .route("/cart/{item}", post().to(add))
         .route("/logout", post().to(logout))
-        .wrap(SessionMiddleware::new(RedisSessionStore::default(), key));
+        .wrap(SessionMiddleware::new(store, key));
     config.service(app);
 }
 

@@ -11,12 +11,12 @@ use super::Failed;
 use crate::Login;
 
 pub async fn adopt(old: OldSession, session: Session<Login>, request: Request, next: Next) -> Result<Response, Failed> {
-    // Without an old cookie, or with one of ours, nothing is looked up.
+    // Without an old cookie nothing is looked up. Next to a session of ours, the old one ends with it.
     if !session.old_cookies().is_empty()
         && let Some(login) = old.get("login").await?
         && let Some(id) = old.id()
     {
-        session.adopt(Adopted::new(id.to_string(), login));
+        session.adopt([Adopted::new(id.to_string(), login)]);
     }
     Ok(next.run(request).await)
 }

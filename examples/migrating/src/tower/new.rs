@@ -1,11 +1,11 @@
-//! The second release: the session is ours, and the old one is only read or ended.
+//! The second release: the session is ours, and the old one is only read.
 
 use axum::extract::Path;
 use axum::routing::{get, post};
 use axum::{Router, middleware};
 use sealed_session::{Builder, Session, SessionLayer};
 use time::OffsetDateTime;
-use tower_sessions::{Session as OldSession, SessionManagerLayer, SessionStore};
+use tower_sessions::{SessionManagerLayer, SessionStore};
 
 use super::Failed;
 use super::adopt::adopt;
@@ -31,9 +31,8 @@ async fn home(session: Session<Login>) -> Result<String, Failed> {
     Ok(page(session.get()))
 }
 
-async fn login(old: OldSession, mut session: Session<Login>, Path(user): Path<u32>) -> Result<(), Failed> {
+async fn login(mut session: Session<Login>, Path(user): Path<u32>) -> Result<(), Failed> {
     session.start(Login::of(user))?;
-    old.flush().await?;
     Ok(())
 }
 
@@ -42,8 +41,7 @@ async fn add(mut session: Session<Login>, Path(item): Path<String>) -> Result<()
     Ok(())
 }
 
-async fn logout(old: OldSession, mut session: Session<Login>) -> Result<(), Failed> {
+async fn logout(mut session: Session<Login>) -> Result<(), Failed> {
     session.end()?;
-    old.flush().await?;
     Ok(())
 }

@@ -139,7 +139,7 @@ fn install(folder: &Path) {
         return;
     }
     let mut npm = Command::new("npm");
-    npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]);
+    npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
     let status = npm.current_dir(folder).status().expect("npm is installed");
     assert!(status.success(), "npm ci in {}", folder.display());
 }
