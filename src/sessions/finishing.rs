@@ -66,13 +66,16 @@ impl<T: SessionData> Session<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn finish_patch(&self, status: u16) -> Patch {
-        self.finish_by(status, !self.stays_with_old_cookie())
+        self.finish_by(status, false)
     }
 
-    /// Finishes, and `sends` cookies with a session or only removes them.
-    pub(super) fn finish_by(&self, status: u16, sends: bool) -> Patch {
+    /// Finishes, and sends cookies with a session where the old application keeps it only if `always`.
+    pub(super) fn finish_by(&self, status: u16, always: bool) -> Patch {
         match self.close() {
-            Some(Ending::Touched(touched)) => self.patch_of(&touched, status, sends),
+            Some(Ending::Touched(touched)) => {
+                let sends = always || !self.stays_with_old_cookie();
+                self.patch_of(&touched, status, sends)
+            }
             Some(Ending::Untouched) => self.patch(Outcome::Untouched.row(false, false).cache),
             None => {
                 self.sessions().observe(&Event::FinishIgnored);
