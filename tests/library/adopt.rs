@@ -88,6 +88,12 @@ fn beside() -> World {
 }
 
 type Headers = Vec<(String, String)>;
+type Handler = fn(&mut Session<Visitor>);
+type Configure = fn(Builder<Visitor>) -> Builder<Visitor>;
+
+fn update(session: &mut Session<Visitor>, change: impl FnOnce(&mut Visitor)) {
+    session.update(change).unwrap().option().unwrap();
+}
 
 fn cached() -> Headers {
     vec![("Cache-Control".to_owned(), "max-age=60".to_owned())]
@@ -279,21 +285,9 @@ fn what_cannot_be_sent_is_adopted_by_the_next_request() {
 
 #[test]
 fn writes_to_an_adopted_session_are_sent_with_it() {
-    let acts: [fn(&mut Session<Visitor>); 6] = [
-        |session| {
-            session
-                .update(|visitor| visitor.cart = "milk".to_owned())
-                .unwrap()
-                .option()
-                .unwrap()
-        },
-        |session| {
-            session
-                .update(|visitor| visitor.user = Some(7))
-                .unwrap()
-                .option()
-                .unwrap()
-        },
+    let acts: [Handler; 6] = [
+        |session| update(session, |visitor| visitor.cart = "milk".to_owned()),
+        |session| update(session, |visitor| visitor.user = Some(7)),
         |session| session.cycle_id().unwrap(),
         |session| session.touch().unwrap(),
         |session| session.remember(true).unwrap(),
@@ -319,11 +313,7 @@ fn a_sign_in_by_a_guest_of_the_old_application_gets_an_id_that_nobody_knew() {
     world.visit(|session| {
         assert!(!session.is_signed_in());
         ids.extend(session.id());
-        session
-            .update(|visitor| visitor.user = Some(7))
-            .unwrap()
-            .option()
-            .unwrap();
+        update(session, |visitor| visitor.user = Some(7));
         ids.extend(session.id());
     });
     assert_ne!(ids[0], ids[1]);
@@ -500,11 +490,11 @@ fn a_sign_out_in_the_first_request_is_one_and_so_is_one_with_both_cookies() {
 
 #[test]
 fn what_takes_the_place_of_an_adopted_session_refuses_the_old_cookie() {
-    let acts: [fn(&mut Session<Visitor>); 4] = [
+    let acts: [Handler; 4] = [
         |session| session.start(user(8)).unwrap(),
         |session| session.remember(true).unwrap(),
         |session| session.cycle_id().unwrap(),
-        |session| session.update(|visitor| visitor.user = None).unwrap().option().unwrap(),
+        |session| update(session, |visitor| visitor.user = None),
     ];
     for (number, act) in acts.into_iter().enumerate() {
         for is_at_once in [true, false] {
@@ -551,21 +541,15 @@ fn a_revoked_id_ends_both_the_old_cookie_and_ours() {
 
 #[test]
 fn beside_old_servers_none_of_ours_is_sent_and_a_sign_out_removes_everything() {
-    let acts: [(fn(&mut Session<Visitor>), &str); 7] = [
+    let acts: [(Handler, &str); 7] = [
         (|session| drop(session.get().cloned()), "private, max-age=60"),
         (|session| session.touch().unwrap(), "private, max-age=60"),
         (
-            |session| {
-                session
-                    .update(|visitor| visitor.cart = "milk".to_owned())
-                    .unwrap()
-                    .option()
-                    .unwrap()
-            },
+            |session| update(session, |visitor| visitor.cart = "milk".to_owned()),
             "private, no-store",
         ),
         (
-            |session| session.update(|visitor| visitor.user = None).unwrap().option().unwrap(),
+            |session| update(session, |visitor| visitor.user = None),
             "private, no-store",
         ),
         (|session| session.cycle_id().unwrap(), "private, no-store"),
@@ -693,10 +677,10 @@ fn an_adopted_session_is_offered_a_binding_and_a_look_at_its_proof_adopts_nothin
 
 #[test]
 fn options_that_cannot_work_are_refused() {
-    let build = |configure: fn(Builder<Visitor>) -> Builder<Visitor>| -> Result<Sessions<Visitor>, ConfigError> {
+    let build = |configure: Configure| -> Result<Sessions<Visitor>, ConfigError> {
         configure(Sessions::builder(ring()).clock(|| after(0))).build()
     };
-    let cases: [(fn(Builder<Visitor>) -> Builder<Visitor>, &str); 8] = [
+    let cases: [(Configure, &str); 8] = [
         (
             |builder| builder.adopt("__Host-id", at(UNTIL), read),
             "a cookie of these sessions",

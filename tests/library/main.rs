@@ -13,6 +13,8 @@ mod config;
 mod device_proofs;
 mod edge;
 mod floors;
+#[cfg(feature = "cookie")]
+mod jar;
 mod opened_cache;
 mod reload;
 mod revocation;
