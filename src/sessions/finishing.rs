@@ -209,25 +209,6 @@ impl<T: SessionData> Session<T> {
         patch
     }
 
-    /// A session of ours takes the place of the old cookie, unless the old application still needs it; a sign-out ends
-    /// both.
-    fn remove_old_cookie(&self, patch: &mut Patch, outcome: Outcome, status: u16) {
-        let Some(adoption) = &self.sessions().config().adoption else {
-            return;
-        };
-        let is_replaced = match outcome {
-            Outcome::Ended => true,
-            Outcome::ReadValid | Outcome::Written | Outcome::Cycled | Outcome::Adopted | Outcome::Started => {
-                !adoption.beside_old_servers && takes_cookie(status) && self.old_cookie_came(adoption)
-            }
-            Outcome::Untouched | Outcome::ReadAbsent | Outcome::ReadRejected | Outcome::Discarded => false,
-        };
-        if is_replaced {
-            patch.cookies.push(adoption.attributes.write_removal(&adoption.name));
-            patch.cache = CacheRule::NoStore;
-        }
-    }
-
     /// With device binding: offers to register a device for a session that starts, and removes the proof that came with
     /// a session that ends, or with one that is bound to another device. Without it the browser proves the right one.
     #[cfg(feature = "device")]
