@@ -298,6 +298,64 @@ async fn a_stolen_cookie_next_to_a_good_one_stays_signed_out() {
     }
 }
 
+/// A new value would be a session that nobody has revoked.
+#[tokio::test]
+async fn a_stolen_cookie_is_not_sealed_anew_after_the_sign_out() {
+    let servers = Servers::with_cookies();
+    for last in [&servers.beside, &servers.new] {
+        let (stolen, own) = (servers.old_cookie_of(7).await, servers.old_cookie_of(9).await);
+        let mut victim = Browser::new();
+        victim.put(&format!("id={stolen}"));
+        last.post(&mut victim, "/logout").await;
+        // Alone, and where actix-session finds it before one of the thief's own.
+        for (field, page) in [
+            (format!("id={stolen}"), "guest"),
+            (format!("i%64={stolen}; id={own}"), "user 9"),
+        ] {
+            let mut thief = Browser::new();
+            thief.put(&field);
+            servers.beside.home(&mut thief).await;
+            servers.beside.post(&mut thief, "/cart/bread").await;
+            thief.remove("i%64");
+            for server in [&servers.beside, &servers.new] {
+                let seen = server.home(&mut thief).await;
+                assert!(seen.starts_with(page), "the thief is {seen}");
+            }
+        }
+    }
+}
+
+/// `OnEveryRequest` seals whatever came, so release 1 goes without it.
+#[tokio::test]
+async fn a_persistent_cookie_that_every_request_extends_is_sealed_anew_after_the_sign_out() {
+    let servers = Servers::with_cookies();
+    let world = &servers.world;
+    for (extension, page) in [
+        (TtlExtensionPolicy::OnStateChanges, "guest"),
+        (TtlExtensionPolicy::OnEveryRequest, "user 7, cart: "),
+    ] {
+        let key = servers.key.clone();
+        let sessions = actix_cookie::beside::sessions(key.master(), world.sessions(), world.until()).unwrap();
+        let beside = Server::actix(move |config| {
+            let lifecycle = PersistentSession::default().session_ttl_extension_policy(extension.clone());
+            let middleware = OldSessionMiddleware::builder(CookieSessionStore::default(), key.clone());
+            let middleware = middleware.session_lifecycle(lifecycle).build();
+            let layers = Layers {
+                is_in_store: false,
+                ours_is_outside: true,
+            };
+            careless_beside(config, middleware, &key, sessions.clone(), layers);
+        });
+        let stolen = servers.old_cookie_of(7).await;
+        let (mut victim, mut thief) = (Browser::new(), Browser::new());
+        victim.put(&format!("id={stolen}"));
+        beside.post(&mut victim, "/logout").await;
+        thief.put(&format!("id={stolen}"));
+        assert_eq!(beside.home(&mut thief).await, "guest");
+        assert_eq!(beside.home(&mut thief).await, page);
+    }
+}
+
 #[tokio::test]
 async fn nothing_is_written_into_a_planted_session() {
     let Some((_redis, store)) = redis().await else { return };
