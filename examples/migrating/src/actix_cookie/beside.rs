@@ -46,9 +46,8 @@ async fn login(old: OldSession, mut session: Session<Login>, user: Path<u32>) ->
 }
 
 async fn add(old: OldSession, mut session: Session<Login>, item: Path<String>) -> Result<HttpResponse> {
-    session.update(|login| login.cart.push(item.clone()))?.option();
-    if let Some(mut login) = old.get::<Login>("login")? {
-        login.cart.push(item.into_inner());
+    session.update(|login| login.cart.push(item.into_inner()))?.option();
+    if let Some(login) = session.get() {
         old.insert("login", login)?;
     }
     Ok(HttpResponse::Ok().finish())

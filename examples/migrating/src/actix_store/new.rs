@@ -4,13 +4,13 @@ use actix_session::SessionMiddleware as OldSessionMiddleware;
 use actix_session::storage::RedisSessionStore;
 use actix_web::cookie::Key;
 use actix_web::middleware::from_fn;
-use actix_web::web::{Path, ServiceConfig, get, post, scope};
+use actix_web::web::{Data, Path, ServiceConfig, get, post, scope};
 use actix_web::{HttpResponse, Result};
 use sealed_session::actix::SessionMiddleware;
 use sealed_session::{Builder, ConfigError, Session, Sessions};
 use time::OffsetDateTime;
 
-use super::adopt::{OldKey, adopt};
+use super::adopt::adopt;
 use crate::{Login, page};
 
 pub fn sessions(builder: Builder<Login>, until: OffsetDateTime) -> Result<Sessions<Login>, ConfigError> {
@@ -23,7 +23,7 @@ pub fn app(config: &mut ServiceConfig, store: RedisSessionStore, key: Key, sessi
         .route("/login/{user}", post().to(login))
         .route("/cart/{item}", post().to(add))
         .route("/logout", post().to(logout))
-        .app_data(OldKey::of(&key))
+        .app_data(Data::new(key.clone()))
         .wrap(from_fn(adopt))
         .wrap(OldSessionMiddleware::new(store, key))
         .wrap(SessionMiddleware::new(sessions));
