@@ -56,7 +56,8 @@ impl JarReader {
     }
 
     /// Reads signed cookies of this name. The signature does not cover the name: whatever the old application signed
-    /// for visitors in another cookie is read here too.
+    /// for visitors in another cookie is read here too. Nor has it a random part: the text needs something new at each
+    /// sign-in, or all sessions of a user have one id, and a sign-out refuses all of them.
     ///
     /// # Errors
     /// [`ConfigError`] if the key has fewer than 32 bytes.

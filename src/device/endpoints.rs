@@ -262,6 +262,7 @@ impl<T: SessionData> Endpoint<'_, T> {
                     .map_err(failed)?;
                 answer = answer.with("Set-Cookie", line);
                 event = Event::Bound { id };
+                self.sessions.give_up(id, now);
             }
             self.sessions.observe(&event);
         }

@@ -98,7 +98,15 @@ impl OldCookie {
         let name = self.name;
         let ours = [&*config.name, &*config.activity_name];
         let chunks = config.chunk_names.iter().map(|name| &**name);
-        if ours.into_iter().chain(chunks).any(|our| our == name) {
+        let all = ours.into_iter().chain(chunks);
+        #[cfg(feature = "device")]
+        let all = all.chain(
+            config
+                .device
+                .iter()
+                .flat_map(|device| [&*device.proof_name, &*device.asked_name]),
+        );
+        if all.into_iter().any(|our| our == name) {
             return refuse(format!(
                 "`adopt` names `{name}`, which is a cookie of these sessions; choose another `cookie_name`"
             ));

@@ -636,7 +636,7 @@ impl<T: SessionData> Builder<T> {
     /// need a phase before: [`OldCookie::beside_old_servers`]. `docs/migrating` has a page for each of the usual
     /// libraries.
     ///
-    /// `until` is the end, at most 400 days from now: old cookies rarely expire, and until then a copy of one that nobody
+    /// `until` is the end, a date at most 400 days from now: old cookies rarely expire, and until then a copy of one that nobody
     /// signed out here is a session. All revocations are kept that long. Set it to when the last old cookie should be
     /// replaced, and remove this call afterwards; [`Event::Adopted`] counts those that still come.
     ///

@@ -186,12 +186,15 @@ impl<T: SessionData> Session<T> {
                 patch.cookies.push(config.attributes.write_removal(name));
             }
         }
-        self.report(touched, outcome, row);
+        if sends || outcome == Outcome::Ended {
+            self.report(touched, outcome, row);
+        }
         // Last: if an observer panics before, this response is lost, and the visitor keeps the session that came.
-        if let (Some(came), Some(live)) = (touched.first.live(), live)
+        if let Some(came) = touched.first.live()
             && sends
             && outcome == Outcome::Cycled
-            && live.facts.id != came.facts.id
+            && done.change == Change::Cycled
+            && self.sessions().counts_as_signed_in(&came.content.data)
         {
             self.sessions().give_up(came.facts.id, now);
         }
@@ -284,6 +287,8 @@ impl<T: SessionData> Session<T> {
         } = came.facts;
         // A start ahead of the clock passes no cut-off that was raised since the opening.
         (!signs_in && self.sessions().is_revoked(id, started.min(opened)))
+            // Another request has sent the session under a new id.
+            || (touched.is_adopted && self.sessions().is_spent(id))
             || (outcome != Outcome::Started && self.sessions().refuses(&last.content.data, id, last.facts.started))
     }
 

@@ -365,7 +365,18 @@ impl<T: SessionData> Session<T> {
     /// Serialises the data at once and reads them back. Data that do not fit, or that the next request could not read,
     /// are refused here; and the data that are lent after a write are those that the next request will read. A session
     /// whose payload `came` with this length may stay as large.
-    pub(super) fn content(&self, data: &T, came: usize) -> Result<Content<T>, WriteError> {
+    fn content(&self, data: &T, came: usize) -> Result<Content<T>, WriteError> {
+        let content = self.unreported_content(data, came);
+        if let Err(WriteError::TooLarge {
+            size, limit, option, ..
+        }) = content
+        {
+            self.sessions().observe(&Event::TooLarge { size, limit, option });
+        }
+        content
+    }
+
+    pub(super) fn unreported_content(&self, data: &T, came: usize) -> Result<Content<T>, WriteError> {
         let mut buffer = Buffer::with_capacity(USUAL_PAYLOAD);
         serde_json::to_writer(&mut buffer, data).map_err(|_| WriteError::NotSerializable)?;
         let length = buffer.len();
@@ -380,7 +391,6 @@ impl<T: SessionData> Session<T> {
         let Err(TooLarge { size, limit, option }) = self.sessions().config().layout(payload.len(), came) else {
             return Ok(());
         };
-        self.sessions().observe(&Event::TooLarge { size, limit, option });
         Err(WriteError::TooLarge {
             size,
             limit,

@@ -527,6 +527,39 @@ fn a_cycled_id_stays_good_for_requests_under_way() {
 }
 
 #[test]
+fn a_late_answer_to_a_read_does_not_undo_a_new_id() {
+    let acts: [Handler; 2] = [
+        |session| session.cycle_id().unwrap(),
+        |session| session.start(user(8)).unwrap(),
+    ];
+    for act in acts {
+        let mut world = world();
+        world.put(&old_cookie(7));
+        let page = world.load(&world.browser.cookie_field());
+        assert!(page.get().is_some());
+        world.visit(act);
+        let mut id = None;
+        world.visit(|session| id = session.id());
+        let mut headers = cached();
+        page.finish(200, &mut headers);
+        world.browser.receive(&headers);
+        world.visit(|session| assert_eq!(session.id(), id));
+    }
+}
+
+#[test]
+fn guests_cannot_fill_the_list() {
+    let mut world = world();
+    world.put("good-guest-1");
+    for _ in 0..3 {
+        world.visit(|session| session.cycle_id().unwrap());
+    }
+    assert_eq!(world.list.len(), 0);
+    world.visit(|session| update(session, |visitor| visitor.user = Some(7)));
+    assert_eq!(world.list.len(), 1, "a sign-in in a guest's place");
+}
+
+#[test]
 fn a_revoked_id_ends_both_the_old_cookie_and_ours() {
     let mut world = world();
     world.put(&old_cookie(7));
@@ -573,6 +606,14 @@ fn beside_old_servers_none_of_ours_is_sent_and_a_sign_out_removes_everything() {
         );
         assert_eq!(world.user(), Some(7), "the old cookie is the session, after {number}");
     }
+    let events = world.seen.take();
+    let is_of_ours = |event: &Event| {
+        matches!(
+            event,
+            Event::Started { .. } | Event::Cycled { .. } | Event::Updated { .. }
+        )
+    };
+    assert!(!events.iter().any(is_of_ours), "nothing of ours was sent: {events:?}");
     let headers = world.visit(|session| session.end().unwrap());
     assert_eq!(set(&headers), ["-old", "-__Host-id-seen", "-__Host-id"]);
     assert_eq!(world.user(), None);
@@ -646,7 +687,33 @@ fn what_a_middleware_looked_up_is_adopted_if_it_came_in_time() {
     assert!(session.adopt([found()]));
     assert_eq!(session.state(), REVOKED);
     world.browser.pass(Duration::from_secs(30 * DAY));
-    assert!(world.load("old=key-7").old_cookies().is_empty());
+    let session = world.load("old=key-7");
+    assert!(
+        session.old_cookies().is_empty() && !session.adopt([found()]),
+        "the time is over"
+    );
+    let session = world_with(|builder| builder).load("old=key-7");
+    assert!(!session.adopt([found()]), "without `Builder::adopt`");
+}
+
+#[test]
+fn the_end_of_adopting_is_no_alarm() {
+    let world = world();
+    let alarms = |value: &str| {
+        for _ in 0..100 {
+            assert!(world.load(&format!("old={value}")).get().is_none());
+        }
+        world.browser.pass(Duration::from_secs(180));
+        assert!(world.load("old=made-up").get().is_none());
+        let events = world.seen.take().into_iter();
+        events
+            .filter(|event| matches!(event, Event::ManyRejected { .. }))
+            .count()
+    };
+    assert_eq!(alarms("made-up"), 1, "a wrong key, for example");
+    world.browser.pass(Duration::from_secs(30 * DAY));
+    alarms("made-up");
+    assert_eq!(alarms(&old_cookie(7)), 0);
 }
 
 // ---- device binding
@@ -671,6 +738,58 @@ fn an_adopted_session_is_offered_a_binding_and_a_look_at_its_proof_adopts_nothin
     session.finish(200, &mut headers);
     let offers = headers.iter().filter(|(name, _)| name == "Secure-Session-Registration");
     assert_eq!(offers.count(), 1);
+}
+
+/// The old cookie knows nothing of the device.
+#[cfg(feature = "device")]
+#[test]
+fn a_session_that_is_bound_to_a_device_is_not_adopted_again_without_it() {
+    use sealed_session::device::{DeviceBinding, DeviceState};
+    use testkit::device::{Answered, Device, From, Post};
+
+    let world = world_with(|builder| {
+        let builder = builder.device_binding(DeviceBinding::at("/device"));
+        builder.adopt("old", at(UNTIL), read)
+    });
+    let mut device = Device::new(world.browser.another(), 1);
+    device.browser.set_cookie("old=good-7-1; Path=/; Secure").unwrap();
+    let session = world.sessions.load(device.browser.fields());
+    let id = session.id();
+    let mut headers = Vec::new();
+    session.finish(200, &mut headers);
+    device.receive(&headers);
+    let sessions = world.sessions.clone();
+    let mut server = move |post: &Post| {
+        let fields = RequestFields::from_cookies([post.cookies.clone()]);
+        let proof = post.proof.as_deref();
+        let answer = match post.path.as_str() {
+            "/device/register" => sessions.register_device(&fields, proof),
+            _ => sessions.refresh_device(&fields, post.identifier.as_deref(), proof),
+        };
+        let headers = answer
+            .headers()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Some(Answered {
+            status: answer.status(),
+            headers: headers.collect(),
+            body: answer.body().to_owned(),
+        })
+    };
+    device.register(&mut server);
+    world.browser.pass(Duration::from_secs(2));
+    device.before("/", From::Here, &mut server);
+    let session = world.sessions.load(device.browser.fields());
+    assert_eq!((session.id(), session.device()), (id, DeviceState::Proven));
+    assert_eq!(world.thief(&old_cookie(7)), REVOKED);
+
+    let named = |name: &str| {
+        let builder = Sessions::<Visitor>::builder(ring()).clock(|| after(0));
+        builder
+            .device_binding(DeviceBinding::at("/device"))
+            .adopt(name, at(UNTIL), read)
+            .build()
+    };
+    assert!(named("__Host-id-proof").is_err() && named("__Host-id-asked").is_err());
 }
 
 // ---- configuration

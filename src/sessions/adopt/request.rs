@@ -28,12 +28,12 @@ impl<T: SessionData> Session<T> {
     /// [`adopt`](crate::Builder::adopt) is over.
     ///
     /// ```
-    /// use time::{Duration, OffsetDateTime};
+    /// # use time::{Duration, OffsetDateTime};
     /// # use sealed_session::{Key, KeyRing, RequestFields, Sessions};
     /// # #[derive(serde::Serialize, serde::Deserialize)]
     /// # struct Login { user: u64 }
     /// # let ring = KeyRing::new(Key::generate()?);
-    /// let until = OffsetDateTime::now_utc() + Duration::days(30);
+    /// # let until = OffsetDateTime::now_utc() + Duration::days(30);
     /// let sessions = Sessions::<Login>::builder(ring).adopt("id", until, |_| None).build()?;
     /// let session = sessions.load(RequestFields::from_cookies(["theme=dark; id=Rkyz"]));
     /// assert_eq!(session.old_cookies(), ["Rkyz"]);
@@ -43,17 +43,21 @@ impl<T: SessionData> Session<T> {
     pub fn old_cookies(&self) -> Vec<&str> {
         let adoption = self.sessions().config().adoption.as_ref();
         match adoption {
-            Some(adoption) if !self.is_opened() && self.now() < adoption.until => {
-                self.old_values(adoption).filter_map(Result::ok).collect()
-            }
+            Some(adoption) if self.adopts_now() => self.old_values(adoption).filter_map(Result::ok).collect(),
             _ => Vec::new(),
         }
     }
 
+    /// Whether an old cookie may be adopted, and the session was not accessed.
+    fn adopts_now(&self) -> bool {
+        let adoption = self.sessions().config().adoption.as_ref();
+        !self.is_opened() && adoption.is_some_and(|adoption| self.now() < adoption.until)
+    }
+
     /// What a store had for the [old cookies](Self::old_cookies). The first one becomes the session if the handler
     /// accesses it and no cookie of ours came; next to one of ours they end with that session. A response that does not
-    /// access the session is left alone. Returns whether this was in time: `false` once the session was accessed, and
-    /// for a second call.
+    /// access the session is left alone. Returns whether this was in time: `false` once the session was accessed, when
+    /// the time for [`adopt`](crate::Builder::adopt) is over, and for a second call.
     ///
     /// Call it in a middleware inside of the one that loads the session.
     ///
@@ -78,7 +82,7 @@ impl<T: SessionData> Session<T> {
     /// ```
     pub fn adopt(&self, found: impl IntoIterator<Item = Adopted<T>>) -> bool {
         let found = || found.into_iter().take(MOST_READ).collect();
-        !self.is_opened() && self.shared.looked_up.set(found()).is_ok()
+        self.adopts_now() && self.shared.looked_up.set(found()).is_ok()
     }
 
     /// Whether a session cookie of ours came, good or bad.
@@ -191,8 +195,7 @@ impl<T: SessionData> Session<T> {
         let said = old.started.map(to_seconds);
         lifetimes.judge(said.unwrap_or(now), remembered, now)?;
         // A session that may have started at any time may have started before the cut-off.
-        let is_revoked = sessions.is_revoked(old.id, said.unwrap_or(0));
-        if is_revoked || sessions.shared.revocations.is_revoked(spent(old.id)) {
+        if sessions.is_revoked(old.id, said.unwrap_or(0)) || sessions.is_spent(old.id) {
             return Err(Reason::Revoked);
         }
         let started = said.unwrap_or(now).min(now);
@@ -200,7 +203,7 @@ impl<T: SessionData> Session<T> {
         if u32::try_from(expires).is_err() {
             return Err(Reason::ExpiresTooFar);
         }
-        let content = self.content(&old.data, 0).map_err(|_| Reason::Payload)?;
+        let content = self.unreported_content(&old.data, 0).map_err(|_| Reason::Payload)?;
         if sessions.refuses(&content.data, old.id, started) {
             return Err(Reason::Refused);
         }
@@ -244,7 +247,7 @@ impl<T: SessionData> Session<T> {
     fn report_old(&self, adoption: &Adoption, opening: &mut Opening<T>, refused: Option<Refused>, now: u64) {
         let count = |counter: &AtomicU64| counter.fetch_add(1, Ordering::Relaxed) + 1;
         let adopted = opening.current.live().map(|live| live.facts.id);
-        let (event, refused) = match (adopted, refused) {
+        let (event, alarming) = match (adopted, refused) {
             (Some(id), _) => {
                 let total = count(&adoption.adopted);
                 (Event::Adopted { id, total }, None)
@@ -253,22 +256,29 @@ impl<T: SessionData> Session<T> {
                 let (reason, id) = refused.unwrap_or((Reason::Malformed, None));
                 opening.current = Current::None(SessionState::Rejected(reason));
                 let total = count(&adoption.refused);
-                (Event::NotAdopted { reason, id, total }, Some((reason, None)))
+                // That the time is over is no alarm.
+                let alarming = (reason != Reason::Expired).then_some((reason, None));
+                (Event::NotAdopted { reason, id, total }, alarming)
             }
         };
         if self.sessions().has_observer() {
             opening.events.push(event);
-            opening.events.extend(self.sessions().looked(refused, now));
+            opening.events.extend(self.sessions().looked(alarming, now));
         }
     }
 }
 
 impl<T: SessionData> Sessions<T> {
-    /// Refuses the old cookie of a session that gave up this id.
-    pub(in crate::sessions) fn give_up(&self, id: SessionId, now: u64) {
+    /// Refuses the old cookie of a session that gave up this id, or that is bound to a device from now on.
+    pub(crate) fn give_up(&self, id: SessionId, now: u64) {
         let adoption = self.config().adoption.as_ref();
         if let Some(adoption) = adoption.filter(|adoption| now < adoption.ends()) {
             self.revoke_until(spent(id), adoption.ends(), now);
         }
+    }
+
+    /// Whether an old cookie is not adopted under this id any more.
+    pub(in crate::sessions) fn is_spent(&self, id: SessionId) -> bool {
+        self.shared.revocations.is_revoked(spent(id))
     }
 }

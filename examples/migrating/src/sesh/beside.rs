@@ -37,10 +37,9 @@ async fn login(old: OldSession<Login>, mut session: Session<Login>, Path(user): 
 }
 
 async fn add(old: OldSession<Login>, mut session: Session<Login>, Path(item): Path<String>) -> Result<(), WriteError> {
-    session.update(|login| login.cart.push(item.clone()))?.option();
-    if let Some(mut login) = old.get().await {
-        login.cart.push(item);
-        old.insert(login).await;
+    session.update(|login| login.cart.push(item))?.option();
+    if let Some(login) = session.get() {
+        old.insert(login.clone()).await;
     }
     Ok(())
 }
