@@ -87,24 +87,6 @@ impl JarReader {
         })
     }
 
-    /// The verified text of a cookie with this value: for a session in a store, its key.
-    ///
-    /// ```
-    /// # use sealed_session::adopt::JarReader;
-    /// # let mut jar = cookie::CookieJar::new();
-    /// # jar.private_mut(&cookie::Key::from(&[7; 64])).add(("id", "Rkyz"));
-    /// # let field = jar.iter().map(|cookie| cookie.encoded().to_string()).next().ok_or("no cookie")?;
-    /// # let value = field.strip_prefix("id=").ok_or("no name")?;
-    /// let old = JarReader::private("id", &[7; 64])?;
-    /// assert_eq!(old.open(value).as_deref(), Some("Rkyz"));
-    /// assert_eq!(old.open("made-up"), None);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[must_use]
-    pub fn open(&self, value: &str) -> Option<String> {
-        self.verified(value).map(|(_, text)| text)
-    }
-
     /// The value without percent-encoding, in which it has one spelling (the jars take base64 in its canonical form
     /// alone), and the text in it.
     fn verified(&self, value: &str) -> Option<(String, String)> {
