@@ -12,7 +12,8 @@ use crate::sessions::adopt::Adopted;
 /// and actix-session.
 ///
 /// The key is the old application's, as bytes. It takes 64 bytes or more as the `cookie` crate's `Key::from` does
-/// (`Key::master` gives them), and 32 to 63 bytes as `Key::derive_from` does.
+/// (`Key::master` gives them), and 32 to 63 bytes as `Key::derive_from` does; of longer material for `derive_from`, give the
+/// `Key::master`.
 ///
 /// ```
 /// use sealed_session::adopt::JarReader;

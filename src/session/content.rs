@@ -71,9 +71,9 @@ impl<R> Updated<R> {
 pub enum SessionState {
     /// There is a session.
     Valid,
-    /// The request has no cookie of ours.
+    /// The request has no cookie of ours, and none that is [adopted](crate::Builder::adopt).
     Absent,
-    /// The request has a cookie of ours, but no session opened. The reason is for logs: do not show it to the visitor.
+    /// The request has a cookie of ours, or one to adopt, but no session opened. The reason is for logs: do not show it to the visitor.
     Rejected(Reason),
     /// The session was ended during this request.
     Ended,

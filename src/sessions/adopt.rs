@@ -1,7 +1,7 @@
 //! Coming from another library: its cookie becomes a session, so that the switch signs nobody out.
 //!
 //! [`Builder::adopt`](crate::Builder::adopt) names the old cookie and reads it. A session that is in a store is looked up
-//! by a middleware instead: [`Session::adopt`](crate::Session::adopt). docs/migrating has both phases of the switch, and a page for each of the
+//! by a middleware instead: [`Session::adopt`](crate::Session::adopt). docs/migrating has both releases of the switch, and a page for each of the
 //! usual libraries.
 
 mod request;
@@ -72,12 +72,12 @@ impl OldCookie {
         Self { domain, ..self }
     }
 
-    /// Phase one of a rolling deploy: servers of the old application still answer, and the visitor goes back and forth.
-    /// Default: off, which is phase two.
+    /// The first of two releases of a rolling deploy: servers of the old application still answer, and the visitor goes back and forth.
+    /// Default: off, which is the second release.
     ///
     /// A visitor without cookies of ours then keeps the old one. It is read with every request, and none of ours is
     /// sent, whatever the handler does: the old application could not end such a session. So handlers still write the
-    /// old cookie themselves, next to each `start`, `update` and `end`. Visitors whom a server in phase two has already
+    /// old cookie themselves, next to each `start`, `update` and `end`. Visitors whom a server of the second release has already
     /// given our cookies keep those.
     ///
     /// ```

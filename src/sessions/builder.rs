@@ -633,7 +633,7 @@ impl<T: SessionData> Builder<T> {
     ///
     /// The response then has our cookies, and removes the old one. A sign-out revokes the id, which is a hash of the old
     /// value, so that no copy of the cookie is adopted again. Servers of the old application that run at the same time
-    /// need a phase before: [`OldCookie::beside_old_servers`]. `docs/migrating` has a page for each of the usual
+    /// need a release before: [`OldCookie::beside_old_servers`]. `docs/migrating` has a page for each of the usual
     /// libraries.
     ///
     /// `until` is the end, a date at most 400 days from now: old cookies rarely expire, and until then a copy of one that nobody

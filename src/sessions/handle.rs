@@ -112,7 +112,8 @@ impl<T: SessionData> Session<T> {
         self.read().ok().map(|live| &live.content.data)
     }
 
-    /// The session data without telling caches: for logs, whose output is not part of the response.
+    /// The session data without telling caches: for logs, whose output is not part of the response. Another library's
+    /// cookie is not [adopted](crate::Builder::adopt) for that.
     ///
     /// Do not show these data in a response: caches would serve it to other visitors. Use [`get`](Self::get) for that.
     ///

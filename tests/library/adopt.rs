@@ -82,7 +82,7 @@ fn world() -> World {
     world_with(|builder| builder.adopt("old", at(UNTIL), read))
 }
 
-/// Phase one.
+/// The first release.
 fn beside() -> World {
     world_with(|builder| builder.adopt(OldCookie::named("old").beside_old_servers(true), at(UNTIL), read))
 }
@@ -447,6 +447,25 @@ fn of_several_the_first_good_one_is_adopted_and_no_more_than_eight_are_read() {
     assert_eq!(calls.load(Ordering::Relaxed), 8);
 }
 
+#[test]
+fn the_applications_own_check_sees_when_the_session_started() {
+    let read = |value: &str| {
+        let mut old = read(value)?;
+        old.started = Some(at(START - 60));
+        Some(old)
+    };
+    let refused = |not_before: u64| {
+        let world = world_with(|builder| {
+            builder
+                .refuse_if(move |opened| opened.started < at(not_before))
+                .adopt("old", at(UNTIL), read)
+        });
+        world.thief(&old_cookie(7))
+    };
+    assert_eq!(refused(START - 60), SessionState::Valid);
+    assert_eq!(refused(START - 59), SessionState::Rejected(Reason::Refused));
+}
+
 // ---- the end is the end
 
 #[test]
@@ -478,6 +497,10 @@ fn a_sign_out_in_the_first_request_is_one_and_so_is_one_with_both_cookies() {
     first.put(&old_cookie(7));
     let headers = first.visit(|session| session.end().unwrap());
     assert_eq!(set(&headers), ["-old", "-__Host-id-seen", "-__Host-id"]);
+    assert_eq!(first.thief(&old_cookie(7)), REVOKED);
+
+    // Long after our own timeouts.
+    first.browser.pass(Duration::from_secs(29 * DAY));
     assert_eq!(first.thief(&old_cookie(7)), REVOKED);
 
     let both = world();
@@ -545,6 +568,32 @@ fn a_late_answer_to_a_read_does_not_undo_a_new_id() {
         world.browser.receive(&headers);
         world.visit(|session| assert_eq!(session.id(), id));
     }
+}
+
+#[test]
+fn a_guest_who_ends_a_session_leaves_no_entry_and_a_user_next_to_a_guest_does() {
+    let mut world = world();
+    world.put("good-guest-1");
+    world.visit(|session| session.end().unwrap());
+    assert_eq!(world.list.len(), 0);
+    // The guest's old cookie came beside a session of ours.
+    let ours = world.sessions.cookie_for(user(8)).unwrap();
+    let mut session = world.load(&format!("{ours}; old=good-guest-1; old={}", old_cookie(7)));
+    session.end().unwrap();
+    assert_eq!(world.list.len(), 2);
+    assert_eq!(world.thief(&old_cookie(7)), REVOKED);
+}
+
+#[test]
+fn after_the_end_of_adopting_a_new_id_leaves_no_entry() {
+    let mut world = world();
+    world.put(&old_cookie(7));
+    world.user();
+    let ended = world_with(|builder| builder.adopt("old", at(START), read));
+    ended.browser.pass(Duration::from_secs(300));
+    world.sessions = ended.sessions;
+    world.visit(|session| session.cycle_id().unwrap());
+    assert_eq!(ended.list.len(), 0);
 }
 
 #[test]
@@ -900,7 +949,7 @@ fn old_server(browser: &mut Browser, act: Act, number: &mut u32) -> Option<u32> 
     }
 }
 
-/// The new application in a release: in phase one it writes the old cookie too, as the old application does.
+/// The new application in a release: the first one writes the old cookie too, as the old application does.
 fn new_server(
     sessions: &Sessions<Visitor>,
     beside: bool,
@@ -946,7 +995,7 @@ fn new_server(
 }
 
 proptest! {
-    /// The old application beside phase one, then phase one beside phase two: whoever is signed in stays so, whatever
+    /// The old application beside the first release, then this one beside the second: whoever is signed in stays so, whatever
     /// server answers, and nobody is signed in again after a sign-out.
     #[test]
     fn a_rolling_deploy_signs_nobody_out_and_nobody_in_again(first in steps(), second in steps(), third in steps()) {
@@ -978,9 +1027,9 @@ proptest! {
     }
 }
 
-/// Without phase one it goes wrong, which is what phase one is for: the old application cannot end a session of ours.
+/// Without the first release it goes wrong, which is what that one is for: the old application cannot end a session of ours.
 #[test]
-fn without_phase_one_a_sign_out_at_an_old_server_does_not_hold() {
+fn without_the_first_release_a_sign_out_at_an_old_server_does_not_hold() {
     let mut world = world();
     let mut number = 0;
     old_server(&mut world.browser, Act::SignIn(7), &mut number);

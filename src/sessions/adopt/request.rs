@@ -245,26 +245,29 @@ impl<T: SessionData> Session<T> {
     }
 
     fn report_old(&self, adoption: &Adoption, opening: &mut Opening<T>, refused: Option<Refused>, now: u64) {
-        let count = |counter: &AtomicU64| counter.fetch_add(1, Ordering::Relaxed) + 1;
         let adopted = opening.current.live().map(|live| live.facts.id);
-        let (event, alarming) = match (adopted, refused) {
-            (Some(id), _) => {
+        let (reason, id) = refused.unwrap_or((Reason::Malformed, None));
+        if adopted.is_none() {
+            opening.current = Current::None(SessionState::Rejected(reason));
+        }
+        if !self.sessions().has_observer() {
+            return;
+        }
+        let count = |counter: &AtomicU64| counter.fetch_add(1, Ordering::Relaxed) + 1;
+        let (event, alarming) = match adopted {
+            Some(id) => {
                 let total = count(&adoption.adopted);
                 (Event::Adopted { id, total }, None)
             }
-            (None, refused) => {
-                let (reason, id) = refused.unwrap_or((Reason::Malformed, None));
-                opening.current = Current::None(SessionState::Rejected(reason));
+            None => {
                 let total = count(&adoption.refused);
                 // That the time is over is no alarm.
                 let alarming = (reason != Reason::Expired).then_some((reason, None));
                 (Event::NotAdopted { reason, id, total }, alarming)
             }
         };
-        if self.sessions().has_observer() {
-            opening.events.push(event);
-            opening.events.extend(self.sessions().looked(alarming, now));
-        }
+        opening.events.push(event);
+        opening.events.extend(self.sessions().looked(alarming, now));
     }
 }
 
