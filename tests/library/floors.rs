@@ -16,6 +16,7 @@ const FLOORS: &[&[&str]] = &[
     &["device"],
     &["adapters"],
     &["testing"],
+    &["guide"],
 ];
 
 /// Words of code, and the only files and folders that may have them.
