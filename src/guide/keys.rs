@@ -36,18 +36,19 @@
 //! ```
 //! use sealed_session::{Key, KeyRing, RequestFields, Sessions};
 //!
-//! let old = Key::generate()?;
-//! let sessions = Sessions::<u64>::builder(KeyRing::new(old.clone())).build()?;
+//! let (old, new) = (Key::generate()?.write_with_secret(), Key::generate()?.write_with_secret());
+//! let (old, new) = (old.expose(), new.expose());
+//! let ring = |text: String| KeyRing::parse(&text);
+//!
+//! let sessions = Sessions::<u64>::builder(ring(format!("seal {old}"))?).build()?;
 //! let cookie = sessions.cookie_for(7)?;
 //! let is_signed_in = || sessions.load(RequestFields::from_cookies([cookie.clone()])).get().is_some();
 //!
-//! let new = Key::generate()?;
-//! let both = KeyRing::new(old).also_opening(new.clone())?;
-//! sessions.replace_keys(both.clone()); // step 1
-//! sessions.replace_keys(both.promote(new.id(), None)?); // step 2
+//! sessions.replace_keys(ring(format!("seal {old}; open {new}"))?); // step 1
+//! sessions.replace_keys(ring(format!("seal {new}; open {old}"))?); // step 2
 //! assert!(is_signed_in());
 //!
-//! sessions.replace_keys(KeyRing::new(new)); // step 4, without the wait of step 3
+//! sessions.replace_keys(ring(format!("seal {new}"))?); // step 4, without the wait of step 3
 //! assert!(!is_signed_in());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
