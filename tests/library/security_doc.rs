@@ -47,6 +47,7 @@ use sealed_session::{Builder, Event, Lifetime, Reason, RequestFields, SessionId,
 
 const SECURITY: &str = include_str!("../../SECURITY.md");
 const EVIDENCE: &str = include_str!("../../docs/evidence.md");
+const README: &str = include_str!("../../README.md");
 const THIS: &str = include_str!("security_doc.rs");
 
 const NOW: i64 = 1_893_369_600;
@@ -437,6 +438,44 @@ fn every_test_that_the_pages_name_exists() {
         names.insert(quoted);
     }
     assert!(names.len() >= 40, "only {} names were found", names.len());
+}
+
+/// The table of docs/evidence.md quotes README, and leaves out no item of the list at README's top.
+#[test]
+fn every_promise_of_readme_has_a_command() {
+    let readme = plain(README);
+    let (_, promises) = EVIDENCE.split_once("## Promises of README").unwrap();
+    let (promises, _) = promises.split_once("\n## ").unwrap();
+    let rows = promises
+        .lines()
+        .filter(|line| line.contains("` |") && line.starts_with("| "));
+    let quotes: Vec<_> = rows
+        .map(|row| plain(row.split(" | ").next().unwrap().trim_start_matches("| ")))
+        .collect();
+    assert!(quotes.len() >= 15, "only {} promises were found", quotes.len());
+    for quote in &quotes {
+        assert!(readme.contains(quote), "README does not say {quote:?}");
+    }
+    let list = README.split("## Start").next().unwrap().split("\n- ").skip(1);
+    for item in list.map(plain) {
+        assert!(
+            quotes.iter().any(|quote| item.contains(quote)),
+            "no command shows {item:?}"
+        );
+    }
+}
+
+/// Text without links, marks of code and ends of lines.
+fn plain(markdown: &str) -> String {
+    let mut text = String::new();
+    let mut rest = markdown;
+    while let Some((before, link)) = rest.split_once("](") {
+        text += before;
+        rest = link.split_once(')').map_or("", |(_, after)| after);
+    }
+    text += rest;
+    let text = text.replace(['`', '['], "");
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Whether `function` follows `#[test]`, with at most other attributes or a comment between them.
