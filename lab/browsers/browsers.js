@@ -70,7 +70,7 @@ export async function openChromium({ tlsPort, spki, features, profile }) {
     // Keeps pages alive for Back, as a browser does outside of tests.
     ignoreDefaultArgs: ['--disable-back-forward-cache'],
     args: [...CHROMIUM.args,
-      `--host-resolver-rules=MAP *.example.test 127.0.0.1:${tlsPort}, MAP other.test 127.0.0.1:${tlsPort}, MAP * ~NOTFOUND`,
+      `--host-resolver-rules=MAP *.example.test 127.0.0.1:${tlsPort}, MAP other.test 127.0.0.1:${tlsPort}, MAP * ~NOTFOUND, EXCLUDE localhost`,
       `--ignore-certificate-errors-spki-list=${spki}`, ...(features ? [`--enable-features=${features}`] : [])],
   };
   if (profile) {

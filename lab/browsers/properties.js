@@ -34,6 +34,14 @@ export async function checkProperties({ browser, origin, property, note }) {
     assert.equal((await who()).name, 'Ada');
   });
 
+  await property('the same cookies are kept on plain http://localhost, as README says', async () => {
+    await visitor.forget();
+    await visitor.open(`http://localhost:${origin.ports.app}/static`);
+    assert.equal((await visitor.fetch('/sign-in', { name: 'Ada' })).status, 200);
+    assert.deepEqual(names(await visitor.cookies()), ['__Host-id', '__Host-id-seen']);
+    assert.equal((await who()).name, 'Ada');
+  });
+
   await property('a tossed cookie never takes over or ends a __Host- session, in any spelling', async () => {
     note('each spelling, and how it reached the server:');
     return `${await tossEverything(world, note)} cases`;

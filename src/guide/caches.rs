@@ -25,7 +25,7 @@
 //!
 //! - **A cache that is told to ignore `Cache-Control`** cannot be stopped by a header field. Sign in by POST, so that even
 //!   such a cache stores no sign-in.
-//! - **Most CDNs ignore `Vary: Cookie`** and obey `private`. For pages that are the same for all guests, cache only
+//! - **Many CDNs ignore `Vary: Cookie`**, and obey `private`. For pages that are the same for all guests, cache only
 //!   requests without the session cookie: its name is [`Sessions::cookie_name`](crate::Sessions::cookie_name).
 //! - **Stock nginx passes 4 KiB of header block**: 2,751 bytes of session data, 2,459 with `proxy_cache`. The largest
 //!   session in one cookie needs `proxy_buffer_size 8k`, [in several][large] more. See

@@ -4,8 +4,9 @@
 //! leaves them off the POSTs of other sites. It does not help against another host of your own site
 //! (`blog.shop.example`), nor for a GET that changes something.
 //!
-//! Every browser since 2023 says where a request comes from, in a field that no script can set: `Sec-Fetch-Site`. The
-//! layer that tower-http ships checks it on all requests but GET, HEAD and OPTIONS, and falls back to `Origin` for older browsers:
+//! Over https, every browser since 2023 says where a request comes from, in a field that no script can set:
+//! `Sec-Fetch-Site`. The layer that tower-http ships checks it on all requests but GET, HEAD and OPTIONS. Where it is
+//! missing, the layer compares `Origin` with `Host`, which a proxy must therefore pass on:
 //!
 //! ```
 //! use axum::http::{Request, StatusCode};
