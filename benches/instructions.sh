@@ -24,7 +24,7 @@ for size in "${sizes[@]}"; do # a cookie holds at most 2995 bytes
 done
 
 command -v valgrind >/dev/null || { echo "valgrind is missing; install it (Debian: apt-get install valgrind)" >&2; exit 2; }
-binary=$(cargo bench --no-run -p sealed-session --bench instructions --message-format=json 2>/dev/null |
+binary=$(cargo bench --no-run -p benches --bench instructions --message-format=json 2>/dev/null |
   grep -o '"executable":"[^"]*instructions-[^"]*"' | tail -n 1 | cut -d '"' -f 4)
 
 count() { # operation, repetitions -> instructions

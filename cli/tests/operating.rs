@@ -90,7 +90,7 @@ impl Operator {
         );
         let command = format!(
             "#!/bin/sh\nexec '{}' --at \"{at}\" \"$@\"\n",
-            env!("CARGO_BIN_EXE_sealed-session")
+            env!("CARGO_BIN_EXE_tested-sealed-session")
         );
         fs::write(bin.join("sealed-session"), command).unwrap();
         fs::set_permissions(bin.join("sealed-session"), Permissions::from_mode(0o700)).unwrap();

@@ -31,6 +31,7 @@ impl From<Client> for Redis {
 }
 
 #[cfg(feature = "sentinel")]
+#[cfg_attr(docsrs, doc(cfg(feature = "sentinel")))]
 impl From<redis::sentinel::SentinelClient> for Redis {
     fn from(client: redis::sentinel::SentinelClient) -> Self {
         Self(Kind::Sentinel(Box::new(client.into())))
@@ -38,6 +39,7 @@ impl From<redis::sentinel::SentinelClient> for Redis {
 }
 
 #[cfg(feature = "cluster")]
+#[cfg_attr(docsrs, doc(cfg(feature = "cluster")))]
 impl From<redis::cluster::ClusterClient> for Redis {
     fn from(client: redis::cluster::ClusterClient) -> Self {
         Self(Kind::Cluster(Box::new(client)))

@@ -41,6 +41,8 @@
 //!
 //! What Redis itself can lose, how to set it up and what is in it: README.md and docs/operating.md of the repository.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod clock;
 mod connection;
 mod guard;

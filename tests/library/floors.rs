@@ -97,7 +97,7 @@ fn floor_of(module: &str) -> Option<usize> {
 
 /// Every file of the library, by its path without `src/` and `.rs`, with its numbered lines of code before its tests.
 fn sources() -> Vec<(String, Vec<(usize, String)>)> {
-    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("../src");
     let mut modules = Vec::new();
     for path in files(&src) {
         let module = path.strip_prefix(&src).expect("it was found there").with_extension("");

@@ -22,6 +22,7 @@ mod revocation_directory;
 mod revocation_file;
 mod security_doc;
 mod spec;
+mod targets;
 #[cfg(feature = "tracing")]
 mod tracing;
 

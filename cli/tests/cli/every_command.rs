@@ -75,7 +75,7 @@ fn a_secret_that_goes_to_a_file_open_to_others_is_a_warning() {
             let _ = fs::remove_file(place.path(file));
             let script = format!(
                 "umask {umask}; '{}' {command} > {file}",
-                env!("CARGO_BIN_EXE_sealed-session")
+                env!("CARGO_BIN_EXE_tested-sealed-session")
             );
             let output = Command::new("bash")
                 .args(["-c", &script])
@@ -188,7 +188,7 @@ fn an_output_that_cannot_be_written_is_an_error_and_no_panic() {
     let place = Place::new("full");
     place.write("ring.txt", FIRST);
     let full = fs::File::options().write(true).open("/dev/full").unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_sealed-session"))
+    let output = Command::new(env!("CARGO_BIN_EXE_tested-sealed-session"))
         .args(["ring", "show", "ring.txt"])
         .current_dir(&place.0)
         .stdout(full)
@@ -285,7 +285,7 @@ fn the_lines_of_the_readme_run_in_their_order() {
 fn shell(place: &Place, line: &str) {
     let line = line.replace(
         "sealed-session ",
-        &format!("{} --at {NOW} ", env!("CARGO_BIN_EXE_sealed-session")),
+        &format!("{} --at {NOW} ", env!("CARGO_BIN_EXE_tested-sealed-session")),
     );
     let script = format!("set -euo pipefail\n{line}");
     let output = Command::new("bash")

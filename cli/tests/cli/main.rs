@@ -102,7 +102,7 @@ impl Place {
 
     #[track_caller]
     fn run_showing_secrets(&self, arguments: &[&str], input: &str) -> Said {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sealed-session"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tested-sealed-session"));
         command.args(arguments).current_dir(&self.0);
         if !arguments.contains(&"--at") {
             command.args(["--at", NOW]);

@@ -208,7 +208,7 @@ fn a_ring_that_cannot_be_written_leaves_nothing() {
     // A file may have 0 bytes here: as on a full disk, it can be created but not written.
     let script = format!(
         "trap '' XFSZ; ulimit -f 0; '{}' ring new ring.txt",
-        env!("CARGO_BIN_EXE_sealed-session")
+        env!("CARGO_BIN_EXE_tested-sealed-session")
     );
     let new = Command::new("bash")
         .args(["-c", &script])
