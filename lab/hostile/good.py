@@ -26,6 +26,7 @@ class Visitor:
         self.connections = [http.client.HTTPConnection("127.0.0.1", port, timeout=60) for port in ports]
         self.name = name
         self.jar = {}
+        self.port = None
         self.tea = 0
         self.counts = dict(requests=0, lost=0, updated=0, renewed=0, sign_ins=0)
         self.times = []
@@ -42,6 +43,7 @@ class Visitor:
         connection.request(method, path, body, headers)
         answer = connection.getresponse()
         text = answer.read().decode()
+        self.port = connection.port
         self.times.append((path if method == "POST" else "read", time.monotonic() - start))
         self.counts["requests"] += 1
         set_names = set()
