@@ -163,11 +163,13 @@ def watch(servers):
     """Samples the servers' sizes until the end, and prints some."""
     row("second", "server", "RSS, KiB", "open files", "threads")
     row(*["---"] * 5)
+    peak = [Counter() for _ in servers]
     prints, warm = sorted([0, WARM, *(SECONDS * sixth // 6 for sixth in range(1, 7))]), None
     while not stop.is_set():
         second = int(time.monotonic() - began)
         sizes = [server.size() for server in servers]
         for number, server in enumerate(servers):
+            peak[number] |= Counter(sizes[number])
             if server.process.poll() is not None:
                 fail(f"server {number + 1} ended with {server.process.returncode}")
         if second >= prints[0]:
@@ -179,6 +181,8 @@ def watch(servers):
         if second >= SECONDS:
             break
         time.sleep(5 if SECONDS - second > 5 else 1)
+    for number, size in enumerate(peak):
+        row("most", number + 1, size["rss"], size["files"], size["threads"])
     for what, slack in SLACK.items():
         for number, (before, after) in enumerate(zip(warm, sizes)):
             if after[what] > before[what] + slack:
