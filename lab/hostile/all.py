@@ -198,7 +198,8 @@ def main(folder):
     groups = [Group(number, ports, copies) for number in range(4)]
     attack = Attack(ports, operator, folder)
     print(f"{time.strftime('%F %T', time.gmtime())} UTC, {SECONDS} s, {os.cpu_count()} cores {PLANT}", flush=True)
-    threads = [in_thread(work) for work in [*(group.act for group in groups), copies.present, operator.work, attack.work]]
+    works = [*(group.act for group in groups), copies.present, operator.work, attack.work]
+    threads = [in_thread(work) for work in works]
     watch(servers)
     stop.set()
     for thread in threads:
@@ -228,7 +229,7 @@ def main(folder):
     row("copies kept", len(copies.kept))
     row("copies presented", copies.counts["presented"])
     row("copies accepted by the other server, which had not heard yet", copies.counts["early"])
-    row("the last of them after the sign-out", f"{copies.latest:.1f} s")
+    row("the latest of them, after the sign-out", f"{copies.latest:.1f} s")
     row("**copies accepted otherwise**", copies.counts["accepted"])
     row("hostile requests, a sixth of each kind", attack.counts["sent"])
     row("**errors, or answers that are not a guest's page**", attack.counts["errors"] + attack.counts["wrong"])

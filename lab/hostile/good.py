@@ -104,7 +104,8 @@ def main():
         visitor.look()
     totals = {key: sum(visitor.counts[key] for visitor in visitors) for key in visitors[0].counts}
     times = sorted(seconds for visitor in visitors for _, seconds in visitor.times)
-    totals["latency_ms"] = [round(times[min(len(times) - 1, int(len(times) * part))] * 1000, 1) for part in (0.5, 0.99, 0.999)]
+    ranks = [min(len(times) - 1, int(len(times) * part)) for part in (0.5, 0.99, 0.999)]
+    totals["latency_ms"] = [round(times[rank] * 1000, 1) for rank in ranks]
     with open(report, "w") as out:
         json.dump(totals, out)
     print(json.dumps(totals))

@@ -65,7 +65,8 @@ class Server:
                 self.events["KeysInUse"] += 1
             elif found := re.match(r"[\d:]{8}  (\w+)( +.*)", line):
                 what, text = found.groups()
-                name = re.match(r" +(\w+):", text) if what in ("warning", "event") else re.search(r"\(([\w ]+)\)$", text)
+                pattern = r"^ +(\w+):" if what in ("warning", "event") else r"\(([\w ]+)\)$"
+                name = re.search(pattern, text)
                 self.events[f"{what} ({name[1]})" if name and what != "keys" else what] += 1
                 if what not in ("rejected", "started", "updated", "touched", "ended", "revoked", "event"):
                     self.rare.append(line.rstrip())
