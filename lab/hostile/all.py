@@ -6,6 +6,7 @@
 `early-retire` removes each key as soon as the next one seals, `not-shared` keeps sign-outs from the second server.
 """
 
+import itertools
 import os
 import random
 import re
@@ -29,6 +30,8 @@ SLACK = {"rss": 8192, "files": 16, "threads": 2}
 ELSEWHERE = 5
 # No token of a good session may be older than `LONGEST` in rotation.py: who stays writes in time, the others sign in.
 TOO_OLD, UNCHANGED = 200, 60
+# How visitors end their sessions, in turns.
+WAYS = itertools.cycle(["sign-out", "sign-out-everywhere", "signs in again"])
 
 class Copies:
     """Cookies of sessions that were signed out. They are presented again and again, and each time are a guest's."""
@@ -85,7 +88,7 @@ class Group:
 
     def leave(self, visitor):
         """Signs out in one of three ways, and in again."""
-        way = random.choice(["sign-out", "sign-out-everywhere", "signs in again"])
+        way = next(WAYS)
         jars = [dict(visitor.jar)]
         if way == "sign-out-everywhere":
             other = Visitor(self.ports, visitor.name)
