@@ -33,6 +33,7 @@ TOO_OLD, UNCHANGED = 200, 60
 # How visitors end their sessions, in turns.
 WAYS = itertools.cycle(["sign-out", "sign-out-everywhere", "signs in again"])
 
+
 class Copies:
     """Cookies of sessions that were signed out. They are presented again and again, and each time are a guest's."""
 
