@@ -5,9 +5,9 @@
 pub mod allocation;
 pub mod fixtures;
 pub mod input;
+pub mod inputs;
 pub mod kept;
 pub mod reference;
-pub mod seeds;
 pub mod targets;
 
 #[cfg(test)]

@@ -1,36 +1,27 @@
-//! The cookies of a `Cookie` field, read character by character (SPEC.md, *Reading*).
+//! The cookies of a `Cookie` field, read piece by piece (SPEC.md, *Reading*).
 
 /// The values of all cookies called `name`, in order.
 pub fn values(fields: &[&[u8]], name: &[u8]) -> Vec<Vec<u8>> {
     let mut found = Vec::new();
-    for field in fields {
-        let mut pair = Vec::new();
-        for &byte in field.iter().chain(b";") {
-            if byte != b';' {
-                pair.push(byte);
-                continue;
-            }
-            let whole = std::mem::take(&mut pair);
-            let Some(equals) = whole.iter().position(|&byte| byte == b'=') else {
-                continue;
-            };
-            let this = trimmed(&whole[..equals]);
-            if !this.is_empty() && this == name {
-                found.push(trimmed(&whole[equals + 1..]));
-            }
+    for pair in fields.iter().flat_map(|field| field.split(|&byte| byte == b';')) {
+        let Some(equals) = pair.iter().position(|&byte| byte == b'=') else {
+            continue;
+        };
+        let this = trimmed(&pair[..equals]);
+        if !this.is_empty() && this == name {
+            found.push(trimmed(&pair[equals + 1..]).to_vec());
         }
     }
     found
 }
 
 /// Without space and tab at both ends.
-pub fn trimmed(bytes: &[u8]) -> Vec<u8> {
-    let mut bytes = bytes.to_vec();
-    while matches!(bytes.last(), Some(b' ' | b'\t')) {
-        bytes.pop();
+pub fn trimmed(mut bytes: &[u8]) -> &[u8] {
+    while let [rest @ .., b' ' | b'\t'] = bytes {
+        bytes = rest;
     }
-    while matches!(bytes.first(), Some(b' ' | b'\t')) {
-        bytes.remove(0);
+    while let [b' ' | b'\t', rest @ ..] = bytes {
+        bytes = rest;
     }
     bytes
 }

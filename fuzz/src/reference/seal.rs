@@ -6,7 +6,7 @@ use aes_gcm::{Aes256Gcm, Nonce};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+pub const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 /// A secret, a cookie name and an audience, and the bind, which does not travel.
 pub struct Sealing<'a> {
@@ -94,7 +94,7 @@ fn hmac(key: &[u8], message: &[u8]) -> [u8; 32] {
 
 /// base64url without padding.
 pub fn encode(bytes: &[u8]) -> Vec<u8> {
-    let mut text = Vec::new();
+    let mut text = Vec::with_capacity(bytes.len() * 4 / 3 + 2);
     for three in bytes.chunks(3) {
         let bits = (0..3).fold(0, |sum, at| sum << 8 | usize::from(*three.get(at).unwrap_or(&0)));
         (0..=three.len()).for_each(|at| text.push(ALPHABET[bits >> (18 - 6 * at) & 63]));

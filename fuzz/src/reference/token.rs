@@ -3,6 +3,7 @@
 use sealed_session::Reason;
 
 use crate::reference::cookie_field::values;
+use crate::reference::seal::ALPHABET;
 
 /// Which of the tokens.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -16,18 +17,27 @@ pub enum Kind {
     BoundActivity,
 }
 
+/// What each character stands for.
+const DIGITS: [u8; 256] = {
+    let (mut digits, mut digit) = ([NONE; 256], 0);
+    while digit < ALPHABET.len() {
+        digits[ALPHABET[digit] as usize] = digit as u8;
+        digit += 1;
+    }
+    digits
+};
+
+/// No digit.
+const NONE: u8 = 64;
+
 /// The bytes that `text` spells, if it is their only spelling in base64url.
 pub fn decode(text: &[u8]) -> Option<Vec<u8>> {
-    let (mut bytes, mut pool, mut bits) = (Vec::new(), 0u32, 0);
+    let (mut bytes, mut pool, mut bits) = (Vec::with_capacity(text.len()), 0u32, 0);
     for &character in text {
-        let digit = match character {
-            b'A'..=b'Z' => character - b'A',
-            b'a'..=b'z' => character - b'a' + 26,
-            b'0'..=b'9' => character - b'0' + 52,
-            b'-' => 62,
-            b'_' => 63,
-            _ => return None,
-        };
+        let digit = DIGITS[usize::from(character)];
+        if digit == NONE {
+            return None;
+        }
         pool = pool << 6 | u32::from(digit);
         bits += 6;
         if bits >= 8 {

@@ -21,8 +21,8 @@ const IDLE: u64 = 1800;
 /// three cookies.
 const AGES: [u64; 5] = [60, 30, 30, 30, 60];
 const IN_CHUNKS: usize = 3;
-/// Most chunks of one input: they are long.
-const MOST_CHUNKS: usize = 40;
+/// Most chunks of one input: they are long. Nine could be first cookies, and only eight of these are opened.
+const MOST_CHUNKS: usize = 16;
 
 struct Known {
     /// The first keep what they open, the second do not.
@@ -80,6 +80,10 @@ static KNOWN: LazyLock<Known> = LazyLock::new(|| {
     }
 });
 
+/// The bytes of the known session tokens, or of their first cookies.
+static DECODED: LazyLock<[Vec<u8>; AGES.len()]> =
+    LazyLock::new(|| std::array::from_fn(|data| token::decode(pair(data).0.as_bytes()).expect("a token")));
+
 fn encode(bytes: &[u8]) -> String {
     const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let bits: Vec<u8> = bytes
@@ -130,15 +134,18 @@ fn are_told(events: &[Event], count: usize, expected: SessionState, missing: Opt
 }
 
 fn expanded(field: &[u8], chunks: &mut usize) -> Vec<u8> {
-    let mut expand = |&byte: &u8| match byte {
-        0xe8..=0xf2 if *chunks < MOST_CHUNKS => {
-            *chunks += 1;
-            KNOWN.chunks[usize::from(byte - 0xe8)].clone().into_bytes()
+    let mut expanded = Vec::with_capacity(field.len());
+    for &byte in field {
+        match byte {
+            0xe8..=0xf2 if *chunks < MOST_CHUNKS => {
+                *chunks += 1;
+                expanded.extend_from_slice(KNOWN.chunks[usize::from(byte - 0xe8)].as_bytes());
+            }
+            0xf8..=0xfe => expanded.extend_from_slice(KNOWN.tokens[usize::from(byte - 0xf8)].as_bytes()),
+            other => expanded.push(other),
         }
-        0xf8..=0xfe => KNOWN.tokens[usize::from(byte - 0xf8)].clone().into_bytes(),
-        other => vec![other],
-    };
-    field.iter().flat_map(&mut expand).collect()
+    }
+    expanded
 }
 
 /// The session and the activity token of a known session.
@@ -204,10 +211,7 @@ fn judged(fields: &[&[u8]], values: &[Vec<u8>], activity: &[Vec<u8>]) -> Judged 
 /// Steps 5, 5b and 6: a token is genuine if it is one of ours, and damaged if only its head is.
 fn session_of(fields: &[&[u8]], value: &[u8], bytes: &[u8], missing: &mut Option<u8>) -> Result<usize, Reason> {
     let proven = if bytes[0] == 7 { 46 } else { 45 };
-    let is_of = |data: &usize| {
-        let known = token::decode(pair(*data).0.as_bytes()).expect("a token");
-        bytes[..proven] == known[..proven]
-    };
+    let is_of = |data: &usize| bytes[..proven] == DECODED[*data][..proven];
     let data = (0..AGES.len()).find(is_of).ok_or(Reason::NotOurs)?;
     let (mut came, mut known) = (value.to_vec(), pair(data).0.to_owned());
     if bytes[0] == 7 {

@@ -102,7 +102,7 @@ fn fields(place: &Place, sent: &[u8], seen: &[&[u8]]) -> RequestFields {
 fn only_what_was_sealed_opens(place: &Place, sent: &[u8], seen: &[&[u8]]) {
     let session = place.sessions.load_at(fields(place, sent, seen), at(place.now));
     let state = session.state();
-    let sent = &*trimmed(sent);
+    let sent = trimmed(sent);
     let screened = token::screen(sent, 4096 - place.name.len(), Kind::Session, &place.ring, place.now);
     let genuine = screened.clone().is_ok_and(|bytes| CHECKED.contains(&bytes[..45]));
     match (state, screened) {

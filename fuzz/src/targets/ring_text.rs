@@ -18,11 +18,14 @@ static WRITTEN: LazyLock<Vec<String>> = LazyLock::new(|| {
 
 pub fn run(data: &[u8]) {
     let Ok(text) = str::from_utf8(data) else { return };
-    let expand = |character: char| match character {
-        '\u{1}'..='\u{8}' => WRITTEN[character as usize - 1].clone(),
-        other => other.to_string(),
-    };
-    let text: String = text.chars().map(expand).collect();
+    let mut expanded = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\u{1}'..='\u{8}' => expanded.push_str(&WRITTEN[character as usize - 1]),
+            other => expanded.push(other),
+        }
+    }
+    let text = expanded;
     match KeyRing::parse(&text) {
         Ok(ring) => means_what_it_says(&ring, &text),
         Err(error) => {
