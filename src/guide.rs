@@ -1,4 +1,7 @@
-//! The guide: each page answers one question, with code that compiles.
+//! The guide: each page answers one question, with code that compiles. The pages on guests, sign-in, "remember me",
+//! sign-outs and messages are one program in [examples/shop.rs][shop].
+//!
+//! [shop]: https://github.com/sealed-session/sealed-session/blob/main/examples/shop.rs
 //!
 //! | to begin | |
 //! |---|---|

@@ -12,7 +12,7 @@
 //! use axum::http::{Request, StatusCode};
 //! use axum::{Router, body::Body, routing::post};
 //! use tower::ServiceExt;
-//! use tower_http::csrf::CsrfLayer; // tower-http 0.7, feature `csrf`
+//! use tower_http::csrf::CsrfLayer;
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -26,6 +26,7 @@
 //! # }
 //! ```
 //!
+//! - **Where?** Add it after `SessionLayer`, so that it is outside: `cargo add tower-http@0.7 --features csrf`.
 //! - **Why no token?** A token must be in every form and every script, needs a session before the sign-in, makes each page
 //!   with a form private, and breaks when it expires in an open tab. The field needs none of this, and no state.
 //! - **The sign-in form too.** Otherwise an attacker can sign a visitor in to the attacker's account (login CSRF).

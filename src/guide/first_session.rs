@@ -64,7 +64,7 @@
 //!
 //! | call | what it does |
 //! |---|---|
-//! | [`get`](crate::Session::get) | lends the data. [`peek`](crate::Session::peek) does so for a log, and tells caches nothing |
+//! | [`get`](crate::Session::get) | lends the data. [`peek`](crate::Session::peek) does the same, for example for a log, and leaves the cache fields alone |
 //! | [`start`](crate::Session::start) | begins a session, after every authentication: new id, new times |
 //! | [`update`](crate::Session::update) | changes the data. Without a session it writes nothing, and returns [`Updated::NoSession`](crate::Updated::NoSession) |
 //! | [`update_or_start`](crate::Session::update_or_start) | the same, and a [guest](super::guests) gets a session |
@@ -72,16 +72,17 @@
 //! | [`cycle_id`](crate::Session::cycle_id) | a new id when rights change: same data, same start |
 //! | [`end`](crate::Session::end) | removes the cookies, and refuses all copies of them: [`sign_out`](super::sign_out) |
 //!
-//! Every write can fail, and `?` makes a 500 of it: the data are too large for a cookie
+//! Every write can fail, and `?` makes a 500 of it, which tells the visitor no reason: the data are too large for a cookie
 //! ([`WriteError::TooLarge`](crate::WriteError::TooLarge) says by how much, and which field is the largest), or the next
-//! request could not read them back. The session is then as it was. The cookies leave with the response; two handlers that
+//! request could not read them back. Print the error where you develop: it says what to change. The session is then as
+//! it was. The cookies leave with the response; two handlers that
 //! write in parallel do not see each other, and the response that arrives last wins.
 //!
 //! A cookie that does not open is no error: the visitor is a guest. The log says why, if you set an
 //! [`observer`](crate::Builder::observer). Keep the crate's from the start:
 //!
 //! ```
-//! use sealed_session::events::TracingObserver; // feature `tracing`
+//! use sealed_session::events::TracingObserver; // feature `tracing`; without it: `.observer(|event: &Event| …)`
 //! use sealed_session::{KeyRing, Sessions};
 //!
 //! # fn build(keys: KeyRing) -> Result<Sessions<u64>, sealed_session::ConfigError> {
@@ -92,8 +93,9 @@
 //! # The cookies
 //!
 //! The session is in `__Host-id`, and `__Host-id-seen` notes activity, both with `Path=/; Secure; HttpOnly; SameSite=Lax`.
-//! The `__Host-` prefix keeps a sibling subdomain from planting a session of its own; without it, a planted genuine token
-//! can win. Two applications on one host need two names ([`cookie_name`](crate::Builder::cookie_name)).
+//! The `__Host-` prefix keeps a sibling subdomain from planting a session. Without it, a genuine token of the attacker's
+//! own account that is planted there may be the one that counts. Two applications on one host need two names
+//! ([`cookie_name`](crate::Builder::cookie_name)).
 //! [`build`](crate::Builder::build) refuses what a browser would refuse, except a domain such as `com`.
 //!
 //! Not on your machine's `localhost`, or not in Safari? See [`troubleshooting`](super::troubleshooting).

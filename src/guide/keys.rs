@@ -26,7 +26,7 @@
 //!
 //! 1. Add the new secret as `open` and deploy to every server.
 //! 2. Swap the roles: the new one `seal`, the old one `open`. Deploy.
-//! 3. Wait until the last token under the old secret has expired: the longest absolute timeout and 5 minutes (for
+//! 3. Wait until the last token under the old secret has expired: the longest absolute timeout plus 5 minutes (for
 //!    the clocks of servers) after step 2 was complete, or after its `from` time if that is later. The command
 //!    [`sealed-session`][cli] counts from when you edited the ring, and so waits longer.
 //! 4. Remove the old secret, and the `from` of the one that stays. Deploy.

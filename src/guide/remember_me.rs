@@ -5,7 +5,7 @@
 //!
 //! | | ends a session | [default](crate::Lifetime) | remembered sessions (off unless configured) |
 //! |---|---|---|---|
-//! | idle timeout | that long after the last request that read it | 30 minutes | usual: 14 days |
+//! | idle timeout | after that long without a request that reads it | 30 minutes | usual: 14 days |
 //! | absolute timeout | that long after its start, whatever happens | 12 hours | usual: 90 days |
 //!
 //! ```
@@ -46,6 +46,6 @@
 //! **Activity** travels in a second, 44-character cookie. It is sent alone, so it can neither overwrite data that another
 //! request has just changed nor bring back a session that has just ended. It is sent at most once in a tenth of the idle
 //! timeout (at least a minute, at most a day or half of the timeout), and only with responses that read the session; so a
-//! session may end up to that much early. [`touch`](crate::Session::touch) sends it now, and
+//! session may end that much earlier than the idle timeout says. [`touch`](crate::Session::touch) sends it now, and
 //! [`touch_if`](crate::Builder::touch_if) says which requests count: leave out the ones that a page makes by itself, or a
 //! forgotten tab keeps its session alive.

@@ -87,7 +87,8 @@
 //! - **After every authentication, [`start`](crate::Session::start)**, also over a session that there is: the new id is the
 //!   defence against session fixation. When rights change later, [`cycle_id`](crate::Session::cycle_id).
 //! - **A guest who opens `/orders`** is sent to `/sign-in?next=%2Forders`. [`next_page`](crate::next_page()) reads that
-//!   back, and returns no other site's address. The `fetch` of a script and a submitted form get a 401 instead.
+//!   back, and returns no other site's address. The `fetch` of a script, a submitted form,
+//!   curl and a bare request of a test get a 401 instead: [`sign_in_page`](crate::SessionLayer::sign_in_page) has the rule.
 //! - **A role in the session is as old as the sign-in.** Where a right that was taken away must be gone at once, look it up
 //!   in your database, or refuse older sessions with [`refuse_if`](crate::Builder::refuse_if).
 //! - **Sign in by POST**, and check where it comes from: [`csrf`](super::csrf).

@@ -21,7 +21,7 @@
 //!     generation: u32,
 //! }
 //!
-//! /// How often each user has signed out everywhere: a column of the users' table, kept in memory.
+//! /// How often each user has signed out everywhere. Here in memory alone: keep it in the users' table.
 //! type Generations = Arc<RwLock<HashMap<u64, u32>>>;
 //!
 //! fn generation(generations: &Generations, user: u64) -> u32 {
@@ -57,6 +57,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! `refuse_if` cannot wait for a database, so the numbers are in memory: read them at the start, and again every few
+//! seconds. A server that has an old number, or none after a restart, accepts old sessions until then. No revocation list
+//! carries the numbers. Where that is too late, compare the number in the handlers that read the user's record anyway.
+//!
 //! # Who knows of a sign-out
 //!
 //! `end` and `revoke` put the session's id on a list in memory, until the session would have expired anyway. By default the
@@ -73,8 +77,8 @@
 //!
 //! # What a sign-out cannot do
 //!
-//! - Show no old page on Back: browsers keep whole pages. Send pages that must not be seen afterwards with
-//!   `Cache-Control: no-store`, which the crate keeps.
+//! - Keep the browser from showing an old page on Back: it keeps whole pages. Send pages that must not be seen
+//!   afterwards with `Cache-Control: no-store`, which the crate keeps.
 //! - End copies that were made before a [`cycle_id`](crate::Session::cycle_id): they have another id. If you revoke by id,
 //!   revoke both; [`Event::Cycled`](crate::Event::Cycled) names them.
 //!

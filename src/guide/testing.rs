@@ -1,4 +1,6 @@
-//! Testing your application: a visitor's cookies in a line, a browser, and a clock.
+//! Testing your application: a signed-in visitor's cookies in one line, a browser, and a clock that you move.
+//!
+//! These tests need `cargo add --dev tower --features util`.
 //!
 //! # A visitor who is signed in
 //!

@@ -49,9 +49,9 @@
 //! # In an iframe of another site
 //!
 //! Browsers send no `Lax` cookie there. It takes [`same_site(SameSite::None)`](crate::Builder::same_site) and
-//! [`partitioned(true)`](crate::Builder::partitioned), and then the check of [`csrf`](super::csrf) is all that protects you
-//! from forged requests. Browsers that block the cookies of other sites and know no `Partitioned` keep none: open a
-//! window of your own for the sign-in.
+//! [`partitioned(true)`](crate::Builder::partitioned), and then the check on the page [`csrf`](super::csrf) is all
+//! that protects you from forged requests. Browsers that block the cookies of other sites and know no `Partitioned` keep
+//! none: open the sign-in in a window of its own.
 //!
 //! # Signed in, and signed out again at once
 //!
@@ -70,9 +70,20 @@
 //! | unknown key | the ring is new: a key file that was in the container, or a key that was removed too early. Put the old ring back |
 //! | not ours | `audience` or `cookie_name` has changed; or the secret, under the same key id |
 //! | payload | the type has changed: give new fields `#[serde(default)]` |
-//! | refused | `refuse_if` compares with a record that is empty after the start |
+//! | refused | `refuse_if` refuses before its records are loaded: a check with `!=`, or one that refuses unknown users |
 //! | revoked | somebody has raised the cut-off: `CutOffRaised` says to when |
 //! | none | no cookies come: `cookie_name`, `cookie_domain`, `cookie_path` or the host name has changed |
+//!
+//! # A 500: "the session could not be kept"
+//!
+//! A write returned a [`WriteError`](crate::WriteError), and `?` made a 500 of it. Print the error: it says what to change.
+//! The usual ones: `remember(true)` without [`remembered`](crate::Builder::remembered) on the builder, and data that are
+//! too large.
+//!
+//! # A 500: "no session layer"
+//!
+//! The layer is missing, or is for another type than the handler's `Session<T>`, or the route was added after `.layer`,
+//! which in axum leaves it outside.
 //!
 //! # 431, 400 or 502
 //!

@@ -569,7 +569,8 @@ impl<T: SessionData> Builder<T> {
     ///
     /// Use it to end all sessions of one user: keep a time (`valid_from`) or a generation number in the user's record,
     /// raise it at a change of password or at "sign out everywhere", and refuse older sessions. Compare times in whole
-    /// seconds, since sessions have no fractions: round the time down where it is kept.
+    /// seconds, since sessions have no fractions. Rounded up where it is kept, the time also ends sessions of the same
+    /// second; rounded down, it spares them.
     ///
     /// It is called when a session is opened, and again in [`finish`](crate::Session::finish) with the data that would
     /// be written, unless the request started a new session. So a request that raises the generation in the record
