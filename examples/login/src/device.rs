@@ -24,7 +24,7 @@ use tower_service::Service as _;
 
 use crate::page::{Section, device as page};
 use crate::tls::{Certificate, TlsListener};
-use crate::{Demo, Login, refuse_cross_site, server, terminal};
+use crate::{Demo, Login, server, terminal};
 
 /// How long a proof is valid. The default is 11 minutes; nobody waits for that in front of a demo.
 pub(crate) const LIFETIME: Duration = Duration::from_secs(75);
@@ -51,7 +51,7 @@ pub(crate) async fn run(demo: Demo, app: Router) -> Result<(), Box<dyn Error>> {
     // As on the pages of `app`. The two endpoints are outside: no check may answer in their place.
     let inside = |router: Router| {
         let router = router.layer(sessions.clone());
-        router.layer(middleware::from_fn(refuse_cross_site))
+        router.layer(middleware::from_fn(server::refuse_cross_site))
     };
     let prove = Router::new().route("/prove", post(prove)).with_state(demo.clone());
     let app = app
