@@ -70,7 +70,10 @@ pub(crate) async fn refuse_cross_site(request: Request, next: Next) -> Response 
     if matches!(*request.method(), Method::GET | Method::HEAD) || is_of_this_site(request.headers()) {
         return next.run(request).await;
     }
-    terminal::say("refused", "a form of another site was sent here (Sec-Fetch-Site, Origin)");
+    terminal::say(
+        "refused",
+        "a form of another site was sent here (Sec-Fetch-Site, Origin)",
+    );
     (StatusCode::FORBIDDEN, "this form is not from this site").into_response()
 }
 

@@ -116,7 +116,7 @@ fn ring(operations: &Operations<'_>) -> String {
     let mut rows = String::new();
     for Held { key, since } in operations.ring {
         let role = match key.role {
-            Role::Seal => "<b class=\"seals\">seals</b> and opens".to_owned(),
+            Role::Seal => "seals and opens".to_owned(),
             Role::SealFrom(from) => format!("opens, and seals from {} on", date_time(from)),
             _ => "opens".to_owned(),
         };
@@ -125,7 +125,8 @@ fn ring(operations: &Operations<'_>) -> String {
             _ => "",
         };
         rows += &format!(
-            "<tr><th scope=\"row\"><code>{}</code>{mark}</th><td>{role}</td><td>{}</td></tr>\n",
+            "<tr{}><th scope=\"row\"><code>{}</code>{mark}</th><td>{role}</td><td>{}</td></tr>\n",
+            if key.role == Role::Seal { " class=\"seals\"" } else { "" },
             key.id,
             time_of_day(*since),
         );

@@ -6,7 +6,7 @@ pub(crate) fn public() -> Page {
     document("A public page", PUBLIC)
 }
 
-/// `examples/login/tests/login.rs` compares the table with the responses.
+/// `examples/login/tests/login/visitors.rs` compares the table with the responses.
 const PUBLIC: &str = r#"<section class="hero single">
 <div>
 <h1>The same for everybody.</h1>
