@@ -112,7 +112,7 @@ pub(crate) fn home(home: &Home<'_>) -> Page {
     body += &cookies::cookies(home);
     let title = match home.visitor.as_ref().and_then(|visitor| visitor.login.name.as_ref()) {
         Some(name) => &escape(name),
-        None => "Sign in",
+        None => "Welcome",
     };
     Page {
         reloads: home.device.reloads,

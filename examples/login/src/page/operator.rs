@@ -165,7 +165,7 @@ and never a cookie or the data of a session.</p>
 <div class="card stack">
 <h3>How many</h3>
 <table class="counts">
-<thead><tr><th scope="col">Event, and its reason</th><th scope="col">Count</th></tr></thead>
+<thead><tr><th scope="col">Event</th><th scope="col">Count</th></tr></thead>
 <tbody>
 {counts}</tbody>
 </table>

@@ -52,8 +52,7 @@ pub(super) fn basket(visitor: Option<&Visitor<'_>>, done: Option<Done>) -> Strin
 
 const SEALED: &str = "The basket is in the cookie too. Every change seals it again with a fresh salt. The id stays.";
 
-const NO_SESSION: &str = "You have no session, and no cookie of this server that opens. The first item starts one, even \
-                          for a guest.";
+const NO_SESSION: &str = "You have no session. The first item starts one: guests have sessions too.";
 
 const CHANGED: &str = "Your session was sealed again: new bytes in the cookie, the same id.";
 

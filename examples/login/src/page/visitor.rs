@@ -130,15 +130,15 @@ cookies are worthless too. <em>Everywhere</em> ends every session of this name, 
 }
 
 fn facts(visitor: &Visitor<'_>) -> String {
-    let remembered = match visitor.remembered {
-        true => "Yes, the cookies outlive the browser",
-        false => "No, the cookies end with the browser",
+    let remembered = match (&visitor.login.name, visitor.remembered) {
+        (None, _) => "",
+        (Some(_), true) => "<div><dt>Remembered</dt><dd>Yes, the cookies outlive the browser</dd></div>\n",
+        (Some(_), false) => "<div><dt>Remembered</dt><dd>No, the cookies end with the browser</dd></div>\n",
     };
     format!(
         r#"<dl class="facts">
 <div><dt>Session</dt><dd><code>{}</code></dd></div>
-<div><dt>Remembered</dt><dd>{remembered}</dd></div>
-<div><dt>Started</dt><dd>{}</dd></div>
+{remembered}<div><dt>Started</dt><dd>{}</dd></div>
 <div><dt>Expires at the latest</dt><dd>{}</dd></div>
 </dl>
 "#,
