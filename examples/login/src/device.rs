@@ -78,10 +78,13 @@ pub(crate) async fn run(demo: Demo, app: Router) -> Result<(), Box<dyn Error>> {
 
 /// What the home page says of the device of a visitor who is signed in. Nothing without `--device`.
 pub(crate) fn about(demo: &Demo, session: &Session<Login>) -> Section {
-    let (Some(started), Some(_)) = (session.started(), demo.sessions.device_path()) else {
-        return Section::default();
-    };
-    page::about(session.proven(), started, now())
+    match session.started() {
+        // A guest's session is offered no device.
+        Some(started) if session.is_signed_in() && demo.sessions.device_path().is_some() => {
+            page::about(session.proven(), started, now())
+        }
+        _ => Section::default(),
+    }
 }
 
 // ---- What an application does before a payment or a change of password.
