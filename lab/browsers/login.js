@@ -102,7 +102,7 @@ export async function walkLogin({ program, directory, screenshots, property }) {
     await follow('Operator');
     await look('operator');
     await click('Rotate the secret');
-    assert.match(await answer(), /^The secret was rotated: [0-9a-f]{8} seals, [0-9a-f]{8} only opens\. You are still signed in\.$/);
+    assert.match(await answer(), /^The secret was rotated: \w{8} seals, \w{8} only opens\. You are still signed in\.$/);
     assert.equal((await jar())['login-demo'].value, before.value);
     assert.doesNotMatch(await keyOfCookie(), /seals/);
     await look('rotated');
@@ -121,7 +121,8 @@ export async function walkLogin({ program, directory, screenshots, property }) {
       assert.equal(await page.locator('.note').count(), 1);
       assert.match(await answer(), new RegExp(`^One bit is flipped: byte \\d+, in the ${part}`));
       assert.equal(await page.locator('mark').count(), 1);
-      assert.ok(await page.locator('mark').evaluate((mark) => mark.getBoundingClientRect().bottom < innerHeight), 'in sight');
+      const isInSight = (mark) => mark.getBoundingClientRect().bottom < innerHeight;
+      assert.ok(await page.locator('mark').evaluate(isInSight), 'the marked byte is below the fold');
       assert.ok(await page.getByRole('button', { name: `Flip a bit of the ${other}` }).isDisabled());
       await look(`flipped-${part.replace(' ', '-')}`);
       // The mark stays when one has been elsewhere.

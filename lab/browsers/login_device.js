@@ -1,5 +1,5 @@
-// The login example with `--device`, by hand: in the Chromium that the example's script starts, sessions are bound, and a
-// copy of the cookies dies. It takes a minute and a half:
+// The login example with `--device`, by hand: in the Chromium that the example's script starts, sessions are bound, and
+// a copy of the cookies dies. It takes a minute and a half:
 //   cargo build -p login --features device && node lab/browsers/login_device.js target/debug/login
 
 import assert from 'node:assert/strict';

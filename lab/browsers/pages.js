@@ -1,5 +1,5 @@
-// What every page of a site without scripts has to be: readable at both widths and in both colour schemes, usable with the
-// keyboard, and clear to a screen reader. `inspector` answers with a function that checks the page as it is now.
+// What every page of a site without scripts has to be: readable at both widths and in both colour schemes, usable with
+// the keyboard, and clear to a screen reader. `inspector` answers with a function that checks the page as it is now.
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
@@ -17,7 +17,7 @@ export function inspector(page, screenshots) {
   return async (name) => {
     number += 1;
     const fragment = new URL(page.url()).hash.slice(1);
-    if (fragment) assert.equal(await page.evaluate(() => document.activeElement.id), fragment, 'the focus is elsewhere');
+    if (fragment) assert.equal(await page.evaluate(() => document.activeElement.id), fragment, 'where the focus is');
     await structure(page, titles);
     for (const size of SIZES) {
       await page.setViewportSize(size);
@@ -27,7 +27,10 @@ export function inspector(page, screenshots) {
         await page.screenshot({ path: path.join(screenshots, file), fullPage: true });
         await violations(page, colorScheme, `${name}, ${size.width} px, ${colorScheme}`);
       }
-      const wider = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+      const wider = await page.evaluate(() => {
+        const { scrollWidth, clientWidth } = document.documentElement;
+        return scrollWidth - clientWidth;
+      });
       assert.equal(wider, 0, `${name} is ${wider} px wider than ${size.width} px`);
     }
     await page.setViewportSize(SIZES[0]);
@@ -36,11 +39,12 @@ export function inspector(page, screenshots) {
   };
 }
 
-// Every rule of axe, also that of WCAG 2.2 about the size of what is clicked. In the dark only the contrast can be another.
+// Every rule of axe, also that of WCAG 2.2 about the size of what is clicked. In the dark only contrasts are others.
 async function violations(page, colorScheme, where) {
   await page.evaluate(axe.source);
   const found = await page.evaluate(async (colorScheme) => {
-    const options = colorScheme === 'dark' ? { runOnly: ['color-contrast'] } : { rules: { 'target-size': { enabled: true } } };
+    const all = { rules: { 'target-size': { enabled: true } } };
+    const options = colorScheme === 'dark' ? { runOnly: ['color-contrast'] } : all;
     const { violations } = await window.axe.run({ resultTypes: ['violations'], ...options });
     return violations.map(({ id, help, nodes }) => `${id}: ${help}\n  ${nodes.map((node) => node.html).join('\n  ')}`);
   }, colorScheme);
@@ -56,7 +60,7 @@ async function structure(page, titles) {
     return {
       lang: document.documentElement.lang,
       title: document.title,
-      landmarks: ['header', 'nav[aria-label]', 'main'].map((selector) => document.querySelectorAll(`body ${selector}`).length),
+      landmarks: ['header', 'nav[aria-label]', 'main'].map((name) => document.querySelectorAll(`body ${name}`).length),
       levels: [...document.querySelectorAll('h1, h2, h3, h4, h5, h6')].map((heading) => Number(heading.tagName[1])),
       moving: [...document.querySelectorAll('*')].filter((element) => moves(getComputedStyle(element))).length,
     };

@@ -54,8 +54,8 @@ pub(super) fn cookies(home: &Home<'_>) -> String {
     html + "</section>\n"
 }
 
-const NOTHING: &str = r#"<p>Nothing from this server that is a session. While you have none, this page needs no cookie and
-sets none. Sign in or fill the basket, and it shows every byte of your cookies.</p>
+const NOTHING: &str = r#"<p>Nothing from this server that is a session. While you have none, this page needs no cookie
+and sets none. Sign in or fill the basket, and it shows every byte of your cookies.</p>
 "#;
 
 fn token(text: Option<&str>) -> Option<(&str, TokenView)> {
@@ -69,8 +69,8 @@ fn said(home: &Home<'_>, token: &TokenView) -> String {
             let at = part.byte();
             let is = token.bytes.get(at).copied().unwrap_or_default();
             answer(&format!(
-                "One bit is flipped: byte {at}, in the {}, was <code>{:02x}</code> and is <code>{is:02x}</code>. The cookie does \
-                 not open any more, so you have no session.",
+                "One bit is flipped: byte {at}, in the {}, was <code>{:02x}</code> and is <code>{is:02x}</code>. The cookie \
+                 does not open any more, so you have no session.",
                 part.segment(),
                 is ^ 0x80,
             ))
@@ -220,8 +220,8 @@ fn attack(flipped: Option<Part>) -> String {
     )
 }
 
-const ATTACK: &str = "Change one bit of this cookie, like somebody who wants to be another user. You are signed out then, \
-                      whichever bit it was, until you flip it back.";
+const ATTACK: &str = "Change one bit of this cookie, like somebody who wants to be another user. You are signed out \
+                      then, whichever bit it was, until you flip it back.";
 
-const FLIPPED: &str = "The marked byte is the altered one. The demo has noted it in a cookie of its own, so that you can \
-                       flip it back; then the other bit is yours too.";
+const FLIPPED: &str = "The marked byte is the altered one. Flip it back, and you can try the other part. The demo \
+                       notes in a cookie of its own which one it was.";

@@ -74,9 +74,9 @@ const SHARED: &str = r#"<p>Several servers read this ring, so it is rotated in s
 <code>sealed-session ring</code>, as <code>docs/operating.md</code> says. This page shows the ring of this server.</p>
 "#;
 
-const KEPT_HERE: &str = "The cut-off and the revoked ids are in the memory of this process and end with it. A real server \
-                         stores both and reads them at its start, as this one does if <code>LOGIN_SHARED</code> names a \
-                         directory for them.";
+const KEPT_HERE: &str = "The cut-off and the revoked ids are in the memory of this process and end with it. A real \
+                         server stores both and reads them at its start, as this one does if <code>LOGIN_SHARED</code> \
+                         names a directory for them.";
 
 const KEPT_SHARED: &str = "The servers share the cut-off and the revoked ids, and read them at their start.";
 

@@ -56,8 +56,8 @@ const NO_SESSION: &str = "You have no session. The first item starts one: guests
 
 const CHANGED: &str = "Your session was sealed again: new bytes in the cookie, the same id.";
 
-const GUEST_CHANGED: &str = "You are a guest with a session: your basket is sealed in your cookie, and nobody had to sign \
-                             in.";
+const GUEST_CHANGED: &str = "You are a guest with a session: your basket is sealed in your cookie, and nobody had to \
+                             sign in.";
 
 const GUEST_LEFT: &str = "Your basket is empty, so your session has ended, and its cookies are removed.";
 

@@ -34,11 +34,11 @@ fn said(home: &Home<'_>) -> String {
     }
 }
 
-const SIGNED_OUT: &str = "You are signed out. The cookies that your browser had are removed, and the session is revoked: a \
-                          copy of them opens nothing.";
+const SIGNED_OUT: &str = "You are signed out. The cookies that your browser had are removed, and the session is \
+                          revoked: a copy of them opens nothing.";
 
-const SIGNED_OUT_EVERYWHERE: &str = "You are signed out in all browsers. Every session of your name that started before \
-                                     has ended, and this server keeps no list of them.";
+const SIGNED_OUT_EVERYWHERE: &str = "You are signed out in all browsers. Every session of your name that started \
+                                     before has ended, and this server keeps no list of them.";
 
 const KEPT: &str = "You are signed in, and your basket came along. The session has a new id, so a copy of the guest’s \
                     cookie is worth nothing.";
@@ -48,14 +48,14 @@ fn guest(lead: &str, note: &str) -> String {
     format!("<h1>This server remembers no one.</h1>\n{lead}{note}{form}")
 }
 
-const STRANGER: &str = r#"<p class="lead">Sign in, and everything that it knows about you travels in your own cookie. The
-cookie is sealed: you cannot read or change it, and it expires by itself. This server has no session table.</p>
+const STRANGER: &str = r#"<p class="lead">Sign in, and everything that it knows about you travels in your own cookie.
+The cookie is sealed: you cannot read or change it, and it expires by itself. This server has no session table.</p>
 "#;
 
 fn guest_lead(length: usize) -> String {
     format!(
-        r#"<p class="lead">You are a guest with a basket. It came with your request, sealed in a cookie of {length} characters.
-Sign in, and you keep it.</p>
+        r#"<p class="lead">You are a guest with a basket. It came with your request, sealed in a cookie of {length}
+characters. Sign in, and you keep it.</p>
 "#
     )
 }
