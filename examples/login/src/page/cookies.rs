@@ -220,7 +220,7 @@ fn attack(flipped: Option<Part>) -> String {
     )
 }
 
-const ATTACK: &str = "Change one bit of this cookie, like somebody who wants to be another user. You are signed out \
+const ATTACK: &str = "Change one bit of this cookie, like somebody who wants to be another user. You have no session \
                       then, whichever bit it was, until you flip it back.";
 
 const FLIPPED: &str = "The marked byte is the altered one. Flip it back, and you can try the other part. The demo \
