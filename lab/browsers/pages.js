@@ -72,7 +72,7 @@ async function structure(page, titles) {
     assert.ok(level <= before + 1, `a heading of level ${level} after one of level ${before}`);
     return level;
   }, 0);
-  assert.equal(found.moving, 0);
+  assert.equal(found.moving, 0, 'elements that move');
   // The home page has the visitor's name as its title, and other pages titles of their own.
   assert.match(found.title, /.+ – sealed-session$/);
   const { pathname } = new URL(page.url());
