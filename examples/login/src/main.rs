@@ -40,7 +40,6 @@ mod terminal;
 mod tls;
 mod token_view;
 
-use std::error::Error;
 use std::mem::take;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
@@ -235,13 +234,8 @@ async fn told(demo: &Demo, answer: Redirect) -> Response {
     match demo.fleet.tell().await {
         Ok(()) => answer.into_response(),
         // This response removes the cookies too.
-        Err(error) => trouble(&*error, "signed out here, but the other servers could not be told"),
+        Err(error) => server::trouble(&*error, "signed out here, but the other servers could not be told"),
     }
-}
-
-fn trouble(error: &dyn Error, text: &'static str) -> Response {
-    say("trouble", &error.to_string());
-    (StatusCode::INTERNAL_SERVER_ERROR, text).into_response()
 }
 
 /// Tokens count whole seconds: a sign-in within this second would be refused too, so wait until it has passed.

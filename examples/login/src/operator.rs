@@ -13,7 +13,8 @@ use time::OffsetDateTime;
 use crate::answer::Done;
 use crate::attacker::cookie;
 use crate::page::{self, Operations};
-use crate::{Demo, Login, told, trouble, until_next_second};
+use crate::server::trouble;
+use crate::{Demo, Login, told, until_next_second};
 
 /// The ring, the events and the revocations of this server.
 pub(crate) async fn operator(

@@ -86,6 +86,12 @@ fn is_of_this_site(headers: &HeaderMap) -> bool {
     }
 }
 
+/// The answer to what should not happen. The terminal shows more.
+pub(crate) fn trouble(error: &dyn Error, text: &'static str) -> Response {
+    terminal::say("trouble", &error.to_string());
+    (StatusCode::INTERNAL_SERVER_ERROR, text).into_response()
+}
+
 /// Port 3000 or the first free one after it, unless `PORT` names one.
 pub(crate) async fn listen() -> Result<TcpListener, Box<dyn Error>> {
     let bind = |port: u16| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
