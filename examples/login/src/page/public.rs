@@ -22,7 +22,7 @@ have: no <code>Set-Cookie</code>, no <code>Vary</code>, no cryptography. The app
 <tbody>
 <tr><th scope="row">The home page, without a cookie</th><td><code>Vary: Cookie</code></td></tr>
 <tr><th scope="row">The home page, with a cookie that does not open</th><td><code>Vary: Cookie</code> <code>Cache-Control: private, no-cache</code></td></tr>
-<tr><th scope="row">The home page, with a session</th><td><code>Vary: Cookie</code> <code>Cache-Control: private, no-store</code> The
+<tr><th scope="row">The home page, with a session</th><td><code>Vary: Cookie</code> <code>Cache-Control: private, no-store</code><br>The
 page asks for that itself, so that Back shows nothing after a sign-out.</td></tr>
 <tr><th scope="row">Signed in or out, basket changed</th><td><code>Vary: Cookie</code> <code>Cache-Control: private, no-store</code> <code>Set-Cookie</code></td></tr>
 <tr><th scope="row">This page</th><td>None. It does not look at the session, so any cache may share it.</td></tr>
