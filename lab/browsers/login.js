@@ -1,18 +1,14 @@
-// The login example, walked as a visitor would, with pictures of every page in light and dark, wide and narrow.
-//
-// By hand, also bound to a device, in the Chromium that the example's script starts; it takes a minute and a half:
-//   cargo build -p login --features device && node lab/browsers/login.js target/debug/login
+// The login example, walked as a visitor would. `pages.js` looks at every page on the way. By itself: lab/browsers/demo
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import readline from 'node:readline';
-import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 import { CHROMIUM } from './browsers.js';
-import { adopt, endAll, start } from './start.js';
+import { complaintsOf, inspector } from './pages.js';
+import { endAll, start } from './start.js';
 
 const DAY = 86_400;
 
@@ -25,11 +21,13 @@ export async function walkLogin({ program, directory, screenshots, property }) {
   const context = await browser.newContext();
   const page = await context.newPage();
   const complaints = complaintsOf(page);
-  const picture = camera(page, screenshots);
+  const look = inspector(page, screenshots);
 
   const heading = () => page.locator('h1').textContent();
+  const answer = () => page.getByRole('status').textContent();
   const count = () => page.locator('.count').textContent();
   const click = (name) => page.getByRole('button', { name, exact: true }).click();
+  const follow = (name) => page.getByRole('link', { name, exact: true }).click();
   const jar = async () => Object.fromEntries((await context.cookies()).map((cookie) => [cookie.name, cookie]));
   const signIn = async (name, remember) => {
     await page.getByLabel('Your name').fill(name);
@@ -41,18 +39,44 @@ export async function walkLogin({ program, directory, screenshots, property }) {
     await page.goto(url);
     assert.equal(await heading(), 'This server remembers no one.');
     assert.deepEqual(await context.cookies(), []);
-    await picture('guest');
+    await look('guest');
   });
-  await property('sign-in with a remembered session: two cookies that outlive the browser', async () => {
+  await property('a guest gets a session with the first item, and loses it with the last', async () => {
+    await click('one tea more');
+    assert.match(await answer(), /You are a guest with a session/);
+    assert.deepEqual(Object.keys(await jar()).sort(), ['login-demo', 'login-demo-seen']);
+    await click('one tea less');
+    assert.match(await answer(), /your session has ended/);
+    assert.deepEqual(await context.cookies(), []);
+    await click('one honey more');
+    await click('one honey more');
+    assert.match(await page.locator('.opened').textContent(), /{"basket":{"honey":2}}/);
+    await look('guest-with-basket');
+  });
+  await property('a guest who asks for the orders signs in on the way, and keeps the basket', async () => {
+    await follow('Orders');
+    assert.equal(await heading(), 'Sign in first.');
+    await look('sign-in');
+    await page.getByLabel('Your name').fill('   ');
+    await click('Sign in');
+    assert.equal(await heading(), 'A name, please.');
+    await look('no-name');
     await signIn('Ada', true);
-    assert.equal(await heading(), 'Hello, Ada.');
+    assert.equal(await heading(), 'Orders of Ada.');
+    assert.equal(new URL(page.url()).pathname, '/orders');
     const { 'login-demo': session, 'login-demo-seen': activity, ...others } = await jar();
     assert.deepEqual(others, {});
     const days = ({ expires }) => Math.round((expires - Date.now() / 1000) / DAY);
     assert.deepEqual([days(session), days(activity)], [90, 14]);
     assert.ok(session.httpOnly && activity.httpOnly);
-    assert.match(await page.locator('.facts').textContent(), /Remembered\s*yes/);
-    await picture('signed-in');
+    await click('Order');
+    assert.match(await answer(), /You have ordered 2 honey\./);
+    await look('orders');
+    await follow('sealed-session');
+    assert.equal(await heading(), 'Hello, Ada.');
+    assert.match(await page.locator('.facts').textContent(), /Remembered\s*Yes/);
+    assert.equal(await count(), '0');
+    await look('signed-in');
   });
   await property('the basket travels in the cookie', async () => {
     const before = await jar();
@@ -61,6 +85,7 @@ export async function walkLogin({ program, directory, screenshots, property }) {
     await click('one bread more');
     await click('one tea more');
     await click('one tea less');
+    assert.match(await answer(), /the same id/);
     assert.equal(await count(), '3');
     assert.match(await page.locator('.opened').textContent(), /"honey":2/);
     const after = await jar();
@@ -69,28 +94,47 @@ export async function walkLogin({ program, directory, screenshots, property }) {
     assert.ok(await page.getByRole('button', { name: 'one tea less' }).isDisabled());
     await page.reload();
     assert.equal(await count(), '3');
-    await picture('basket');
+    await look('basket');
+    // For README.md of the example, where `pngquant --speed 1 48` makes it small enough.
+    const clip = { x: 0, y: 0, width: 1200, height: 1010 };
+    await page.screenshot({ path: path.join(screenshots, 'readme.png'), clip, fullPage: true });
   });
   await property('the secret is rotated under it, and the visitor stays signed in', async () => {
     const { 'login-demo': before } = await jar();
-    const keyOfCookie = () => page.locator('.rings > div:last-child li:has(small)').textContent();
+    const keyOfCookie = () => page.locator('.ring tr:has(.yours)').textContent();
+    await follow('Operator');
+    await look('operator');
     await click('Rotate the secret');
-    assert.equal(await heading(), 'Hello, Ada.');
+    assert.match(await answer(), /^The secret was rotated: \w{8} seals, \w{8} only opens\. You are still signed in\.$/);
     assert.equal((await jar())['login-demo'].value, before.value);
-    assert.match(await keyOfCookie(), /open/);
-    await picture('rotated');
+    assert.doesNotMatch(await keyOfCookie(), /seals/);
+    await look('rotated');
+    await follow('sealed-session');
+    assert.equal(await heading(), 'Hello, Ada.');
     await click('one olives more');
-    assert.match(await keyOfCookie(), /seal/);
     assert.equal(await count(), '4');
+    await follow('Operator');
+    assert.match(await keyOfCookie(), /seals/);
+    await follow('sealed-session');
   });
   await property('a flipped bit signs out plainly, and flipped back it opens', async () => {
-    for (const part of ['Flip a bit of the session id', 'Flip a bit of the sealed state']) {
-      await click(part);
+    for (const [part, other] of [['session id', 'sealed state'], ['sealed state', 'session id']]) {
+      await click(`Flip a bit of the ${part}`);
       assert.equal(await heading(), 'This server remembers no one.');
       assert.equal(await page.locator('.note').count(), 1);
-      if (part.endsWith('state')) await picture('flipped');
-      await click(part);
+      assert.match(await answer(), new RegExp(`^One bit is flipped: byte \\d+, in the ${part}`));
+      assert.equal(await page.locator('mark').count(), 1);
+      const isInSight = (mark) => mark.getBoundingClientRect().bottom < innerHeight;
+      assert.ok(await page.locator('mark').evaluate(isInSight), 'the marked byte is below the fold');
+      assert.ok(await page.getByRole('button', { name: `Flip a bit of the ${other}` }).isDisabled());
+      await look(`flipped-${part.replace(' ', '-')}`);
+      // The mark stays when one has been elsewhere.
+      await follow('Operator');
+      await follow('sealed-session');
+      await click(`Flip it back in the ${part}`);
       assert.equal(await heading(), 'Hello, Ada.');
+      assert.match(await answer(), /flipped back/);
+      assert.equal(await page.locator('mark').count(), 0);
       assert.equal(await count(), '4');
     }
   });
@@ -99,15 +143,18 @@ export async function walkLogin({ program, directory, screenshots, property }) {
     await signIn('Grace <b>"Hopper" & Söhne', false);
     assert.equal(await heading(), 'Hello, Grace <b>"Hopper" & Söhne.');
     assert.equal(await count(), '0');
-    assert.equal((await jar())['login-demo'].expires, -1);
-    await picture('signed-in-again');
+    const { 'login-demo': { expires }, ...others } = await jar();
+    assert.equal(expires, -1);
+    assert.deepEqual(Object.keys(others), ['login-demo-seen']);
+    await look('signed-in-again');
   });
-  await property('sign-out empties the jar', async () => {
+  await property('sign-out empties the jar, and says so', async () => {
     await click('Sign out');
     assert.equal(await heading(), 'This server remembers no one.');
+    assert.match(await answer(), /^You are signed out\./);
     assert.deepEqual(await context.cookies(), []);
     assert.equal(await page.locator('.note').count(), 0);
-    await picture('signed-out');
+    await look('signed-out');
   });
   await property('Back after the sign-out shows no visitor', async () => {
     for (let step = 0; step < 3 && (await page.goBack()) !== null; step++) {
@@ -116,147 +163,49 @@ export async function walkLogin({ program, directory, screenshots, property }) {
     await page.goto(url);
   });
   await property('all visitors are signed out at once, and can sign in again', async () => {
+    await click('one tea more');
     await signIn('Ada', false);
+    assert.match(await answer(), /your basket came along/);
+    assert.equal(await count(), '1');
+    await look('basket-kept');
+    await follow('Operator');
     await click('Sign everybody out');
+    assert.match(await answer(), /^Everybody is signed out, and so are you\./);
+    await look('everybody-signed-out');
+    await follow('sealed-session');
     assert.equal(await heading(), 'This server remembers no one.');
     assert.equal(await page.locator('.note').count(), 1);
     await signIn('A name of exactly forty characters, yes it', false);
     assert.match(await heading(), /^Hello, A name of exactly forty characters/);
-    await picture('long-name');
-    await click('Sign out');
+    await look('long-name');
+    await click('Sign out everywhere');
+    assert.match(await answer(), /^You are signed out in all browsers\./);
   });
-  await property('the public page and the page without a name', async () => {
-    await page.getByRole('link', { name: 'A public page' }).click();
+  await property('the public page, and none', async () => {
+    await follow('A public page');
     assert.equal(await heading(), 'The same for everybody.');
-    await picture('public');
-    await page.goto(url);
-    await page.getByLabel('Your name').fill('   ');
-    await click('Sign in');
-    assert.equal(await heading(), 'A name, please.');
-    await picture('no-name');
-    await page.getByRole('link', { name: 'Back', exact: true }).click();
-    assert.equal(await heading(), 'This server remembers no one.');
+    await look('public');
+    await page.goto(`${url}/nothing`);
+    assert.equal(await heading(), 'There is no such page.');
+    await look('not-found');
   });
   await property('no page makes the browser complain', async () => {
-    const unexpected = complaints.filter((text) => !/422|favicon/.test(text));
+    const unexpected = complaints.filter((text) => !/422|404|favicon/.test(text));
     assert.deepEqual(unexpected, []);
   });
   await browser.close();
 }
 
-// With `--device`: the session is bound, a proof is asked for, and a copy of the cookies dies.
-async function walkDevice({ program, directory, screenshots, property }) {
-  const server = spawn(program, ['--device'], {
-    env: { ...process.env, PORT: '0', LOGIN_KEYS: path.join(directory, 'login-keys.txt') },
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
-  adopt(server);
-  const [, script, url, hash] = await said(server.stdout, /(\S+\/chromium) (https:\S+) (\S+)/);
-  const started = spawn(script, [url, hash, '--headless=new', '--remote-debugging-port=0'], {
-    env: { ...process.env, TMPDIR: directory },
-    stdio: ['ignore', 'inherit', 'pipe'],
-  });
-  adopt(started);
-  const [, debugging] = await said(started.stderr, /DevTools listening on (ws:\S+)/);
-  const browser = await chromium.connectOverCDP(debugging);
-  const page = await browser.contexts()[0].newPage();
-  const complaints = complaintsOf(page);
-  const picture = camera(page, screenshots);
-  const heading = () => page.locator('h1').textContent();
-  const click = (name) => page.getByRole('button', { name, exact: true }).click();
-  const answers = [];
-  page.on('response', (response) => answers.push(`${new URL(response.url()).pathname} ${response.status()}`));
-  // The page loads itself again each second.
-  const appears = (text, seconds) => page.getByText(text).first().waitFor({ timeout: 1000 * seconds });
-
-  await property('sign-in binds the session within seconds', async () => {
-    await page.goto(url);
-    await page.getByLabel('Your name').fill('Ada');
-    await click('Sign in');
-    assert.equal(await heading(), 'Hello, Ada.');
-    await appears('Only your device keeps this session alive.', 10);
-    await picture('bound');
-  });
-  await property('a form that needs a new proof arrives proven, in two steps', async () => {
-    // Between 10 and 15 seconds after a proof: later the browser proves itself before it sends the form.
-    for (let tries = 0; tries < 3 && !answers.includes('/prove 307'); tries += 1) {
-      await page.goto(url);
-      await page.waitForTimeout(12_000);
-      answers.length = 0;
-      await click('Prove now');
-      assert.equal(await heading(), 'Your device proved itself.');
-    }
-    assert.deepEqual(answers, ['/prove 307', '/prove 200']);
-    await picture('proven');
-    await page.getByRole('link', { name: 'go back to your session' }).click();
-  });
-  await property('a copy is refused there, and dies while the visitor stays signed in', async () => {
-    await click('Copy my cookies as a thief would');
-    assert.equal(await heading(), 'A thief has your cookies.');
-    await picture('thief');
-    await appears('after the copy was made', 20);
-    assert.equal(await heading(), 'A thief has your cookies.');
-    await appears('The copy is dead.', 90);
-    assert.match(await page.locator('main').textContent(), /Hello, Ada\..*This server remembers no one\./s);
-    await picture('dead');
-    await page.getByRole('link', { name: 'Back to your session' }).click();
-    assert.equal(await heading(), 'Hello, Ada.');
-  });
-  await property('no page makes the browser complain', async () => {
-    assert.deepEqual(complaints.filter((text) => !/favicon/.test(text)), []);
-  });
-  await (await browser.newBrowserCDPSession()).send('Browser.close');
-  await new Promise((resolve) => started.on('exit', resolve));
-  assert.deepEqual(fs.readdirSync(directory), ['login-keys.txt'], 'the script removes its profile');
-}
-
-// The first line of a stream that matches.
-function said(stream, pattern) {
-  return new Promise((resolve, reject) => {
-    const lines = readline.createInterface({ input: stream });
-    lines.on('line', (line) => pattern.test(line) && resolve(pattern.exec(line)));
-    lines.on('close', () => reject(new Error(`nothing said ${pattern}`)));
-  });
-}
-
-function complaintsOf(page) {
-  const complaints = [];
-  page.on('console', (message) => ['error', 'warning'].includes(message.type()) && complaints.push(message.text()));
-  page.on('pageerror', (error) => complaints.push(String(error)));
-  return complaints;
-}
-
-// A function that takes pictures of the page.
-function camera(page, screenshots) {
-  fs.rmSync(screenshots, { recursive: true, force: true });
-  fs.mkdirSync(screenshots, { recursive: true });
-  let number = 0;
-  return async (name) => {
-    number += 1;
-    for (const width of [1100, 390]) {
-      await page.setViewportSize({ width, height: width === 390 ? 844 : 800 });
-      for (const colorScheme of ['light', 'dark']) {
-        await page.emulateMedia({ colorScheme });
-        const file = `${String(number).padStart(2, '0')}-${name}-${width}-${colorScheme}.png`;
-        await page.screenshot({ path: path.join(screenshots, file), fullPage: true });
-      }
-      const wider = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-      assert.equal(wider, 0, `${name} is ${wider} px wider than ${width} px`);
-    }
-    await page.setViewportSize({ width: 1100, height: 800 });
-    await page.emulateMedia({ colorScheme: 'light' });
-  };
-}
-
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'login-'));
-  const screenshots = path.join(import.meta.dirname, 'screenshots', 'device');
   const property = async (name, holds) => {
+    const start = Date.now();
     await holds();
-    console.log(`ok  ${name}`);
+    console.log(`ok  ${name} [${((Date.now() - start) / 1000).toFixed(1)} s]`);
   };
   try {
-    await walkDevice({ program: process.argv[2], directory, screenshots, property });
+    const screenshots = path.join(import.meta.dirname, 'screenshots');
+    await walkLogin({ program: process.argv[2], directory, screenshots, property });
   } finally {
     await endAll();
     fs.rmSync(directory, { recursive: true, force: true });

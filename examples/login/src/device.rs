@@ -24,7 +24,7 @@ use tower_service::Service as _;
 
 use crate::page::{Section, device as page};
 use crate::tls::{Certificate, TlsListener};
-use crate::{Demo, Login, refuse_cross_site, server, terminal};
+use crate::{Demo, Login, server, terminal};
 
 /// How long a proof is valid. The default is 11 minutes; nobody waits for that in front of a demo.
 pub(crate) const LIFETIME: Duration = Duration::from_secs(75);
@@ -51,7 +51,7 @@ pub(crate) async fn run(demo: Demo, app: Router) -> Result<(), Box<dyn Error>> {
     // As on the pages of `app`. The two endpoints are outside: no check may answer in their place.
     let inside = |router: Router| {
         let router = router.layer(sessions.clone());
-        router.layer(middleware::from_fn(refuse_cross_site))
+        router.layer(middleware::from_fn(server::refuse_cross_site))
     };
     let prove = Router::new().route("/prove", post(prove)).with_state(demo.clone());
     let app = app
@@ -78,10 +78,13 @@ pub(crate) async fn run(demo: Demo, app: Router) -> Result<(), Box<dyn Error>> {
 
 /// What the home page says of the device of a visitor who is signed in. Nothing without `--device`.
 pub(crate) fn about(demo: &Demo, session: &Session<Login>) -> Section {
-    let (Some(started), Some(_)) = (session.started(), demo.sessions.device_path()) else {
-        return Section::default();
-    };
-    page::about(session.proven(), started, now())
+    match session.started() {
+        // A guest's session is offered no device.
+        Some(started) if session.is_signed_in() && demo.sessions.device_path().is_some() => {
+            page::about(session.proven(), started, now())
+        }
+        _ => Section::default(),
+    }
 }
 
 // ---- What an application does before a payment or a change of password.

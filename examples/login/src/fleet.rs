@@ -7,17 +7,16 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::error::Error;
-use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread;
 use std::time::Duration;
 
 use sealed_session::Opened;
 use sealed_session::keys::{KeyReloader, Reload};
-use sealed_session::revocation::RevocationList;
+use sealed_session::revocation::Revocations;
 use time::OffsetDateTime;
 
 use crate::Login;
@@ -30,22 +29,23 @@ pub(crate) struct Fleet {
     /// By user name: sessions that started before this Unix second have ended. An application keeps it in its user
     /// record.
     valid_from: RwLock<BTreeMap<String, i64>>,
-    shared: Option<Shared>,
-}
-
-/// What servers share, if there are several.
-struct Shared {
-    directory: PathBuf,
     /// All revocations, of this server and of others.
-    revoked: SharedList,
+    pub(crate) revoked: SharedList,
+    /// What servers share, if there are several.
+    directory: Option<PathBuf>,
 }
 
 impl Fleet {
     /// Reads the shared state, so that this server refuses ended sessions from its first request on.
     pub(crate) fn open() -> Result<Arc<Self>, Box<dyn Error>> {
+        let directory = env::var_os("LOGIN_SHARED").map(PathBuf::from);
         let fleet = Self {
             valid_from: RwLock::default(),
-            shared: env::var_os("LOGIN_SHARED").map(Shared::open).transpose()?,
+            revoked: match &directory {
+                Some(directory) => SharedList::open(directory)?,
+                None => SharedList::Memory(Revocations::new()),
+            },
+            directory,
         };
         fleet.read()?;
         Ok(Arc::new(fleet))
@@ -53,12 +53,7 @@ impl Fleet {
 
     /// Whether there may be other servers.
     pub(crate) fn is_shared(&self) -> bool {
-        self.shared.is_some()
-    }
-
-    /// The shared list of revocations, for `Sessions`; `None` if there is only one server.
-    pub(crate) fn revocations(&self) -> Option<Box<dyn RevocationList>> {
-        self.shared.as_ref().map(|shared| shared.revoked.handle())
+        self.directory.is_some()
     }
 
     /// Ends all sessions of a user that started before this Unix second.
@@ -71,23 +66,22 @@ impl Fleet {
     /// Whether the user has signed out everywhere since this session started: the check for `refuse_if`.
     pub(crate) fn refuses(&self, opened: &Opened<'_, Login>) -> bool {
         let known = self.valid_from.read().unwrap_or_else(PoisonError::into_inner);
-        let from = known.get(&opened.data.name);
+        let from = opened.data.name.as_ref().and_then(|name| known.get(name));
         from.is_some_and(|&from| opened.started.unix_timestamp() < from)
     }
 
     /// Writes the state to where servers share it. Await it before the answer to a sign-out, which then holds whatever
     /// happens to this process.
     pub(crate) async fn tell(&self) -> Result<(), Box<dyn Error>> {
-        let Some(shared) = &self.shared else {
-            return Ok(());
-        };
-        self.write_users(shared)?;
-        shared.revoked.confirmed().await
+        if let Some(directory) = &self.directory {
+            self.write_users(directory)?;
+        }
+        self.revoked.confirmed().await
     }
 
-    fn write_users(&self, shared: &Shared) -> Result<(), Box<dyn Error>> {
+    fn write_users(&self, directory: &Path) -> Result<(), Box<dyn Error>> {
         // Closing the file releases the lock, also after a `kill -9`.
-        let lock = File::create(shared.directory.join("users.lock"))?;
+        let lock = File::create(directory.join("users.lock"))?;
         lock.lock()?;
         self.read()?;
         let users = {
@@ -97,15 +91,15 @@ impl Fleet {
             known.retain(|_, from| now - *from < LONGEST);
             serde_json::to_vec(&*known)?
         };
-        write(&shared.directory.join(USERS), &users)
+        write(&directory.join(USERS), &users)
     }
 
     /// Reads the users who signed out everywhere, on any server.
     fn read(&self) -> Result<(), Box<dyn Error>> {
-        let Some(shared) = &self.shared else {
+        let Some(directory) = &self.directory else {
             return Ok(());
         };
-        let path = shared.directory.join(USERS);
+        let path = directory.join(USERS);
         let bytes = match fs::read(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             read => read?,
@@ -134,15 +128,6 @@ impl Fleet {
                 trouble = now;
             }
         });
-    }
-}
-
-impl Shared {
-    fn open(directory: OsString) -> Result<Self, Box<dyn Error>> {
-        Ok(Self {
-            revoked: SharedList::open(directory.as_ref())?,
-            directory: directory.into(),
-        })
     }
 }
 

@@ -5,10 +5,42 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use sealed_session::keys::KeyDescription;
 use sealed_session::{Key, KeyRing};
+use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use crate::terminal::say;
+
+/// The ring of this server as its operator sees it, and its file.
+pub(crate) struct Keys {
+    pub(crate) file: KeyFile,
+    pub(crate) ring: Vec<Held>,
+}
+
+/// A key, and since when it has had its role here. What it was before the start of this process is not known.
+pub(crate) struct Held {
+    pub(crate) key: KeyDescription,
+    pub(crate) since: OffsetDateTime,
+}
+
+impl Keys {
+    pub(crate) fn new(file: KeyFile, ring: &KeyRing) -> Self {
+        let mut keys = Self { file, ring: Vec::new() };
+        keys.replace(ring);
+        keys
+    }
+
+    /// This server has another ring now.
+    pub(crate) fn replace(&mut self, ring: &KeyRing) {
+        let since = |key| {
+            let same = self.ring.iter().find(|held| held.key == key);
+            same.map_or_else(OffsetDateTime::now_utc, |held| held.since)
+        };
+        let held = |key| Held { key, since: since(key) };
+        self.ring = ring.describe().into_iter().map(held).collect();
+    }
+}
 
 /// A file with a written ring, the newest key first.
 pub(crate) struct KeyFile {

@@ -17,82 +17,83 @@
 //!
 //! With feature `device`, `-- --device` serves https://localhost, and binds sessions to the visitor's device.
 //!
-//! This file has everything about sessions. The pages are in `page.rs`, the picture of a token in `token_view.rs`.
+//! This file has everything about sessions. The pages are in `page.rs`, the picture of a token in `token_view.rs`, and
+//! what only operators and attackers do in `operator.rs` and `attacker.rs`.
 
+mod answer;
+mod attacker;
 #[cfg(feature = "device")]
 mod device;
 mod fleet;
+mod journal;
 mod key_file;
+mod operator;
 mod page;
 mod server;
 #[cfg(all(unix, feature = "redis"))]
 mod several;
 mod shared_list;
+mod shop;
+mod start;
 mod terminal;
 #[cfg(feature = "device")]
 mod tls;
 mod token_view;
 
-use std::collections::BTreeMap;
-use std::env;
-use std::error::Error;
+use std::mem::take;
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Form, Request, State};
-use axum::http::header::{CACHE_CONTROL, COOKIE, SET_COOKIE};
-use axum::http::{HeaderMap, Method, StatusCode};
-use axum::middleware::{self, Next};
+use axum::extract::{Form, State};
+use axum::http::header::{CACHE_CONTROL, SET_COOKIE};
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::middleware;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
-use sealed_session::keys::{KeyDescription, RingFile};
-use sealed_session::{Builder, ConfigError, KeyRing, Lifetime, Session, SessionLayer, Sessions, WriteError};
+use sealed_session::{Builder, ConfigError, Event, KeyRing, Lifetime, RequireSession, Session, SessionLayer, Sessions};
+use sealed_session::{WriteError, next_page};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
+use crate::answer::Done;
 use crate::fleet::Fleet;
-use crate::key_file::KeyFile;
-use crate::page::{Home, Visitor};
+use crate::journal::Journal;
+use crate::key_file::Keys;
+use crate::page::{Cookies, Home, Visitor};
+use crate::shop::{Basket, Change, Item, Order, Orders};
 use crate::terminal::say;
-use crate::token_view::{Part, flip_bit};
 
 /// The data of a session. It travels with every request, so it is small, and has nothing that changes elsewhere.
-#[derive(Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 struct Login {
-    name: String,
+    /// Who is signed in; `None` for a guest with a basket.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
     /// With a default, so that sessions from before this field existed still open.
     #[serde(default)]
-    basket: BTreeMap<Item, u32>,
-}
-
-/// The goods of the shop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Item {
-    Bread,
-    Honey,
-    Olives,
-    Tea,
+    basket: Basket,
 }
 
 const AUDIENCE: &str = "login-demo";
 
 /// The sessions of this application: all decisions about them are here. `transport` adds those about http or https.
-fn sessions(ring: KeyRing, fleet: Arc<Fleet>, transport: Transport) -> Result<Sessions<Login>, ConfigError> {
+fn sessions(
+    ring: KeyRing,
+    fleet: Arc<Fleet>,
+    journal: Arc<Journal>,
+    transport: Transport,
+) -> Result<Sessions<Login>, ConfigError> {
     const DAY: u64 = 86_400;
-    let builder = Sessions::builder(ring);
-    // After a sign-out a copy of the cookie is worthless, here and on every server that has the list.
-    let builder = match fleet.revocations() {
-        Some(list) => builder.revocation_list(list),
-        None => builder,
-    };
-    transport(builder)
+    transport(Sessions::builder(ring))
         .audience(AUDIENCE)
         .remembered(Lifetime::absolute(Duration::from_secs(90 * DAY)).idle(Duration::from_secs(14 * DAY)))
+        .signed_in_if(|login| login.name.is_some())
+        // After a sign-out a copy of the cookie is worthless, here and on every server that has the list.
+        .revocation_list(fleet.revoked.handle())
         .refuse_if(move |opened| fleet.refuses(opened))
-        .observer(terminal::print_event)
+        .observer(move |event: &Event| journal.note(event))
         .build()
 }
 
@@ -107,16 +108,20 @@ fn over_http(builder: Builder<Login>) -> Builder<Login> {
 fn app(demo: Demo) -> Router {
     Router::new()
         .route("/", get(home))
-        .route("/public", get(public))
-        .route("/sign-in", post(sign_in))
+        .route("/sign-in", get(async || page::sign_in(false)).post(sign_in))
         .route("/sign-out", post(sign_out))
         .route("/sign-out-everywhere", post(sign_out_everywhere))
         .route("/basket", post(change_basket))
-        .route("/flip", post(flip))
-        .route("/rotate", post(rotate))
-        .route("/sign-everybody-out", post(sign_everybody_out))
-        .layer(SessionLayer::new(demo.sessions.clone()))
-        .layer(middleware::from_fn(refuse_cross_site))
+        .route("/orders", get(orders).post(order))
+        .route("/public", get(public))
+        .route("/style.css", get(page::style))
+        .route("/flip", post(attacker::flip))
+        .route("/operator", get(operator::operator))
+        .route("/rotate", post(operator::rotate))
+        .route("/sign-everybody-out", post(operator::sign_everybody_out))
+        .fallback(async || (StatusCode::NOT_FOUND, page::not_found()))
+        .layer(SessionLayer::new(demo.sessions.clone()).sign_in_page("/sign-in"))
+        .layer(middleware::from_fn(server::refuse_cross_site))
         .with_state(demo)
 }
 
@@ -126,47 +131,33 @@ struct Demo {
     sessions: Sessions<Login>,
     keys: Arc<Mutex<Keys>>,
     fleet: Arc<Fleet>,
+    journal: Arc<Journal>,
+    orders: Arc<Orders>,
 }
 
-struct Keys {
-    file: KeyFile,
-    now: Vec<KeyDescription>,
-    before_rotation: Option<Vec<KeyDescription>>,
-}
-
-// ---- Signing in, changing, signing out: what every application does.
-
-async fn home(State(demo): State<Demo>, session: Session<Login>, headers: HeaderMap) -> Response {
+async fn home(State(demo): State<Demo>, uri: Uri, session: Session<Login>, headers: HeaderMap) -> Response {
     let name = demo.sessions.cookie_name();
-    let keys = demo.keys.lock().unwrap_or_else(PoisonError::into_inner);
     let visitor = visitor(&session);
-    let is_signed_in = visitor.is_some();
-    let page = page::home(&Home {
-        device: about_device(&demo, &session),
-        visitor,
-        cookie_name: name,
-        session_token: cookie(&headers, name),
-        activity_token: cookie(&headers, &format!("{name}-seen")),
-        proof_token: cookie(&headers, &format!("{name}-proof")),
-        keys: &keys.now,
-        keys_before: keys.before_rotation.as_deref(),
-        is_shared: demo.fleet.is_shared(),
-    });
     // The crate makes it `private` by itself. Without `no-store`, browsers keep the page alive and show it again to a
     // visitor who goes back after signing out.
-    match is_signed_in {
-        true => ([(CACHE_CONTROL, "no-store")], page).into_response(),
-        false => page.into_response(),
-    }
+    let no_store = visitor.is_some().then_some([(CACHE_CONTROL, "no-store")]);
+    let page = page::home(&Home {
+        visitor,
+        done: Done::of(&uri),
+        device: about_device(&demo, &session),
+        cookies: Cookies::of(&headers, name),
+    });
+    let old_note = attacker::remove_old_note(&headers, name);
+    (no_store, old_note.map(|line| [(SET_COOKIE, line)]), page).into_response()
 }
 
-/// The visitor, if there is a session. If there is none, only the log says why: on the page it would help attackers.
+/// The session, if there is one. If there is none, only the operator sees why: on the page it would help attackers.
 fn visitor(session: &Session<Login>) -> Option<Visitor<'_>> {
     Some(Visitor {
         login: session.get()?,
         id: session.id()?,
         started: session.started()?,
-        ends: session.expires()?,
+        expires: session.expires()?,
         remembered: session.is_remembered(),
     })
 }
@@ -181,8 +172,10 @@ fn about_device(_: &Demo, _: &Session<Login>) -> page::Section {
 
 /// Does not look at the session, so that the layer leaves the response alone: any cache may keep it and share it.
 async fn public() -> impl IntoResponse {
-    ([("Cache-Control", "public, max-age=60")], page::public())
+    ([(CACHE_CONTROL, "public, max-age=60")], page::public())
 }
+
+// ---- Signing in and out.
 
 #[derive(Deserialize)]
 struct SignIn {
@@ -191,77 +184,58 @@ struct SignIn {
     remember: Option<String>,
 }
 
-async fn sign_in(mut session: Session<Login>, Form(form): Form<SignIn>) -> Result<Response, WriteError> {
+async fn sign_in(uri: Uri, mut session: Session<Login>, Form(form): Form<SignIn>) -> Result<Response, WriteError> {
     let name = form.name.trim();
     if name.is_empty() || name.chars().count() > 40 || name.chars().any(char::is_control) {
-        return Ok((StatusCode::UNPROCESSABLE_ENTITY, page::bad_name()).into_response());
+        return Ok((StatusCode::UNPROCESSABLE_ENTITY, page::sign_in(true)).into_response());
     }
     // A real application has checked a password, a passkey or what the OAuth provider says before this line.
-    session.start(Login {
-        name: name.to_owned(),
-        basket: BTreeMap::new(),
+    session.start_with(|before| Login {
+        name: Some(name.to_owned()),
+        // A guest keeps the basket. That of another user would be none of this user's business.
+        basket: before.filter(|before| before.name.is_none()).unwrap_or_default().basket,
     })?;
     session.remember(form.remember.is_some())?;
-    Ok(Redirect::to("/").into_response())
-}
-
-#[derive(Deserialize)]
-struct ChangeBasket {
-    item: Item,
-    change: Change,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Change {
-    Add,
-    Remove,
-}
-
-async fn change_basket(mut session: Session<Login>, Form(form): Form<ChangeBasket>) -> Result<Redirect, WriteError> {
-    // Without a session the closure is not called, and if nothing changes no cookie is sent.
-    let _ = session.update(|login| {
-        let count = login.basket.get(&form.item).copied().unwrap_or(0);
-        match form.change {
-            Change::Add if count < 99 => login.basket.insert(form.item, count + 1),
-            Change::Remove if count > 1 => login.basket.insert(form.item, count - 1),
-            Change::Remove => login.basket.remove(&form.item),
-            Change::Add => None,
-        }
-    })?;
-    Ok(Redirect::to("/"))
+    let has_basket = session.get().is_some_and(|login| !login.basket.is_empty());
+    // The page that a guest asked for, if a guard led here: a path of this site, or `None`.
+    Ok(match next_page(uri.query()) {
+        Some(page) => Redirect::to(&page).into_response(),
+        None if has_basket => Done::BasketKept.on("/").into_response(),
+        None => Redirect::to("/").into_response(),
+    })
 }
 
 async fn sign_out(State(demo): State<Demo>, mut session: Session<Login>) -> Result<Response, WriteError> {
+    let answer = if session.is_signed_in() {
+        Done::SignedOut.on("/")
+    } else {
+        Redirect::to("/")
+    };
     // Removes the cookies from this browser, and makes copies of them worthless.
     session.end()?;
-    Ok(told(&demo).await)
+    Ok(told(&demo, answer).await)
 }
 
 /// Ends every session of this user, in all browsers.
 async fn sign_out_everywhere(State(demo): State<Demo>, mut session: Session<Login>) -> Result<Response, WriteError> {
     let now = OffsetDateTime::now_utc();
-    if let Some(login) = session.get() {
-        demo.fleet.end_sessions_of(&login.name, now.unix_timestamp() + 1);
-    }
+    let Some(name) = session.get().and_then(|login| login.name.as_ref()) else {
+        return Ok(Redirect::to("/").into_response());
+    };
+    demo.fleet.end_sessions_of(name, now.unix_timestamp() + 1);
     session.end()?;
-    let response = told(&demo).await;
+    let response = told(&demo, Done::SignedOutEverywhere.on("/")).await;
     until_next_second(now).await;
     Ok(response)
 }
 
-/// Tells the other servers, so that the answer holds there too, and leads home.
-async fn told(demo: &Demo) -> Response {
+/// Tells the other servers first, so that the answer holds there too.
+async fn told(demo: &Demo, answer: Redirect) -> Response {
     match demo.fleet.tell().await {
-        Ok(()) => Redirect::to("/").into_response(),
+        Ok(()) => answer.into_response(),
         // This response removes the cookies too.
-        Err(error) => trouble(&*error, "signed out here, but the other servers could not be told"),
+        Err(error) => server::trouble(&*error, "signed out here, but the other servers could not be told"),
     }
-}
-
-fn trouble(error: &dyn Error, text: &'static str) -> Response {
-    say("trouble", &error.to_string());
-    (StatusCode::INTERNAL_SERVER_ERROR, text).into_response()
 }
 
 /// Tokens count whole seconds: a sign-in within this second would be refused too, so wait until it has passed.
@@ -269,146 +243,56 @@ async fn until_next_second(now: OffsetDateTime) {
     tokio::time::sleep(Duration::from_nanos(1_000_000_000 - u64::from(now.nanosecond()))).await;
 }
 
-/// `SameSite=Lax` keeps the session out of the POSTs of other sites; this refuses the POSTs themselves, also
-/// those of other ports of this machine. For browsers that do not send the field, `SameSite` has to do.
-async fn refuse_cross_site(request: Request, next: Next) -> Response {
-    let site = request.headers().get("Sec-Fetch-Site").map(|site| site.as_bytes());
-    let is_ours = matches!(site, None | Some(b"same-origin" | b"none"));
-    if is_ours || matches!(*request.method(), Method::GET | Method::HEAD) {
-        return next.run(request).await;
-    }
-    say("refused", "a form of another site was sent here (Sec-Fetch-Site)");
-    (StatusCode::FORBIDDEN, "this form is not from this site").into_response()
-}
-
-// ---- What operators do. In a real fleet no visitor reaches this: the ring comes with a deploy.
-
-/// From now on the new key seals and the one before only opens. No visitor is signed out.
-async fn rotate(State(demo): State<Demo>) -> Response {
-    if demo.fleet.is_shared() {
-        // A key that seals here before the others open with it would sign visitors out there.
-        let text = "several servers: rotate the ring file with `sealed-session ring`, as docs/operating.md says";
-        return (StatusCode::CONFLICT, text).into_response();
-    }
-    let mut keys = demo.keys.lock().unwrap_or_else(PoisonError::into_inner);
-    match keys.file.rotate() {
-        Ok(ring) => {
-            let now = ring.describe();
-            demo.sessions.replace_keys(ring);
-            keys.before_rotation = Some(std::mem::replace(&mut keys.now, now));
-            Redirect::to("/").into_response()
-        }
-        Err(error) => trouble(&*error, "the key ring could not be written"),
-    }
-}
-
-/// Raises the cut-off to now. It lasts as long as this process, unless `LOGIN_SHARED` names a directory for it.
-async fn sign_everybody_out(State(demo): State<Demo>) -> Response {
-    let now = OffsetDateTime::now_utc();
-    demo.sessions.raise_cut_off(now);
-    let response = told(&demo).await;
-    until_next_second(now).await;
-    response
-}
-
-// ---- What attackers do.
+// ---- Shopping, signed in or not.
 
 #[derive(Deserialize)]
-struct Flip {
-    part: Part,
+struct ChangeBasket {
+    item: Item,
+    change: Change,
 }
 
-/// Gives the visitor's cookie back with one bit flipped. No session is touched here: the next request brings the
-/// cookie.
-async fn flip(State(demo): State<Demo>, headers: HeaderMap, Form(form): Form<Flip>) -> Response {
-    let name = demo.sessions.cookie_name();
-    let Some(altered) = cookie(&headers, name).and_then(|token| flip_bit(token, form.part)) else {
-        return Redirect::to("/").into_response();
-    };
-    let secure = if name.starts_with("__Host-") { "; Secure" } else { "" };
-    let line = format!("{name}={altered}; Path=/; HttpOnly; SameSite=Lax{secure}");
-    ([(SET_COOKIE, line)], Redirect::to("/")).into_response()
+async fn change_basket(mut session: Session<Login>, Form(form): Form<ChangeBasket>) -> Result<Redirect, WriteError> {
+    let change = |login: &mut Login| shop::change(&mut login.basket, form.item, form.change);
+    // If nothing changes, no cookie is sent. A guest's session starts with the first item, and ends with the last one.
+    match form.change {
+        Change::Add => session.update_or_start(Login::default, change)?,
+        Change::Remove => session.update(change).map(drop)?,
+    }
+    if session
+        .get()
+        .is_some_and(|login| login.name.is_none() && login.basket.is_empty())
+    {
+        session.end()?;
+    }
+    Ok(Done::BasketChanged.on("/"))
 }
 
-/// The first cookie of this name as the browser sent it: for the picture, never for a decision.
-fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let fields = headers
-        .get_all(COOKIE)
-        .into_iter()
-        .filter_map(|field| field.to_str().ok());
-    fields
-        .flat_map(|field| field.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='))
-        .find_map(|(found, value)| (found == name).then_some(value))
+/// Guests do not get here: the layer's `sign_in_page` leads them to the sign-in, which leads them back.
+async fn orders(State(demo): State<Demo>, uri: Uri, session: RequireSession<Login>) -> Response {
+    let login = session.data();
+    let orders = demo.orders.of(login.name.as_deref().unwrap_or_default());
+    let page = page::orders(login, &orders, Done::of(&uri));
+    ([(CACHE_CONTROL, "no-store")], page).into_response()
 }
 
-// ---- The program.
+/// Takes the basket out of the session. A real shop numbers its baskets and takes each one once, since a copy of the
+/// old cookie still has this basket.
+async fn order(State(demo): State<Demo>, mut session: RequireSession<Login>) -> Result<Redirect, WriteError> {
+    let (name, goods) = session.update(|login| (login.name.clone(), take(&mut login.basket)))?;
+    if let (Some(name), false) = (name, goods.is_empty()) {
+        let placed = OffsetDateTime::now_utc();
+        demo.orders.place(name, Order { placed, goods });
+    }
+    Ok(Done::Ordered.on("/orders"))
+}
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let mut arguments = env::args().skip(1);
-    let result = match arguments.next().as_deref() {
-        None => run(over_http, |_, app| server::run(app)).await,
-        Some("--redis") => several(arguments.next()),
-        Some("--device") => device().await,
-        Some(other) => Err(format!("there is no argument {other}").into()),
-    };
-    match result {
+    match start::start().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             say("trouble", &error.to_string());
             ExitCode::FAILURE
         }
     }
-}
-
-#[cfg(all(unix, feature = "redis"))]
-use several::run as several;
-
-#[cfg(not(all(unix, feature = "redis")))]
-fn several(_: Option<String>) -> Result<(), Box<dyn Error>> {
-    Err("this needs Unix and `cargo run -p login --features redis -- --redis`".into())
-}
-
-#[cfg(feature = "device")]
-async fn device() -> Result<(), Box<dyn Error>> {
-    run(device::over_https, device::run).await
-}
-
-#[cfg(not(feature = "device"))]
-async fn device() -> Result<(), Box<dyn Error>> {
-    Err("this needs `cargo run -p login --features device -- --device`".into())
-}
-
-async fn run<F>(transport: Transport, serve: impl FnOnce(Demo, Router) -> F) -> Result<(), Box<dyn Error>>
-where
-    F: Future<Output = Result<(), Box<dyn Error>>>,
-{
-    #[cfg(all(unix, feature = "redis"))]
-    several::end_with_parent();
-    let fleet = Fleet::open()?;
-    let (file, ring) = KeyFile::open(fleet.is_shared())?;
-    let path = file.path().to_owned();
-    let keys = Arc::new(Mutex::new(Keys {
-        file,
-        now: ring.describe(),
-        before_rotation: None,
-    }));
-    let sessions = sessions(ring, Arc::clone(&fleet), transport)?;
-    if fleet.is_shared() {
-        let (shown, source) = (Arc::clone(&keys), RingFile::new(&path));
-        Arc::clone(&fleet).follow(sessions.reload_from(source), move || {
-            if let Ok(ring) = KeyRing::from_file(&path) {
-                shown.lock().unwrap_or_else(PoisonError::into_inner).now = ring.describe();
-            }
-        });
-    }
-    let demo = Demo { sessions, keys, fleet };
-    serve(demo.clone(), app(demo.clone())).await?;
-    demo.fleet.tell().await?;
-    say(
-        "stopped",
-        "the key ring stays in its file: start again, and you are still signed in",
-    );
-    Ok(())
 }

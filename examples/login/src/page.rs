@@ -1,22 +1,29 @@
 //! The pages, as HTML without scripts. All text from a visitor goes through [`escape`].
 
-use axum::http::header::{CONTENT_SECURITY_POLICY, REFRESH};
+use axum::http::HeaderMap;
+use axum::http::header::X_CONTENT_TYPE_OPTIONS;
+use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, REFRESH};
 use axum::response::{Html, IntoResponse, Response};
 use sealed_session::SessionId;
-use sealed_session::keys::KeyDescription;
 use time::OffsetDateTime;
 
-use self::cookies::{ATTACK, cookies};
-use self::operator::operations;
-use self::visitor::{front_door, welcome};
 use crate::Login;
-use crate::token_view::TokenView;
+use crate::answer::Done;
+use crate::attacker::{cookie, flipped};
+use crate::token_view::Part;
 
 mod cookies;
 #[cfg(feature = "device")]
 pub(crate) mod device;
 mod operator;
+mod public;
+mod shop;
 mod visitor;
+
+pub(crate) use self::operator::{Operations, operator};
+pub(crate) use self::public::public;
+pub(crate) use self::shop::orders;
+pub(crate) use self::visitor::sign_in;
 
 /// A finished page.
 pub(crate) struct Page {
@@ -27,26 +34,37 @@ pub(crate) struct Page {
 
 impl IntoResponse for Page {
     fn into_response(self) -> Response {
+        let fields = [
+            (CONTENT_SECURITY_POLICY, POLICY),
+            (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            (REFERRER_POLICY, "same-origin"),
+        ];
         let reload = self.reloads.then_some([(REFRESH, "1")]);
-        ([(CONTENT_SECURITY_POLICY, POLICY)], reload, Html(self.html)).into_response()
+        (fields, reload, Html(self.html)).into_response()
     }
 }
 
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; \
-                      frame-ancestors 'none'";
+/// No scripts, nothing from elsewhere, and no frames around a page.
+const POLICY: &str =
+    "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// The style sheet.
+pub(crate) async fn style() -> impl IntoResponse {
+    let fields = [
+        (CONTENT_TYPE, "text/css; charset=utf-8"),
+        (CACHE_CONTROL, "public, max-age=60"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    (fields, include_str!("style.css"))
+}
 
 /// What the home page shows.
 pub(crate) struct Home<'a> {
     pub(crate) visitor: Option<Visitor<'a>>,
-    pub(crate) cookie_name: &'a str,
-    pub(crate) session_token: Option<&'a str>,
-    pub(crate) activity_token: Option<&'a str>,
-    pub(crate) proof_token: Option<&'a str>,
+    pub(crate) done: Option<Done>,
     /// Feature `device`.
     pub(crate) device: Section,
-    pub(crate) keys: &'a [KeyDescription],
-    pub(crate) keys_before: Option<&'a [KeyDescription]>,
-    pub(crate) is_shared: bool,
+    pub(crate) cookies: Cookies<'a>,
 }
 
 /// A part of the home page.
@@ -57,48 +75,63 @@ pub(crate) struct Section {
     reloads: bool,
 }
 
-/// A visitor who is signed in.
+/// A visitor with a session: a user, or a guest with a basket.
 pub(crate) struct Visitor<'a> {
     pub(crate) login: &'a Login,
     pub(crate) id: SessionId,
     pub(crate) started: OffsetDateTime,
-    pub(crate) ends: OffsetDateTime,
+    pub(crate) expires: OffsetDateTime,
     pub(crate) remembered: bool,
 }
 
-/// The one page of the demo.
-pub(crate) fn home(home: &Home<'_>) -> Page {
-    let session_token = home.session_token.and_then(TokenView::of);
-    let mut body = match &home.visitor {
-        Some(visitor) => welcome(visitor, home.session_token.map_or(0, str::len)),
-        None => front_door(home.session_token.is_some()),
-    };
-    body += &home.device.html;
-    body += &cookies(home, session_token.as_ref());
-    if session_token.is_some() {
-        body += ATTACK;
+/// The cookies of the request, for the picture.
+pub(crate) struct Cookies<'a> {
+    name: &'a str,
+    session: Option<&'a str>,
+    activity: Option<&'a str>,
+    proof: Option<&'a str>,
+    flipped: Option<Part>,
+}
+
+impl<'a> Cookies<'a> {
+    pub(crate) fn of(headers: &'a HeaderMap, name: &'a str) -> Self {
+        Self {
+            name,
+            session: cookie(headers, name),
+            activity: cookie(headers, &format!("{name}-seen")),
+            proof: cookie(headers, &format!("{name}-proof")),
+            flipped: flipped(headers, name),
+        }
     }
-    body += &operations(home, session_token.as_ref());
-    body += RESPONSES;
-    let title = match &home.visitor {
-        Some(visitor) => format!("{} – sealed-session", escape(&visitor.login.name)),
-        None => "Sign in – sealed-session".to_owned(),
+}
+
+/// The visitor, the basket, and the cookies byte by byte.
+pub(crate) fn home(home: &Home<'_>) -> Page {
+    let mut body = visitor::hero(home);
+    body += &home.device.html;
+    body += &cookies::cookies(home);
+    let title = match home.visitor.as_ref().and_then(|visitor| visitor.login.name.as_ref()) {
+        Some(name) => &escape(name),
+        None => "Welcome",
     };
     Page {
         reloads: home.device.reloads,
-        ..document(&title, &body)
+        ..document(title, &body)
     }
 }
 
-/// The page that has nothing to do with sessions.
-pub(crate) fn public() -> Page {
-    document("A public page – sealed-session", PUBLIC)
+/// There is no such page.
+pub(crate) fn not_found() -> Page {
+    document("Not found", NOT_FOUND)
 }
 
-/// The answer to a name that is not allowed.
-pub(crate) fn bad_name() -> Page {
-    document("A name, please – sealed-session", BAD_NAME)
-}
+const NOT_FOUND: &str = r#"<section class="hero single">
+<div>
+<h1>There is no such page.</h1>
+<p><a href="/">Go to your session</a></p>
+</div>
+</section>
+"#;
 
 fn document(title: &str, body: &str) -> Page {
     let html = format!(
@@ -108,11 +141,13 @@ fn document(title: &str, body: &str) -> Page {
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<title>{title}</title>
-<style>{STYLE}</style>
+<title>{title} – sealed-session</title>
+<link rel="stylesheet" href="/style.css">
 </head>
 <body>
-<header class="top"><a class="brand" href="/">sealed-session</a> <a href="/public">A public page</a></header>
+<header class="top"><a class="brand" href="/">sealed-session</a>
+<nav aria-label="Pages"><a href="/orders">Orders</a> <a href="/operator">Operator</a> <a href="/public">A public page</a></nav>
+</header>
 <main>
 {body}</main>
 </body>
@@ -122,44 +157,10 @@ fn document(title: &str, body: &str) -> Page {
     Page { html, reloads: false }
 }
 
-const STYLE: &str = include_str!("style.css");
-
-// ---- What caches are told. `examples/login/tests/login.rs` compares this with the responses.
-
-const RESPONSES: &str = r#"<section>
-<h2>What caches are told</h2>
-<div class="card"><table>
-<thead><tr><th>Response</th><th>Header fields that the crate writes</th></tr></thead>
-<tbody>
-<tr><th scope="row">This page, without a cookie</th><td><code>Vary: Cookie</code></td></tr>
-<tr><th scope="row">This page, with a cookie that does not open</th><td><code>Vary: Cookie</code> <code>Cache-Control: private, no-cache</code></td></tr>
-<tr><th scope="row">This page, signed in</th><td><code>Vary: Cookie</code> <code>Cache-Control: private, no-store</code>: the page itself asks for <code>no-store</code>, so that Back shows nothing after a sign-out</td></tr>
-<tr><th scope="row">Signed in or out, basket changed</th><td><code>Vary: Cookie</code> <code>Cache-Control: private, no-store</code> <code>Set-Cookie</code></td></tr>
-<tr><th scope="row"><a href="/public">The public page</a></th><td>none: it does not look at the session, so any cache may share it</td></tr>
-</tbody>
-</table></div>
-</section>
-"#;
-
-const PUBLIC: &str = r#"<section class="hero single">
-<div>
-<h1>The same for everybody.</h1>
-<p class="lead">This page does not look at the session, so the crate does not change its response, whatever cookies you
-have: no <code>Set-Cookie</code>, no <code>Vary</code>, no cryptography. The application says
-<code>Cache-Control: public, max-age=60</code>, and every cache may keep the page.</p>
-<p><a href="/">Back to your session</a></p>
-</div>
-</section>
-"#;
-
-const BAD_NAME: &str = r#"<section class="hero single">
-<div>
-<h1>A name, please.</h1>
-<p class="lead">A name has 1 to 40 characters. Any name will do.</p>
-<p><a href="/">Back</a></p>
-</div>
-</section>
-"#;
+/// What has happened, where the address of the page leads the browser. Screen readers begin there.
+fn answer(html: &str) -> String {
+    format!("<p class=\"answer\" id=\"answer\" role=\"status\" tabindex=\"-1\">{html}</p>\n")
+}
 
 /// Text as HTML text or as a quoted attribute.
 fn escape(text: &str) -> String {

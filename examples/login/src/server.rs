@@ -1,4 +1,4 @@
-//! The server around the application: a port on this machine, and an orderly end.
+//! The server around the application: a port on this machine, forms of this site only, and an orderly end.
 
 use std::env;
 use std::error::Error;
@@ -9,6 +9,10 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
 use axum::serve::Listener;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, oneshot};
@@ -58,6 +62,34 @@ pub(crate) async fn ctrl_c() {
         // There is no handler then, and Ctrl-C ends the process.
         future::pending::<()>().await;
     }
+}
+
+/// `SameSite=Lax` keeps the session out of the POSTs of other sites; this refuses the POSTs themselves, also those of
+/// other ports of this machine. Old browsers send no `Sec-Fetch-Site`, but `Origin`, which must be this server.
+pub(crate) async fn refuse_cross_site(request: Request, next: Next) -> Response {
+    if matches!(*request.method(), Method::GET | Method::HEAD) || is_of_this_site(request.headers()) {
+        return next.run(request).await;
+    }
+    terminal::say(
+        "refused",
+        "a form of another site was sent here (Sec-Fetch-Site, Origin)",
+    );
+    (StatusCode::FORBIDDEN, "this form is not from this site").into_response()
+}
+
+fn is_of_this_site(headers: &HeaderMap) -> bool {
+    let field = |name| headers.get(name).map(HeaderValue::as_bytes);
+    match (field("sec-fetch-site"), field("origin")) {
+        (Some(site), _) => matches!(site, b"same-origin" | b"none"),
+        (None, Some(origin)) => origin.rsplit(|&byte| byte == b'/').next() == field("host"),
+        (None, None) => true,
+    }
+}
+
+/// The answer to what should not happen. The terminal shows more.
+pub(crate) fn trouble(error: &dyn Error, text: &'static str) -> Response {
+    terminal::say("trouble", &error.to_string());
+    (StatusCode::INTERNAL_SERVER_ERROR, text).into_response()
 }
 
 /// Port 3000 or the first free one after it, unless `PORT` names one.

@@ -1,4 +1,4 @@
-//! The revocations of all servers: in a directory, or in Redis.
+//! The revocations: in the memory of this server, or those of all servers in a directory or in Redis.
 
 use std::error::Error;
 use std::path::Path;
@@ -8,7 +8,9 @@ use sealed_session::revocation::{RevocationFile, RevocationList, Revocations};
 use sealed_session_redis::{RedisRevocations, Start, redis::Client};
 
 pub(crate) enum SharedList {
-    Directory(RevocationFile),
+    /// Of this server alone.
+    Memory(Revocations),
+    Directory(RevocationFile, Revocations),
     #[cfg(feature = "redis")]
     Redis(RedisRevocations),
 }
@@ -21,16 +23,29 @@ impl SharedList {
             let list = RedisRevocations::builder(Client::open(address)?, crate::AUDIENCE);
             return Ok(Self::Redis(list.start(Start::Wait)?));
         }
-        let list = RevocationFile::in_directory(directory, Revocations::new())?;
-        Ok(Self::Directory(list))
+        let list = Revocations::new();
+        Ok(Self::Directory(
+            RevocationFile::in_directory(directory, list.clone())?,
+            list,
+        ))
     }
 
     /// For `Sessions`.
     pub(crate) fn handle(&self) -> Box<dyn RevocationList> {
         match self {
-            Self::Directory(list) => Box::new(list.clone()),
+            Self::Memory(list) => Box::new(list.clone()),
+            Self::Directory(file, _) => Box::new(file.clone()),
             #[cfg(feature = "redis")]
             Self::Redis(list) => Box::new(list.clone()),
+        }
+    }
+
+    /// How many revoked sessions this server knows.
+    pub(crate) fn held(&self) -> usize {
+        match self {
+            Self::Memory(list) | Self::Directory(_, list) => list.len(),
+            #[cfg(feature = "redis")]
+            Self::Redis(list) => list.health().entries,
         }
     }
 
@@ -38,7 +53,8 @@ impl SharedList {
     /// moment later.
     pub(crate) async fn confirmed(&self) -> Result<(), Box<dyn Error>> {
         match self {
-            Self::Directory(list) => Ok(list.flush()?),
+            Self::Memory(_) => Ok(()),
+            Self::Directory(file, _) => Ok(file.flush()?),
             #[cfg(feature = "redis")]
             Self::Redis(list) => Ok(list.confirmed(std::time::Duration::from_secs(5)).await?),
         }

@@ -128,14 +128,14 @@ const UNTIL_IDLE: &str = "When the session ends unless you come back: the idle t
 const UNTIL_PROVEN_AGAIN: &str = "When the proof ends. Your browser drops this cookie a minute before.";
 const DEVICE: &str = "The name of your device: a hash of its public key.";
 const PROVEN: &str = "When your device proved its key.";
-const ID: &str = "Random, made at sign-in. It may be in logs, since it opens nothing.";
+const ID: &str = "Random, made when the session starts. It may be in logs, since it opens nothing.";
 const SALT: &str = "Random, new for every sealing, so every state has its own AES key.";
 const CHECK: &str = "An HMAC of all bytes before it: a changed bit is noticed before anything is decrypted.";
 const STATE: &str = "AES-256-GCM over start, time of sealing, flags and the data as JSON.";
 const TAG: &str = "The proof of AES-GCM that no bit of the sealed state was changed.";
 
 /// Where to break a token.
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Part {
     /// In the session id.
@@ -144,14 +144,39 @@ pub(crate) enum Part {
     State,
 }
 
+impl Part {
+    pub(crate) const ALL: [Self; 2] = [Self::Head, Self::State];
+
+    /// As forms name it.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Head => "head",
+            Self::State => "state",
+        }
+    }
+
+    /// The segment that is broken.
+    pub(crate) fn segment(self) -> &'static str {
+        match self {
+            Self::Head => "session id",
+            Self::State => "sealed state",
+        }
+    }
+
+    /// The byte of which the first bit is flipped.
+    pub(crate) fn byte(self) -> usize {
+        match self {
+            Self::Head => 9,
+            Self::State => 45,
+        }
+    }
+}
+
 /// The token with one bit flipped. Twice gives the token back.
 pub(crate) fn flip_bit(token: &str, part: Part) -> Option<String> {
     Claims::parse(token).ok()?;
     // Four characters are three bytes, so the character at 12 holds the first bits of byte 9, the one at 60 of byte 45.
-    let at = match part {
-        Part::Head => 12,
-        Part::State => 60,
-    };
+    let at = part.byte() / 3 * 4;
     let old = token.get(at..=at)?;
     let new = char::from(ALPHABET[usize::from(digit(*old.as_bytes().first()?)? ^ 0b10_0000)]);
     Some(format!("{}{new}{}", &token[..at], &token[at + 1..]))

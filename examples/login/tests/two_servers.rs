@@ -84,8 +84,7 @@ fn a_visitor_stays_signed_in_through_rotation_kill_and_restart_and_signs_out_eve
     }
     // A new token is sealed under the new key: the rotation is complete.
     ada.post("/basket", "item=tea&change=add").is_sent_home();
-    ada.get("/")
-        .shows(&format!("seal {}</code> <small>your cookie", rings.new_id));
+    ada.get("/operator").shows_key(&rings.new_id, "seals and opens", true);
 
     // A broken ring changes nothing.
     fleet.give_broken(0);
@@ -157,7 +156,7 @@ fn the_cut_off_reaches_both_servers_and_survives_them() {
     let (mut ada, mut grace) = (browser(&fleet.proxy), browser(&fleet.proxy));
     ada.sign_in("Ada");
     grace.sign_in("Grace");
-    ada.post("/sign-everybody-out", "").is_sent_home();
+    ada.post("/sign-everybody-out", "").is_sent_to("/operator");
     for server in [0, 1] {
         fleet.refuses_soon(server, &mut ada);
         fleet.refuses_soon(server, &mut grace);
@@ -187,6 +186,8 @@ fn servers_that_share_neither_make_nor_rotate_a_ring_by_themselves() {
     refused.shows("docs/operating.md");
     let page = ada.get("/");
     page.greets("Ada");
+    let page = ada.get("/operator");
+    page.shows("sealed-session ring");
     assert!(!page.body.contains("action=\"/rotate\""));
 
     let nothing = RingFile::new();

@@ -2,35 +2,85 @@
 
 use std::fmt::Write;
 
-use super::{Home, Visitor, escape};
+use super::{Home, Visitor, answer, escape};
+use crate::answer::Done;
 use crate::terminal::date_time;
-use crate::token_view::{Access, Segment, TokenView};
+use crate::token_view::{Access, Part, Segment, TokenView};
 
-pub(super) fn cookies(home: &Home<'_>, session_token: Option<&TokenView>) -> String {
-    let name = home.cookie_name;
+pub(super) fn cookies(home: &Home<'_>) -> String {
+    let cookies = &home.cookies;
+    let name = cookies.name;
     let mut html = String::from("<section>\n<h2>What your browser holds</h2>\n");
-    let Some(token) = session_token else {
-        html += "<p>There is no session: while you are signed out, this page needs no cookie and sets none. Sign in, \
-                 and it shows every byte of your cookies.</p>\n</section>\n";
-        return html;
+    let Some((text, token)) = token(cookies.session) else {
+        return html + NOTHING + "</section>\n";
     };
     html += KEY_TO_BADGES;
     let title = match &home.visitor {
-        Some(_) => "The session: who you are, and when it ends at the latest",
+        Some(_) => "The session: who you are, and when it expires at the latest",
         None => "A cookie that claims to be a session",
     };
     let opened = home.visitor.as_ref().map_or(String::new(), opened);
-    html += &token_card(title, name, home.session_token.unwrap_or_default(), token, &opened);
-    if let (Some(text), Some(token)) = (home.activity_token, home.activity_token.and_then(TokenView::of)) {
-        let title = "The activity: that you were here recently";
-        html += &token_card(title, &format!("{name}-seen"), text, &token, ACTIVITY);
-    }
-    if let (Some(text), Some(token)) = (home.proof_token, home.proof_token.and_then(TokenView::of)) {
-        let title = "The proof: that your device was here a moment ago";
-        html += &token_card(title, &format!("{name}-proof"), text, &token, PROOF);
+    html += &format!(
+        "<article class=\"card\">\n{}{}{}{}{}{opened}</article>\n",
+        heading(title, name, text, &token),
+        said(home, &token),
+        dump(text, &token, cookies.flipped),
+        attack(cookies.flipped),
+        table(&token),
+    );
+    for (title, suffix, text, below) in [
+        (
+            "The activity: that you were here recently",
+            "seen",
+            cookies.activity,
+            ACTIVITY,
+        ),
+        (
+            "The proof: that your device was here a moment ago",
+            "proof",
+            cookies.proof,
+            PROOF,
+        ),
+    ] {
+        if let Some((text, token)) = self::token(text) {
+            html += &format!(
+                "<article class=\"card\">\n{}{}<details><summary>What the bytes mean</summary>\n{}</details>\n{below}</article>\n",
+                heading(title, &format!("{name}-{suffix}"), text, &token),
+                dump(text, &token, None),
+                table(&token),
+            );
+        }
     }
     html + "</section>\n"
 }
+
+const NOTHING: &str = r#"<p>Nothing from this server that is a session. While you have none, this page needs no cookie
+and sets none. Sign in or fill the basket, and it shows every byte of your cookies.</p>
+"#;
+
+fn token(text: Option<&str>) -> Option<(&str, TokenView)> {
+    Some((text?, TokenView::of(text?)?))
+}
+
+/// The answer to a flipped bit, as long as it is flipped.
+fn said(home: &Home<'_>, token: &TokenView) -> String {
+    match (home.cookies.flipped, home.done, &home.visitor) {
+        (Some(part), _, None) => {
+            let at = part.byte();
+            let is = token.bytes.get(at).copied().unwrap_or_default();
+            answer(&format!(
+                "One bit is flipped: byte {at}, in the {}, was <code>{:02x}</code> and is <code>{is:02x}</code>. The cookie \
+                 does not open any more, so you have no session.",
+                part.segment(),
+                is ^ 0x80,
+            ))
+        }
+        (None, Some(Done::Restored), Some(_)) => answer(RESTORED),
+        _ => String::new(),
+    }
+}
+
+const RESTORED: &str = "The bit is flipped back, and your session opens as before.";
 
 const KEY_TO_BADGES: &str = r#"<p class="badges"><span class="badge readable">readable</span> by everyone who sees
 the cookie
@@ -47,37 +97,51 @@ const PROOF: &str = r#"<p class="small">Your browser gets it for a signature by 
 copy of all three cookies works until this one ends. Only your browser gets another one.</p>
 "#;
 
-fn token_card(title: &str, name: &str, text: &str, token: &TokenView, below: &str) -> String {
-    let mut dump = String::new();
-    let mut rows = String::new();
-    for segment in &token.segments {
-        let bytes = &token.bytes[segment.range.clone()];
-        let class = segment.name.replace(' ', "-");
-        let name = segment.name;
-        // Writing into a `String` cannot fail.
-        let _ = writeln!(dump, r#"<span class="run {class}"><b>{name}</b> {}</span>"#, hex(bytes));
-        rows += &row(segment, &class);
-    }
+fn heading(title: &str, name: &str, text: &str, token: &TokenView) -> String {
     format!(
-        r#"<article class="card">
-<h3>{title}</h3>
-<p class="small"><code>{name}</code>, {bytes} bytes, written as {length} characters of base64url:</p>
-<p class="raw">{text}</p>
-<p class="dump">{dump}</p>
-<table class="parts">
-<thead><tr><th>Bytes</th><th>Part</th><th>For others</th><th>Meaning</th></tr></thead>
-<tbody>
-{rows}</tbody>
-</table>
-{below}</article>
+        r#"<h3>{title}</h3>
+<p class="small"><code>{name}</code>, {} bytes, written as {} characters of base64url:</p>
 "#,
-        bytes = token.bytes.len(),
-        length = text.len(),
-        text = escape(text),
+        token.bytes.len(),
+        text.len(),
     )
 }
 
-fn row(segment: &Segment, class: &str) -> String {
+/// The characters of a token, and its bytes in colours.
+fn dump(text: &str, token: &TokenView, flipped: Option<Part>) -> String {
+    let mut runs = String::new();
+    for segment in &token.segments {
+        let flipped = flipped.map(Part::byte).filter(|at| segment.range.contains(at));
+        let bytes = &token.bytes[segment.range.clone()];
+        let bytes = hex(bytes, flipped.map(|at| at - segment.range.start));
+        // Writing into a `String` cannot fail.
+        let _ = writeln!(
+            runs,
+            r#"<span class="run {}"><b>{}</b> {bytes}</span>"#,
+            class(segment),
+            segment.name
+        );
+    }
+    format!("<p class=\"raw\">{}</p>\n<p class=\"dump\">{runs}</p>\n", escape(text))
+}
+
+fn class(segment: &Segment) -> String {
+    segment.name.replace(' ', "-")
+}
+
+fn table(token: &TokenView) -> String {
+    format!(
+        r#"<table class="parts">
+<thead><tr><th scope="col">Bytes</th><th scope="col">Part</th><th scope="col">For others</th><th scope="col">Meaning</th></tr></thead>
+<tbody>
+{}</tbody>
+</table>
+"#,
+        token.segments.iter().map(row).collect::<String>(),
+    )
+}
+
+fn row(segment: &Segment) -> String {
     let badge = match segment.access {
         Access::Readable => r#"<span class="badge readable">readable</span>"#,
         Access::Proof => r#"<span class="badge proof">proof</span>"#,
@@ -93,17 +157,23 @@ fn row(segment: &Segment, class: &str) -> String {
         false => format!("{first}–{last}"),
     };
     format!(
-        r#"<tr><td class="number">{range}</td><th scope="row" class="{class}">{}</th><td>{badge}</td><td>{decoded}{}</td></tr>
+        r#"<tr><td class="number">{range}</td><th scope="row" class="{}">{}</th><td>{badge}</td><td>{decoded}{}</td></tr>
 "#,
-        segment.name, segment.meaning,
+        class(segment),
+        segment.name,
+        segment.meaning,
     )
 }
 
 /// Of longer segments the further bytes are counted, not shown.
 const SHOWN: usize = 96;
 
-fn hex(bytes: &[u8]) -> String {
-    let mut text: String = bytes.iter().take(SHOWN).map(|byte| format!("{byte:02x} ")).collect();
+fn hex(bytes: &[u8], marked: Option<usize>) -> String {
+    let byte = |(at, byte): (usize, &u8)| match marked {
+        Some(marked) if marked == at => format!("<mark>{byte:02x}</mark> "),
+        _ => format!("{byte:02x} "),
+    };
+    let mut text: String = bytes.iter().enumerate().take(SHOWN).map(byte).collect();
     if bytes.len() > SHOWN {
         text += &format!("… {} more", bytes.len() - SHOWN);
     }
@@ -123,16 +193,35 @@ fn opened(visitor: &Visitor<'_>) -> String {
     )
 }
 
-pub(super) const ATTACK: &str = r#"<section>
-<h2>Be the attacker</h2>
-<div class="card stack">
-<p>Each button changes one bit of your session cookie, like an attacker who wants to be another user. On the next page
-you are signed out, whichever bit it was, and the terminal shows why. The same button again flips the bit back, and your
-session opens as before.</p>
-<form class="buttons" method="post" action="/flip">
-<button name="part" value="head">Flip a bit of the session id</button>
-<button name="part" value="state">Flip a bit of the sealed state</button>
+/// A button for each part; with a flipped bit only the one that flips it back.
+fn attack(flipped: Option<Part>) -> String {
+    let button = |part: Part| {
+        let (verb, disabled) = match flipped {
+            None => ("Flip a bit of", ""),
+            Some(flipped) if flipped == part => ("Flip it back in", ""),
+            Some(_) => ("Flip a bit of", " disabled"),
+        };
+        format!(
+            "<button name=\"part\" value=\"{}\"{disabled}>{verb} the {}</button>\n",
+            part.word(),
+            part.segment(),
+        )
+    };
+    format!(
+        r#"<form class="attack" method="post" action="/flip">
+<h4>Be the attacker</h4>
+<p>{}</p>
+<div class="buttons">
+{}</div>
 </form>
-</div>
-</section>
-"#;
+"#,
+        if flipped.is_some() { FLIPPED } else { ATTACK },
+        Part::ALL.map(button).concat(),
+    )
+}
+
+const ATTACK: &str = "Change one bit of this cookie, like somebody who wants to be another user. You have no session \
+                      then, whichever bit it was, until you flip it back.";
+
+const FLIPPED: &str = "The marked byte is the altered one. Flip it back, and you can try the other part. The demo \
+                       notes in a cookie of its own which one it was.";

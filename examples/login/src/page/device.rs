@@ -71,7 +71,7 @@ asks for another one, and your browser signs and sends the form again by itself.
 "#,
         WITHIN.as_secs(),
     );
-    document("Proven – sealed-session", &body)
+    document("Proven", &body)
 }
 
 /// The visitor and the copy side by side. `proof` is when the visitor's device proved itself last.
@@ -134,7 +134,7 @@ pub(crate) fn theft(login: &Login, proof: Option<OffsetDateTime>, theft: &Theft,
 <p><a href="/">Back to your session</a></p>
 </section>
 "#,
-        escape(&login.name),
+        escape(login.name.as_deref().unwrap_or_default()),
         age(proof, now),
         if proof.is_some() { PROVE } else { "" },
         // It is HTML already, of a page of this server.
@@ -151,7 +151,7 @@ pub(crate) fn theft(login: &Login, proof: Option<OffsetDateTime>, theft: &Theft,
     );
     Page {
         reloads: theft.goes_on,
-        ..document("A thief – sealed-session", &body)
+        ..document("A thief", &body)
     }
 }
 

@@ -1,101 +1,149 @@
-//! Who you are: the sign-in, or what a signed-in visitor sees.
+//! Who you are: a guest, who can sign in, or a user.
 
-use super::{Visitor, escape};
+use super::shop::basket;
+use super::{Home, Page, Visitor, answer, document, escape};
+use crate::answer::Done;
 use crate::terminal::date_time;
-use crate::{Item, Login};
 
-pub(super) fn front_door(cookie_came: bool) -> String {
-    let still_there = if cookie_came { REFUSED } else { "" };
+/// The upper part of the home page.
+pub(super) fn hero(home: &Home<'_>) -> String {
+    let length = home.cookies.session.map_or(0, str::len);
+    let who = match &home.visitor {
+        Some(visitor) => match &visitor.login.name {
+            Some(name) => user(visitor, name, length),
+            None => guest(&format!("{}{}", guest_lead(length), facts(visitor)), ""),
+        },
+        None => guest(STRANGER, if home.cookies.session.is_some() { REFUSED } else { "" }),
+    };
     format!(
-        r#"<section class="hero">
-<div>
-<h1>This server remembers no one.</h1>
-<p class="lead">Sign in, and everything that it knows about you travels in your own cookie. The cookie is sealed: you
-cannot read or change it, and it expires by itself. This server has no session table.</p>
-{still_there}</div>
-<form class="card stack" method="post" action="/sign-in">
-<label for="name">Your name</label>
-<input id="name" name="name" required maxlength="40" autocomplete="nickname" placeholder="Ada">
-<label class="tick"><input type="checkbox" name="remember" value="yes"> Remember me for 14 days after each visit</label>
-<button class="primary">Sign in</button>
-<p class="small">This is a demo: any name will do, and there is no password.</p>
-</form>
-</section>
+        "<div class=\"hero\">\n<div>\n{}{who}</div>\n{}</div>\n",
+        said(home),
+        basket(home.visitor.as_ref(), home.done),
+    )
+}
+
+/// The answer to a sign-in or a sign-out.
+fn said(home: &Home<'_>) -> String {
+    let login = home.visitor.as_ref().map(|visitor| visitor.login);
+    let is_signed_in = login.is_some_and(|login| login.name.is_some());
+    match home.done {
+        Some(Done::SignedOut) if !is_signed_in => answer(SIGNED_OUT),
+        Some(Done::SignedOutEverywhere) if !is_signed_in => answer(SIGNED_OUT_EVERYWHERE),
+        Some(Done::BasketKept) if login.is_some_and(|login| is_signed_in && !login.basket.is_empty()) => answer(KEPT),
+        _ => String::new(),
+    }
+}
+
+const SIGNED_OUT: &str = "You are signed out. The cookies that your browser had are removed, and the session is \
+                          revoked: a copy of them opens nothing.";
+
+const SIGNED_OUT_EVERYWHERE: &str = "You are signed out in all browsers. Every session of your name that started \
+                                     before has ended, and this server keeps no list of them.";
+
+const KEPT: &str = "You are signed in, and your basket came along. The session has a new id, so a copy of the guest’s \
+                    cookie is worth nothing.";
+
+fn guest(lead: &str, note: &str) -> String {
+    let form = form("/sign-in", "");
+    format!("<h1>This server remembers no one.</h1>\n{lead}{note}{form}")
+}
+
+const STRANGER: &str = r#"<p class="lead">Sign in, and everything that it knows about you travels in your own cookie.
+The cookie is sealed: you cannot read or change it, and it expires by itself. This server has no session table.</p>
+"#;
+
+fn guest_lead(length: usize) -> String {
+    format!(
+        r#"<p class="lead">You are a guest with a basket. It came with your request, sealed in a cookie of {length}
+characters. Sign in, and you keep it.</p>
 "#
     )
 }
 
 const REFUSED: &str = r#"<p class="note">Your browser sent a cookie that does not open as a session. A visitor is told
-no more; <strong>the terminal shows why</strong>. The cookie stays in the browser, because a server that does not have a
-new key yet must not sign visitors out. Your next sign-in replaces it.</p>
+no more: <a href="/operator">the operator’s page</a> shows why, and so does the terminal. The cookie stays in the
+browser, because a server that does not have a new key yet must not sign visitors out. A sign-in replaces it.</p>
 "#;
 
-pub(super) fn welcome(visitor: &Visitor<'_>, token_length: usize) -> String {
-    let Visitor {
-        login,
-        id,
-        started,
-        ends,
-        remembered,
-    } = visitor;
-    let remembered = match remembered {
-        true => "yes: the cookies outlive the browser",
-        false => "no: the cookies end with the browser",
+/// Without an action the form is sent to the address of its page, with the `next` in it.
+fn form(action: &str, error: &str) -> String {
+    let action = if action.is_empty() {
+        String::new()
+    } else {
+        format!(" action=\"{action}\"")
+    };
+    let (described, error) = match error {
+        "" => ("", String::new()),
+        error => (
+            " aria-invalid=\"true\" aria-describedby=\"wrong\"",
+            format!("<p class=\"wrong\" id=\"wrong\">{error}</p>\n"),
+        ),
     };
     format!(
-        r#"<section class="hero">
-<div>
-<h1>Hello, {name}.</h1>
-<p class="lead">Everything that this server knows about you came with your request, sealed in a cookie of {token_length}
-characters. Only the server has the key.</p>
-<dl class="facts">
-<div><dt>Session</dt><dd><code>{id}</code></dd></div>
-<div><dt>Started</dt><dd>{started}</dd></div>
-<div><dt>Ends at the latest</dt><dd>{ends}</dd></div>
-<div><dt>Remembered</dt><dd>{remembered}</dd></div>
-</dl>
-<form class="buttons" method="post" action="/sign-out"><button>Sign out</button>
-<button formaction="/sign-out-everywhere">Sign out everywhere</button></form>
-<p class="small">A sign-out is real: the cookies are removed, and the session’s id is revoked, so copies of the
-cookies are worthless too. <em>Everywhere</em> ends every session of this name, in all browsers.</p>
-</div>
-{basket}</section>
-"#,
-        name = escape(&login.name),
-        started = date_time(*started),
-        ends = date_time(*ends),
-        basket = basket(login),
+        r#"<form class="card stack" method="post"{action}>
+<label for="name">Your name</label>
+<input id="name" name="name" required maxlength="40" autocomplete="nickname"{described}>
+{error}<label class="tick"><input type="checkbox" name="remember" value="yes"> Remember me for 14 days after each visit</label>
+<button class="primary">Sign in</button>
+<p class="small">This is a demo: any name will do, and there is no password.</p>
+</form>
+"#
     )
 }
 
-fn basket(login: &Login) -> String {
-    let mut rows = String::new();
-    for (item, value, name) in [
-        (Item::Bread, "bread", "Bread"),
-        (Item::Honey, "honey", "Honey"),
-        (Item::Olives, "olives", "Olives"),
-        (Item::Tea, "tea", "Tea"),
-    ] {
-        let count = login.basket.get(&item).copied().unwrap_or(0);
-        let disabled = if count == 0 { " disabled" } else { "" };
-        rows += &format!(
-            r#"<li><form method="post" action="/basket"><input type="hidden" name="item" value="{value}">
-<span>{name}</span>
-<button name="change" value="remove" aria-label="one {value} less"{disabled}>−</button>
-<b>{count}</b>
-<button name="change" value="add" aria-label="one {value} more">+</button>
-</form></li>
-"#
-        );
-    }
-    let total: u32 = login.basket.values().sum();
+/// The page to which guests are sent, and the answer to a name that is not allowed.
+pub(crate) fn sign_in(is_refused: bool) -> Page {
+    let (title, heading, error) = match is_refused {
+        true => (
+            "A name, please",
+            "A name, please.",
+            "A name has 1 to 40 characters. Any name will do.",
+        ),
+        false => ("Sign in", "Sign in first.", ""),
+    };
+    let body = format!(
+        r#"<section class="hero single">
+<div>
+<h1>{heading}</h1>
+<p class="lead">Then you go on to the page that you asked for. Your basket comes along.</p>
+{}</div>
+</section>
+"#,
+        form("", error)
+    );
+    document(title, &body)
+}
+
+fn user(visitor: &Visitor<'_>, name: &str, length: usize) -> String {
     format!(
-        r#"<div class="card basket">
-<h2>Basket <span class="count">{total}</span></h2>
-<ul>
-{rows}</ul>
-<p class="small">The basket is in the cookie too. Every change seals it again with a fresh salt. The id stays.</p>
-</div>
-"#
+        r#"<h1>Hello, {name}.</h1>
+<p class="lead">Everything that this server knows about you came with your request, sealed in a cookie of {length}
+characters. Only the server has the key.</p>
+{facts}<form class="buttons" method="post" action="/sign-out"><button>Sign out</button>
+<button formaction="/sign-out-everywhere">Sign out everywhere</button></form>
+<p class="small">A sign-out is real: the cookies are removed, and the session’s id is revoked, so copies of the
+cookies are worthless too. <em>Everywhere</em> ends every session of this name, in all browsers.</p>
+"#,
+        name = escape(name),
+        facts = facts(visitor),
+    )
+}
+
+fn facts(visitor: &Visitor<'_>) -> String {
+    let remembered = match (&visitor.login.name, visitor.remembered) {
+        (None, _) => "",
+        (Some(_), true) => "<div><dt>Remembered</dt><dd>Yes, the cookies outlive the browser</dd></div>\n",
+        (Some(_), false) => "<div><dt>Remembered</dt><dd>No, the cookies end with the browser</dd></div>\n",
+    };
+    format!(
+        r#"<dl class="facts">
+<div><dt>Session</dt><dd><code>{}</code></dd></div>
+{remembered}<div><dt>Started</dt><dd>{}</dd></div>
+<div><dt>Expires at the latest</dt><dd>{}</dd></div>
+</dl>
+"#,
+        visitor.id,
+        date_time(visitor.started),
+        date_time(visitor.expires),
     )
 }

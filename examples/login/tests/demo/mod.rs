@@ -225,12 +225,61 @@ impl Response {
 
     #[track_caller]
     pub(crate) fn is_sent_home(&self) {
-        assert_eq!((self.status, self.field("Location")), (303, Some("/")), "{}", self.body);
+        self.is_sent_to("/");
+    }
+
+    /// To this page; its query and fragment are about the answer there.
+    #[track_caller]
+    pub(crate) fn is_sent_to(&self, page: &str) {
+        let path = self
+            .field("Location")
+            .and_then(|location| location.split(['?', '#']).next());
+        assert_eq!((self.status, path), (303, Some(page)), "{}", self.body);
+    }
+
+    /// Follows what this response answers with, as a browser does.
+    #[track_caller]
+    pub(crate) fn follow(&self, browser: &mut Browser) -> Self {
+        assert_eq!(self.status, 303, "{}", self.body);
+        let (address, fragment) = self
+            .field("Location")
+            .and_then(|to| to.split_once('#'))
+            .expect("a fragment");
+        assert_eq!(fragment, "answer");
+        browser.get(address)
+    }
+
+    /// The page says this in answer to what was done, once, where its address leads.
+    #[track_caller]
+    pub(crate) fn answers(&self, text: &str) {
+        let answers: Vec<&str> = self.body.split(" id=\"answer\"").skip(1).collect();
+        let [answer] = answers[..] else {
+            panic!("{} answers in {}", answers.len(), self.body)
+        };
+        let answer = answer.split("</p>").next().unwrap_or_default();
+        assert!(answer.contains("role=\"status\"") && answer.contains(text), "{answer}");
+    }
+
+    /// The page has no answer to anything.
+    #[track_caller]
+    pub(crate) fn answers_nothing(&self) {
+        assert!(!self.body.contains("id=\"answer\""), "{}", self.body);
     }
 
     #[track_caller]
     pub(crate) fn shows(&self, text: &str) {
         assert!(self.body.contains(text), "`{text}` is not in {}", self.body);
+    }
+
+    /// The operator's page has a key with this role, and says whether the session cookie is sealed with it.
+    #[track_caller]
+    pub(crate) fn shows_key(&self, id: &str, role: &str, is_yours: bool) {
+        let yours = if is_yours {
+            " <small class=\"yours\">your cookie</small>"
+        } else {
+            ""
+        };
+        self.shows(&format!("<code>{id}</code>{yours}</th><td>{role}</td>"));
     }
 
     #[track_caller]
