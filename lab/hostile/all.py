@@ -248,7 +248,8 @@ def main(folder):
     for what, seconds in [*(entry for group in groups for entry in group.times),
                           *(("copy", seconds) for _, seconds in copies.visitor.times)]:
         timed.setdefault(what, Counter())[round(seconds * 1000, 1)] += 1
-    for what, counted in [*sorted(timed.items()), ("hostile", attack.latencies)]:
+    # wrk adds latencies of requests that it would have sent while it waited.
+    for what, counted in [*sorted(timed.items()), ("hostile, by wrk", attack.latencies)]:
         if counted:
             row(what, counted.total(), *(part(counted, share) for share in (0.5, 0.99, 0.999)), max(counted))
     print()

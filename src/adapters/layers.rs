@@ -232,7 +232,9 @@ impl LayerError {
     pub(crate) fn missing<T>(remedy: &str) -> Self {
         let data = type_name::<T>();
         Self {
-            problem: format!("no session layer for `{data}` is around this route; add `{remedy}`, for this type and after the route"),
+            problem: format!(
+                "no session layer for `{data}` is around this route; add `{remedy}`, for this type and after the route"
+            ),
         }
     }
 }

@@ -194,7 +194,9 @@ async fn a_forgotten_layer_is_a_mistake_that_names_the_type() {
     let basket = named::<Basket>("__Host-basket");
     let server = framework::serve!((), [get "/" who, get "/guarded" guarded], basket);
     let (data, remedy) = (std::any::type_name::<Login>(), framework::REMEDY);
-    let sentence = format!("no session layer for `{data}` is around this route; add `{remedy}`, for this type and after the route");
+    let sentence = format!(
+        "no session layer for `{data}` is around this route; add `{remedy}`, for this type and after the route"
+    );
     for path in ["/", "/guarded"] {
         assert_mistake(&ask(&server, path, "").await, &sentence);
     }
