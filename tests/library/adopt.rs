@@ -209,6 +209,10 @@ fn a_page_that_reads_no_session_stays_as_it_is_and_peek_adopts_nothing() {
     assert_eq!(set(&headers).len(), 3);
     world.visit(|session| assert_eq!(session.peek(), Some(&user(7))));
     assert_eq!(world.seen.take().len(), 1, "one Adopted");
+    let both = world.load(&format!("{}; old={}", world.browser.cookie_field(), old_cookie(8)));
+    assert_eq!(both.peek(), Some(&user(7)), "ours is no old cookie");
+    let neither = world.load("theme=dark");
+    assert_eq!((neither.peek(), neither.state()), (None, SessionState::Absent));
 }
 
 #[test]
@@ -374,6 +378,13 @@ fn the_start_that_it_says_counts_and_an_unknown_one_passes_no_cut_off() {
     let world = world_with(|builder| builder.adopt("old", at(UNTIL), started(Some(START - 60))));
     let session = world.load(&format!("old={}", old_cookie(7)));
     assert_eq!(session.expires(), Some(at(START - 60 + HOURS_12)));
+    let world = world_with(|builder| builder.adopt("old", at(UNTIL), started(Some(START + 200))));
+    let session = world.load(&format!("old={}", old_cookie(7)));
+    assert_eq!(
+        (session.started(), session.expires()),
+        (Some(at(START)), Some(at(START + HOURS_12))),
+        "a clock ahead of ours adds nothing"
+    );
 }
 
 #[test]
@@ -427,6 +438,24 @@ fn each_refusal_has_its_reason_and_leaves_the_response_without_a_cookie() {
     assert_eq!(world.thief(&old_cookie(7)), SessionState::Rejected(Reason::Expired));
     let last = world.seen.take().pop().unwrap();
     assert!(matches!(last, Event::NotAdopted { total: 8, .. }), "{last:?}");
+}
+
+#[test]
+fn of_several_refused_ones_the_first_that_got_furthest_is_reported() {
+    let world = world();
+    let ids = [5, 6].map(|user| read(&old_cookie(user)).unwrap().id());
+    ids.iter().for_each(|&id| world.sessions.revoke(id));
+    for cookies in [
+        "old=bad; old=good-5-1; old=good-6-1",
+        "old=good-5-1; old=good-6-1; old=bad",
+        "old=good-5-1; old=bad; old=good-6-1",
+    ] {
+        world.seen.take();
+        assert_eq!(world.load(cookies).state(), REVOKED, "{cookies}");
+        let events = world.seen.take();
+        let is_first = |event: &Event| matches!(event, Event::NotAdopted { id, .. } if *id == Some(ids[0]));
+        assert!(events.iter().any(is_first), "{cookies}: {events:?}");
+    }
 }
 
 #[test]
@@ -707,6 +736,12 @@ fn what_a_middleware_looked_up_is_adopted_if_it_came_in_time() {
         assert_eq!(session.id(), Some(found().id()));
     });
     assert_eq!(set(&headers), ["__Host-id", "__Host-id-seen", "-old"]);
+    let session = world.load("theme=dark");
+    assert!(session.adopt([found()]));
+    assert_eq!(session.get(), Some(&user(7)), "its key came in another way");
+    let session = world.load("theme=dark");
+    assert!(session.adopt([]));
+    assert_eq!(session.state(), SessionState::Absent, "nothing was found");
     let session = world.load("old=key-9; old=key-7");
     assert!(session.adopt([Adopted::new("key-9", guest()), found()]));
     assert_eq!(session.get(), Some(&guest()), "the first of several");

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use sealed_session::edge::{Checker, EdgeRights};
+use sealed_session::revocation::Revocations;
 use sealed_session::testing::Browser;
 use sealed_session::{
     Builder, Event, KeyRing, Lifetime, Reason, RequestFields, Session, SessionState, Sessions, WriteError,
@@ -255,6 +256,50 @@ fn a_cookie_that_is_missing_older_or_swapped_gives_no_session_and_says_which() {
     ada.browser
         .put(&format!("__Host-id={}", older.value("__Host-id").unwrap()));
     assert_eq!(ada.state(), INCOMPLETE, "the head of the state before");
+}
+
+#[test]
+fn the_first_cookie_that_is_missing_is_reported_if_nothing_got_further() {
+    let mut ada = visitor();
+    ada.start(4);
+    let four = ada.browser.clone();
+    ada.start(2);
+    let two = ada.browser.value("__Host-id").unwrap();
+    let damaged = format!("{}{}", &two[..two.len() - 8], "AAAAAAAA");
+    let four = four.value("__Host-id").unwrap();
+    let missing = |cookies: String| {
+        ada.seen.take();
+        let state = ada.sessions.load(RequestFields::from_cookies([cookies])).state();
+        let events = ada.seen.take().into_iter();
+        let missing = events.filter(|event| matches!(event, Event::ChunkMissing { .. }));
+        (state, missing.collect::<Vec<_>>())
+    };
+    for (first, second, chunks) in [(four, two, 4), (two, four, 2)] {
+        let reported = vec![Event::ChunkMissing { chunk: 2, chunks }];
+        let cookies = format!("__Host-id={first}; __Host-id={second}");
+        assert_eq!(missing(cookies), (INCOMPLETE, reported));
+    }
+    let second = ada.browser.value("__Host-id.2").unwrap();
+    for heads in [[four, &damaged], [&damaged, four]] {
+        let [one, other] = heads;
+        let cookies = format!("__Host-id={one}; __Host-id={other}; __Host-id.2={second}");
+        assert_eq!(missing(cookies), (SessionState::Rejected(Reason::Damaged), vec![]));
+    }
+}
+
+#[test]
+fn a_sign_out_with_a_part_of_the_cookies_revokes_nothing() {
+    // Whoever holds a check key can make such a first cookie: it proves no id.
+    let list = Revocations::new();
+    let mut ada = visitor_with(|builder| builder.revocation_list(list.clone()));
+    ada.start(3);
+    let whole = ada.browser.clone();
+    ada.browser.remove("__Host-id.3");
+    ada.visit(|session| session.end().unwrap());
+    assert!(ada.names().is_empty() && list.len() == 0);
+    ada.browser = whole;
+    ada.visit(|session| session.end().unwrap());
+    assert_eq!(list.len(), 1);
 }
 
 #[test]
