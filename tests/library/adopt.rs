@@ -15,7 +15,7 @@ use sealed_session::{
     Builder, ConfigError, Event, KeyRing, Lifetime, Reason, RequestFields, Session, SessionId, SessionState, Sessions,
 };
 use serde::{Deserialize, Serialize};
-use testkit::{DAY, START, Seen, after, at, key, ring};
+use testkit::{DAY, START, Seen, after, answered, at, key, ring};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Visitor {
@@ -307,6 +307,22 @@ fn writes_to_an_adopted_session_are_sent_with_it() {
         assert_eq!(set(&headers), ["__Host-id", "__Host-id-seen", "-old"], "{number}");
         assert_eq!(world.user(), Some(7), "{number}");
     }
+}
+
+#[test]
+fn an_update_of_an_adopted_session_is_no_new_id() {
+    let mut world = world();
+    world.put(&old_cookie(7));
+    let mut id = None;
+    world.visit(|session| {
+        update(session, |visitor| visitor.cart = "milk".to_owned());
+        id = session.id();
+    });
+    let id = id.unwrap();
+    assert_eq!(
+        world.seen.take(),
+        [Event::Adopted { id, total: 1 }, Event::Updated { id }]
+    );
 }
 
 #[test]
@@ -611,6 +627,25 @@ fn a_guest_who_ends_a_session_leaves_no_entry_and_a_user_next_to_a_guest_does() 
     session.end().unwrap();
     assert_eq!(world.list.len(), 2);
     assert_eq!(world.thief(&old_cookie(7)), REVOKED);
+}
+
+#[test]
+fn a_guest_whose_old_session_was_signed_in_meanwhile_is_signed_out_for_good() {
+    let world = world_with(|builder| builder.adopt("old", at(UNTIL), |_| None));
+    let load = |cookies: &str, found: Visitor| {
+        let session = world.load(&format!("{cookies}; old=key"));
+        assert!(session.adopt([Adopted::new("key", found)]));
+        session
+    };
+    let session = load("theme=dark", guest());
+    assert_eq!(session.get(), Some(&guest()));
+    let cookies = answered("", &session.finish_patch(200));
+    // The old application has signed the visitor in under the same key.
+    let mut session = load(&cookies, user(7));
+    assert_eq!(session.get(), Some(&guest()));
+    session.end().unwrap();
+    assert_eq!(world.list.len(), 1);
+    assert_eq!(load("theme=dark", user(7)).state(), REVOKED);
 }
 
 #[test]
@@ -922,6 +957,7 @@ fn options_that_cannot_work_are_refused() {
         build(|builder| builder.adopt("old", at(0), read)).is_ok(),
         "it is over, and the server starts"
     );
+    assert!(build(|builder| builder.adopt("old", at(START + 400 * DAY), read)).is_ok());
     let sessions = build(|builder| {
         builder.adopt(
             OldCookie::named("old").path("/shop").domain("a.example"),

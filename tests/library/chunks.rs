@@ -410,11 +410,21 @@ fn what_two_servers_of_one_name_and_dot_would_mean_is_left_to_the_tie() {
         &right.to_lowercase(),
         &format!("{right}="),
         &format!("{right}A"),
+        &right[..8],
+        &format!("{right}{}", "A".repeat(4096)),
     ];
     for other in others {
         let field = format!("__Host-id.2={other}; {}", ada.browser.cookie_field());
         let session = ada.sessions.load(RequestFields::from_cookies([field]));
         assert_eq!(session.get(), Some(&data(2)), "{other:?}: {:?}", session.state());
+    }
+    // A cookie that is not the last one is full.
+    ada.start(3);
+    let right = ada.browser.value("__Host-id.2").unwrap();
+    for other in [&right[..right.len() - 4], &format!("{right}AAAA")] {
+        let field = format!("__Host-id.2={other}; {}", ada.browser.cookie_field());
+        let session = ada.sessions.load(RequestFields::from_cookies([field]));
+        assert_eq!(session.get(), Some(&data(3)), "{:?}", session.state());
     }
 }
 

@@ -323,6 +323,44 @@ fn a_sign_out_revokes_all_of_the_eight_sessions_that_came_and_no_ninth() {
 }
 
 #[test]
+fn of_several_refused_for_one_reason_the_first_is_reported() {
+    let seen = Seen::default();
+    let sessions = server(|builder| builder.observer(seen.observer()));
+    let [one, other] = [1, 2].map(|user| sign_in(&sessions, user, 0));
+    let ids = [&one, &other].map(|cookie| load(&sessions, cookie).id());
+    ids.into_iter().flatten().for_each(|id| sessions.revoke(id));
+    for (cookies, first) in [([&one, &other], ids[0]), ([&other, &one], ids[1])] {
+        seen.take();
+        let session = load(&sessions, &format!("{}; {}", cookies[0], cookies[1]));
+        assert_eq!(session.state(), SessionState::Rejected(Reason::Revoked));
+        let is_first = |event: &Event| matches!(event, Event::Rejected { id, .. } if *id == first);
+        assert!(seen.take().iter().any(is_first));
+    }
+}
+
+#[test]
+fn a_cut_off_is_reported_when_it_rises() {
+    let seen = Seen::default();
+    let sessions = server(|builder| builder.observer(seen.observer()));
+    [10, 10, 9, 11].map(|to| sessions.raise_cut_off(after(to)));
+    let raised = [10, 11].map(|to| Event::CutOffRaised { to: START + to });
+    assert_eq!(seen.take(), raised);
+}
+
+#[test]
+fn a_value_that_is_no_token_names_no_key() {
+    let seen = Seen::default();
+    let sessions = server(|builder| builder.observer(seen.observer()));
+    let cookie = sign_in(&sessions, 0, 0);
+    seen.take();
+    let (session, rest) = cookie.split_once(';').unwrap();
+    let malformed = format!("{}!;{rest}", &session[..session.len() - 1]);
+    assert!(load(&sessions, &malformed).get().is_none());
+    let (reason, id, key_id) = (Reason::Malformed, None, None);
+    assert_eq!(seen.take(), [Event::Rejected { reason, id, key_id }]);
+}
+
+#[test]
 fn a_damaged_token_is_no_token_of_its_id() {
     let seen = Seen::default();
     let list = Revocations::new();
