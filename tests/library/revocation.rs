@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use sealed_session::revocation::{Revocation, RevocationCursor, RevocationList, Revocations};
-use sealed_session::{Builder, Event, Lifetime, Reason, RequestFields, Session, SessionId, SessionState, Sessions};
+use sealed_session::{
+    Builder, Event, KeyRing, Lifetime, Reason, RequestFields, Session, SessionId, SessionState, Sessions,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::OffsetDateTime;
@@ -342,13 +344,15 @@ fn of_several_refused_for_one_reason_the_first_is_reported() {
 fn a_cut_off_is_reported_when_it_rises() {
     let seen = Seen::default();
     let sessions = server(|builder| builder.observer(seen.observer()));
-    [10, 10, 9, 11].map(|to| sessions.raise_cut_off(after(to)));
+    for to in [10, 10, 9, 11] {
+        sessions.raise_cut_off(after(to));
+    }
     let raised = [10, 11].map(|to| Event::CutOffRaised { to: START + to });
     assert_eq!(seen.take(), raised);
 }
 
 #[test]
-fn a_value_that_is_no_token_names_no_key() {
+fn a_value_that_is_no_token_names_no_key_and_one_under_an_unknown_key_does() {
     let seen = Seen::default();
     let sessions = server(|builder| builder.observer(seen.observer()));
     let cookie = sign_in(&sessions, 0, 0);
@@ -357,6 +361,11 @@ fn a_value_that_is_no_token_names_no_key() {
     let malformed = format!("{}!;{rest}", &session[..session.len() - 1]);
     assert!(load(&sessions, &malformed).get().is_none());
     let (reason, id, key_id) = (Reason::Malformed, None, None);
+    assert_eq!(seen.take(), [Event::Rejected { reason, id, key_id }]);
+    sessions.replace_keys(KeyRing::new(key(2)));
+    seen.take();
+    assert!(load(&sessions, &cookie).get().is_none());
+    let (reason, key_id) = (Reason::UnknownKey, Some(key(1).id()));
     assert_eq!(seen.take(), [Event::Rejected { reason, id, key_id }]);
 }
 

@@ -225,6 +225,17 @@ fn the_room_of_a_padded_payload_counts() {
 }
 
 #[test]
+fn the_room_of_large_data_counts() {
+    let sessions = Sessions::<[[u64; 32]; 16]>::builder(ring()).build().unwrap();
+    let cookies = sessions.cookie_for([[0; 32]; 16]).unwrap();
+    assert!(sessions.load(RequestFields::from_cookies([cookies])).get().is_some());
+    let keys = sessions.keys();
+    let kept = keys.opened.shards.iter().flat_map(Cache::iter).next();
+    // The data, the cookie, and the payload three times.
+    assert!(kept.unwrap().1.bytes > 4096 + 4 * 1024);
+}
+
+#[test]
 fn a_session_in_chunks_is_kept_too() {
     let app = app_with(|builder| builder.chunks(3));
     let cookies = app.sessions.cookie_for(Data::with_note(7, 5000)).unwrap();
