@@ -296,7 +296,7 @@ fn a_sign_out_with_a_part_of_the_cookies_revokes_nothing() {
     let whole = ada.browser.clone();
     ada.browser.remove("__Host-id.3");
     ada.visit(|session| session.end().unwrap());
-    assert!(ada.names().is_empty() && list.len() == 0);
+    assert!(ada.names().is_empty() && list.is_empty());
     ada.browser = whole;
     ada.visit(|session| session.end().unwrap());
     assert_eq!(list.len(), 1);
