@@ -479,3 +479,47 @@ fn plain_text(status: StatusCode, text: String) -> HttpResponse<BoxBody> {
         .insert_header(header::ContentType::plaintext())
         .body(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+    use crate::{Key, KeyRing};
+
+    /// A service that is never ready.
+    struct Busy;
+
+    impl Service<ServiceRequest> for Busy {
+        type Response = ServiceResponse;
+        type Error = Error;
+        type Future = Ready<Result<ServiceResponse, Error>>;
+
+        fn poll_ready(&self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
+            Poll::Pending
+        }
+
+        fn call(&self, request: ServiceRequest) -> Self::Future {
+            ready(Ok(request.into_response(HttpResponse::Ok())))
+        }
+    }
+
+    #[test]
+    fn the_middleware_is_ready_when_the_service_inside_is() {
+        let builder = Sessions::<u8>::builder(KeyRing::new(Key::generate().unwrap()));
+        let middleware = SessionMiddleware::new(builder.build().unwrap());
+        let service = middleware.new_transform(Busy).into_inner().unwrap();
+        assert!(service.poll_ready(&mut Context::from_waker(Waker::noop())).is_pending());
+    }
+
+    /// What a logger and an error handler around the handlers see.
+    #[test]
+    fn who_has_to_sign_in_first_is_told_so_by_the_error_as_by_its_response() {
+        let page = HeaderValue::from_static("/sign-in");
+        for (address, status) in [(None, 401), (Some(page), 303)] {
+            let error = SignInFirst(address);
+            assert_eq!(error.to_string(), SIGN_IN_FIRST);
+            assert_eq!([error.status_code(), error.error_response().status()], [status; 2]);
+        }
+    }
+}

@@ -37,6 +37,7 @@ fn a_revoked_id_stays_revoked_until_its_end() {
     let list = Revocations::new();
     assert!(list.is_empty() && !list.is_revoked(id(1)));
     revoke(&list, 1, 100, 0);
+    assert!(!list.is_empty());
     revoke(&list, 1, 50, 0);
     revoked(&list, 2..200, 200, 99);
     assert!(

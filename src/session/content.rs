@@ -212,9 +212,9 @@ impl Payload {
         self.buffer.get(self.range.clone()).unwrap_or_default()
     }
 
-    /// The bytes of memory that the buffer has beside the payload.
-    pub(crate) fn room(&self) -> usize {
-        self.buffer.capacity() - self.as_bytes().len()
+    /// The bytes of memory that the buffer has.
+    pub(crate) fn capacity(&self) -> usize {
+        self.buffer.capacity()
     }
 
     /// The bytes in a buffer of their own; `None` if they were given back.

@@ -14,7 +14,7 @@ use crate::session::{Change, Current, Ending, Facts, Genuine, Live, SessionData,
 use crate::sessions::handle::Session;
 use crate::sessions::layout::Layout;
 use crate::sessions::table::{CookieAction, Outcome, Row, takes_cookie};
-use crate::token::envelope::{ACTIVITY_TEXT, BOUND_ACTIVITY_TEXT, CHUNKED_OVERHEAD, Frame, OVERHEAD};
+use crate::token::envelope::{ACTIVITY_TEXT, BOUND_ACTIVITY_TEXT, CHUNKED_OVERHEAD, Frame};
 use crate::token::{State, base64url};
 
 impl<T: SessionData> Session<T> {
@@ -321,8 +321,8 @@ impl<T: SessionData> Session<T> {
             };
             // Every write that leads here has drawn a salt.
             let salt = self.shared.salt.get()?;
-            let overhead = if chunks == 1 { OVERHEAD } else { CHUNKED_OVERHEAD };
-            let length = base64url::encoded_len(overhead + payload.len() + padding);
+            // Room for the token, whatever its kind.
+            let length = base64url::encoded_len(CHUNKED_OVERHEAD + payload.len() + padding);
             let seal = |text: &mut String| {
                 let bind = self.shared.fields.bind();
                 keys.session.seal_session(&state, bind, now, salt, text)

@@ -107,9 +107,10 @@ impl<T> OpenedCache<T> {
         let shards = bytes.min(1).max(bytes / SHARD).min(MOST_SHARDS);
         let shard = || {
             let mut options = OptionsBuilder::new();
-            options.shards(1).weight_capacity((bytes / shards) as u64);
+            let bytes = bytes / shards;
+            options.shards(1).weight_capacity(bytes as u64);
             // Of how many evicted entries a shard remembers the hash. These tell who comes back soon.
-            options.estimated_items_capacity(bytes / shards / 1024);
+            options.estimated_items_capacity(bytes.div_ceil(1024));
             let options = options.build().expect("both capacities are set");
             Cache::with_options(options, ByBytes, DefaultHashBuilder::default(), DropUnlocked)
         };
@@ -242,8 +243,8 @@ impl<T> Kept<T> {
         let others = chunks.map(Chunks::concat).unwrap_or_default();
         let credential: Box<[u8]> = [text, &others, bind].concat().into();
         let payload = content.payload();
-        // The payload, and data that take twice as much: see docs/operating.md.
-        let bytes = ENTRY + size_of::<T>() + credential.len() + payload.room() + 3 * payload.as_bytes().len();
+        // The buffer of the payload, and data that take twice as much as it: see docs/operating.md.
+        let bytes = ENTRY + size_of::<T>() + credential.len() + payload.capacity() + 2 * payload.as_bytes().len();
         drop(payload);
         Self {
             credential: Zeroizing::new(credential),

@@ -237,7 +237,7 @@ impl Attempt {
                 Ok(found) => found,
                 Err(reason) => {
                     // A value that is no token names no key.
-                    let names_key = reason > Reason::UnknownVersion && sessions.has_observer();
+                    let names_key = reason > Reason::Malformed && sessions.has_observer();
                     let claimed = names_key.then(|| claimed_head(text, session_kind(text)).ok()).flatten();
                     self.reject(reason, None, claimed.map(|head| head.key_id));
                     continue;

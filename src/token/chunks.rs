@@ -83,10 +83,9 @@ impl<'t> Chunks<'t> {
         let tie = first.get(TIE_AT..TIE_AT + TIE).unwrap_or_default();
         let mut chunks = Self::default();
         for (number, chunk) in (*COUNT.start()..=count).zip(&mut chunks.0) {
-            let is_last = number == count;
-            let fits = |length| length == lengths.other || (is_last && length > TIE && length < lengths.other);
+            let shortest = if number == count { TIE + 1 } else { lengths.other };
             let found = cookies(number)
-                .filter(|value| value.starts_with(tie) && fits(value.len()))
+                .filter(|value| value.starts_with(tie) && (shortest..=lengths.other).contains(&value.len()))
                 .find(|value| base64url::is_canonical(value));
             *chunk = found.and_then(|value| value.get(TIE..)).ok_or(number)?;
         }

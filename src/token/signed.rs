@@ -240,11 +240,7 @@ impl PlacedRing {
     ) -> Result<(), SealError> {
         let expires = sealable(expires, now)?;
         let key = self.ring().sealing(now);
-        let mut head = Vec::with_capacity(START + fields.len());
-        head.push(version);
-        head.extend_from_slice(&key.key.id().0);
-        head.extend_from_slice(&expires.to_be_bytes());
-        head.extend_from_slice(fields);
+        let head = [&[version][..], &key.key.id().0, &expires.to_be_bytes(), fields].concat();
         self.sign(key, expires, &head, bind, text);
         Ok(())
     }

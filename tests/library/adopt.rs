@@ -15,7 +15,7 @@ use sealed_session::{
     Builder, ConfigError, Event, KeyRing, Lifetime, Reason, RequestFields, Session, SessionId, SessionState, Sessions,
 };
 use serde::{Deserialize, Serialize};
-use testkit::{DAY, START, Seen, after, at, key, ring};
+use testkit::{DAY, START, Seen, after, answered, at, key, ring};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Visitor {
@@ -209,6 +209,10 @@ fn a_page_that_reads_no_session_stays_as_it_is_and_peek_adopts_nothing() {
     assert_eq!(set(&headers).len(), 3);
     world.visit(|session| assert_eq!(session.peek(), Some(&user(7))));
     assert_eq!(world.seen.take().len(), 1, "one Adopted");
+    let both = world.load(&format!("{}; old={}", world.browser.cookie_field(), old_cookie(8)));
+    assert_eq!(both.peek(), Some(&user(7)), "ours is no old cookie");
+    let neither = world.load("theme=dark");
+    assert_eq!((neither.peek(), neither.state()), (None, SessionState::Absent));
 }
 
 #[test]
@@ -306,6 +310,22 @@ fn writes_to_an_adopted_session_are_sent_with_it() {
 }
 
 #[test]
+fn an_update_of_an_adopted_session_is_no_new_id() {
+    let mut world = world();
+    world.put(&old_cookie(7));
+    let mut id = None;
+    world.visit(|session| {
+        update(session, |visitor| visitor.cart = "milk".to_owned());
+        id = session.id();
+    });
+    let id = id.unwrap();
+    assert_eq!(
+        world.seen.take(),
+        [Event::Adopted { id, total: 1 }, Event::Updated { id }]
+    );
+}
+
+#[test]
 fn a_sign_in_by_a_guest_of_the_old_application_gets_an_id_that_nobody_knew() {
     let mut world = world();
     world.put("good-guest-1");
@@ -374,6 +394,13 @@ fn the_start_that_it_says_counts_and_an_unknown_one_passes_no_cut_off() {
     let world = world_with(|builder| builder.adopt("old", at(UNTIL), started(Some(START - 60))));
     let session = world.load(&format!("old={}", old_cookie(7)));
     assert_eq!(session.expires(), Some(at(START - 60 + HOURS_12)));
+    let world = world_with(|builder| builder.adopt("old", at(UNTIL), started(Some(START + 200))));
+    let session = world.load(&format!("old={}", old_cookie(7)));
+    assert_eq!(
+        (session.started(), session.expires()),
+        (Some(at(START)), Some(at(START + HOURS_12))),
+        "a clock ahead of ours adds nothing"
+    );
 }
 
 #[test]
@@ -427,6 +454,24 @@ fn each_refusal_has_its_reason_and_leaves_the_response_without_a_cookie() {
     assert_eq!(world.thief(&old_cookie(7)), SessionState::Rejected(Reason::Expired));
     let last = world.seen.take().pop().unwrap();
     assert!(matches!(last, Event::NotAdopted { total: 8, .. }), "{last:?}");
+}
+
+#[test]
+fn of_several_refused_ones_the_first_that_got_furthest_is_reported() {
+    let world = world();
+    let ids = [5, 6].map(|user| read(&old_cookie(user)).unwrap().id());
+    ids.iter().for_each(|&id| world.sessions.revoke(id));
+    for cookies in [
+        "old=bad; old=good-5-1; old=good-6-1",
+        "old=good-5-1; old=good-6-1; old=bad",
+        "old=good-5-1; old=bad; old=good-6-1",
+    ] {
+        world.seen.take();
+        assert_eq!(world.load(cookies).state(), REVOKED, "{cookies}");
+        let events = world.seen.take();
+        let is_first = |event: &Event| matches!(event, Event::NotAdopted { id, .. } if *id == Some(ids[0]));
+        assert!(events.iter().any(is_first), "{cookies}: {events:?}");
+    }
 }
 
 #[test]
@@ -585,6 +630,25 @@ fn a_guest_who_ends_a_session_leaves_no_entry_and_a_user_next_to_a_guest_does() 
 }
 
 #[test]
+fn a_guest_whose_old_session_was_signed_in_meanwhile_is_signed_out_for_good() {
+    let world = world_with(|builder| builder.adopt("old", at(UNTIL), |_| None));
+    let load = |cookies: &str, found: Visitor| {
+        let session = world.load(&format!("{cookies}; old=key"));
+        assert!(session.adopt([Adopted::new("key", found)]));
+        session
+    };
+    let session = load("theme=dark", guest());
+    assert_eq!(session.get(), Some(&guest()));
+    let cookies = answered("", &session.finish_patch(200));
+    // The old application has signed the visitor in under the same key.
+    let mut session = load(&cookies, user(7));
+    assert_eq!(session.get(), Some(&guest()));
+    session.end().unwrap();
+    assert_eq!(world.list.len(), 1);
+    assert_eq!(load("theme=dark", user(7)).state(), REVOKED);
+}
+
+#[test]
 fn after_the_end_of_adopting_a_new_id_leaves_no_entry() {
     let mut world = world();
     world.put(&old_cookie(7));
@@ -707,6 +771,12 @@ fn what_a_middleware_looked_up_is_adopted_if_it_came_in_time() {
         assert_eq!(session.id(), Some(found().id()));
     });
     assert_eq!(set(&headers), ["__Host-id", "__Host-id-seen", "-old"]);
+    let session = world.load("theme=dark");
+    assert!(session.adopt([found()]));
+    assert_eq!(session.get(), Some(&user(7)), "its key came in another way");
+    let session = world.load("theme=dark");
+    assert!(session.adopt([]));
+    assert_eq!(session.state(), SessionState::Absent, "nothing was found");
     let session = world.load("old=key-9; old=key-7");
     assert!(session.adopt([Adopted::new("key-9", guest()), found()]));
     assert_eq!(session.get(), Some(&guest()), "the first of several");
@@ -887,6 +957,7 @@ fn options_that_cannot_work_are_refused() {
         build(|builder| builder.adopt("old", at(0), read)).is_ok(),
         "it is over, and the server starts"
     );
+    assert!(build(|builder| builder.adopt("old", at(START + 400 * DAY), read)).is_ok());
     let sessions = build(|builder| {
         builder.adopt(
             OldCookie::named("old").path("/shop").domain("a.example"),

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use sealed_session::edge::{Checker, EdgeRights};
+use sealed_session::revocation::Revocations;
 use sealed_session::testing::Browser;
 use sealed_session::{
     Builder, Event, KeyRing, Lifetime, Reason, RequestFields, Session, SessionState, Sessions, WriteError,
@@ -258,6 +259,50 @@ fn a_cookie_that_is_missing_older_or_swapped_gives_no_session_and_says_which() {
 }
 
 #[test]
+fn the_first_cookie_that_is_missing_is_reported_if_nothing_got_further() {
+    let mut ada = visitor();
+    ada.start(4);
+    let four = ada.browser.clone();
+    ada.start(2);
+    let two = ada.browser.value("__Host-id").unwrap();
+    let damaged = format!("{}{}", &two[..two.len() - 8], "AAAAAAAA");
+    let four = four.value("__Host-id").unwrap();
+    let missing = |cookies: String| {
+        ada.seen.take();
+        let state = ada.sessions.load(RequestFields::from_cookies([cookies])).state();
+        let events = ada.seen.take().into_iter();
+        let missing = events.filter(|event| matches!(event, Event::ChunkMissing { .. }));
+        (state, missing.collect::<Vec<_>>())
+    };
+    for (first, second, chunks) in [(four, two, 4), (two, four, 2)] {
+        let reported = vec![Event::ChunkMissing { chunk: 2, chunks }];
+        let cookies = format!("__Host-id={first}; __Host-id={second}");
+        assert_eq!(missing(cookies), (INCOMPLETE, reported));
+    }
+    let second = ada.browser.value("__Host-id.2").unwrap();
+    for heads in [[four, &damaged], [&damaged, four]] {
+        let [one, other] = heads;
+        let cookies = format!("__Host-id={one}; __Host-id={other}; __Host-id.2={second}");
+        assert_eq!(missing(cookies), (SessionState::Rejected(Reason::Damaged), vec![]));
+    }
+}
+
+#[test]
+fn a_sign_out_with_a_part_of_the_cookies_revokes_nothing() {
+    // Whoever holds a check key can make such a first cookie: it proves no id.
+    let list = Revocations::new();
+    let mut ada = visitor_with(|builder| builder.revocation_list(list.clone()));
+    ada.start(3);
+    let whole = ada.browser.clone();
+    ada.browser.remove("__Host-id.3");
+    ada.visit(|session| session.end().unwrap());
+    assert!(ada.names().is_empty() && list.is_empty());
+    ada.browser = whole;
+    ada.visit(|session| session.end().unwrap());
+    assert_eq!(list.len(), 1);
+}
+
+#[test]
 fn a_mixture_heals_with_the_next_sign_in_and_leaves_nothing_after_a_sign_out() {
     for act in ["start", "end"] {
         let mut ada = visitor();
@@ -365,11 +410,21 @@ fn what_two_servers_of_one_name_and_dot_would_mean_is_left_to_the_tie() {
         &right.to_lowercase(),
         &format!("{right}="),
         &format!("{right}A"),
+        &right[..8],
+        &format!("{right}{}", "A".repeat(4096)),
     ];
     for other in others {
         let field = format!("__Host-id.2={other}; {}", ada.browser.cookie_field());
         let session = ada.sessions.load(RequestFields::from_cookies([field]));
         assert_eq!(session.get(), Some(&data(2)), "{other:?}: {:?}", session.state());
+    }
+    // A cookie that is not the last one is full.
+    ada.start(3);
+    let right = ada.browser.value("__Host-id.2").unwrap();
+    for other in [&right[..right.len() - 4], &format!("{right}AAAA")] {
+        let field = format!("__Host-id.2={other}; {}", ada.browser.cookie_field());
+        let session = ada.sessions.load(RequestFields::from_cookies([field]));
+        assert_eq!(session.get(), Some(&data(3)), "{:?}", session.state());
     }
 }
 

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use sealed_session::revocation::{Revocation, RevocationCursor, RevocationList, Revocations};
-use sealed_session::{Builder, Event, Lifetime, Reason, RequestFields, Session, SessionId, SessionState, Sessions};
+use sealed_session::{
+    Builder, Event, KeyRing, Lifetime, Reason, RequestFields, Session, SessionId, SessionState, Sessions,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::OffsetDateTime;
@@ -320,6 +322,51 @@ fn a_sign_out_revokes_all_of_the_eight_sessions_that_came_and_no_ninth() {
     session.end().unwrap();
     session.end().unwrap();
     assert_eq!(list.len(), 8);
+}
+
+#[test]
+fn of_several_refused_for_one_reason_the_first_is_reported() {
+    let seen = Seen::default();
+    let sessions = server(|builder| builder.observer(seen.observer()));
+    let [one, other] = [1, 2].map(|user| sign_in(&sessions, user, 0));
+    let ids = [&one, &other].map(|cookie| load(&sessions, cookie).id());
+    ids.into_iter().flatten().for_each(|id| sessions.revoke(id));
+    for (cookies, first) in [([&one, &other], ids[0]), ([&other, &one], ids[1])] {
+        seen.take();
+        let session = load(&sessions, &format!("{}; {}", cookies[0], cookies[1]));
+        assert_eq!(session.state(), SessionState::Rejected(Reason::Revoked));
+        let is_first = |event: &Event| matches!(event, Event::Rejected { id, .. } if *id == first);
+        assert!(seen.take().iter().any(is_first));
+    }
+}
+
+#[test]
+fn a_cut_off_is_reported_when_it_rises() {
+    let seen = Seen::default();
+    let sessions = server(|builder| builder.observer(seen.observer()));
+    for to in [10, 10, 9, 11] {
+        sessions.raise_cut_off(after(to));
+    }
+    let raised = [10, 11].map(|to| Event::CutOffRaised { to: START + to });
+    assert_eq!(seen.take(), raised);
+}
+
+#[test]
+fn a_value_that_is_no_token_names_no_key_and_one_under_an_unknown_key_does() {
+    let seen = Seen::default();
+    let sessions = server(|builder| builder.observer(seen.observer()));
+    let cookie = sign_in(&sessions, 0, 0);
+    seen.take();
+    let (session, rest) = cookie.split_once(';').unwrap();
+    let malformed = format!("{}!;{rest}", &session[..session.len() - 1]);
+    assert!(load(&sessions, &malformed).get().is_none());
+    let (reason, id, key_id) = (Reason::Malformed, None, None);
+    assert_eq!(seen.take(), [Event::Rejected { reason, id, key_id }]);
+    sessions.replace_keys(KeyRing::new(key(2)));
+    seen.take();
+    assert!(load(&sessions, &cookie).get().is_none());
+    let (reason, key_id) = (Reason::UnknownKey, Some(key(1).id()));
+    assert_eq!(seen.take(), [Event::Rejected { reason, id, key_id }]);
 }
 
 #[test]

@@ -139,3 +139,22 @@ impl<T> fmt::Debug for DeviceEndpoints<T> {
         f.debug_tuple("DeviceEndpoints").field(&self.sessions).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{Key, KeyRing, RequestFields};
+
+    use super::*;
+
+    #[test]
+    fn an_answer_is_a_response() {
+        let builder = Sessions::<u8>::builder(KeyRing::new(Key::generate().unwrap()));
+        let answer = builder
+            .build()
+            .unwrap()
+            .register_device(&RequestFields::default(), None);
+        let response = Response::from(answer);
+        assert_eq!(response.status(), StatusCode::NOT_FOUND);
+        assert_eq!(response.headers()["cache-control"], "private, no-store");
+    }
+}

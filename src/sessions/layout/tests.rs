@@ -1,7 +1,11 @@
+use std::time::Duration;
+
 use crate::error::WriteError;
 use crate::keys::{Key, KeyRing};
 use crate::session::lifetime::Lifetime;
 use crate::sessions::Sessions;
+use crate::sessions::builder::Builder;
+use crate::token::envelope::ACTIVITY_TEXT;
 
 fn sessions(chunks: u8, largest: usize) -> Sessions<String> {
     Sessions::builder(KeyRing::new(Key::generate().unwrap()))
@@ -82,6 +86,18 @@ fn the_size_of_a_refused_session_is_what_it_would_take() {
 }
 
 #[test]
+fn what_a_refusal_names_is_what_would_have_to_be_raised() {
+    let refusal = |largest: usize| match line(&sessions(2, largest), HOLD[1] + 1) {
+        Err(WriteError::TooLarge { limit, option, .. }) => (limit, option),
+        other => panic!("{other:?}"),
+    };
+    let (full, option) = refusal(usize::MAX);
+    assert_eq!(option, "chunks");
+    assert_eq!(refusal(full), (full, "chunks"));
+    assert_eq!(refusal(full - 1), (full - 1, "largest_cookies"));
+}
+
+#[test]
 fn padding_fills_the_cookies_that_are_needed_and_takes_no_other() {
     let builder = Sessions::<String>::builder(KeyRing::new(Key::generate().unwrap()));
     let sessions = builder
@@ -115,9 +131,43 @@ fn a_session_may_stay_as_large_as_it_came() {
             assert_eq!(chunks(came - 1), chunks_of(&high, came - 1), "{came}");
             assert_eq!(chunks(100), Some(1), "{came}");
             assert_eq!(chunks(12_164), None, "{came}");
+            let hold = HOLD[usize::from(needed.unwrap()) - 1];
+            assert_eq!(chunks(hold + 1), None, "{came}: into one more cookie");
         }
+        assert!(
+            off.config().layout(HOLD[0] + 1, HOLD[0]).is_err(),
+            "it came in one cookie"
+        );
         // The line of the session that came is allowed, and a line below the default is.
         let refused = low.config().layout(came + 3, came).is_err();
         assert_eq!(refused, came > 3000, "{came}");
+    }
+}
+
+#[test]
+fn room_is_left_for_the_cookies_besides_the_session() {
+    fn beside(configure: impl FnOnce(Builder<String>) -> Builder<String>) -> usize {
+        let builder = Sessions::<String>::builder(KeyRing::new(Key::generate().unwrap()));
+        configure(builder).build().unwrap().config().other_cookies()
+    }
+    // The texts of SPEC.md: an activity token, one with a device, a proof.
+    let of = |name: &str, text: usize| format!("; __Host-id-{name}={}", "x".repeat(text)).len();
+    let month = || Lifetime::absolute(Duration::from_secs(30 * 86_400));
+    let never = || Lifetime::default().without_idle();
+    assert_eq!(beside(|builder| builder), of("seen", ACTIVITY_TEXT));
+    assert_eq!(beside(|builder| builder.lifetime(never())), 0);
+    assert_eq!(
+        beside(|builder| builder.lifetime(never()).remembered(month())),
+        of("seen", ACTIVITY_TEXT),
+        "an idle timeout of remembered sessions alone"
+    );
+    #[cfg(feature = "device")]
+    {
+        use crate::sessions::device_binding::DeviceBinding;
+        use crate::token::envelope::BOUND_ACTIVITY_TEXT;
+        use crate::token::signed::PROOF_TEXT;
+        let proofs = of("proof", PROOF_TEXT) + of("asked", PROOF_TEXT);
+        let bound = beside(|builder| builder.device_binding(DeviceBinding::at("/device")));
+        assert_eq!(bound, of("seen", BOUND_ACTIVITY_TEXT) + proofs);
     }
 }

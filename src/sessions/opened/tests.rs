@@ -198,6 +198,52 @@ fn the_second_request_gets_what_the_first_one_opened() {
 }
 
 #[test]
+fn after_a_pause_each_request_sweeps_the_next_shard() {
+    let app = app();
+    let shards = app.sessions.keys().opened.shards.len();
+    for cookies in app.sign_in_many(0..400) {
+        app.user(&cookies);
+    }
+    app.pass(3 * shards as u64 + UNUSED);
+    assert!(app.filled() > 0);
+    for _ in 0..shards {
+        app.stroll();
+        app.pass(1);
+    }
+    assert_eq!(app.filled(), 0);
+}
+
+#[test]
+fn the_room_of_a_padded_payload_counts() {
+    let bytes = |pad_to| {
+        let app = app_with(|builder| builder.pad_to(pad_to));
+        let cookies = app.sign_in(7);
+        let kept = app.entry(&cookies);
+        kept.bytes - kept.credential.len() as u64
+    };
+    assert!(bytes(2000) > bytes(1) + 1000);
+}
+
+#[test]
+fn the_room_of_large_data_counts() {
+    let sessions = Sessions::<[[u64; 32]; 16]>::builder(ring()).build().unwrap();
+    let cookies = sessions.cookie_for([[0; 32]; 16]).unwrap();
+    assert!(sessions.load(RequestFields::from_cookies([cookies])).get().is_some());
+    let keys = sessions.keys();
+    let kept = keys.opened.shards.iter().flat_map(Cache::iter).next();
+    // The data, the cookie, and the payload three times.
+    assert!(kept.unwrap().1.bytes > 4096 + 4 * 1024);
+}
+
+#[test]
+fn a_session_in_chunks_is_kept_too() {
+    let app = app_with(|builder| builder.chunks(3));
+    let cookies = app.sessions.cookie_for(Data::with_note(7, 5000)).unwrap();
+    assert!(cookies.contains("__Host-id.2="));
+    assert!(!app.hits(&cookies) && app.hits(&cookies));
+}
+
+#[test]
 fn without_the_cache_each_request_opens_for_itself() {
     let app = app_with(|builder| builder.opened_cache(0));
     let cookies = app.sign_in(7);

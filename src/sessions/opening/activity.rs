@@ -37,17 +37,13 @@ impl<'t> Found<'t> {
             Binding::Plain | Binding::Offered => 1,
             Binding::Bound { proven: None, .. } => 0,
         };
-        let mut best: Option<((u8, u32), Verified<'t>, Binding)> = None;
-        for &active in self.in_time(id, latest) {
-            let binding = self.binding_to(active.1.device);
-            let key = (rank(binding), active.1.head.expires);
-            if best.is_none_or(|(other, ..)| other <= key) {
-                best = Some((key, active, binding));
-            }
-        }
+        let all = self.in_time(id, latest);
+        let best = all
+            .map(|&active| (active, self.binding_to(active.1.device)))
+            .max_by_key(|&((_, activity), binding)| (rank(binding), activity.head.expires));
         match best {
-            Some((_, _, Binding::Bound { proven: None, .. })) if !even_unproven => Err(Reason::Unproven),
-            Some((_, active, binding)) => Ok((Some(active), binding)),
+            Some((_, Binding::Bound { proven: None, .. })) if !even_unproven => Err(Reason::Unproven),
+            Some((active, binding)) => Ok((Some(active), binding)),
             None => Err(Reason::Idle),
         }
     }
@@ -85,15 +81,15 @@ pub(super) fn open<'t, T: SessionData>(
     now: u64,
 ) -> Found<'t> {
     let lifetimes = sessions.config().lifetimes;
-    let mut needs_activity = false;
-    for token in opened.iter() {
-        needs_activity |= lifetimes.of(token.frame().remembered).idle.is_some();
-    }
-    if !needs_activity {
+    let needs_activity = |token: &Token<'_, T>| lifetimes.of(token.frame().remembered).idle.is_some();
+    if !opened.iter().any(needs_activity) {
         return Found::default();
     }
     let activity = open_activity(sessions, keys, fields, opened, now);
+    #[cfg(feature = "device")]
     let proofs = open_proofs(sessions, keys, fields, &activity, now);
+    #[cfg(not(feature = "device"))]
+    let proofs = Few::default();
     Found { activity, proofs }
 }
 
@@ -178,15 +174,4 @@ fn open_proofs<T: SessionData>(
         }
     }
     proofs
-}
-
-#[cfg(not(feature = "device"))]
-fn open_proofs<T>(
-    _: &Sessions<T>,
-    _: &Keys<T>,
-    _: &RequestFields,
-    _: &Few<Verified<'_>>,
-    _now: u64,
-) -> Few<(DeviceName, u64)> {
-    Few::default()
 }

@@ -39,7 +39,10 @@ fn a_value_opens_for_its_purpose_audience_bind_and_time_only() {
         reason(&sealer(&ring, "magic-link", "blog"), b"device", 1999),
         Reason::NotOurs
     );
-    assert_eq!(reason(&links, b"device", 0), Reason::StartedInFuture);
+    assert!(links.open_at(&token, b"device", at(700)).is_ok());
+    assert_eq!(reason(&links, b"device", 699), Reason::StartedInFuture);
+    let digits = value.id().to_string();
+    assert!(digits.len() == 16 && digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
     let stranger = Arc::new(KeyRing::new(Key::generate().unwrap()));
     assert_eq!(
         reason(&sealer(&stranger, "magic-link", "shop"), b"device", 1999),

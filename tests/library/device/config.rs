@@ -91,7 +91,7 @@ fn hosts_and_lifetimes_are_checked() {
             "`allow_initiator` takes a host in small letters",
         );
     }
-    for host in ["mail.example", "*.example", "*", "localhost"] {
+    for host in ["mail.example", "*.example", "*", "localhost", "mail-1.example"] {
         let binding = binding().allow_initiator(host);
         assert!(
             builder(&Browser::at(START)).device_binding(binding).build().is_ok(),

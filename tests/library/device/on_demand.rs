@@ -137,6 +137,20 @@ fn who_was_asked_a_moment_ago_is_refused_and_may_try_again() {
 }
 
 #[test]
+fn a_proof_that_the_browser_has_made_meanwhile_is_not_replaced() {
+    let mut ada = Visitor::new();
+    let sessions = sessions(&ada.device.browser);
+    ada.bind(&sessions);
+    ada.pass(MINUTE);
+    let proof = ada.device.browser.value("__Host-id-proof").unwrap();
+    let jar = format!("{}; __Host-id-asked={proof}", ada.device.browser.cookie_field());
+    let fields = RequestFields::from_cookies([jar]).with_target("POST", "/pay");
+    let answer = required(&sessions, fields.with_sec_fetch_site("same-origin"), 30).unwrap();
+    assert_eq!(answer.status(), 403);
+    assert_eq!(cookies(&headers(&answer)), (vec![], vec!["__Host-id-asked"]));
+}
+
+#[test]
 fn a_request_that_another_site_began_is_refused_at_once() {
     let mut ada = Visitor::new();
     let sessions = sessions(&ada.device.browser);

@@ -1,5 +1,7 @@
 //! What the endpoints refuse, proof by proof.
 
+use sealed_session::Event;
+use testkit::Seen;
 use testkit::device::{SigningKey, base64url, jwk, offer, proof, registration, signed, signing_key};
 
 use super::*;
@@ -240,6 +242,28 @@ fn a_refresh_must_be_signed_by_the_registered_key_and_bring_none() {
 }
 
 #[test]
+fn a_proof_has_2048_characters_at_most() {
+    let bound = Bound::new(9);
+    let proof = |length: usize| {
+        let candidates = (0..4).flat_map(|kid| (1200..1500).map(move |long| (kid, long)));
+        let mut texts = candidates.map(|(kid, long)| {
+            let header = json!({ "alg": "ES256", "typ": "dbsc+jwt", "kid": "x".repeat(kid) });
+            let payload = json!({ "jti": bound.challenge, "long": "x".repeat(long) });
+            [header.to_string(), payload.to_string()]
+        });
+        // Two dots, and the signature.
+        let characters = |texts: &[String; 2]| {
+            let parts = texts.iter().map(|text| base64url(text.as_bytes()).len());
+            parts.sum::<usize>() + 2 + 86
+        };
+        let [header, payload] = texts.find(|texts| characters(texts) == length).unwrap();
+        signed(&key(), &header, &payload)
+    };
+    bound.assert_refresh(&proof(2048), 200, "as long as may be");
+    bound.assert_refresh(&proof(2049), 403, "a character more");
+}
+
+#[test]
 fn each_challenge_is_for_one_endpoint_and_one_session_or_device() {
     let mut ada = Bound::new(9);
     let bob = Bound::new(8);
@@ -260,6 +284,8 @@ fn each_challenge_is_for_one_endpoint_and_one_session_or_device() {
     assert_eq!(answer.status(), 400);
     ada_again.assert_refresh(&proof(&key(), &bob.challenge), 403, "another device's challenge");
     ada_again.assert_refresh(&proof(&key(), &ada_again.identifier), 403, "a device key in its place");
+    let answer = ada_again.refresh("x");
+    assert_ne!(challenge_of(&answer, &ada_again.identifier), ada_again.challenge);
     // One of the same device may serve twice.
     ada_again.assert_refresh(&proof(&key(), &ada_again.challenge), 200, "its own");
     ada_again.assert_refresh(&proof(&key(), &ada_again.challenge), 200, "and again");
@@ -325,6 +351,8 @@ fn identifiers_that_are_no_device_key_of_ours_end_the_binding() {
     for other in [proof, &bound.challenge, bound.browser.value("__Host-id-seen").unwrap()] {
         assert_eq!(status(Some(other)), 503, "{other}");
     }
+    let longer = bound.browser.value("__Host-id").unwrap();
+    assert_eq!(status(Some(longer)), 401, "no token of this length is a device key");
     let elsewhere = super::super::builder(ring()).audience("blog").device_binding(binding());
     let elsewhere: Sessions<Value> = elsewhere.clock(bound.browser.clock()).build().unwrap();
     assert_eq!(
@@ -406,6 +434,23 @@ fn a_bound_session_is_not_registered_again() {
 }
 
 #[test]
+fn many_refusals_at_the_endpoints_are_reported() {
+    let (browser, seen) = (Browser::at(START), Seen::default());
+    let sessions = builder(&browser).observer(seen.observer()).build().unwrap();
+    let elsewhere: Sessions<Value> = super::super::builder(ring()).clock(browser.clock()).build().unwrap();
+    let cookie = elsewhere.cookie_for(json!(7)).unwrap();
+    let refused = || {
+        let fields = RequestFields::from_cookies([cookie.clone()]);
+        assert_eq!(sessions.register_device(&fields, None).status(), 400);
+        let many = |event: &Event| matches!(event, Event::ManyRejected { .. });
+        seen.take().into_iter().filter(many).count()
+    };
+    assert_eq!((0..100).map(|_| refused()).sum::<usize>(), 0);
+    browser.pass(Duration::from_secs(180));
+    assert_eq!(refused(), 1);
+}
+
+#[test]
 fn answers_of_the_endpoints_are_stored_by_no_cache() {
     let bound = Bound::new(9);
     let fields = bound.browser.fields();
@@ -422,10 +467,9 @@ fn answers_of_the_endpoints_are_stored_by_no_cache() {
             "{answer}"
         );
         // Logs get the status alone.
-        let shown = format!("{answer} {answer:?}");
-        assert!(
-            shown.contains(&answer.status().to_string()) && shown.len() < 120,
-            "{shown}"
-        );
+        for shown in [answer.to_string(), format!("{answer:?}")] {
+            let status = answer.status().to_string();
+            assert!(shown.contains(&status) && shown.len() < 80, "{shown}");
+        }
     }
 }

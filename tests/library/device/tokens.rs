@@ -113,6 +113,58 @@ fn a_server_that_does_not_know_the_secret_yet_ends_no_binding() {
     }
 }
 
+#[test]
+fn a_cookie_under_a_secret_to_come_ends_no_binding_whatever_else_is_wrong() {
+    let mut ada = Visitor::new();
+    let behind = with_ring(&ada, KeyRing::new(old()));
+    let ahead = with_ring(&ada, KeyRing::new(new()).also_opening(old()).unwrap());
+    let status = |browser: &Browser, identifier: &str| {
+        let answer = behind.refresh_device(&browser.fields(), Some(identifier), None);
+        answer.status()
+    };
+    ada.bind(&behind);
+    let identifier = ada.device.bindings[0].identifier.clone();
+    assert_eq!(status(&ada.device.browser, "made up"), 401);
+    ada.pass(25 * MINUTE);
+    assert_eq!(ada.look(&ahead), PROVEN);
+    // The activity cookie alone is under the new secret: by the old one the session is idle.
+    ada.pass(6 * MINUTE);
+    assert_eq!(status(&ada.device.browser, &identifier), 503);
+    assert_eq!(status(&ada.device.browser, "made up"), 503);
+    let mut bob = ada.device.browser.another();
+    bob.put(&ahead.cookie_for(json!(7)).unwrap());
+    bob.remove("__Host-id-seen");
+    assert_eq!(status(&bob, "made up"), 503, "a session cookie alone");
+}
+
+/// Of two copies of a cookie, each may open at a server of another version or with another clock.
+#[test]
+fn what_may_open_at_another_server_ends_no_binding() {
+    let mut ada = Visitor::new();
+    let sessions = sessions(&ada.device.browser);
+    ada.bind(&sessions);
+    ada.pass(25 * MINUTE);
+    assert_eq!(ada.look(&sessions), PROVEN);
+    let other = super::super::builder::<u64>(ring()).audience("shop");
+    let other = other.device_binding(binding()).clock(ada.device.browser.clock());
+    let other = other.build().unwrap();
+    let identifier = Some(&*ada.device.bindings[0].identifier);
+    let behind = ada.device.browser.now() - Duration::from_secs(20 * MINUTE);
+    let jar = ada.device.browser.cookie_field();
+    let twice = format!("__Host-id={}; {jar}", ada.device.browser.value("__Host-id").unwrap());
+    for jar in [jar, twice] {
+        let fields = RequestFields::from_cookies([jar]);
+        let answer = sessions.refresh_device_at(&fields, identifier, None, behind);
+        assert_eq!(
+            answer.status(),
+            503,
+            "by this clock its activity lasts longer than it can"
+        );
+        let answer = other.refresh_device(&fields, identifier, None);
+        assert_eq!(answer.status(), 503, "JSON that does not fit this type");
+    }
+}
+
 /// A key goes when another one has sealed for `longest` and 15 minutes (`sealed-session ring retire`). A device key under
 /// it that was registered in the last second has expired by then, and not a second sooner than `longest`.
 #[test]

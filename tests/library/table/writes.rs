@@ -118,6 +118,20 @@ fn a_renewed_session_sends_the_activity_cookie_alone() {
     );
     app.visit(60)
         .gives(|session| session.touch().unwrap(), PRIVATE, &[&activity(1860)]);
+    // A write beside it leaves it due, before and after.
+    let [before, after]: [fn(&mut Session<Login>); 2] = [
+        |session| {
+            session.touch().unwrap();
+            update(session);
+        },
+        |session| {
+            update(session);
+            session.touch().unwrap();
+        },
+    ];
+    for act in [before, after] {
+        app.visit(60).gives(act, NO_STORE, &[SESSION, &activity(1860)]);
+    }
 }
 
 #[test]
