@@ -92,6 +92,7 @@ const property = async (name, holds) => {
   await holds();
   console.log(`ok  ${name}`);
 };
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => endAll().finally(() => process.exit(1)));
 try {
   await walkDevice({ program: process.argv[2], directory, screenshots, property });
 } finally {

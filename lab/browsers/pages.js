@@ -17,7 +17,8 @@ export function inspector(page, screenshots) {
   return async (name) => {
     number += 1;
     const fragment = new URL(page.url()).hash.slice(1);
-    if (fragment) assert.equal(await page.evaluate(() => document.activeElement.id), fragment, 'where the focus is');
+    // The answer has the focus, as soon as the page has loaded.
+    if (fragment) await page.waitForFunction((id) => document.activeElement.id === id, fragment, { timeout: 10_000 });
     await structure(page, titles);
     for (const size of SIZES) {
       await page.setViewportSize(size);
@@ -39,7 +40,7 @@ export function inspector(page, screenshots) {
   };
 }
 
-// Every rule of axe, also that of WCAG 2.2 about the size of what is clicked. In the dark only contrasts are others.
+// Every rule of axe, also that of WCAG 2.2 about the size of what is clicked. Dark mode changes only the contrasts.
 async function violations(page, colorScheme, where) {
   await page.evaluate(axe.source);
   const found = await page.evaluate(async (colorScheme) => {

@@ -10,6 +10,7 @@ import itertools
 import os
 import random
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -18,7 +19,7 @@ from collections import Counter
 from pathlib import Path
 
 from good import Visitor
-from parts import BIN, PLANT, SECONDS, Server, began, fail, failures, in_thread, stop
+from parts import BIN, PLANT, SECONDS, Server, began, fail, failures, in_thread, processes, stop
 from rotation import Operator
 
 HERE = Path(__file__).parent
@@ -28,7 +29,8 @@ WARM = min(120, SECONDS // 4)
 SLACK = {"rss": 8192, "files": 16, "threads": 2}
 # A sign-out holds at once where it was made, and elsewhere after a second. The machine is busy, so it gets five.
 ELSEWHERE = 5
-# No token of a good session may be older than `LONGEST` in rotation.py: who stays writes in time, the others sign in.
+# No token of a good session may be older than `TIMING` in rotation.py: those who stay write in time, the others sign in
+# again.
 TOO_OLD, UNCHANGED = 200, 60
 # How visitors end their sessions, in turns.
 WAYS = itertools.cycle(["sign-out", "sign-out-everywhere", "signs in again"])
@@ -133,6 +135,7 @@ class Attack:
             environment = {**os.environ, "COOKIES": str(cookies), "DONE": "/dev/null", "COUNT": "0", "PAUSE": "16"}
             senders = [subprocess.Popen([*arguments, f"http://127.0.0.1:{port}"], env=environment, text=True,
                                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT) for port in self.ports]
+            processes.extend(senders)
             for sender in senders:
                 self.add(sender.communicate()[0])
 
@@ -171,11 +174,12 @@ def watch(servers):
     prints, warm = sorted([0, WARM, *(SECONDS * sixth // 6 for sixth in range(1, 7))]), None
     while not stop.is_set():
         second = int(time.monotonic() - began)
-        sizes = [server.size() for server in servers]
         for number, server in enumerate(servers):
-            peak[number] |= Counter(sizes[number])
             if server.process.poll() is not None:
-                fail(f"server {number + 1} ended with {server.process.returncode}")
+                return fail(f"server {number + 1} ended with {server.process.returncode}")
+        sizes = [server.size() for server in servers]
+        for number, size in enumerate(sizes):
+            peak[number] |= Counter(size)
         if second >= prints[0]:
             prints.pop(0)
             for number, size in enumerate(sizes):
@@ -269,5 +273,13 @@ def main(folder):
     sys.exit(1 if failures else 0)
 
 
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
 with tempfile.TemporaryDirectory() as scratch:
-    main(Path(scratch))
+    try:
+        main(Path(scratch))
+    finally:
+        stop.set()
+        for process in processes:
+            if process.poll() is None:
+                process.kill()
+                process.wait()

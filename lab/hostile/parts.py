@@ -15,6 +15,8 @@ os.umask(0o077)
 stop = threading.Event()
 failures, lock = [], threading.Lock()
 began = time.monotonic()
+# They must not outlive this one.
+processes = []
 
 
 def fail(why):
@@ -52,6 +54,7 @@ class Server:
         environment = {**os.environ, "PORT": "0", "LOGIN_KEYS": str(ring), "LOGIN_SHARED": str(shared)}
         self.process = subprocess.Popen([BIN / "login"], env=environment, text=True, errors="replace",
                                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        processes.append(self.process)
         self.port, self.ring, self.events, self.rare = None, (), Counter(), deque(maxlen=40)
         in_thread(self.read)
         wait_for("the server's port", lambda: self.port)

@@ -8,8 +8,8 @@ from collections import Counter
 from parts import BIN, PLANT, SECONDS, fail, stop, wait_for
 
 ROUND = 60 if SECONDS >= 600 else 15
-# For `ring retire`. No token of a good session is older: who stays writes and is active, the others sign in again.
-LONGEST, DEPLOY = 300, 60
+# For `ring retire`. No token of a good session is older: those who stay write in time, the others sign in again.
+TIMING = ["--longest", "300s", "--deploy", "60s"]
 
 
 class Operator:
@@ -37,21 +37,21 @@ class Operator:
         return self.command("ring", "show", self.ring, "--id")
 
     def deploy(self):
-        timing = ["--longest", f"{LONGEST}s", "--deploy", f"{DEPLOY}s"]
         if PLANT != "early-retire":
-            self.command("rehearse", self.ring, "--previous", self.last, *timing)
+            self.command("rehearse", self.ring, "--previous", self.last, *TIMING)
         before = [server.events["KeysInUse"] for server in self.servers]
-        self.put(self.ring.read_text())
-        self.last.write_text(self.ring.read_text())
+        for path in (self.deployed, self.last):
+            self.put(path, self.ring.read_text())
         seals = self.seals()
         wait_for("every server has the new ring", lambda: all(
             server.events["KeysInUse"] > was and server.ring[0] == seals for server, was in zip(self.servers, before)))
         self.counts["rings deployed"] += 1
 
-    def put(self, text):
-        beside = self.deployed.with_suffix(".new")
+    def put(self, path, text):
+        """At once: somebody may be reading the file."""
+        beside = path.with_suffix(".new")
         beside.write_text(text)
-        beside.rename(self.deployed)
+        beside.rename(path)
 
     def rotate(self):
         old, new = self.seals(), self.command("ring", "add", self.ring, "--id")
@@ -69,8 +69,7 @@ class Operator:
     def retire(self):
         """Removes the oldest key, if its time has come."""
         try:
-            timing = ["--longest", f"{LONGEST}s", "--deploy", f"{DEPLOY}s"]
-            self.command("ring", "retire", self.ring, self.stopped[0], *timing)
+            self.command("ring", "retire", self.ring, self.stopped[0], *TIMING)
         except RuntimeError as error:
             if "must stay until" not in str(error):
                 raise
@@ -94,7 +93,7 @@ class Operator:
         if wrong is None:
             self.deployed.unlink()
         elif number % 2:
-            self.put(wrong)
+            self.put(self.deployed, wrong)
         else:
             self.deployed.write_text(wrong)
         wait_for(f"the servers refuse file {wrong!r:.20}", lambda: all(
@@ -102,7 +101,7 @@ class Operator:
         time.sleep(3)
         if count("KeysInUse", "warning (KeyDropped)") != rings:
             fail("a broken ring changed the keys in use")
-        self.put(good)
+        self.put(self.deployed, good)
         wait_for("the servers read the good file again", lambda: all(
             now > was for now, was in zip(count("event (KeysReloadRecovered)"), recovered)))
         self.counts["broken files refused"] += 1

@@ -1,7 +1,7 @@
 //! What a page says after a form was sent: a word in the address, of this closed set, and never text.
 //!
 //! It is in the address because a guest would need a session for it otherwise. Anybody can write such an address, so a
-//! page says only what is true without the word too.
+//! page says nothing that the cookies of the request contradict.
 
 use axum::http::Uri;
 use axum::response::Redirect;

@@ -15,7 +15,8 @@ pub(crate) struct Flip {
     part: Part,
 }
 
-/// Gives the visitor's cookie back with one bit flipped, and notes in a cookie of its own which one it was.
+/// Gives the visitor's cookie back with one bit flipped, and notes in a cookie of its own which one it was. The cookie ends
+/// with the browser from then on, also that of a remembered session: no request says which it is.
 pub(crate) async fn flip(State(demo): State<Demo>, headers: HeaderMap, Form(form): Form<Flip>) -> Response {
     let name = demo.sessions.cookie_name();
     let flipped = flipped(&headers, name);

@@ -90,7 +90,8 @@ fn sessions(
         .audience(AUDIENCE)
         .remembered(Lifetime::absolute(Duration::from_secs(90 * DAY)).idle(Duration::from_secs(14 * DAY)))
         .signed_in_if(|login| login.name.is_some())
-        // After a sign-out a copy of the cookie is worthless, here and on every server that has the list.
+        // After a user's sign-out a copy of the cookie is worthless on every server that has the list. A list in memory
+        // ends with the process, and the ring does not: a real server keeps the list in a file or in Redis.
         .revocation_list(fleet.revoked.handle())
         .refuse_if(move |opened| fleet.refuses(opened))
         .observer(move |event: &Event| journal.note(event))
@@ -116,6 +117,7 @@ fn app(demo: Demo) -> Router {
         .route("/public", get(public))
         .route("/style.css", get(page::style))
         .route("/flip", post(attacker::flip))
+        // Of this demo only. A real application has no such routes, or lets nobody but its operators reach them.
         .route("/operator", get(operator::operator))
         .route("/rotate", post(operator::rotate))
         .route("/sign-everybody-out", post(operator::sign_everybody_out))
@@ -192,7 +194,7 @@ async fn sign_in(uri: Uri, mut session: Session<Login>, Form(form): Form<SignIn>
     // A real application has checked a password, a passkey or what the OAuth provider says before this line.
     session.start_with(|before| Login {
         name: Some(name.to_owned()),
-        // A guest keeps the basket. That of another user would be none of this user's business.
+        // A guest keeps the basket. Another user's stays behind.
         basket: before.filter(|before| before.name.is_none()).unwrap_or_default().basket,
     })?;
     session.remember(form.remember.is_some())?;
@@ -211,7 +213,7 @@ async fn sign_out(State(demo): State<Demo>, mut session: Session<Login>) -> Resu
     } else {
         Redirect::to("/")
     };
-    // Removes the cookies from this browser, and makes copies of them worthless.
+    // Removes the cookies from this browser, and makes copies of a user's worthless.
     session.end()?;
     Ok(told(&demo, answer).await)
 }
@@ -276,7 +278,7 @@ async fn orders(State(demo): State<Demo>, uri: Uri, session: RequireSession<Logi
 }
 
 /// Takes the basket out of the session. A real shop numbers its baskets and takes each one once, since a copy of the
-/// old cookie still has this basket.
+/// old cookie still has this basket. Guests get a 401: after a sign-in the form would not be sent again.
 async fn order(State(demo): State<Demo>, mut session: RequireSession<Login>) -> Result<Redirect, WriteError> {
     let (name, goods) = session.update(|login| (login.name.clone(), take(&mut login.basket)))?;
     if let (Some(name), false) = (name, goods.is_empty()) {

@@ -1,4 +1,5 @@
-//! The cookies in your browser, byte by byte, and a way to break one.
+//! The cookies in your browser, byte by byte, and a way to break one. A real page never has its cookies in it: a script
+//! could read them there, which `HttpOnly` prevents.
 
 use std::fmt::Write;
 
@@ -80,7 +81,8 @@ fn said(home: &Home<'_>, token: &TokenView) -> String {
     }
 }
 
-const RESTORED: &str = "The bit is flipped back, and your session opens as before.";
+const RESTORED: &str = "The bit is flipped back, and your session opens as before. The demo has set the cookie anew, so it \
+                        ends with the browser.";
 
 const KEY_TO_BADGES: &str = r#"<p class="badges"><span class="badge readable">readable</span> by everyone who sees
 the cookie

@@ -64,9 +64,9 @@ no list of sessions for this. It takes up to a second, because tokens count whol
     document("Operator", &body)
 }
 
-const ROTATE: &str = r#"<p>A rotation adds a new key, which seals from then on; the older keys only open. No visitor is
-signed out, and a session is sealed again only when it changes. This ring keeps four keys: cookies under older keys no
-longer open.</p>
+const ROTATE: &str = r#"<p>A rotation adds a new key, which seals from then on; the older keys only open, so
+visitors stay signed in. A session is sealed again only when it changes. This ring keeps four keys: whoever has a cookie
+under an older one is signed out.</p>
 <form method="post" action="/rotate"><button>Rotate the secret</button></form>
 "#;
 
@@ -98,13 +98,9 @@ fn said(operations: &Operations<'_>) -> String {
             },
         )),
         (Some(Done::EverybodySignedOut), _, Some(cut_off)) => answer(&format!(
-            "Everybody is signed out{}. Every session that started before {} has ended.",
-            if operations.is_signed_in {
-                ""
-            } else {
-                ", and so are you"
-            },
+            "All sessions that started before {} have ended{}.",
             date_time(cut_off),
+            if operations.is_signed_in { "" } else { ", yours too" },
         )),
         _ => String::new(),
     }

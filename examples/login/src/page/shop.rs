@@ -1,18 +1,19 @@
 //! The basket, and the orders of a user.
 
-use super::{Page, Visitor, answer, document, escape};
+use super::{Home, Page, answer, document, escape};
 use crate::Login;
 use crate::answer::Done;
 use crate::shop::{Basket, Item, MOST, Order};
 use crate::terminal::date_time;
 
 /// The basket of the home page, also for a visitor without a session.
-pub(super) fn basket(visitor: Option<&Visitor<'_>>, done: Option<Done>) -> String {
+pub(super) fn basket(home: &Home<'_>) -> String {
+    let (visitor, done) = (home.visitor.as_ref(), home.done);
     let empty = Basket::new();
     let basket = visitor.map_or(&empty, |visitor| &visitor.login.basket);
     let name = visitor.and_then(|visitor| visitor.login.name.as_ref());
     let changed = match (done, visitor, name) {
-        (Some(Done::BasketChanged), None, _) => answer(GUEST_LEFT),
+        (Some(Done::BasketChanged), None, _) if home.cookies.session.is_none() => answer(GUEST_LEFT),
         (Some(Done::BasketChanged), Some(_), None) => answer(GUEST_CHANGED),
         (Some(Done::BasketChanged), Some(_), Some(_)) => answer(CHANGED),
         _ => String::new(),
@@ -54,7 +55,7 @@ const SEALED: &str = "The basket is in the cookie too. Every change seals it aga
 
 const NO_SESSION: &str = "You have no session. The first item starts one: guests have sessions too.";
 
-const CHANGED: &str = "Your session was sealed again: new bytes in the cookie, the same id.";
+const CHANGED: &str = "A change seals your session again: new bytes in the cookie, the same id.";
 
 const GUEST_CHANGED: &str = "You are a guest with a session: your basket is sealed in your cookie, and nobody had to \
                              sign in.";
@@ -106,7 +107,7 @@ sign-in page, and comes back here after the sign-in.</p>
 </div>
 <div class="card stack">
 <h2>Ordered</h2>
-{list}<p class="small">This comes from the memory of the server, by your name, and ends with the server. A session is no
+{list}<p class="small">This comes from the memory of the server, by your name, and is gone when the server stops. A session is no
 place for it: an older cookie would bring back the basket and forget the order.</p>
 </div>
 </div>

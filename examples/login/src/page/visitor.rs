@@ -18,7 +18,7 @@ pub(super) fn hero(home: &Home<'_>) -> String {
     format!(
         "<div class=\"hero\">\n<div>\n{}{who}</div>\n{}</div>\n",
         said(home),
-        basket(home.visitor.as_ref(), home.done),
+        basket(home),
     )
 }
 
@@ -26,9 +26,11 @@ pub(super) fn hero(home: &Home<'_>) -> String {
 fn said(home: &Home<'_>) -> String {
     let login = home.visitor.as_ref().map(|visitor| visitor.login);
     let is_signed_in = login.is_some_and(|login| login.name.is_some());
+    // Whoever still has a cookie, even one that does not open, has not just signed out.
+    let has_cookie = home.cookies.session.is_some();
     match home.done {
-        Some(Done::SignedOut) if !is_signed_in => answer(SIGNED_OUT),
-        Some(Done::SignedOutEverywhere) if !is_signed_in => answer(SIGNED_OUT_EVERYWHERE),
+        Some(Done::SignedOut) if !has_cookie => answer(SIGNED_OUT),
+        Some(Done::SignedOutEverywhere) if !has_cookie => answer(SIGNED_OUT_EVERYWHERE),
         Some(Done::BasketKept) if login.is_some_and(|login| is_signed_in && !login.basket.is_empty()) => answer(KEPT),
         _ => String::new(),
     }
@@ -40,15 +42,15 @@ const SIGNED_OUT: &str = "You are signed out. The cookies that your browser had 
 const SIGNED_OUT_EVERYWHERE: &str = "You are signed out in all browsers. Every session of your name that started \
                                      before has ended, and this server keeps no list of them.";
 
-const KEPT: &str = "You are signed in, and your basket came along. The session has a new id, so a copy of the guest’s \
-                    cookie is worth nothing.";
+const KEPT: &str = "You are signed in, and your basket came along. The session has a new id, and the guest’s is revoked: \
+                    a copy of the guest’s cookie is worth nothing.";
 
 fn guest(lead: &str, note: &str) -> String {
     let form = form("/sign-in", "");
     format!("<h1>This server remembers no one.</h1>\n{lead}{note}{form}")
 }
 
-const STRANGER: &str = r#"<p class="lead">Sign in, and everything that it knows about you travels in your own cookie.
+const STRANGER: &str = r#"<p class="lead">Sign in, and who you are and what is in your basket travels in your own cookie.
 The cookie is sealed: you cannot read or change it, and it expires by itself. This server has no session table.</p>
 "#;
 
@@ -105,7 +107,7 @@ pub(crate) fn sign_in(is_refused: bool) -> Page {
         r#"<section class="hero single">
 <div>
 <h1>{heading}</h1>
-<p class="lead">Then you go on to the page that you asked for. Your basket comes along.</p>
+<p class="lead">You go on to the page that you asked for, or to the home page. A guest’s basket comes along.</p>
 {}</div>
 </section>
 "#,
@@ -117,7 +119,7 @@ pub(crate) fn sign_in(is_refused: bool) -> Page {
 fn user(visitor: &Visitor<'_>, name: &str, length: usize) -> String {
     format!(
         r#"<h1>Hello, {name}.</h1>
-<p class="lead">Everything that this server knows about you came with your request, sealed in a cookie of {length}
+<p class="lead">Who you are and what is in your basket came with your request, sealed in a cookie of {length}
 characters. Only the server has the key.</p>
 {facts}<form class="buttons" method="post" action="/sign-out"><button>Sign out</button>
 <button formaction="/sign-out-everywhere">Sign out everywhere</button></form>

@@ -57,6 +57,11 @@ fn an_altered_cookie_is_no_session_and_the_terminal_shows_why() {
     page.is_signed_out();
     assert!(!page.body.contains("<script"));
     browser.post("/flip", "part=head").sets([]);
+
+    // Nor is the first cookie of a session in several, which this demo does not have.
+    let first = format!("Bw{}C{}", "A".repeat(37), "A".repeat(22));
+    browser.cookies.put(&format!("login-demo={first}"));
+    browser.get("/").is_signed_out();
 }
 
 #[test]
@@ -161,6 +166,14 @@ fn an_address_makes_a_page_say_nothing_that_is_not_so() {
         browser.get(&format!("/operator?done={word}")).answers_nothing();
     }
     browser.get("/orders?done=ordered").answers_nothing();
+    let (mut guest, mut refused) = (server.browser(), server.browser());
+    guest.post("/basket", "item=tea&change=add");
+    refused.cookies.put("login-demo=rubbish");
+    for word in ["signed-out", "signed-out-everywhere"] {
+        guest.get(&format!("/?done={word}")).answers_nothing();
+        refused.get(&format!("/?done={word}")).answers_nothing();
+    }
+    refused.get("/?done=basket-changed").answers_nothing();
     assert_eq!(browser.get("/elsewhere").status, 404);
 }
 
