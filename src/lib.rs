@@ -3,8 +3,8 @@
 //! The session is a type of yours, written with serde and sealed with AES-256-GCM under keys that you rotate without
 //! signing users out. It expires by itself, and the server keeps no table of sessions.
 //!
-//! Without your secret, an attacker cannot read, forge or prolong a session, move it to another cookie or application,
-//! or use it after its idle or absolute timeout. A bad cookie never fails a request. [SECURITY.md][security] has the
+//! Without your secret, or day keys made from it, an attacker cannot read or forge a session, prolong it beyond its
+//! absolute timeout, move it to another cookie or application, or use it once it is idle. A bad cookie never fails a request. [SECURITY.md][security] has the
 //! threat model and says what no stateless session can do.
 //!
 //! # A first program
@@ -255,6 +255,7 @@ pub mod testing;
 
 #[cfg(all(
     doc,
+    feature = "actix",
     feature = "axum",
     feature = "cookie",
     feature = "device",

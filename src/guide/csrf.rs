@@ -30,9 +30,12 @@
 //! - **Why no token?** A token must be in every form and every script, needs a session before the sign-in, makes each page
 //!   with a form private, and breaks when it expires in an open tab. The field needs none of this, and no state.
 //! - **The sign-in form too.** Otherwise an attacker can sign a visitor in to the attacker's account (login CSRF).
-//! - **Never change anything on GET.** Links of other sites come with the session: that is what `Lax` means.
+//! - **Never change anything on GET.** Links of other sites come with the session: that is what `Lax` means. The callback
+//!   of a provider is the exception: its `state`, bound to the browser, is the check.
+//! - **A WebSocket begins with a GET**, which the layer lets pass: make the same check in its handler.
 //! - [`SameSite::Strict`](crate::SameSite) is no replacement: visitors who follow a link, or come back from a provider,
 //!   arrive signed out. With `SameSite::None` the check is all that you have.
 //!
-//! In another framework the check is three lines: refuse a request that is not GET, HEAD or OPTIONS if its `Sec-Fetch-Site`
-//! is there and is neither `same-origin` nor `none`.
+//! In another framework, check every request that is not GET, HEAD or OPTIONS. If it has `Sec-Fetch-Site`, refuse it unless
+//! that is `same-origin` or `none`. If it has none, but an `Origin`, refuse it unless the host and port of `Origin` are
+//! those of `Host`.

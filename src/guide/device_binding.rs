@@ -31,6 +31,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! - **Before its first proof a session is unbound**, for some seconds after the sign-in. A copy from then lives to the
+//!   absolute timeout, as do those of browsers that cannot bind: only `RequireDevice` and `require_proof` keep them out.
+//! - **Do not redirect to a page with `RequireDevice` after the sign-in**: the first page is always unbound, and gets a
+//!   403.
+//!
 //! [docs/device-binding.md][page] says what it gives and what it does not, how to try it on your machine, how to ask for a
 //! proof that is a minute old before a payment, what visitors see when something goes wrong, and how to deploy it.
 //!

@@ -64,13 +64,13 @@
 //!
 //! | call | what it does |
 //! |---|---|
-//! | [`get`](crate::Session::get) | lends the data. [`peek`](crate::Session::peek) does the same, for example for a log, and leaves the cache fields alone |
+//! | [`get`](crate::Session::get) | lends the data. [`peek`](crate::Session::peek) does so for a log, and tells caches nothing: never show its data in a response |
 //! | [`start`](crate::Session::start) | begins a session, after every authentication: new id, new times |
 //! | [`update`](crate::Session::update) | changes the data. Without a session it writes nothing, and returns [`Updated::NoSession`](crate::Updated::NoSession) |
 //! | [`update_or_start`](crate::Session::update_or_start) | the same, and a [guest](super::guests) gets a session |
 //! | [`remember`](crate::Session::remember) | chooses the longer lifetime: [`remember_me`](super::remember_me) |
 //! | [`cycle_id`](crate::Session::cycle_id) | a new id when rights change: same data, same start |
-//! | [`end`](crate::Session::end) | removes the cookies, and refuses all copies of them: [`sign_out`](super::sign_out) |
+//! | [`end`](crate::Session::end) | removes the cookies, and refuses copies of them where the sign-out is known: [`sign_out`](super::sign_out) |
 //!
 //! Every write can fail, and `?` makes a 500 of it, which tells the visitor no reason: the data are too large for a cookie
 //! ([`WriteError::TooLarge`](crate::WriteError::TooLarge) says by how much, and which field is the largest), or the next

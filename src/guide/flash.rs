@@ -43,7 +43,7 @@
 //! # }
 //! ```
 //!
-//! An [`update`](crate::Session::update) that changes nothing sends no cookie, so pages without a message cost nothing. Two
+//! An [`update`](crate::Session::update) that changes nothing sends no cookie, so pages without a message send none. Two
 //! pages that load at the same moment may both show the message: it is in the cookie that both sent.
 //!
 //! A message after a sign-out has no session to be in. Put a word of your own choice into the address

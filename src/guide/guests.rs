@@ -39,7 +39,7 @@
 //! - **Sign in with [`start_with`](crate::Session::start_with)**, which gives you the old data, or with
 //!   [`start`](crate::Session::start), which drops them. Both make a new id, so an attacker who knows the guest's session
 //!   gains nothing. An `update` that changes the answer of `signed_in_if` gives a new id and new times too.
-//! - **The end of a guest's session is not put on the revocation list**, so strangers cannot fill it. Only a sign-in in
-//!   its place is.
-//! - **A page that no handler writes to stays cacheable.** Start a guest's session when there is something to keep, not
-//!   with the first page.
+//! - **A guest's session is not put on the revocation list when it ends**, so that strangers cannot fill it; only when a
+//!   sign-in takes its place. Copies of a guest's cookie stay valid.
+//! - **Pages stay cacheable for guests without a session**, also where handlers read it. Start one when there is something
+//!   to keep, not with the first page.

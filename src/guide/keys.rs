@@ -13,7 +13,7 @@
 //! | | for |
 //! |---|---|
 //! | [`KeyRing::from_file_or_new`](crate::KeyRing::from_file_or_new) | one machine: makes the file at the first start. Keep it, and out of version control and images |
-//! | [`KeyRing::from_env`](crate::KeyRing::from_env) | several servers: the same ring in an environment variable |
+//! | [`KeyRing::from_env`](crate::KeyRing::from_env) | several servers: the same ring in an environment variable. Other processes of the same user may see it: prefer a file |
 //! | [`KeyRing::from_file`](crate::KeyRing::from_file) | several servers: the same ring in a file, as Kubernetes and systemd mount secrets |
 //!
 //! `cargo install sealed-session-cli` brings the command [`sealed-session`][cli], which makes rings and edits them:
@@ -26,9 +26,10 @@
 //!
 //! 1. Add the new secret as `open` and deploy to every server.
 //! 2. Swap the roles: the new one `seal`, the old one `open`. Deploy.
-//! 3. Wait until the last token under the old secret has expired: the longest absolute timeout plus 5 minutes (for
-//!    the clocks of servers) after step 2 was complete, or after its `from` time if that is later. The command
-//!    [`sealed-session`][cli] counts from when you edited the ring, and so waits longer.
+//! 3. Wait until the last token under the old secret has expired: the longest absolute timeout under this ring, remembered
+//!    sessions and the values of a `Sealer` included, plus 5 minutes for the clocks of servers. Count from the end of step
+//!    2, or from the `from` time of the new secret if that is later. The command [`sealed-session`][cli] counts from when
+//!    you edited the ring, and so waits longer.
 //! 4. Remove the old secret, and the `from` of the one that stays. Deploy.
 //!
 //! No visitor is signed out. In code, as a test would try it:
@@ -53,7 +54,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`Sessions::reload_from`](crate::Sessions::reload_from) follows a ring file, so a deploy needs no restart.
+//! [`Sessions::reload_from`](crate::Sessions::reload_from) follows a ring file, so a deploy needs no restart. A
+//! [`Sealer`](crate::Sealer) keeps its own ring: give it to [`KeyReloader::with_sealer`](crate::keys::KeyReloader::with_sealer).
 //! [operating.md][operating] has the commands, the rotation in one deploy, what to do when a secret was stolen, and
 //! backups. `sealed-session rehearse` tries real cookies on the old ring and the new one before you deploy.
 //!

@@ -1,7 +1,7 @@
 //! Coming from another session library without signing anybody out.
 //!
 //! [`Builder::adopt`](crate::Builder::adopt) makes sessions of the cookies that your visitors already have, until a date
-//! that you set. Without a cookie of ours, the old cookie becomes the session when a handler first reads it.
+//! that you set. If a request brings no cookie of ours, the old cookie becomes the session when a handler first reads it.
 //!
 //! ```
 //! use sealed_session::adopt::JarReader; // feature `cookie`
@@ -22,6 +22,9 @@
 //! # assert!(sessions(KeyRing::new(sealed_session::Key::generate()?), &[7; 64], until).is_ok());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! Until then an old cookie is a credential here, with the weaknesses of the old library. Write `until` as a fixed date:
+//! computed at the start, it would move with each restart, past the end of the revocations.
 //!
 //! With several servers it takes two releases, so that a sign-out at a server of the old application holds.
 //! [docs/migrating][page] has them, and a page each for axum-extra (and Rocket), actix-session, seshcookie, tower-sessions

@@ -2,7 +2,8 @@
 //!
 //! A sign-in has two requests of yours: one that sends the visitor to the provider, and the callback. What the second needs
 //! to know of the first (nonce, PKCE verifier, next page) can travel as the `state`, sealed by a [`Sealer`](crate::Sealer):
-//! the server keeps nothing of sign-ins that never end.
+//! the server keeps nothing of sign-ins that never end. The code
+//! needs `cargo add time --features std` and `cargo add serde_json`.
 //!
 //! ```
 //! use std::time::Duration;
@@ -15,7 +16,7 @@
 //! struct SignIn {
 //!     nonce: String,
 //!     verifier: String,
-//!     next: String,
+//!     next: String, // what `next_page` returned, or "/"
 //! }
 //!
 //! /// For this purpose alone: what it seals opens neither as a session nor as a magic link.
@@ -46,7 +47,7 @@
 //! Such a value opens any number of times until it expires: single use needs a store of its
 //! [`id`](crate::sealer::OpenedValue::id).
 //!
-//! - **Keep `sub`, not the tokens**, unless your pages call an API with them. Tokens take one to two thousand bytes each;
+//! - **Keep `sub` (and `iss`, with several providers), not the tokens**, unless your pages call an API with them. Tokens take one to two thousand bytes each;
 //!   with [`chunks`](crate::Builder::chunks) a session takes up to four cookies, and [proxies limit that][large].
 //! - **A refresh token that is spent must not get lost with a page that fails**:
 //!   [`write_on_server_error(true)`](crate::Builder::write_on_server_error).

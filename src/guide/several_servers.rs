@@ -47,7 +47,7 @@
 //! lines. [operating.md][operating] is the operator's page: events to watch, alerts, emergencies.
 //!
 //! **A deploy that changes your type** runs old and new servers side by side. A new field needs `#[serde(default)]`; the
-//! old version ignores it, and drops it when it writes. Rename in two deploys. A payload that does not fit is no session:
+//! old version ignores it, and drops it when it writes, so its default must give no rights. Rename in two deploys. A payload that does not fit is no session:
 //! the visitor signs in again.
 //!
 //! [redis]: https://github.com/sealed-session/sealed-session/blob/main/redis/README.md

@@ -2,7 +2,7 @@
 //!
 //! | whose sessions | how | copies of the cookies |
 //! |---|---|---|
-//! | this browser's | [`session.end()`](crate::Session::end) | are refused |
+//! | this browser's | [`session.end()`](crate::Session::end) | are refused (not a guest's) |
 //! | all of one user | a number in the user's record, compared by [`refuse_if`](crate::Builder::refuse_if) | are refused |
 //! | one, by its id from a log | [`sessions.revoke(id)`](crate::Sessions::revoke) | are refused |
 //! | all visitors | [`sessions.raise_cut_off(now)`](crate::Sessions::raise_cut_off) | are refused |
@@ -57,13 +57,16 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! `refuse_if` cannot wait for a database, so the numbers are in memory: read them at the start, and again every few
-//! seconds. A server that has an old number, or none after a restart, accepts old sessions until then. No revocation list
-//! carries the numbers. Where that is too late, compare the number in the handlers that read the user's record anyway.
+//! At the sign-in read the number from the user's record, and to sign out everywhere raise it there: a number from memory
+//! may be old. `refuse_if` cannot wait for a database, so it compares with a copy in memory: read all numbers before the
+//! first request, and again every few seconds. A server whose copy is old accepts ended sessions until then. No revocation
+//! list carries the numbers. Where that is too late, compare the number in the handlers that read the user's record anyway.
+//!
+//! After a change of password raise the number, then call `start` with the new one: this browser stays signed in.
 //!
 //! # Who knows of a sign-out
 //!
-//! `end` and `revoke` put the session's id on a list in memory, until the session would have expired anyway. By default the
+//! `end` and `revoke` put the session's id on a list in memory, until the session would have expired anyway; `raise_cut_off` sets a time in it. By default the
 //! server that did it knows, until it restarts. To make it hold longer, give
 //! [`revocation_list`](crate::Builder::revocation_list) one that is kept:
 //!
@@ -79,6 +82,7 @@
 //!
 //! - Keep the browser from showing an old page on Back: it keeps whole pages. Send pages that must not be seen
 //!   afterwards with `Cache-Control: no-store`, which the crate keeps.
+//! - End a session that a parallel request gave a new id shortly before: its answer signs the browser in again.
 //! - End copies that were made before a [`cycle_id`](crate::Session::cycle_id): they have another id. If you revoke by id,
 //!   revoke both; [`Event::Cycled`](crate::Event::Cycled) names them.
 //!

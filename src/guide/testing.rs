@@ -73,6 +73,9 @@
 //!     response
 //! }
 //!
+//! # /*
+//! #[tokio::test]
+//! # */
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> { test().await }
 //! async fn test() -> Result<(), Box<dyn std::error::Error>> {
 //!     let mut ada = Browser::new();

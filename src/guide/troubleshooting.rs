@@ -3,8 +3,9 @@
 //! First look at the log. With an [`observer`](crate::Builder::observer), such as
 //! [`TracingObserver`](crate::events::TracingObserver), each cookie that does not open is an event with its
 //! [`Reason`](crate::Reason); debug level shows all of them. `sealed-session inspect` says the same of [a cookie that you
-//! copy][inspect] from the browser. If there is no such event, no cookie came: look at the response that should have set it
-//! in the browser's developer tools.
+//! copy][inspect] from the browser (it is the visitor's session: delete the copy). If there is no such event, no cookie
+//! came, or no handler looked at the session: look at the response that should have set it in the browser's developer
+//! tools.
 //!
 //! # The cookie is not kept on localhost
 //!
@@ -13,11 +14,12 @@
 //! only:
 //!
 //! ```
-//! # use sealed_session::{ConfigError, KeyRing, Sessions};
+//! use sealed_session::{ConfigError, KeyRing, Sessions};
+//!
 //! fn sessions(keys: KeyRing) -> Result<Sessions<u64>, ConfigError> {
 //!     let builder = Sessions::builder(keys).audience("shop");
 //!     let builder = match cfg!(debug_assertions) {
-//!         true => builder.insecure_development_cookie("shop-dev"), // no prefix, no `Secure`
+//!         true => builder.insecure_development_cookie("shop-dev"), // no `Secure`: never deploy a debug build
 //!         false => builder,
 //!     };
 //!     builder.build()
@@ -50,7 +52,8 @@
 //!
 //! Browsers send no `Lax` cookie there. It takes [`same_site(SameSite::None)`](crate::Builder::same_site) and
 //! [`partitioned(true)`](crate::Builder::partitioned), and then the check on the page [`csrf`](super::csrf) is all
-//! that protects you from forged requests. Browsers that block the cookies of other sites and know no `Partitioned` keep
+//! that protects you from forged requests. Say in `Content-Security-Policy: frame-ancestors` which sites may show you in a
+//! frame. Browsers that block the cookies of other sites and know no `Partitioned` keep
 //! none: open the sign-in in a window of its own.
 //!
 //! # Signed in, and signed out again at once
@@ -59,7 +62,8 @@
 //!   [`openid_connect`](super::openid_connect).
 //! - **Two servers with two rings**, `unknown key` in the log: each has made its own key file. See
 //!   [`several_servers`](super::several_servers).
-//! - **Another application on the same host uses the name**: `not ours` in the log.
+//! - **Another application on the same host uses the name**: `unknown key`, `malformed`, or with the same ring `not ours`
+//!   in the log.
 //! - **Idle**: the second cookie, `…-seen`, was lost on the way. A proxy that lets one name pass must let both.
 //! - **The clock of a server is wrong**: `started in future`, `expires too far`.
 //!
@@ -68,7 +72,8 @@
 //! | reason in the log | cause |
 //! |---|---|
 //! | unknown key | the ring is new: a key file that was in the container, or a key that was removed too early. Put the old ring back |
-//! | not ours | `audience` or `cookie_name` has changed; or the secret, under the same key id |
+//! | not ours | `audience` has changed, or what `bind_with` returns |
+//! | idle, too old | a timeout is shorter than before, or the idle timeout is new |
 //! | payload | the type has changed: give new fields `#[serde(default)]` |
 //! | refused | `refuse_if` refuses before its records are loaded: a check with `!=`, or one that refuses unknown users |
 //! | revoked | somebody has raised the cut-off: `CutOffRaised` says to when |

@@ -407,7 +407,8 @@ fn what_two_servers_of_one_name_and_dot_would_mean_is_left_to_the_tie() {
         "x",
         "dark",
         &right[1..],
-        &right.to_lowercase(),
+        // Of another tie.
+        &format!("{}{}", if right.starts_with('A') { 'B' } else { 'A' }, &right[1..]),
         &format!("{right}="),
         &format!("{right}A"),
         &right[..8],
