@@ -15,8 +15,7 @@ export async function walkLogin({ program, directory, screenshots, property }) {
     env: { PORT: '0', LOGIN_KEYS: path.join(directory, 'login-keys.txt'), NO_COLOR: '1' },
     read: (line) => /listening on (http:\S+)/.exec(line)?.[1],
   });
-  // With pages that are kept alive for Back, as outside of tests.
-  const browser = await chromium.launch({ ...CHROMIUM, ignoreDefaultArgs: ['--disable-back-forward-cache'] });
+  const browser = await chromium.launch(CHROMIUM);
   const context = await browser.newContext();
   const page = await context.newPage();
   const complaints = complaintsOf(page);
