@@ -218,7 +218,7 @@ impl<T> OpenedCache<T> {
         let is_mine = self
             .swept
             .compare_exchange(swept, to, Ordering::Relaxed, Ordering::Relaxed);
-        if is_mine.is_ok() && from < to {
+        if is_mine.is_ok() {
             let at = from % shards;
             drop_if(&self.shards[at as usize], |kept| kept.is_unused(now));
         }

@@ -575,3 +575,20 @@ fn a_revocation_outlasts_a_session_that_started_ahead() {
         "SPEC: started + longest + 5 minutes"
     );
 }
+
+/// Its frame tells no end that this version can read, and its expiry may be beyond all that this server seals.
+#[test]
+fn an_unreadable_session_is_revoked_beyond_its_expiry_and_any_of_ours() {
+    let (sessions, ..) = app(&ring());
+    const DAY: u64 = 86_400;
+    let end = |expires: u64| sessions.end_of(expires as u32, None, START) - START;
+    assert_eq!(end(START + 200 * DAY), 200 * DAY + 300);
+    assert_eq!(end(START + DAY), 300 + 90 * DAY + 300, "of a remembered session");
+}
+
+/// docs/operating.md and `Builder::opened_cache` say so.
+#[test]
+fn opened_sessions_are_kept_in_two_mebibytes() {
+    let sessions = Sessions::<Count>::builder(ring()).build().unwrap();
+    assert_eq!(sessions.config().opened_cache, 2 << 20);
+}

@@ -546,6 +546,45 @@ fn a_notice_brings_a_new_ring_without_a_second_look() {
     notice();
 }
 
+/// An answer is awaited for half a minute before that is a failure.
+#[test]
+fn a_source_that_thinks_for_a_moment_has_not_failed() {
+    let (told, events) = mpsc::channel();
+    let told = Mutex::new(told);
+    let builder = Sessions::<u32>::builder(KeyRing::new(key(1)));
+    let builder = builder.observer(move |event: &Event| _ = told.lock().unwrap().send(event.clone()));
+    let sessions = builder.build().unwrap();
+    let source = || {
+        thread::sleep(Duration::from_millis(100));
+        Ok(KeyRing::new(key(2)))
+    };
+    let following = sessions.reload_from(source).every(Duration::from_millis(1)).unwrap();
+    assert_eq!(events.recv_timeout(PATIENCE), Ok(in_use(1, &[])));
+    assert_eq!(events.recv_timeout(PATIENCE), Ok(in_use(2, &[])));
+    following.stop();
+}
+
+#[test]
+fn stopping_waits_until_a_ring_that_is_being_adopted_is_in_use() {
+    let (begins, adopting) = mpsc::channel();
+    let begins = Mutex::new(begins);
+    let done = Arc::new(AtomicBool::new(false));
+    let ended = Arc::clone(&done);
+    let builder = Sessions::<u32>::builder(KeyRing::new(key(1))).observer(move |event: &Event| {
+        if *event == in_use(2, &[]) {
+            begins.lock().unwrap().send(()).unwrap();
+            thread::sleep(Duration::from_millis(200));
+            ended.store(true, Ordering::SeqCst);
+        }
+    });
+    let sessions = builder.build().unwrap();
+    let source = || Ok(KeyRing::new(key(2)));
+    let following = sessions.reload_from(source).every(Duration::from_millis(1)).unwrap();
+    adopting.recv_timeout(PATIENCE).unwrap();
+    following.stop();
+    assert!(done.load(Ordering::SeqCst));
+}
+
 /// A thousand replacements, one in five broken, while four threads open, write and sign in: no request fails.
 #[test]
 fn no_request_fails_during_a_thousand_replacements() {

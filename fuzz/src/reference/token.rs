@@ -2,7 +2,7 @@
 
 use sealed_session::Reason;
 
-use crate::reference::cookie_field::values;
+use crate::reference::cookie_field::{Cookie, values};
 use crate::reference::seal::ALPHABET;
 
 /// Which of the tokens.
@@ -74,14 +74,14 @@ pub fn full(name: usize) -> usize {
 
 /// Step 5b: the text of the other cookies of a session in chunks, without their ties; or the number of the first one that
 /// is missing. Step 4 has passed for `first`, the value of the session cookie.
-pub fn other_cookies(fields: &[&[u8]], name: &str, first: &[u8]) -> Result<Vec<u8>, u8> {
+pub fn other_cookies(cookies: &[Cookie], name: &str, first: &[u8]) -> Result<Vec<u8>, u8> {
     let bytes = decode(first).expect("step 1 has passed");
     let (tie, chunks) = (&first[40..48], bytes[29]);
     let full = full(name.len() + 2);
     let mut text = Vec::new();
     for number in 2..=chunks {
         let shortest = if number == chunks { 9 } else { full };
-        let mut came = values(fields, format!("{name}.{number}").as_bytes());
+        let mut came = values(cookies, format!("{name}.{number}").as_bytes());
         came.retain(|value| value.starts_with(tie) && (shortest..=full).contains(&value.len()));
         came.retain(|value| decode(value).is_some());
         let taken = came.first().ok_or(number)?;
@@ -120,6 +120,7 @@ pub fn expires(bytes: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reference::cookie_field::cookies;
     use crate::reference::seal::encode;
 
     #[test]
@@ -140,13 +141,13 @@ mod tests {
         let first = &*first;
         assert_eq!((first.len(), full(9), full(11)), (4084, 4084, 4084));
         let other = |tie: &str, length| format!("{tie}{}", "A".repeat(length));
-        let found = |cookies: &[(u8, String)]| {
-            let fields: Vec<String> = cookies
+        let found = |sent: &[(u8, String)]| {
+            let fields: Vec<String> = sent
                 .iter()
                 .map(|(at, value)| format!("__Host-id.{at}={value}"))
                 .collect();
             let fields: Vec<&[u8]> = fields.iter().map(String::as_bytes).collect();
-            other_cookies(&fields, "__Host-id", first).map(|text| text.len())
+            other_cookies(&cookies(&fields), "__Host-id", first).map(|text| text.len())
         };
         let (tie, full) = ("A".repeat(8), other("", 4084));
         assert_eq!(found(&[]), Err(2));

@@ -11,7 +11,7 @@ use sealed_session::{Event, KeyRing, Lifetime, Reason, RequestFields, SessionId,
 
 use crate::fixtures::{SMALL_CACHE, at, key, rows, text, texts};
 use crate::input::Input;
-use crate::reference::cookie_field;
+use crate::reference::cookie_field::{self, Cookie};
 use crate::reference::token::{self, Kind};
 
 const NAME: &str = "id";
@@ -101,9 +101,10 @@ pub fn run(data: &[u8]) {
     let expand = |field| expanded(field, &mut chunks);
     let fields: Vec<Vec<u8>> = Input::new(data).lines().into_iter().map(expand).collect();
     let slices: Vec<&[u8]> = fields.iter().map(Vec::as_slice).collect();
-    let values = cookie_field::values(&slices, NAME.as_bytes());
-    let activity = cookie_field::values(&slices, format!("{NAME}-seen").as_bytes());
-    let Judged { state, chosen, missing } = judged(&slices, &values, &activity);
+    let cookies = cookie_field::cookies(&slices);
+    let values = cookie_field::values(&cookies, NAME.as_bytes());
+    let activity = cookie_field::values(&cookies, format!("{NAME}-seen").as_bytes());
+    let Judged { state, chosen, missing } = judged(&cookies, &values, &activity);
     let chosen = chosen.map(|data| data as u32);
     // The first ones kept the known sessions long ago, in an earlier input.
     for sessions in &KNOWN.sessions {
@@ -165,7 +166,7 @@ struct Judged {
 }
 
 /// SPEC.md, *Opening*, *Choosing among several* and *A session in chunks*.
-fn judged(fields: &[&[u8]], values: &[Vec<u8>], activity: &[Vec<u8>]) -> Judged {
+fn judged(cookies: &[Cookie], values: &[Vec<u8>], activity: &[Vec<u8>]) -> Judged {
     let mut judged = Judged {
         state: SessionState::Absent,
         chosen: None,
@@ -182,7 +183,7 @@ fn judged(fields: &[&[u8]], values: &[Vec<u8>], activity: &[Vec<u8>]) -> Judged 
     }
     let mut opened: Vec<usize> = Vec::new();
     for (value, bytes) in screened.into_iter().take(8) {
-        match session_of(fields, value, &bytes, &mut judged.missing) {
+        match session_of(cookies, value, &bytes, &mut judged.missing) {
             Ok(data) => opened.push(data),
             Err(reason) => furthest.push(reason),
         }
@@ -209,13 +210,13 @@ fn judged(fields: &[&[u8]], values: &[Vec<u8>], activity: &[Vec<u8>]) -> Judged 
 }
 
 /// Steps 5, 5b and 6: a token is genuine if it is one of ours, and damaged if only its head is.
-fn session_of(fields: &[&[u8]], value: &[u8], bytes: &[u8], missing: &mut Option<u8>) -> Result<usize, Reason> {
+fn session_of(cookies: &[Cookie], value: &[u8], bytes: &[u8], missing: &mut Option<u8>) -> Result<usize, Reason> {
     let proven = if bytes[0] == 7 { 46 } else { 45 };
     let is_of = |data: &usize| bytes[..proven] == DECODED[*data][..proven];
     let data = (0..AGES.len()).find(is_of).ok_or(Reason::NotOurs)?;
     let (mut came, mut known) = (value.to_vec(), pair(data).0.to_owned());
     if bytes[0] == 7 {
-        let others = token::other_cookies(fields, NAME, value).map_err(|number| {
+        let others = token::other_cookies(cookies, NAME, value).map_err(|number| {
             missing.get_or_insert(number);
             Reason::Incomplete
         })?;
@@ -306,7 +307,7 @@ mod tests {
                 .collect::<Vec<_>>()
         };
         let judged = |values: &[Vec<u8>], activity: &[Vec<u8>], others: &[&[u8]]| {
-            let judged = judged(others, values, activity);
+            let judged = judged(&cookie_field::cookies(others), values, activity);
             (judged.state, judged.chosen, judged.missing)
         };
         let valid = |data| (SessionState::Valid, Some(data), None);

@@ -1,6 +1,6 @@
 //! The four tokens under rotations of keys.
 
-use sealed_session::{Key, KeyRing};
+use sealed_session::{Event, Key, KeyRing};
 use testkit::key;
 
 use super::*;
@@ -220,4 +220,27 @@ fn a_session_in_chunks_is_bound_and_proven_and_an_incomplete_one_ends_no_binding
     let cookies = sessions.proven_cookie_for(json!("x".repeat(5000))).unwrap();
     let session = sessions.load(RequestFields::from_cookies([cookies]));
     assert_eq!((session.state(), session.device()), PROVEN);
+}
+
+/// A server that is behind binds sessions of a server that is ahead: it seals tokens of devices, and no session.
+#[test]
+fn a_key_that_sealed_tokens_of_devices_alone_is_dropped_as_one_in_use() {
+    let mut ada = Visitor::new();
+    let ahead = with_ring(&ada, KeyRing::new(new()).also_opening(old()).unwrap());
+    ada.sign_in(&ahead);
+    let seen = testkit::Seen::default();
+    let behind = builder(&ada.device.browser).observer(seen.observer()).build().unwrap();
+    let ring = KeyRing::new(old()).also_opening(new()).unwrap();
+    behind.replace_keys(ring.also_opening(key(3)).unwrap());
+    ada.device.register(&mut endpoints(&behind, None));
+    seen.take();
+    behind.replace_keys(KeyRing::new(new()));
+    let events = seen.take();
+    let in_use = |key: Key| {
+        events.iter().find_map(|event| match event {
+            Event::KeyDropped { key_id, in_use } => Some(*in_use).filter(|_| *key_id == key.id()),
+            _ => None,
+        })
+    };
+    assert_eq!([old(), key(3), new()].map(in_use), [Some(true), Some(false), None]);
 }

@@ -192,7 +192,8 @@ struct Judged {
 /// SPEC.md, *Opening*, *Choosing among several* and *A session in chunks*.
 fn judged(place: &Place, fields: &[Vec<u8>]) -> Judged {
     let fields: Vec<&[u8]> = fields.iter().map(Vec::as_slice).collect();
-    let values = cookie_field::values(&fields, place.name.as_bytes());
+    let cookies = cookie_field::cookies(&fields);
+    let values = cookie_field::values(&cookies, place.name.as_bytes());
     let (mut reasons, mut screened, mut opened) = (Vec::new(), Vec::new(), Vec::new());
     for value in &values {
         match token::screen(
@@ -208,7 +209,7 @@ fn judged(place: &Place, fields: &[Vec<u8>]) -> Judged {
     }
     let mut proven = Vec::new();
     for (value, bytes) in screened.into_iter().take(8) {
-        match opened_by(place, &fields, value, bytes, &mut proven) {
+        match opened_by(place, &cookies, value, bytes, &mut proven) {
             Ok(frame) => opened.push(frame),
             Err(reason) => reasons.push(reason),
         }
@@ -235,7 +236,7 @@ fn judged(place: &Place, fields: &[Vec<u8>]) -> Judged {
 /// Steps 5 to 7: the frame. `proven` gets the expiry of a token that passed step 5.
 fn opened_by(
     place: &Place,
-    fields: &[&[u8]],
+    cookies: &[cookie_field::Cookie],
     value: &[u8],
     mut bytes: Vec<u8>,
     proven: &mut Vec<u64>,
@@ -252,7 +253,7 @@ fn opened_by(
     }
     proven.push(token::expires(&bytes));
     if bytes[0] == 7 {
-        let others = token::other_cookies(fields, place.name, value).map_err(|_| Reason::Incomplete)?;
+        let others = token::other_cookies(cookies, place.name, value).map_err(|_| Reason::Incomplete)?;
         bytes = token::decode(&[value, &others].concat()).expect("each is canonical");
     }
     let frame = sealing.open(&bytes, head).1.ok_or(Reason::Damaged)?;
