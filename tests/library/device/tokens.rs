@@ -1,5 +1,6 @@
 //! The four tokens under rotations of keys.
 
+use sealed_session::edge::Claims;
 use sealed_session::{Event, Key, KeyRing};
 use testkit::key;
 
@@ -243,4 +244,17 @@ fn a_key_that_sealed_tokens_of_devices_alone_is_dropped_as_one_in_use() {
         })
     };
     assert_eq!([old(), key(3), new()].map(in_use), [Some(true), Some(false), None]);
+}
+
+#[test]
+fn the_activity_token_of_a_bound_session_claims_to_be_one() {
+    let mut ada = Visitor::new();
+    let sessions = sessions(&ada.device.browser);
+    ada.bind(&sessions);
+    let cookies = ada.device.browser.cookie_field();
+    let value = |name: &str| cookies.split("; ").find_map(|cookie| cookie.strip_prefix(name));
+    let [session, seen] = ["__Host-id=", "__Host-id-seen="].map(|name| Claims::parse(value(name).unwrap()).unwrap());
+    assert_eq!((session.version, session.is_activity), (1, false));
+    assert_eq!((seen.version, seen.is_activity), (3, true));
+    assert_eq!(seen.session_id, session.session_id);
 }
