@@ -89,7 +89,8 @@ impl Site {
         let address = url
             .as_str()
             .trim_end_matches('/')
-            .replacen("/tree/main", "/blob/main", 1);
+            .replacen("/tree/main", "/blob/main", 1)
+            .replacen("/raw/main", "/blob/main", 1);
         let root: String = match page.starts_with(FILES) {
             true => FILES.to_owned(),
             false => page.split('/').take(5).collect::<Vec<_>>().join("/"),

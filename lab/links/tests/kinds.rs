@@ -83,11 +83,12 @@ fn addresses_of_our_own_pages() {
         format!("{FILES}/docs/README.md#pages"),
         format!("{DOCS}/latest/sealed_session/#more"),
     );
-    let (folder, redis) = (
+    let (folder, raw, redis) = (
         format!("{FILES}/src").replace("blob", "tree"),
+        format!("{FILES}/src/lib.rs").replace("blob", "raw"),
         format!("{DOCS}-redis/latest"),
     );
-    for address in [&file, &folder, &page, &redis, DOCS] {
+    for address in [&file, &folder, &raw, &page, &redis, DOCS] {
         works(&format!("[text]({address}), <{address}>, {address}."));
     }
     for (address, reason) in [

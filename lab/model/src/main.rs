@@ -125,14 +125,14 @@ fn year(sessions: u32) -> bool {
         ("  of both where the granularity of renewals leaves it open", tally.open),
         ("ended: signed out", tally.signed_out),
         ("alive at the end", tally.alive),
-        ("unwanted logouts (must be 0)", tally.unwanted),
-        ("accepted after their end (must be 0)", tally.outlived),
         ("sealed again by a read (must be 0)", tally.resealed),
+        ("accepted after their end (must be 0)", tally.outlived),
+        ("unwanted logouts (must be 0)", tally.unwanted),
     ];
+    println!("{:>12.0}  seconds on {threads} threads", start.elapsed().as_secs_f64());
     for (name, value) in rows {
         println!("{value:>12}  {name}");
     }
-    println!("{:>12.0}  seconds on {threads} threads", start.elapsed().as_secs_f64());
     if let Some(example) = &tally.example {
         println!("the first unwanted logout: {example}");
     }
