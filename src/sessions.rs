@@ -3,6 +3,7 @@
 pub(crate) mod adopt;
 mod alarm;
 pub(crate) mod builder;
+mod config;
 #[cfg(feature = "device")]
 pub(crate) mod device_binding;
 pub mod edge;
@@ -41,7 +42,8 @@ pub use self::handle::Session;
 
 use self::adopt::Adoption;
 use self::alarm::Alarm;
-use self::builder::{Builder, Checks, Clock, Config};
+use self::builder::Builder;
+use self::config::{Checks, Clock, Config};
 #[cfg(feature = "device")]
 use self::device_binding::DeviceKeys;
 use self::opened::OpenedCache;

@@ -15,7 +15,7 @@ use crate::aead::Prk;
 use crate::error::ConfigError;
 use crate::headers::cookie::Attributes;
 use crate::ids::SessionId;
-use crate::sessions::builder::Config;
+use crate::sessions::config::Config;
 use crate::time::{LEEWAY, LONGEST_LIFE};
 
 /// The cookie in which another library keeps its sessions. A name alone, such as `"session"`, is one with the path `/`

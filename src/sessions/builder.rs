@@ -1,6 +1,5 @@
 //! How sessions are configured. `build` refuses options that cannot work, with a sentence that says what to change.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -10,20 +9,20 @@ use time::OffsetDateTime;
 
 use crate::aead;
 use crate::error::ConfigError;
-use crate::headers::cookie::{self, Attributes, SameSite};
+use crate::headers::cookie::{self, SameSite};
 use crate::headers::{RequestFields, Watch};
 use crate::keys::ring::KeyRing;
 use crate::revocation::{RevocationList, Revocations};
 use crate::session::event::{Event, Observer};
 use crate::session::lifetime::{Lifetime, Lifetimes};
 use crate::session::{Opened, SessionData};
-use crate::sessions::adopt::{Adopted, Adoption, OldCookie, ReadOld};
+use crate::sessions::adopt::{Adopted, OldCookie};
 use crate::sessions::alarm::Alarm;
+use crate::sessions::config::{Checks, Clock, Config, LONGEST_NAME};
 #[cfg(feature = "device")]
-use crate::sessions::device_binding::{Device, DeviceBinding};
+use crate::sessions::device_binding::DeviceBinding;
 use crate::sessions::{Keys, Sessions, Shared, opened};
 use crate::time::{DAY, HAS_CLOCK, now, to_seconds};
-use crate::token::chunks;
 use crate::token::envelope::OVERHEAD;
 
 /// Configures [`Sessions`]; every option has a default that is safe.
@@ -57,94 +56,11 @@ pub struct Builder<T> {
     clock: Option<Clock>,
 }
 
-pub(crate) type TouchIf = Box<dyn Fn(&RequestFields) -> bool + Send + Sync>;
-type RefuseIf<T> = Box<dyn Fn(&Opened<'_, T>) -> bool + Send + Sync>;
-type SignedInIf<T> = Box<dyn Fn(&T) -> bool + Send + Sync>;
-pub(crate) type Clock = Box<dyn Fn() -> u64 + Send + Sync>;
-
-/// The checks of the application on its data.
-pub(crate) struct Checks<T> {
-    pub(crate) refuse_if: Option<RefuseIf<T>>,
-    pub(crate) signed_in_if: Option<SignedInIf<T>>,
-    pub(crate) read_old: Option<ReadOld<T>>,
-}
-
-/// The options that sessions keep. [`Builder::build`] checks them, and sets `lifetimes` and the other names.
-pub(crate) struct Config {
-    pub(crate) name: Arc<str>,
-    pub(crate) activity_name: Arc<str>,
-    pub(crate) attributes: Attributes,
-    pub(crate) audience: String,
-    pub(crate) lifetimes: Lifetimes,
-    pub(crate) pad_to: usize,
-    /// The most cookies of one session that is written.
-    pub(crate) chunks: u8,
-    /// The names of the others, from `.2` on.
-    pub(crate) chunk_names: [Box<str>; chunks::MOST as usize - 1],
-    pub(crate) largest_cookies: usize,
-    pub(crate) vary_field: Cow<'static, str>,
-    pub(crate) write_on_server_error: bool,
-    pub(crate) clear_site_data: bool,
-    pub(crate) revoke_on_end: bool,
-    pub(crate) touch_if: Option<TouchIf>,
-    pub(crate) opened_cache: usize,
-    pub(crate) adoption: Option<Adoption>,
-    #[cfg(feature = "device")]
-    pub(crate) device: Option<Device>,
-}
-
-impl Config {
-    /// Whether there can be an activity cookie: without an idle timeout its name may be too long.
-    pub(crate) fn has_activity(&self) -> bool {
-        self.activity_name.len() <= LONGEST_NAME
-    }
-
-    /// Whether sessions may be bound to devices.
-    pub(crate) fn has_device_binding(&self) -> bool {
-        #[cfg(feature = "device")]
-        return self.device.is_some();
-        #[cfg(not(feature = "device"))]
-        false
-    }
-
-    /// Whether bound sessions without a proof are sessions.
-    pub(crate) fn introduces_device_binding(&self) -> bool {
-        #[cfg(feature = "device")]
-        return self.device.as_ref().is_some_and(|device| device.introduce);
-        #[cfg(not(feature = "device"))]
-        false
-    }
-
-    /// Longest value of the session cookie in characters: browsers drop more than 4096 for name and value.
-    pub(crate) fn longest_value(&self) -> usize {
-        cookie::LARGEST.saturating_sub(self.name.len())
-    }
-}
-
 impl<T: SessionData> Builder<T> {
     pub(crate) fn new(keys: Arc<KeyRing>) -> Self {
         Self {
             keys,
-            config: Config {
-                name: "__Host-id".into(),
-                activity_name: "".into(),
-                attributes: Attributes::default(),
-                audience: String::new(),
-                lifetimes: Lifetimes::default(),
-                pad_to: 1,
-                chunks: 1,
-                chunk_names: Default::default(),
-                largest_cookies: 7500,
-                vary_field: "Cookie".into(),
-                write_on_server_error: false,
-                clear_site_data: false,
-                revoke_on_end: true,
-                touch_if: None,
-                opened_cache: 2 * 1024 * 1024,
-                adoption: None,
-                #[cfg(feature = "device")]
-                device: None,
-            },
+            config: Config::default(),
             lifetime: Lifetime::default(),
             remembered: None,
             development: false,
@@ -152,11 +68,7 @@ impl<T: SessionData> Builder<T> {
             device: None,
             revocations: Box::new(Revocations::new()),
             old: None,
-            checks: Checks {
-                refuse_if: None,
-                signed_in_if: None,
-                read_old: None,
-            },
+            checks: Checks::default(),
             observer: None,
             clock: None,
         }
@@ -885,9 +797,6 @@ impl<T> fmt::Debug for Builder<T> {
             .finish_non_exhaustive()
     }
 }
-
-/// `lp` of the format holds 255 bytes.
-const LONGEST_NAME: usize = 255;
 
 fn refuse<R>(problem: impl Into<String>) -> Result<R, ConfigError> {
     Err(ConfigError::new(problem))

@@ -7,7 +7,7 @@ use crate::error::ConfigError;
 use crate::headers::cookie::SameSite;
 use crate::ids::SessionId;
 use crate::keys::ring::KeyRing;
-use crate::sessions::builder::Config;
+use crate::sessions::config::Config;
 use crate::token::PlacedRing;
 
 /// How sessions are bound to the visitor's device, for [`Builder::device_binding`](crate::Builder::device_binding)

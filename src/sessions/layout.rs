@@ -2,7 +2,7 @@
 
 use crate::error::ConfigError;
 use crate::headers::cookie;
-use crate::sessions::builder::Config;
+use crate::sessions::config::Config;
 use crate::token::base64url::{decoded_len, encoded_len};
 use crate::token::chunks::{COUNT, Lengths, MOST, TIE};
 use crate::token::envelope::{ACTIVITY_TEXT, BOUND_ACTIVITY_TEXT, CHUNKED_OVERHEAD, OVERHEAD};
