@@ -201,6 +201,7 @@ mod tests {
             other[at] ^= 1 << (at % 8);
             assert!(!equal(&text, &other) && !equal(&text, &text[..at]) && !equal(&text[..at], &text));
         }
+        assert!(!equal(b"ab", b"ba"), "one difference does not undo another");
     }
 
     #[test]

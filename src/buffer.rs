@@ -112,6 +112,21 @@ mod tests {
     }
 
     #[test]
+    fn room_is_made_for_all_that_is_asked_for() {
+        let mut buffer = Buffer::with_capacity(8);
+        buffer.extend(b"secret");
+        let room = buffer.with_room(4);
+        assert!(room.capacity() - room.len() >= 4);
+    }
+
+    #[test]
+    fn a_write_takes_all_bytes_at_once() {
+        let mut buffer = Buffer::default();
+        assert_eq!(buffer.write(b"secret").unwrap(), 6);
+        assert_eq!(*buffer, *b"secret");
+    }
+
+    #[test]
     fn what_fits_is_not_moved() {
         let mut buffer = Buffer::with_capacity(8);
         let at = buffer.as_ptr();

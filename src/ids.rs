@@ -150,6 +150,7 @@ mod tests {
         ] {
             let refused = other.parse::<SessionId>().unwrap_err();
             assert!(refused.to_string().contains("session id is written in 16"), "{other}");
+            assert_eq!(format!("{refused:?}"), refused.to_string());
         }
         assert_eq!(KeyId([1, 2, 3, 4]).to_bytes(), [1, 2, 3, 4]);
         assert_eq!("9e4859a4".parse(), Ok(KeyId([0x9e, 0x48, 0x59, 0xa4])));

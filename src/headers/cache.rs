@@ -56,7 +56,7 @@ pub(crate) fn merge_vary<'a>(lines: impl IntoIterator<Item = &'a [u8]>, field: &
     };
     for line in lines {
         count += 1;
-        right |= trim(line) == b"*";
+        right = trim(line) == b"*";
         for member in line
             .split(|&byte| byte == b',')
             .filter_map(|member| token(trim(member)))

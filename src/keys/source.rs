@@ -127,11 +127,10 @@ impl KeyRing {
             return Err(KeyError::NotAFile { path: shown_path(path) });
         }
         // All of the room at once, so that growing leaves no copy of a secret in memory.
-        let mut text = Zeroizing::new(String::with_capacity(LARGEST_FILE + 1));
+        let room = LARGEST_FILE + 1;
+        let mut text = Zeroizing::new(String::with_capacity(room));
         let file = File::open(path).map_err(refused)?;
-        file.take(LARGEST_FILE as u64 + 1)
-            .read_to_string(&mut text)
-            .map_err(refused)?;
+        file.take(room as u64).read_to_string(&mut text).map_err(refused)?;
         if text.len() > LARGEST_FILE {
             return Err(refused(io::ErrorKind::FileTooLarge.into()));
         }

@@ -248,6 +248,19 @@ fn ids_as_the_crate_draws_them_fill_the_room_and_no_more() {
 }
 
 #[test]
+fn a_list_without_room_keeps_nothing_and_says_so() {
+    let list = Revocations::bounded(0);
+    let (heard, _observer) = Heard::by(&list);
+    revoke(&list, 1, 100, 0);
+    assert!(list.is_empty() && !list.is_revoked(id(1)));
+    let expected = [
+        Event::RevocationsNearlyFull { entries: 0, most: 0 },
+        Event::RevocationsFull { dropped: 1, most: 0 },
+    ];
+    assert_eq!(heard.take(), expected);
+}
+
+#[test]
 fn what_has_expired_makes_room_before_anything_else() {
     let list = Revocations::bounded(256 * 100);
     let (heard, _observer) = Heard::by(&list);
@@ -286,14 +299,19 @@ fn nearly_full_is_said_again_only_after_it_was_better() {
     let (heard, _observer) = Heard::by(&list);
     // Four to a run.
     let spread = |numbers: std::ops::Range<u64>| numbers.map(|number| (number << 56) | number);
-    revoked(&list, spread(0..850), 100, 0);
+    revoked(&list, spread(0..749), 200, 0);
+    revoked(&list, spread(749..850), 100, 0);
     assert_eq!(heard.take().len(), 1);
-    revoked(&list, spread(850..900), 200, 0);
+    // With a quarter of the room free it is not better yet.
     _ = list.snapshot_at(at(100));
-    assert_eq!(list.len(), 50);
-    revoked(&list, spread(900..950), 300, 100);
+    assert_eq!(list.len(), 749);
+    revoked(&list, spread(850..901), 300, 100);
+    assert_eq!((list.len(), heard.take()), (800, vec![]));
+    _ = list.snapshot_at(at(200));
+    assert_eq!(list.len(), 51);
+    revoked(&list, spread(901..950), 300, 200);
     assert_eq!(heard.take(), []);
-    revoked(&list, spread(950..1750), 300, 100);
+    revoked(&list, spread(950..1750), 300, 200);
     assert!(matches!(
         heard.take()[..],
         [Event::RevocationsNearlyFull {
@@ -301,6 +319,19 @@ fn nearly_full_is_said_again_only_after_it_was_better() {
             most: 1000
         }]
     ));
+}
+
+#[test]
+fn sixteen_events_wait_for_the_first_observer() {
+    let list = Revocations::new();
+    let raised = |to| Event::CutOffRaised { to };
+    (0..20).for_each(|to| list.report(raised(to)));
+    let (heard, _observer) = Heard::by(&list);
+    assert_eq!(heard.take(), (0..16).map(raised).collect::<Vec<_>>());
+    list.report(raised(20));
+    assert_eq!(heard.take(), [raised(20)]);
+    let (next, _observer) = Heard::by(&list);
+    assert_eq!(next.take(), [], "they were told");
 }
 
 #[test]

@@ -192,5 +192,6 @@ mod tests {
         }
         assert_eq!(decoded(&format!("{}B", "A".repeat(1025))), None, "spare bits");
         assert_eq!(decoded(&"A".repeat(1025)), None, "a single character at the end");
+        assert_eq!(decoded(&format!("{}++", "A".repeat(30))), None, "two odd characters");
     }
 }

@@ -266,6 +266,8 @@ mod tests {
         assert_eq!(parse(Kind::Activity, &[2; 32]), Err(Reason::Malformed));
         assert_eq!(parse(Kind::Activity, &[2; 34]), Err(Reason::Malformed));
         assert_eq!(parse(Kind::Activity, &[1; 33]), Err(Reason::UnknownVersion));
+        assert_eq!(parse(Kind::Chunked, &[7; 45]), Err(Reason::Malformed));
+        assert!(parse(Kind::Chunked, &[7; 46]).is_ok(), "its head and the check");
     }
 
     #[test]

@@ -271,6 +271,9 @@ fn damaged_in(directory: &Path, damaged: &[u8], held: usize) {
         matches!(events[..], [Event::RevocationStoreRefused { .. }]),
         "{events:?}"
     );
+    append(&path("9.revoked"), b"more");
+    has_looked(&one, &two);
+    assert_eq!(seen.take(), [], "it was told");
 }
 
 #[cfg(unix)]
@@ -339,6 +342,22 @@ fn a_directory_that_cannot_be_written_is_an_error_and_a_damaged_file_in_it_stays
     }
     fs::remove_dir(directory.join("1.revoked.new")).unwrap();
     assert!(join(&directory).is_revoked(id(1)));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_damaged_file_of_which_no_copy_can_be_kept_is_an_error_and_stays() {
+    let root = Directory::new("dir-long");
+    let mut directory = fs::canonicalize(&*root).unwrap();
+    // The system's longest path has 4095 bytes: room for the file and its lock, and none for the longer name of a copy.
+    while directory.as_os_str().len() < 4064 {
+        directory.push("d".repeat((4071 - directory.as_os_str().len()).min(200)));
+    }
+    fs::create_dir_all(&directory).unwrap();
+    fs::write(directory.join("1.revoked"), "damaged").unwrap();
+    let refused = RevocationFile::in_directory(&directory, Revocations::new());
+    assert!(matches!(refused, Err(RevocationFileError::File { .. })));
+    assert_eq!(fs::read(directory.join("1.revoked")).unwrap(), b"damaged");
 }
 
 #[test]

@@ -149,6 +149,7 @@ fn a_removed_public_is_reported() {
         &[b"max-age=5", b"no-transform, PUBLIC"],
         "private, max-age=5, no-transform"
     ));
+    assert!(assert_private(&[b"public, public"], "private"));
     for line in [
         &b"private"[..],
         b"s-maxage=5",
@@ -240,9 +241,11 @@ fn vary_is_left_alone_when_it_is_right() {
         "*",
         " * ",
         "Accept,,Cookie, a b",
+        "Cookie, Cookie",
     ] {
         assert_vary(&[line], None);
     }
+    assert_eq!(merge_vary([&b"*"[..]], "*"), None);
 }
 
 #[test]

@@ -112,6 +112,35 @@ fn a_ring_that_is_given_for_a_path_is_not_shown() {
 }
 
 #[test]
+fn names_are_shown_up_to_the_length_of_a_secret() {
+    let missing = |length| KeyRing::from_env(&"V".repeat(length)).unwrap_err().to_string();
+    assert!(missing(64).contains(&"V".repeat(64)));
+    assert!(missing(65).contains("(not a variable's name)"));
+    let unread = |path: &Path| KeyRing::from_file(path).unwrap_err().to_string();
+    let directory = std::env::temp_dir();
+    for name in ["x".repeat(39), "x".repeat(40) + ".txt"] {
+        assert!(unread(&directory.join(&name)).contains(&name));
+    }
+    assert!(unread(&directory.join("x".repeat(40))).contains("(not the path of a file)"));
+    // In a directory that is not there, a short path and a name with a point are shown.
+    for (path, is_shown) in [
+        ("no-such-directory/".to_owned() + &"x".repeat(21), true),
+        ("no-such-directory/".to_owned() + &"x".repeat(22), false),
+        ("no-such-directory/".to_owned() + &"x".repeat(30) + ".txt", true),
+    ] {
+        assert_eq!(unread(Path::new(&path)).contains(&path), is_shown, "{path}");
+    }
+}
+
+#[test]
+fn a_secret_that_is_given_for_the_name_of_a_variable_is_not_shown() {
+    for secret in [&written(), "S5n7eIfpXV3KwIQuTMoh8OSMxqH3w/7dhGeNCz/A/4E"] {
+        let wrong = KeyRing::from_env(secret).unwrap_err();
+        assert!(!format!("{wrong} {wrong:?}").contains(&secret[20..]), "{wrong}");
+    }
+}
+
+#[test]
 fn no_file_is_named_after_a_key() {
     let directory = Directory::new("named");
     let secret = written();

@@ -110,7 +110,7 @@ pub(super) fn keep_aside(path: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
 /// Whether this file, of this length, is the one at the path.
 fn is_at(file: &File, path: &Path, length: u64) -> io::Result<bool> {
     let (file, found) = (file.metadata()?, fs::metadata(path)?);
-    Ok(is_same(&file, &found) && file.len() == length && found.len() == length)
+    Ok(is_same(&file, &found) && file.len() == length)
 }
 
 /// Whether an open file is the one that was found at a path.

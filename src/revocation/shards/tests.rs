@@ -43,6 +43,73 @@ const FIRST: u64 = 0xab << 56;
 /// The last number after the first byte.
 const LAST: u64 = u64::MAX >> 8;
 
+/// The entries with these numbers, which end together.
+fn ending(until: u32, numbers: std::ops::Range<u64>) -> std::vec::IntoIter<Entry> {
+    numbers
+        .map(|number| entry((number, until)))
+        .collect::<Vec<_>>()
+        .into_iter()
+}
+
+#[test]
+fn entries_that_have_ended_go_when_the_sixteenth_comes() {
+    let mut run = Run::default();
+    run.join(ending(1, 0..15), 0);
+    assert_eq!(run.entries.len(), 15);
+    run.join(ending(9, 15..16), 5);
+    assert_eq!(run.entries.len(), 1);
+    // Then at a quarter more than were left.
+    run.join(ending(9, 16..80), 5);
+    run.prune(5);
+    assert_eq!((run.entries.len(), run.prune_at), (65, 81));
+}
+
+#[test]
+fn memory_grows_by_an_eighth_more_than_is_needed_and_is_given_back_when_half_is_empty() {
+    let mut run = Run::default();
+    run.join(ending(9, 0..80), 0);
+    run.join(ending(9, 80..81), 0);
+    let capacity = run.entries.capacity();
+    assert!((91..=120).contains(&capacity), "{capacity}");
+    run.join(ending(9, 81..capacity as u64), 0);
+    assert_eq!(run.entries.capacity(), capacity, "it had the room");
+
+    run.join(ending(1, 1000..2000), 0);
+    run.prune(5);
+    let (length, capacity) = (run.entries.len(), run.entries.capacity());
+    assert!(
+        (length + length / 8..=2 * length).contains(&capacity),
+        "{length} of {capacity}"
+    );
+    let mut entries = Vec::with_capacity(128);
+    entries.extend(ending(9, 0..64));
+    let mut half = Run { entries, prune_at: 0 };
+    half.prune(5);
+    assert!(half.entries.capacity() >= 128);
+}
+
+#[test]
+fn the_entries_that_end_first_make_room_and_of_those_that_end_together_as_many_as_are_needed() {
+    let mut run = Run::default();
+    run.join(ending(1, 0..3), 0);
+    run.join(ending(5, 3..141), 0);
+    // 1 and a 16th of 140.
+    assert_eq!(run.make_room(140), 9);
+    assert_eq!(run.entries.len(), 132);
+    assert!(run.entries.iter().all(|entry| entry.until == 5));
+    assert_eq!(run.make_room(132), 0);
+}
+
+#[test]
+fn a_guess_is_right_where_ids_are_spread_evenly() {
+    let numbers: Vec<u64> = (0..1000).map(|at| FIRST + at * (LAST / 1000)).collect();
+    let run = run_of(&numbers);
+    for (at, &number) in numbers.iter().enumerate() {
+        let guess = run.guess(entry((number, 0)).id);
+        assert!(guess.abs_diff(at) <= 1, "{guess} for {at}");
+    }
+}
+
 proptest! {
     /// Every id that is there, its neighbours and any other id: from the guess, and from every other place.
     #[test]
