@@ -233,8 +233,8 @@ export interface Options {
   revoked?: Iterable<string> | ((id: string) => boolean | Promise<boolean>)
   /**
    * Takes the revocations of `end` and `start`, bytes of a revocation list, to your servers' list and to `revoked` here. Called
-   * by `finish`, which waits for it and fails if it fails. Null: copies of a cookie stay valid after a sign-out. `end` refuses
-   * to work without either.
+   * by `finish`, which waits for it and fails if it fails. Null: copies of a cookie stay valid after a sign-out. Without it,
+   * `end` throws, and `start` with the cookies of a request.
    */
   revoke?: ((revocations: Uint8Array<ArrayBuffer>) => void | Promise<void>) | null
   /**

@@ -64,7 +64,7 @@
 //! | [`ConfigError`] | `build` refuses a configuration, with a sentence that says what to change | nothing: at start |
 //! | [`RevocationFileError`](revocation::RevocationFileError) | the file of revocations is in use, damaged or cannot be written | nothing: at start |
 //! | [`LayerError`] | a session layer is missing, contradicts another, or its sign-in page is no path | a 500 that says what to change |
-//! | [`WriteError`] | a write is too large, too late, in conflict with another, without random bytes, over a session whose device has not proven itself, or would not read back; the session is as it was | what the handler makes of it (axum, actix: a 500) |
+//! | [`WriteError`] | a write is too large, too late, in conflict with another, without random bytes, over a session whose device has not proven itself, or would not read back; the session is as it was | what the handler makes of it (axum, actix: a 500; a 401 where a device is unproven) |
 //! | [`SealError`](sealer::SealError) | a `Sealer` does not seal: too large, an expiry out of range, or no random bytes | what the handler makes of it |
 //! | [`OpenError`](sealer::OpenError) | a `Sealer`'s value does not open; one text for every reason | what the handler makes of it |
 //!

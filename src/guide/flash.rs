@@ -46,5 +46,8 @@
 //! An [`update`](crate::Session::update) that changes nothing sends no cookie, so pages without a message send none. Two
 //! pages that load at the same moment may both show the message: it is in the cookie that both sent.
 //!
+//! `save` gives guests a session. Tell the builder who is signed in ([`guests`](super::guests)), or a guest with a
+//! message passes [`RequireSession`](crate::RequireSession).
+//!
 //! A message after a sign-out has no session to be in. Put a word of your own choice into the address
 //! (`/?said=signed-out`), and never text from it onto the page.

@@ -381,7 +381,7 @@ impl<T: SessionData> Builder<T> {
     /// [`end`](crate::Session::end) ends a session, and so does a [`start`](crate::Session::start) of another one in
     /// its place. [`remember`](crate::Session::remember) ends the old id, and so does an
     /// [`update`](crate::Session::update) that [signs in or out](Self::signed_in_if). A guest's session is revoked only
-    /// if a sign-in takes its place. [`cycle_id`](crate::Session::cycle_id) revokes nothing.
+    /// if a sign-in takes its place. [`cycle_id`](crate::Session::cycle_id) revokes no session.
     ///
     /// A revocation holds wherever the revocation list is known: with the default list on this server until it
     /// restarts, with a file after a restart too, with a shared list on all servers.
