@@ -1,8 +1,5 @@
 //! What faults around the crate may and must not do: a random source that fails, a clock that jumps, a panic in the
 //! application's own code, a serialiser that fails halfway, a ring that is replaced in the middle of a request.
-//!
-//! The tests of poisoned locks are in `src/sessions/tests.rs`: no panic of an application's code can poison one from
-//! here.
 
 #![allow(clippy::unwrap_used, reason = "all of this is tests")]
 

@@ -1,5 +1,5 @@
 //! The sealing half of the vectors, through crate-private functions: from a given salt, id and times, every derived
-//! value and the token are computed to the byte. (`tests/vectors.rs` opens them through the public API.)
+//! value and the token are computed to the byte. (`tests/vectors/main.rs` opens them through the public API.)
 
 use std::sync::Arc;
 

@@ -34,7 +34,8 @@ fn main() -> ExitCode {
         .iter()
         .filter(|(name, _)| words.is_empty() || words.iter().any(|word| word == name))
         .collect();
-    if chosen.is_empty() {
+    let is_known = |word: &String| SCENARIOS.iter().any(|(name, _)| word == name);
+    if !words.iter().all(is_known) {
         let names: Vec<_> = SCENARIOS.iter().map(|(name, _)| *name).collect();
         eprintln!(
             "usage: chaos [--long [MINUTES]] [SCENARIO…]\nscenarios: {}",
