@@ -40,6 +40,11 @@ impl fmt::Display for ConfigError {
     }
 }
 
+/// Refuses a configuration.
+pub(crate) fn refuse<R>(problem: impl Into<String>) -> Result<R, ConfigError> {
+    Err(ConfigError::new(problem))
+}
+
 impl error::Error for ConfigError {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         self.source.as_ref().map(|source| source as _)
@@ -302,53 +307,66 @@ impl Reason {
     /// The short name that SPEC.md and the vectors use: `"not ours"`.
     #[must_use]
     pub fn name(self) -> &'static str {
+        self.name_and_sentence().0
+    }
+
+    fn name_and_sentence(self) -> (&'static str, &'static str) {
         match self {
-            Self::Malformed => "malformed",
-            Self::UnknownVersion => "unknown version",
-            Self::Expired => "expired",
-            Self::ExpiresTooFar => "expires too far",
-            Self::UnknownKey => "unknown key",
-            Self::NotOurs => "not ours",
-            Self::Incomplete => "incomplete",
-            Self::Damaged => "damaged",
-            Self::UnknownFlags => "unknown flags",
-            Self::StartedInFuture => "started in future",
-            Self::ProvenInFuture => "proven in future",
-            Self::TooOld => "too old",
-            Self::Revoked => "revoked",
-            Self::Idle => "idle",
-            Self::Unproven => "unproven",
-            Self::Payload => "payload",
-            Self::Refused => "refused",
-            Self::TooLate => "too late",
+            Self::Malformed => ("malformed", "what was sent is not a token"),
+            Self::UnknownVersion => ("unknown version", "what was sent claims to be of an unknown version"),
+            Self::Expired => ("expired", "what was sent claims to have expired"),
+            Self::ExpiresTooFar => (
+                "expires too far",
+                "what was sent claims to expire later than any token may",
+            ),
+            Self::UnknownKey => (
+                "unknown key",
+                "what was sent claims to be sealed with a key that is not in the ring",
+            ),
+            Self::NotOurs => (
+                "not ours",
+                "the check does not match: another secret, cookie name, audience or bind, or an altered head",
+            ),
+            Self::Incomplete => (
+                "incomplete",
+                "the session takes several cookies, and not all of them came",
+            ),
+            Self::Damaged => ("damaged", "the head is genuine but the sealed state was altered"),
+            Self::UnknownFlags => (
+                "unknown flags",
+                "the token carries flags of a newer version of this crate",
+            ),
+            Self::StartedInFuture => (
+                "started in future",
+                "the session started more than 5 minutes ahead of this server's clock",
+            ),
+            Self::ProvenInFuture => (
+                "proven in future",
+                "the device's proof was made more than 5 minutes ahead of this server's clock",
+            ),
+            Self::TooOld => ("too old", "the session is older than the absolute timeout"),
+            Self::Revoked => ("revoked", "the session started before the cut-off or its id is revoked"),
+            Self::Idle => ("idle", "the session was not used within the idle timeout"),
+            Self::Unproven => (
+                "unproven",
+                "the session is bound to a device, which has not proven its key",
+            ),
+            Self::Payload => ("payload", "the session data does not fit the session's type"),
+            Self::Refused => (
+                "refused",
+                "the application's own check (`refuse_if`) refused the session",
+            ),
+            Self::TooLate => (
+                "too late",
+                "the session was read for the first time after the header block was sent",
+            ),
         }
     }
 }
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Malformed => "what was sent is not a token",
-            Self::UnknownVersion => "what was sent claims to be of an unknown version",
-            Self::Expired => "what was sent claims to have expired",
-            Self::ExpiresTooFar => "what was sent claims to expire later than any token may",
-            Self::UnknownKey => "what was sent claims to be sealed with a key that is not in the ring",
-            Self::NotOurs => {
-                "the check does not match: another secret, cookie name, audience or bind, or an altered head"
-            }
-            Self::Incomplete => "the session takes several cookies, and not all of them came",
-            Self::Damaged => "the head is genuine but the sealed state was altered",
-            Self::UnknownFlags => "the token carries flags of a newer version of this crate",
-            Self::StartedInFuture => "the session started more than 5 minutes ahead of this server's clock",
-            Self::ProvenInFuture => "the device's proof was made more than 5 minutes ahead of this server's clock",
-            Self::TooOld => "the session is older than the absolute timeout",
-            Self::Revoked => "the session started before the cut-off or its id is revoked",
-            Self::Idle => "the session was not used within the idle timeout",
-            Self::Unproven => "the session is bound to a device, which has not proven its key",
-            Self::Payload => "the session data does not fit the session's type",
-            Self::Refused => "the application's own check (`refuse_if`) refused the session",
-            Self::TooLate => "the session was read for the first time after the header block was sent",
-        })
+        f.write_str(self.name_and_sentence().1)
     }
 }
 

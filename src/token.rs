@@ -78,14 +78,13 @@ impl PlacedRing {
 
     /// Another ring at the same place. It takes over what this ring knows of the keys that both have.
     pub(crate) fn with_ring(&self, ring: Arc<KeyRing>) -> Self {
-        let known = |KeyAt { key, .. }| self.ring.get(key.id()).map_or(0, |key| self.lives_until(key));
-        let lives_until = ring.all().map(|key| AtomicU32::new(known(key))).collect();
-        let day_keys = self.day_keys.for_another_ring(ring.all().len());
-        Self {
-            ring,
-            day_keys,
-            lives_until,
+        let next = Self::new(ring, self.day_keys.place().clone());
+        for key in self.ring.all() {
+            if let Some(same) = next.ring.get(key.key.id()) {
+                next.note_life(same, self.lives_until(key));
+            }
         }
+        next
     }
 
     /// The keys of this ring that `next` does not have, and for each whether tokens of it are alive at `now`, as far as

@@ -63,9 +63,8 @@ impl DayKeyCache {
         }
     }
 
-    /// An empty cache at the same place, for a ring of `keys` keys.
-    pub(crate) fn for_another_ring(&self, keys: usize) -> Self {
-        Self::new(self.place.clone(), keys)
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
     }
 
     /// The day keys of a token that expires at `expires` and was sealed with `key`, a key of this cache's ring.

@@ -271,7 +271,11 @@ impl KeyRing {
     /// ```
     #[must_use]
     pub fn describe(&self) -> Vec<KeyDescription> {
-        let mut keys: Vec<_> = self.entries.iter().map(Entry::describe).collect();
+        let description = |entry: &Entry| KeyDescription {
+            id: entry.key.id(),
+            role: entry.role,
+        };
+        let mut keys: Vec<_> = self.entries.iter().map(description).collect();
         keys.sort_by_key(|key| match key.role {
             Role::Seal => (0, 0, key.id),
             Role::SealFrom(instant) => (1, to_seconds(instant), key.id),
@@ -439,13 +443,6 @@ impl Entry {
             return Err("text follows the time; write one entry per line");
         }
         Ok(Self { key, role })
-    }
-
-    fn describe(&self) -> KeyDescription {
-        KeyDescription {
-            id: self.key.id(),
-            role: self.role,
-        }
     }
 
     /// The second from which this key may seal.

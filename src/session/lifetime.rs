@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::error::{ConfigError, Reason};
+use crate::error::{ConfigError, Reason, refuse};
 use crate::time::{DAY, LEEWAY, LONGEST_LIFE};
 
 /// How long a session lasts: the two timeouts of OWASP, which the server enforces.
@@ -94,10 +94,6 @@ impl Lifetime {
         }
         Ok(Timeouts { idle, absolute })
     }
-}
-
-fn refuse<R>(problem: String) -> Result<R, ConfigError> {
-    Err(ConfigError::new(problem))
 }
 
 impl Default for Lifetime {

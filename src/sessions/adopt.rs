@@ -12,7 +12,7 @@ use std::sync::atomic::AtomicU64;
 use time::OffsetDateTime;
 
 use crate::aead::Prk;
-use crate::error::ConfigError;
+use crate::error::{ConfigError, refuse};
 use crate::headers::cookie::Attributes;
 use crate::ids::SessionId;
 use crate::sessions::config::Config;
@@ -94,7 +94,6 @@ impl OldCookie {
 
     /// Refuses what a browser would refuse, and what would read our own cookies.
     pub(super) fn checked(self, until: u64, config: &Config, now: u64) -> Result<Adoption, ConfigError> {
-        let refuse = |problem: String| Err(ConfigError::new(problem));
         let name = self.name;
         let ours = [&*config.name, &*config.activity_name];
         let chunks = config.chunk_names.iter().map(|name| &**name);
@@ -112,12 +111,11 @@ impl OldCookie {
             ));
         }
         if until > now.saturating_add(LONGEST_LIFE) {
-            return refuse("`adopt` ends more than 400 days from now; browsers keep no cookie that long".to_owned());
+            return refuse("`adopt` ends more than 400 days from now; browsers keep no cookie that long");
         }
         if !config.revoke_on_end {
             return refuse(
-                "`adopt` needs `revoke_on_end`: without it, a copy of the old cookie signs in again after a sign-out"
-                    .to_owned(),
+                "`adopt` needs `revoke_on_end`: without it, a copy of the old cookie signs in again after a sign-out",
             );
         }
         let attributes = Attributes {

@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use time::OffsetDateTime;
 
 use crate::aead;
-use crate::error::ConfigError;
+use crate::error::{ConfigError, refuse};
 use crate::headers::cookie::{self, SameSite};
 use crate::headers::{RequestFields, Watch};
 use crate::keys::ring::KeyRing;
@@ -796,8 +796,4 @@ impl<T> fmt::Debug for Builder<T> {
             .field("cookie", &self.config.name)
             .finish_non_exhaustive()
     }
-}
-
-fn refuse<R>(problem: impl Into<String>) -> Result<R, ConfigError> {
-    Err(ConfigError::new(problem))
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::ConfigError;
+use crate::error::{ConfigError, refuse};
 use crate::headers::cookie::SameSite;
 use crate::ids::SessionId;
 use crate::keys::ring::KeyRing;
@@ -207,7 +207,7 @@ impl DeviceKeys {
     pub(crate) fn offer(&self, path: &str, id: SessionId, random: &[u8; 8], bind: &[u8], now: u64) -> Option<String> {
         let mut field = format!("(ES256);path=\"{path}\";challenge=\"");
         self.register
-            .seal_challenge_to_register(id, random, bind, now, &mut field)
+            .seal_challenge(&id.0, random, bind, now, &mut field)
             .ok()?;
         field.push('"');
         Some(field)
@@ -237,8 +237,4 @@ fn is_host(host: &str) -> bool {
 fn is_below(path: &str, of: &str) -> bool {
     path.strip_prefix(of)
         .is_some_and(|rest| rest.is_empty() || of.ends_with('/') || rest.starts_with('/'))
-}
-
-fn refuse<R>(problem: impl Into<String>) -> Result<R, ConfigError> {
-    Err(ConfigError::new(problem))
 }

@@ -35,15 +35,6 @@ pub enum EdgeRights {
     Open,
 }
 
-impl EdgeRights {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Check | Self::CheckActivity => "check",
-            Self::Open => "open",
-        }
-    }
-}
-
 impl<T: SessionData> Sessions<T> {
     /// The keys of the current UTC day and the `days` after it under every secret of the ring, as JSON for an edge that
     /// holds no secret.
@@ -106,7 +97,7 @@ impl<T: SessionData> Sessions<T> {
             r#"{{"format":"{FORMAT}","name":{},"audience":{},"rights":"{}",{},"remembered":{}"#,
             Value::from(&*config.name),
             Value::from(&*config.audience),
-            rights.name(),
+            if rights == EdgeRights::Open { "open" } else { "check" },
             timeouts(config.lifetimes.ordinary),
             remembered.map_or("null".to_owned(), |timeouts| format!("{{{timeouts}}}")),
         ));

@@ -1,9 +1,10 @@
 //! Sealed values outside sessions: magic links, OAuth state, anything that your server hands out and takes back.
 
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use time::OffsetDateTime;
 
 use crate::aead::{self, NoRandomness};
@@ -38,7 +39,7 @@ use crate::token::{OpenedToken, PlacedRing, Screened, State, base64url};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Sealer {
-    keys: RwLock<Arc<PlacedRing>>,
+    keys: ArcSwap<PlacedRing>,
     purpose: String,
 }
 
@@ -118,7 +119,7 @@ impl Sealer {
     /// # Errors
     /// [`ConfigError`] if the audience is longer than 255 bytes.
     pub fn with_audience(self, audience: &str) -> Result<Self, ConfigError> {
-        let ring = Arc::clone(self.keys().ring());
+        let ring = Arc::clone(self.keys.load().ring());
         Self::placed(ring, self.purpose, audience)
     }
 
@@ -127,7 +128,7 @@ impl Sealer {
             ConfigError::new("the purpose takes at most 254 bytes and the audience at most 255; shorten them")
         })?;
         Ok(Self {
-            keys: RwLock::new(Arc::new(PlacedRing::new(ring, place))),
+            keys: ArcSwap::from_pointee(PlacedRing::new(ring, place)),
             purpose,
         })
     }
@@ -136,12 +137,7 @@ impl Sealer {
     /// open.
     pub fn replace_keys(&self, keys: impl Into<Arc<KeyRing>>) {
         let ring = keys.into();
-        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
-        *keys = Arc::new(keys.with_ring(ring));
-    }
-
-    fn keys(&self) -> Arc<PlacedRing> {
-        Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
+        self.keys.rcu(|keys| keys.with_ring(Arc::clone(&ring)));
     }
 
     /// Seals `payload` for a [`Duration`] from now (at least one second, at most 400 days), or as [`SealOptions`] say.
@@ -188,7 +184,7 @@ impl Sealer {
             chunks: 1,
         };
         let mut text = String::with_capacity(size);
-        self.keys().seal_session(&state, bind, now, &salt, &mut text)?;
+        self.keys.load().seal_session(&state, bind, now, &salt, &mut text)?;
         Ok(text)
     }
 
@@ -211,7 +207,7 @@ impl Sealer {
     /// [`OpenError`], the same text for every reason.
     pub fn open_at(&self, text: &str, bind: &[u8], now: OffsetDateTime) -> Result<OpenedValue, OpenError> {
         let now = to_seconds(now);
-        let keys = self.keys();
+        let keys = self.keys.load();
         let token = keys
             .screen_value(text.as_bytes(), LONGEST, now)
             .and_then(Screened::decode)

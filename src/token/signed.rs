@@ -97,10 +97,8 @@ impl PlacedRing {
         now: u64,
         text: &mut String,
     ) -> Result<(), SealError> {
-        let mut fields = [0; PROOF_FIELDS];
-        fields[..16].copy_from_slice(&device.0);
         let proven = u32::try_from(now).map_err(|_| SealError::Expiry)?;
-        fields[16..].copy_from_slice(&proven.to_be_bytes());
+        let fields = [&device.0[..], &proven.to_be_bytes()].concat();
         self.seal_signed(PROOF, &fields, expires, bind, now, text)
     }
 
@@ -129,9 +127,7 @@ impl PlacedRing {
         now: u64,
         text: &mut String,
     ) -> Result<(), SealError> {
-        let mut fields = [0; KEY_FIELDS];
-        fields[..8].copy_from_slice(&session_id.0);
-        fields[8..].copy_from_slice(&key.point());
+        let fields = [&session_id.0[..], &key.point()].concat();
         self.note_life(self.ring().sealing(now), sealable(expires, now)?);
         self.seal_signed(DEVICE_KEY, &fields, expires, bind, now, text)
     }
@@ -154,33 +150,17 @@ impl PlacedRing {
         envelope::array(&fields, 0).map(DeviceName).ok_or(Reason::Malformed)
     }
 
-    /// Appends a challenge to register a device for this session. `random` is fresh.
-    pub(crate) fn seal_challenge_to_register(
+    /// Appends a challenge to register a device for a session, or to this device to prove itself again. `about` is the
+    /// session's id or the device's name, and `random` is fresh.
+    pub(crate) fn seal_challenge(
         &self,
-        id: SessionId,
+        about: &[u8],
         random: &[u8; 8],
         bind: &[u8],
         now: u64,
         text: &mut String,
     ) -> Result<(), SealError> {
-        let mut fields = [0; 16];
-        fields[..8].copy_from_slice(&id.0);
-        fields[8..].copy_from_slice(random);
-        self.seal_signed(CHALLENGE, &fields, challenge_end(now), bind, now, text)
-    }
-
-    /// Appends a challenge to this device to prove itself again. `random` is fresh.
-    pub(crate) fn seal_challenge_to_refresh(
-        &self,
-        device: DeviceName,
-        random: &[u8; 8],
-        bind: &[u8],
-        now: u64,
-        text: &mut String,
-    ) -> Result<(), SealError> {
-        let mut fields = [0; 24];
-        fields[..16].copy_from_slice(&device.0);
-        fields[16..].copy_from_slice(random);
+        let fields = [about, random].concat();
         self.seal_signed(CHALLENGE, &fields, challenge_end(now), bind, now, text)
     }
 

@@ -110,8 +110,8 @@ impl Made {
             Kind::Activity => ring.seal_activity(id, Some(device), expires, bind, now, &mut text),
             Kind::Proof => ring.seal_proof(device, expires, bind, now, &mut text),
             Kind::Key => ring.seal_key(id, &self.device_key(), expires, bind, now, &mut text),
-            Kind::Register => ring.seal_challenge_to_register(id, &self.random, bind, now, &mut text),
-            Kind::Refresh => ring.seal_challenge_to_refresh(device, &self.random, bind, now, &mut text),
+            Kind::Register => ring.seal_challenge(&id.0, &self.random, bind, now, &mut text),
+            Kind::Refresh => ring.seal_challenge(&device.0, &self.random, bind, now, &mut text),
         }
         .unwrap();
         text
