@@ -97,7 +97,7 @@ impl<T: SessionData> Sessions<T> {
         let now = self.now();
         let cookie = self.cookie_for_at(data, from_seconds(now))?;
         let fields = RequestFields::from_cookies([cookie.clone()]);
-        let opening = opening::open(self, &fields, false, None, now);
+        let opening = opening::open_with(self, &fields, false, None, now);
         let keys = self.keys();
         let (Some(device), Some(device_keys), Current::Live(live)) =
             (&self.config().device, &keys.device, opening.current)

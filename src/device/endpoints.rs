@@ -172,7 +172,7 @@ fn refused(status: u16, step: &'static str, reason: Option<Reason>, id: Option<S
 impl<T: SessionData> Endpoint<'_, T> {
     fn register(&self, fields: &RequestFields, proof: Option<&str>, now: u64) -> Result<Answer, Refused> {
         let bind = fields.bind();
-        let opening = opening::open(self.sessions, fields, false, None, now);
+        let opening = opening::open_with(self.sessions, fields, false, None, now);
         self.report(&opening.events);
         let session = match opening.current {
             Current::Live(live) => live,
@@ -279,7 +279,7 @@ impl<T: SessionData> Endpoint<'_, T> {
         now: u64,
     ) -> Result<Option<Came<T>>, Refused> {
         let mut details = Details::default();
-        let opening = opening::open(self.sessions, fields, true, Some(&mut details), now);
+        let opening = opening::open_with(self.sessions, fields, true, Some(&mut details), now);
         self.report(&opening.events);
         let activity = &details.activity;
         let (id, reason) = match opening.current {

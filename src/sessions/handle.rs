@@ -347,10 +347,8 @@ impl<T: SessionData> Session<T> {
     }
 
     fn open(&self) -> Opening<T> {
-        let config = self.sessions().config();
-        let even_unproven = config.introduces_device_binding();
-        let opening = opening::open(self.sessions(), &self.shared.fields, even_unproven, None, self.now());
-        match &config.adoption {
+        let opening = opening::open(self.sessions(), &self.shared.fields, self.now());
+        match &self.sessions().config().adoption {
             Some(adoption) => self.with_old(adoption, opening),
             None => opening,
         }

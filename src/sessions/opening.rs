@@ -23,6 +23,18 @@ use self::token::Token;
 /// Most tokens of one request on which cryptography is spent.
 const MOST_OPENED: usize = 8;
 
+/// Opens the session of a request at `now`. Of several tokens that open: the one that started last, then was sealed
+/// last, then came first.
+pub(crate) fn open<T: SessionData>(sessions: &Sessions<T>, fields: &RequestFields, now: u64) -> Opening<T> {
+    open_with(
+        sessions,
+        fields,
+        sessions.config().introduces_device_binding(),
+        None,
+        now,
+    )
+}
+
 /// What an endpoint of device binding has to know of the session that came.
 #[derive(Default)]
 pub(crate) struct Details {
@@ -33,9 +45,8 @@ pub(crate) struct Details {
     pub(crate) may_open_elsewhere: bool,
 }
 
-/// Opens the session of a request at `now`, `even_unproven` or not. Of several tokens that open: the one that started
-/// last, then was sealed last, then came first.
-pub(crate) fn open<T: SessionData>(
+/// Opens the session of a request, `even_unproven` or not.
+pub(crate) fn open_with<T: SessionData>(
     sessions: &Sessions<T>,
     fields: &RequestFields,
     even_unproven: bool,
