@@ -37,7 +37,8 @@ impl<T> Default for Checks<T> {
     }
 }
 
-/// The options that sessions keep. [`Builder::build`](crate::Builder::build) checks them, and sets `lifetimes` and the other names.
+/// The options that sessions keep. [`Builder::build`](crate::Builder::build) checks them, and sets `lifetimes` and the
+/// other names.
 pub(crate) struct Config {
     pub(crate) name: Arc<str>,
     pub(crate) activity_name: Arc<str>,
